@@ -1,0 +1,2 @@
+//! Board and image description in, SD-card image out.
+fn main() {}

@@ -1,0 +1,155 @@
+//! Message flags (RFC 3501 section 2.3.2).
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest keyword accepted, in bytes.
+const KEYWORD_LIMIT: usize = 64;
+
+/// A flag with a meaning given by RFC 3501. `\Recent` belongs to a session and is not stored, so it is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SystemFlag {
+    /// `\Seen`
+    Seen,
+    /// `\Answered`
+    Answered,
+    /// `\Flagged`
+    Flagged,
+    /// `\Deleted`
+    Deleted,
+    /// `\Draft`
+    Draft,
+}
+
+impl SystemFlag {
+    /// All system flags, in the order in which they are listed to clients.
+    pub const ALL: [Self; 5] = [Self::Answered, Self::Flagged, Self::Deleted, Self::Seen, Self::Draft];
+
+    /// The flag as it is written in IMAP.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seen => "\\Seen",
+            Self::Answered => "\\Answered",
+            Self::Flagged => "\\Flagged",
+            Self::Deleted => "\\Deleted",
+            Self::Draft => "\\Draft",
+        }
+    }
+}
+
+/// A client's own flag: an IMAP atom, compared without regard to case as RFC 3501 section 2.3.2 has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Keyword(String);
+
+/// Why text is no keyword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FlagError {
+    /// Nothing there.
+    #[error("a keyword cannot be empty")]
+    Empty,
+    /// Longer than 64 bytes.
+    #[error("a keyword is at most 64 bytes long")]
+    TooLong,
+    /// A byte that no IMAP atom holds.
+    #[error("a keyword holds a character that IMAP does not allow")]
+    Character,
+}
+
+impl Keyword {
+    /// The keyword as the client first wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Keyword {
+    type Err = FlagError;
+
+    fn from_str(text: &str) -> Result<Self, FlagError> {
+        if text.is_empty() {
+            return Err(FlagError::Empty);
+        }
+        if text.len() > KEYWORD_LIMIT {
+            return Err(FlagError::TooLong);
+        }
+        // RFC 3501: ATOM-CHAR is any CHAR except atom-specials.
+        let allowed = |byte: u8| (0x21..0x7f).contains(&byte) && !b"(){%*\"\\]".contains(&byte);
+        if text.bytes().all(allowed) { Ok(Self(text.to_owned())) } else { Err(FlagError::Character) }
+    }
+}
+
+impl TryFrom<String> for Keyword {
+    type Error = FlagError;
+
+    fn try_from(text: String) -> Result<Self, FlagError> {
+        text.parse()
+    }
+}
+
+impl From<Keyword> for String {
+    fn from(keyword: Keyword) -> Self {
+        keyword.0
+    }
+}
+
+impl fmt::Display for Keyword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The flags of one message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flags {
+    /// The flags RFC 3501 defines.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub system: BTreeSet<SystemFlag>,
+    /// The client's own.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub keywords: BTreeSet<Keyword>,
+}
+
+impl Flags {
+    /// Whether the system flag is set.
+    #[must_use]
+    pub fn has(&self, flag: SystemFlag) -> bool {
+        self.system.contains(&flag)
+    }
+
+    /// Whether no flag is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.system.is_empty() && self.keywords.is_empty()
+    }
+}
+
+impl FromIterator<SystemFlag> for Flags {
+    fn from_iter<I: IntoIterator<Item = SystemFlag>>(flags: I) -> Self {
+        Self { system: flags.into_iter().collect(), keywords: BTreeSet::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FlagError, Keyword};
+
+    #[test]
+    fn keywords_are_atoms() {
+        for (text, expected) in [
+            ("$Forwarded", Ok(())),
+            ("", Err(FlagError::Empty)),
+            ("a b", Err(FlagError::Character)),
+            ("\\Seen", Err(FlagError::Character)),
+            (&"x".repeat(65), Err(FlagError::TooLong)),
+        ] {
+            assert_eq!(text.parse::<Keyword>().map(|_| ()), expected, "{text:?}");
+        }
+    }
+}

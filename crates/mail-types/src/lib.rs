@@ -1,0 +1,15 @@
+//! The words of the project: addresses, UIDs, flags and secrets that are valid if they exist.
+//!
+//! Every type here has one door, a fallible constructor, and nothing past the door checks again. No IO, no clock,
+//! no protocol text: how an address is written on the wire is the business of `imap` and `smtp`.
+#![forbid(unsafe_code)]
+
+mod address;
+mod flags;
+mod numbers;
+mod secret;
+
+pub use address::{Address, AddressError, Domain, LocalPart};
+pub use flags::{FlagError, Flags, Keyword, SystemFlag};
+pub use numbers::{Day, ModSeq, Uid, UidValidity, UnixTime};
+pub use secret::Secret;

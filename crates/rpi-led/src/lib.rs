@@ -1,0 +1,2 @@
+//! LED patterns on /sys/class/leds and buttons on /dev/input.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! SMTP server machine for submission and inbound mail.
+#![forbid(unsafe_code)]
