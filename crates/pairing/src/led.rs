@@ -23,3 +23,78 @@ pub enum LedState {
     /// The button is being held: let go, or everything is erased.
     ResetCountdown,
 }
+
+/// One step of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Whether the LED is lit.
+    pub lit: bool,
+    /// For how long, in milliseconds; a pattern of one step is steady.
+    pub milliseconds: u64,
+}
+
+const fn lit(milliseconds: u64) -> Step {
+    Step { lit: true, milliseconds }
+}
+
+const fn dark(milliseconds: u64) -> Step {
+    Step { lit: false, milliseconds }
+}
+
+impl LedState {
+    /// Every state, in the order of the table in the README.
+    pub const ALL: [Self; 8] = [
+        Self::Booting,
+        Self::WaitingForNetwork,
+        Self::Ready,
+        Self::PairingOpen,
+        Self::AccountCreated,
+        Self::NeedsAttention,
+        Self::UpdateRunning,
+        Self::ResetCountdown,
+    ];
+
+    /// What the LED does, over and over.
+    #[must_use]
+    pub fn pattern(self) -> &'static [Step] {
+        match self {
+            Self::Booting => const { &[lit(500), dark(500)] },
+            Self::WaitingForNetwork => const { &[lit(100), dark(1900)] },
+            Self::Ready => const { &[lit(1000)] },
+            Self::PairingOpen => const { &[lit(200), dark(200)] },
+            Self::AccountCreated => const { &[lit(80), dark(80), lit(80), dark(80), lit(80), dark(600)] },
+            Self::NeedsAttention => const { &[lit(150), dark(150), lit(150), dark(1550)] },
+            Self::UpdateRunning => const { &[lit(900), dark(100)] },
+            Self::ResetCountdown => const { &[lit(50), dark(50)] },
+        }
+    }
+
+    /// The state in words, the same on screen, web page and README.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Booting => "starting",
+            Self::WaitingForNetwork => "waiting for the router",
+            Self::Ready => "ready",
+            Self::PairingOpen => "pairing: scan the code",
+            Self::AccountCreated => "account created",
+            Self::NeedsAttention => "needs attention",
+            Self::UpdateRunning => "updating: do not unplug",
+            Self::ResetCountdown => "about to erase everything: let go of the button to keep it",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LedState;
+
+    #[test]
+    fn no_two_states_look_alike() {
+        let mut patterns: Vec<_> =
+            LedState::ALL.iter().map(|state| format!("{:?}", state.pattern())).collect();
+        patterns.sort();
+        patterns.dedup();
+        assert_eq!(patterns.len(), LedState::ALL.len());
+    }
+}

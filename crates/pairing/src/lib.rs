@@ -1,8 +1,17 @@
-//! Button presses and time in; LED state, pairing window and QR text out.
+//! Button presses and time in; LED state, pairing window, links and QR codes out.
 //!
-//! Pure: no device, no clock, no store. `hearth` feeds it and carries out what it says.
+//! Pure: no device, no clock, no store, no entropy. `hearth serve` feeds [`Machine`] and carries out what it says;
+//! the words and pictures a person sees are made here too, so that screen, web page and terminal agree.
 #![forbid(unsafe_code)]
 
 mod led;
+mod link;
+mod machine;
+mod qr;
+mod screen;
 
-pub use led::LedState;
+pub use led::{LedState, Step};
+pub use link::{Endpoint, login_link};
+pub use machine::{HOLD_FOR_RESET, Input, Machine, Output, SHORT_PRESS, WINDOW, Window};
+pub use qr::{QrError, half_blocks, svg};
+pub use screen::{Invitation, PAIRING_LINK_LABEL, Status, screen};

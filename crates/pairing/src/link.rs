@@ -1,0 +1,55 @@
+//! The `dclogin:` link that a phone scans (chatmail-protocol note 1.3).
+
+use mail_types::{Address, Secret};
+
+/// Where a client reaches the box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host name or IP address, as the client should connect to it.
+    pub host: String,
+    /// Port of IMAP over TLS.
+    pub imaps_port: u16,
+    /// Port of submission over TLS.
+    pub submissions_port: u16,
+}
+
+/// A link with everything a client needs: address, password and servers. `ic=3` accepts the box's self-signed
+/// certificate; clients never trust a private authority otherwise (chatmail-protocol note 1.6).
+#[must_use]
+pub fn login_link(address: &Address, password: &Secret, endpoint: &Endpoint) -> String {
+    let password = percent_encode(password.expose());
+    let host = percent_encode(endpoint.host.as_bytes());
+    let Endpoint { imaps_port, submissions_port, .. } = endpoint;
+    format!(
+        "dclogin:{address}?p={password}&v=1&ih={host}&ip={imaps_port}&is=ssl&sh={host}&sp={submissions_port}&ss=ssl&ic=3"
+    )
+}
+
+/// RFC 3986 section 2.3: everything but the unreserved characters is escaped.
+fn percent_encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_escapes_what_a_query_may_not_hold() {
+        let endpoint = Endpoint { host: "2001:db8::1".into(), imaps_port: 993, submissions_port: 465 };
+        let address = "ac1_x2345@hearth-1a2b.local".parse().unwrap();
+        assert_eq!(
+            login_link(&address, &Secret::new("a&b #%é"), &endpoint),
+            "dclogin:ac1_x2345@hearth-1a2b.local?p=a%26b%20%23%25%C3%A9&v=1&ih=2001%3Adb8%3A%3A1&ip=993&is=ssl\
+             &sh=2001%3Adb8%3A%3A1&sp=465&ss=ssl&ic=3"
+        );
+    }
+}

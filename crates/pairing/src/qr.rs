@@ -1,0 +1,109 @@
+//! QR codes as text for terminals and screens, and as SVG for the web page.
+
+use qrcode::{Color, EcLevel, QrCode};
+
+/// The light border around a code, in modules; the standard asks for four.
+const QUIET_ZONE: usize = 4;
+
+/// Why there is no code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QrError {
+    /// More text than a QR code holds (about 2300 bytes).
+    TooLong,
+}
+
+impl std::fmt::Display for QrError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the text is too long for a QR code")
+    }
+}
+
+impl std::error::Error for QrError {}
+
+/// A square of modules with its quiet zone.
+struct Modules {
+    code: QrCode,
+    width: usize,
+}
+
+impl Modules {
+    fn new(text: &str) -> Result<Self, QrError> {
+        // The lowest correction level: a screen has no scratches, and fewer modules scan better in half blocks.
+        let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| QrError::TooLong)?;
+        let width = code.width() + 2 * QUIET_ZONE;
+        Ok(Self { code, width })
+    }
+
+    fn is_dark(&self, x: usize, y: usize) -> bool {
+        let inside = QUIET_ZONE..self.width - QUIET_ZONE;
+        inside.contains(&x)
+            && inside.contains(&y)
+            && self.code[(x - QUIET_ZONE, y - QUIET_ZONE)] == Color::Dark
+    }
+}
+
+/// The code in half-block characters, two rows a line, light modules drawn: for light text on a dark background.
+pub fn half_blocks(text: &str) -> Result<String, QrError> {
+    let modules = Modules::new(text)?;
+    let mut lines = String::new();
+    for y in (0..modules.width).step_by(2) {
+        for x in 0..modules.width {
+            let upper = !modules.is_dark(x, y);
+            let lower = y + 1 < modules.width && !modules.is_dark(x, y + 1);
+            lines.push(match (upper, lower) {
+                (true, true) => '█',
+                (true, false) => '▀',
+                (false, true) => '▄',
+                (false, false) => ' ',
+            });
+        }
+        lines.push('\n');
+    }
+    Ok(lines)
+}
+
+/// The code as an SVG image without any external reference.
+pub fn svg(text: &str) -> Result<String, QrError> {
+    let modules = Modules::new(text)?;
+    let width = modules.width;
+    let mut path = String::new();
+    for y in 0..width {
+        for x in 0..width {
+            if modules.is_dark(x, y) {
+                path.push_str(&format!("M{x} {y}h1v1h-1z"));
+            }
+        }
+    }
+    Ok(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {width}\" shape-rendering=\"crispEdges\" \
+         role=\"img\" aria-label=\"QR code\"><rect width=\"{width}\" height=\"{width}\" fill=\"#fff\"/>\
+         <path d=\"{path}\" fill=\"#000\"/></svg>"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_has_a_light_border_and_three_finders() {
+        let lines = half_blocks("dclogin:a@b?p=c&v=1").unwrap();
+        let rows: Vec<Vec<char>> = lines.lines().map(|line| line.chars().collect()).collect();
+        let width = rows[0].len();
+        assert!(rows.iter().all(|row| row.len() == width));
+        assert!(rows[0].iter().chain(&rows[1]).all(|&c| c == '█'), "the quiet zone is light");
+        // The upper left finder: seven dark modules beside the quiet zone.
+        assert!(rows[2][4..11].iter().all(|&c| c == '▄' || c == ' '));
+    }
+
+    #[test]
+    fn too_much_text_is_an_error() {
+        assert_eq!(half_blocks(&"x".repeat(3000)), Err(QrError::TooLong));
+    }
+
+    #[test]
+    fn svg_stands_alone() {
+        let image = svg("hello").unwrap();
+        assert!(image.starts_with("<svg") && !image.contains("href"));
+    }
+}

@@ -1,0 +1,100 @@
+//! What the screens show: plain text that fits an 80-column console.
+
+use std::net::IpAddr;
+
+use crate::{LedState, half_blocks};
+
+/// What stands before the link on a line of its own; programs that watch a console look for it.
+pub const PAIRING_LINK_LABEL: &str = "Pairing link: ";
+
+/// What a person may know of the box without asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The mail domain, which is also the box's name: `hearth-1a2b.local`.
+    pub name: String,
+    /// The box's addresses in the home network.
+    pub addresses: Vec<IpAddr>,
+    /// What the LED says.
+    pub led: LedState,
+    /// How many accounts there are.
+    pub accounts: usize,
+    /// The version of the software.
+    pub version: String,
+    /// What needs attention, one sentence each.
+    pub troubles: Vec<String>,
+    /// The open pairing window, if it is.
+    pub invitation: Option<Invitation>,
+}
+
+/// What the QR code says while the window is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invitation {
+    /// The link to scan or to tap.
+    pub link: String,
+    /// When the window closes, in words: "in 5 minutes", "when the first account exists".
+    pub closes: String,
+}
+
+/// The whole screen.
+#[must_use]
+pub fn screen(status: &Status) -> String {
+    let addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
+    let addresses = if addresses.is_empty() { "none yet".to_owned() } else { addresses.join(", ") };
+    let mut text = format!(
+        "\n  Hearth {}   {}\n  State:     {}\n  Address:   {addresses}\n  Accounts:  {}\n",
+        status.version,
+        status.name,
+        status.led.words(),
+        status.accounts
+    );
+    for trouble in &status.troubles {
+        text.push_str(&format!("  Attention: {trouble}\n"));
+    }
+    match &status.invitation {
+        Some(invitation) => text.push_str(&invite(invitation)),
+        None => text.push_str("\n  Press the button to add a person or a device.\n"),
+    }
+    text
+}
+
+fn invite(invitation: &Invitation) -> String {
+    let Invitation { link, closes } = invitation;
+    let code = half_blocks(link).unwrap_or_else(|error| format!("({error})\n"));
+    format!("\n  Scan with Delta Chat; the window closes {closes}.\n\n{code}\n{PAIRING_LINK_LABEL}{link}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(invitation: Option<Invitation>) -> Status {
+        Status {
+            name: "hearth-1a2b.local".into(),
+            addresses: vec!["192.168.1.7".parse().unwrap()],
+            led: LedState::Ready,
+            accounts: 2,
+            version: "0.1.0".into(),
+            troubles: vec!["The disk is nearly full.".into()],
+            invitation,
+        }
+    }
+
+    #[test]
+    fn a_closed_window_shows_no_code() {
+        assert_eq!(
+            screen(&status(None)),
+            "\n  Hearth 0.1.0   hearth-1a2b.local\n  State:     ready\n  Address:   192.168.1.7\n  Accounts:  2\n  \
+             Attention: The disk is nearly full.\n\n  Press the button to add a person or a device.\n"
+        );
+    }
+
+    #[test]
+    fn an_open_window_shows_code_and_link_within_80_columns() {
+        let link = "dclogin:abcdefghi@hearth-1a2b.local?p=abcdefghijklmnopqrstuv&v=1&ih=192.168.100.100&ip=993&is=ssl\
+                    &sh=192.168.100.100&sp=465&ss=ssl&ic=3";
+        let text = screen(&status(Some(Invitation { link: link.into(), closes: "in 5 minutes".into() })));
+        assert!(text.lines().any(|line| line == format!("{PAIRING_LINK_LABEL}{link}")));
+        let widest = text.lines().filter(|line| line.contains('█')).map(|line| line.chars().count()).max();
+        assert!(widest.is_some_and(|width| width <= 80), "{widest:?}");
+    }
+}
