@@ -1,0 +1,99 @@
+//! The command line: its grammar and its words. What the commands do is elsewhere.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Exit status when everything went well.
+pub(crate) const EXIT_OK: u8 = 0;
+/// Exit status after trouble while running; the message says which.
+pub(crate) const EXIT_TROUBLE: u8 = 1;
+/// Exit status when the configuration has errors (also clap's for a wrong command line).
+pub(crate) const EXIT_CONFIGURATION: u8 = 2;
+/// Exit status when a command needs a running server and finds none.
+pub(crate) const EXIT_NOT_RUNNING: u8 = 3;
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 all is well; 1 trouble, told on standard error; 2 the configuration or the command line is wrong; \
+3 no server is running with this configuration.";
+
+/// The household's own chatmail server.
+#[derive(Debug, Parser)]
+#[command(name = "hearth", version, after_help = EXIT_STATUS)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the mail server until it is told to stop (SIGTERM, or Ctrl-C).
+    #[command(after_help = "\
+Examples:
+  hearth serve --config /etc/hearth.toml
+  HEARTH_LOG=debug hearth serve --config ./hearth.toml
+
+The ports really listened on are written to STATE_DIRECTORY/run/ports.json, which matters when the
+configuration asks for port 0.")]
+    Serve {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Speak with `hearth init` over standard input and output, one JSON object a line.
+        #[arg(long)]
+        appliance: bool,
+    },
+    /// Examines a configuration and prints everything that is wrong with it.
+    #[command(after_help = "\
+Example:
+  hearth check --config /etc/hearth.toml && systemctl restart hearth")]
+    Check {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Asks the running server how it is.
+    #[command(after_help = "\
+Examples:
+  hearth status --config /etc/hearth.toml
+  hearth status --config /etc/hearth.toml --json")]
+    Status {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Print JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Opens the pairing window of the running server and prints the link and its QR code.
+    #[command(after_help = "\
+Example:
+  hearth pair --config /etc/hearth.toml
+
+Scan the code with Delta Chat, or open the link on the phone. Each code makes one account.")]
+    Pair {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Is the first process of a box; nothing else should start it.
+    Init,
+}
+
+/// The configuration's file.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration, a TOML file; every key is optional.
+    #[arg(long = "config", value_name = "FILE")]
+    pub(crate) path: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,65 @@
+//! What is wrong, or doubtful, about a configuration, in words for the person who wrote it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    /// The server would start, but perhaps not do what was meant.
+    Warning,
+    /// The server refuses to start.
+    Error,
+}
+
+/// One thing found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    /// The key's whole path, for example `limits.quota`; the file's name when it is about the whole file.
+    pub(crate) key: String,
+    /// How bad it is.
+    pub(crate) severity: Severity,
+    /// What is wrong, a sentence.
+    pub(crate) problem: String,
+    /// What to do about it, a sentence.
+    pub(crate) advice: String,
+}
+
+impl Finding {
+    /// Something that keeps the server from starting.
+    pub(crate) fn error(key: &str, problem: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            key: key.to_owned(),
+            severity: Severity::Error,
+            problem: problem.into(),
+            advice: advice.into(),
+        }
+    }
+
+    /// Something to think about.
+    pub(crate) fn warning(key: &str, problem: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            key: key.to_owned(),
+            severity: Severity::Warning,
+            problem: problem.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        write!(f, "{severity}: {}: {} {}", self.key, self.problem, self.advice)
+    }
+}
+
+/// Whether any finding is an error.
+pub(crate) fn has_errors(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
+}

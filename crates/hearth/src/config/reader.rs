@@ -1,0 +1,87 @@
+//! Takes keys out of one TOML table and remembers everything that was wrong with them: a wrong type, and at the end
+//! every key nobody asked for. Nothing is decided here about what values mean.
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::finding::{Finding, Severity};
+
+/// A table being read; its findings name keys by their whole path.
+pub(super) struct Reader {
+    path: String,
+    table: Table,
+    known: Vec<&'static str>,
+    findings: Vec<Finding>,
+}
+
+impl Reader {
+    /// Begins with the whole file's table.
+    pub(super) fn new(table: Table) -> Self {
+        Self { path: String::new(), table, known: Vec::new(), findings: Vec::new() }
+    }
+
+    /// Takes a sub-table out; an absent one is empty.
+    pub(super) fn table(&mut self, key: &'static str) -> Self {
+        let table = self.take(key, Table::new());
+        Self { path: self.full(key), table, known: Vec::new(), findings: Vec::new() }
+    }
+
+    /// Takes a value out; an absent one is the default, and so is one that is wrong, after a finding.
+    pub(super) fn take<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> T {
+        self.take_with(key, default, |value: T| Ok(value))
+    }
+
+    /// Like [`Self::take`], for values that text or a number becomes only if it passes `check`.
+    /// The check's error is a whole sentence.
+    pub(super) fn take_with<R, T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        check: impl FnOnce(R) -> Result<T, String>,
+    ) -> T
+    where
+        R: DeserializeOwned,
+    {
+        self.known.push(key);
+        let Some(value) = self.table.remove(key) else { return default };
+        let kind = value.type_str();
+        let checked = value.try_into::<R>().map_err(|error| one_line(&error, kind)).and_then(check);
+        checked.unwrap_or_else(|problem| {
+            self.report(
+                key,
+                Severity::Error,
+                problem,
+                "Correct the value, or remove the line to use the default.",
+            );
+            default
+        })
+    }
+
+    /// Notes something about a key of this table.
+    pub(super) fn report(&mut self, key: &str, severity: Severity, problem: impl Into<String>, advice: &str) {
+        let finding =
+            Finding { key: self.full(key), severity, problem: problem.into(), advice: advice.to_owned() };
+        self.findings.push(finding);
+    }
+
+    /// Ends this table: what is left in it is unknown. Returns all findings.
+    pub(super) fn finish(mut self) -> Vec<Finding> {
+        let left: Vec<(String, Value)> = std::mem::take(&mut self.table).into_iter().collect();
+        for (key, value) in left {
+            let what = if value.is_table() { "table" } else { "key" };
+            let advice = format!("Known here: {}.", self.known.join(", "));
+            self.report(&key, Severity::Error, format!("There is no such {what}."), &advice);
+        }
+        self.findings
+    }
+
+    fn full(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+/// Serde's complaint as one sentence.
+fn one_line(error: &toml::de::Error, kind: &str) -> String {
+    let message = error.message().lines().next().unwrap_or("wrong type").trim_end_matches('.');
+    format!("The {kind} given does not fit: {message}.")
+}

@@ -1,0 +1,110 @@
+//! The sample equals the defaults, unknown keys are refused in every table, and findings come all at once.
+
+use super::{Config, Finding, Registration, Severity, Tls, examine};
+
+const SAMPLE: &str = include_str!("../../hearth.sample.toml");
+
+fn config(text: &str) -> Config {
+    examine(text).expect("a valid configuration").0
+}
+
+fn findings(text: &str) -> Vec<(String, Severity)> {
+    let found = match examine(text) {
+        Ok((_, findings)) | Err(findings) => findings,
+    };
+    found.into_iter().map(|Finding { key, severity, .. }| (key, severity)).collect()
+}
+
+/// The sample with every default in force: a line that begins with `#` and no space is a key.
+fn uncommented() -> String {
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    SAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_sample_equals_the_defaults() {
+    assert_eq!(config(SAMPLE), config(""));
+    assert_eq!(config(&uncommented()), config(""));
+    assert_ne!(uncommented(), SAMPLE);
+}
+
+#[test]
+fn the_sample_shows_every_key() {
+    let (_, unknown) =
+        uncommented().split_once("[about]").map(|(head, tail)| (head.len(), tail.len())).unwrap();
+    assert!(unknown > 0);
+    let sample: toml::Table = uncommented().parse().unwrap();
+    for table in ["listen", "tls", "limits", "pairing", "about"] {
+        let problem = examine(&format!("{table}.bogus = 1")).unwrap_err();
+        let (_, keys) = problem[0].advice.split_once(": ").unwrap();
+        for key in keys.trim_end_matches('.').split(", ") {
+            assert!(sample[table].get(key).is_some(), "{table}.{key} is missing in the sample");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_in_every_table() {
+    assert_eq!(findings("bogus = 1"), [("bogus".into(), Severity::Error)]);
+    for table in ["listen", "tls", "limits", "pairing", "about"] {
+        let text = uncommented().replace(&format!("[{table}]"), &format!("[{table}]\nbogus = 1"));
+        assert_eq!(findings(&text), [(format!("{table}.bogus"), Severity::Error)]);
+    }
+}
+
+#[test]
+fn all_findings_come_at_once() {
+    let text = r#"
+        domain = "not a domain"
+        registration = "maybe"
+        state_directory = "relative"
+        spam_filter = true
+        [listen]
+        imaps = ["993"]
+        [tls]
+        key = "/key.pem"
+        [limits]
+        quota = "much"
+        send_burst = 0
+        username_min = 70
+    "#;
+    let keys: Vec<String> = findings(text).into_iter().map(|(key, _)| key).collect();
+    let expected = [
+        "listen.imaps",
+        "tls.certificate",
+        "limits.quota",
+        "limits.send_burst",
+        "limits.username_min",
+        "domain",
+        "registration",
+        "state_directory",
+        "spam_filter",
+    ];
+    assert_eq!(keys, expected);
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_one_finding() {
+    assert_eq!(findings("domain = \n"), [("file".into(), Severity::Error)]);
+}
+
+#[test]
+fn silent_services_are_a_warning() {
+    let text = "[listen]\nimaps = []\nimap = []\nsubmissions = []\nsubmission = []\nhttps = []\n";
+    let expected =
+        [("listen.imaps".into(), Severity::Warning), ("listen.submissions".into(), Severity::Warning)];
+    assert_eq!(findings(text), expected);
+}
+
+#[test]
+fn values_arrive() {
+    let text =
+        "domain = \"[192.0.2.1]\"\nregistration = \"open\"\n[tls]\nnames = [\"192.0.2.1\", \"box.example\"]";
+    let config = config(text);
+    assert_eq!(config.domain.to_string(), "[192.0.2.1]");
+    assert_eq!(config.registration, Registration::Open);
+    assert_eq!(config.tls, Tls::SelfSigned { names: vec!["192.0.2.1".into(), "box.example".into()] });
+}
