@@ -1,0 +1,273 @@
+//! What a request gets: pure, from the request's line and the box's state.
+//!
+//! The surface is chatmail-protocol note sections 1.2, 1.7, 9.3 and 9.4.
+
+use std::net::IpAddr;
+
+use mail_types::{Address, Secret};
+
+use super::{Certificate, Door, Site, pages};
+
+/// What of a request matters.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// `GET`, `POST`, ...
+    pub(super) method: &'a str,
+    /// Without the query.
+    pub(super) path: &'a str,
+    /// The `Host` header, port and all; empty when there was none.
+    pub(super) host: &'a str,
+    /// Port 80 or 443.
+    pub(super) door: Door,
+    /// Whether the client is in the home network.
+    pub(super) from_home: bool,
+}
+
+/// What the pages know.
+pub(super) struct Told<'a> {
+    pub(super) site: &'a Site,
+    pub(super) status: pairing::Status,
+}
+
+/// An answer, before HTTP wraps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) content_type: &'static str,
+    pub(super) body: String,
+    pub(super) location: Option<String>,
+}
+
+/// An answer, or the need to ask for credentials first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Reply(Reply),
+    Mint,
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const XML: &str = "application/xml; charset=utf-8";
+
+/// Decides.
+pub(super) fn route(asked: &Asked<'_>, told: &Told<'_>) -> Route {
+    if !names_this_box(asked.host, told) {
+        // A page elsewhere that points its own name at our address could read the pairing code otherwise.
+        return Route::Reply(reply(421, TEXT, "This server does not have that name.\n"));
+    }
+    if asked.door == Door::Http && !asked.from_home {
+        return Route::Reply(to_https(asked, told.site));
+    }
+    match (asked.method, asked.path) {
+        ("POST", "/new" | "/cgi-bin/newemail.py") => Route::Mint,
+        ("GET" | "HEAD", path) => get(path, asked, told),
+        (_, _) => Route::Reply(reply(405, TEXT, "Method Not Allowed\n")),
+    }
+}
+
+fn get(path: &str, asked: &Asked<'_>, told: &Told<'_>) -> Route {
+    let site = told.site;
+    let reply = match path {
+        "/" => reply(200, HTML, pages::start(&told.status, asked.from_home)),
+        "/new" | "/cgi-bin/newemail.py" => return new_by_browser(site),
+        "/info.html" => reply(200, HTML, pages::info(site)),
+        "/privacy.html" => reply(200, HTML, pages::privacy(site)),
+        "/robots.txt" => reply(200, TEXT, "User-agent: *\nDisallow: /\n"),
+        "/.well-known/autoconfig/mail/config-v1.1.xml" | "/mail/config-v1.1.xml" => {
+            reply(200, XML, pages::autoconfig(site))
+        }
+        "/.well-known/mta-sts.txt" if site.certificate == Certificate::Trusted => {
+            let policy = format!("version: STSv1\nmode: enforce\nmx: {}\nmax_age: 2419200\n", site.domain);
+            reply(200, TEXT, policy)
+        }
+        _ => reply(404, TEXT, "There is no such page.\n"),
+    };
+    Route::Reply(reply)
+}
+
+/// `GET /new` opens the app where the certificate is good; elsewhere only a full login link works (note 1.2).
+fn new_by_browser(site: &Site) -> Route {
+    match site.certificate {
+        Certificate::Trusted => Route::Reply(Reply {
+            location: Some(format!("dcaccount:https://{}/new", site.domain)),
+            ..reply(301, TEXT, "")
+        }),
+        Certificate::SelfSigned => Route::Mint,
+    }
+}
+
+/// The answer to `/new`: core needs `email` and `password`, browsers of a self-signed box the link as well.
+pub(super) fn minted(site: &Site, address: &Address, password: &Secret) -> Reply {
+    let text = String::from_utf8_lossy(password.expose());
+    let mut answer = serde_json::json!({ "email": address.to_string(), "password": text });
+    if site.certificate == Certificate::SelfSigned
+        && let Some(object) = answer.as_object_mut()
+    {
+        object
+            .insert("dclogin_url".to_owned(), pairing::login_link(address, password, &site.endpoint).into());
+    }
+    reply(200, JSON, answer.to_string())
+}
+
+/// The refusal of `/new`: core shows `reason` to the person as it is.
+pub(super) fn refused(reason: &str) -> Reply {
+    reply(403, JSON, serde_json::json!({ "reason": reason }).to_string())
+}
+
+fn to_https(asked: &Asked<'_>, site: &Site) -> Reply {
+    Reply { location: Some(format!("https://{}{}", site.domain, asked.path)), ..reply(301, TEXT, "") }
+}
+
+fn reply(status: u16, content_type: &'static str, body: impl Into<String>) -> Reply {
+    Reply { status, content_type, body: body.into(), location: None }
+}
+
+/// Whether `Host` names this box: its domain or a name below it, its name at home, or any IP address.
+fn names_this_box(host: &str, told: &Told<'_>) -> bool {
+    let name = without_port(host).trim_end_matches('.').to_ascii_lowercase();
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let own = [&told.site.domain, &told.status.name];
+    let below = |own: &&String| {
+        name == **own || name.strip_suffix(own.as_str()).is_some_and(|left| left.ends_with('.'))
+    };
+    name.is_empty() || address.is_ok() || name == "localhost" || own.iter().any(below)
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        // The colons of an IPv6 address stand inside its brackets.
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Ports;
+    use super::*;
+
+    fn site(certificate: Certificate) -> Site {
+        Site {
+            domain: "hearth-1a2b.local".into(),
+            certificate,
+            endpoint: pairing::Endpoint {
+                host: "192.168.1.7".into(),
+                imaps_port: 993,
+                submissions_port: 465,
+            },
+            ports: Ports { imaps: 993, imap: 143, submissions: 465, submission: 587, https: 443 },
+            message_size: 31_457_280,
+            quota: 524_288_000,
+            sends_per_minute: 60,
+        }
+    }
+
+    fn status() -> pairing::Status {
+        pairing::Status {
+            name: "hearth-1a2b.local".into(),
+            addresses: vec![],
+            led: pairing::LedState::PairingOpen,
+            accounts: 0,
+            version: "0.1.0".into(),
+            troubles: vec![],
+            invitation: Some(pairing::Invitation { link: "dclogin:x?p=1&v=1".into(), closes: "soon".into() }),
+        }
+    }
+
+    fn ask(line: &str, host: &str, door: Door, from_home: bool, certificate: Certificate) -> Route {
+        let (method, path) = line.split_once(' ').unwrap();
+        let site = site(certificate);
+        route(&Asked { method, path, host, door, from_home }, &Told { site: &site, status: status() })
+    }
+
+    #[track_caller]
+    fn check(line: &str, host: &str, door: Door, from_home: bool, expected: u16, part: &str) {
+        match ask(line, host, door, from_home, Certificate::SelfSigned) {
+            Route::Reply(reply) => {
+                assert_eq!(reply.status, expected, "{line}");
+                let text = format!("{}{}", reply.body, reply.location.unwrap_or_default());
+                assert!(text.contains(part), "{line}: no {part:?} in {text}");
+            }
+            Route::Mint => assert_eq!((expected, part), (200, "mint"), "{line}"),
+        }
+    }
+
+    #[test]
+    fn each_path_has_its_answer() {
+        let home = "hearth-1a2b.local";
+        check("GET /", home, Door::Http, true, 200, "dclogin:x?p=1&amp;v=1");
+        check("HEAD /", home, Door::Http, true, 200, "");
+        check("POST /new", home, Door::Https, false, 200, "mint");
+        check("GET /new", home, Door::Https, true, 200, "mint");
+        check("GET /robots.txt", home, Door::Https, false, 200, "Disallow: /");
+        check("GET /privacy.html", home, Door::Https, false, 200, "20 days");
+        check("GET /info.html", home, Door::Https, false, 200, "60 messages a minute");
+        check(
+            "GET /.well-known/autoconfig/mail/config-v1.1.xml",
+            home,
+            Door::Https,
+            false,
+            200,
+            "<port>443</port>",
+        );
+        check("GET /.well-known/mta-sts.txt", home, Door::Https, false, 404, "");
+        check("GET /../etc/passwd", home, Door::Https, false, 404, "");
+        check("DELETE /", home, Door::Https, true, 405, "");
+    }
+
+    #[test]
+    fn a_trusted_certificate_sends_browsers_into_the_app() {
+        let Route::Reply(reply) =
+            ask("GET /new", "hearth-1a2b.local", Door::Https, false, Certificate::Trusted)
+        else {
+            panic!("a redirect");
+        };
+        assert_eq!(
+            (reply.status, reply.location.as_deref()),
+            (301, Some("dcaccount:https://hearth-1a2b.local/new"))
+        );
+    }
+
+    #[test]
+    fn the_code_is_for_the_home_network_only() {
+        for (door, expected) in [(Door::Http, 301), (Door::Https, 200)] {
+            let Route::Reply(reply) = ask("GET /", "", door, false, Certificate::SelfSigned) else {
+                panic!("a page")
+            };
+            assert_eq!(reply.status, expected);
+            assert!(!reply.body.contains("dclogin:"), "{}", reply.body);
+        }
+    }
+
+    #[test]
+    fn a_foreign_name_gets_nothing() {
+        for host in ["evil.example", "evil.example:80", "nothearth-1a2b.local"] {
+            check("GET /", host, Door::Http, true, 421, "");
+        }
+        for host in [
+            "192.168.1.7",
+            "192.168.1.7:8080",
+            "[fe80::1]:80",
+            "[::1]",
+            "www.hearth-1a2b.local",
+            "localhost:80",
+        ] {
+            check("GET /", host, Door::Http, true, 200, "dclogin:");
+        }
+    }
+
+    #[test]
+    fn new_answers_as_clients_expect() {
+        let (address, password) = ("ac1_x2345@hearth-1a2b.local".parse().unwrap(), Secret::new("p\"&#"));
+        let reply = minted(&site(Certificate::Trusted), &address, &password);
+        assert_eq!(reply.body, r#"{"email":"ac1_x2345@hearth-1a2b.local","password":"p\"&#"}"#);
+        let reply = minted(&site(Certificate::SelfSigned), &address, &password);
+        assert!(
+            reply.body.contains("dclogin:ac1_x2345@hearth-1a2b.local?p=p%22%26%23&v=1"),
+            "{}",
+            reply.body
+        );
+        assert_eq!(refused("The window is closed.").body, r#"{"reason":"The window is closed."}"#);
+    }
+}
