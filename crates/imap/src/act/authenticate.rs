@@ -1,0 +1,95 @@
+//! `LOGIN` and `AUTHENTICATE PLAIN`.
+
+use super::simple::capabilities;
+use super::{Context, Event, Job, Step};
+use crate::command::Credentials;
+use crate::dialogue::{Answer, Question, Transport};
+use crate::frame::Frame;
+use crate::parse;
+use crate::respond::Completion;
+use crate::session::State;
+
+/// RFC 3501 section 6.2.3
+#[derive(Debug)]
+pub(super) struct Login {
+    credentials: Option<Credentials>,
+}
+
+impl Login {
+    pub(super) fn new(credentials: Credentials) -> Self {
+        Self { credentials: Some(credentials) }
+    }
+}
+
+impl Job for Login {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match (event, self.credentials.take()) {
+            (Event::Go, Some(credentials)) => ask(context, credentials),
+            (Event::Answer(answer), _) => finish(context, answer),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+}
+
+/// RFC 3501 section 6.2.2 with RFC 4959 and RFC 4616
+#[derive(Debug)]
+pub(super) struct Plain {
+    initial: Option<Vec<u8>>,
+}
+
+impl Plain {
+    pub(super) fn new(initial: Option<Vec<u8>>) -> Self {
+        Self { initial }
+    }
+
+    fn respond(context: &mut Context<'_>, response: &[u8]) -> Step {
+        match parse::plain_response(response) {
+            Ok(credentials) => ask(context, credentials),
+            Err(parse::Syntax(reason)) => Step::Done(Completion::bad(reason)),
+        }
+    }
+}
+
+impl Job for Plain {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match event {
+            Event::Go => match self.initial.take() {
+                Some(response) => Self::respond(context, &response),
+                None => {
+                    context.out.text("+ \r\n");
+                    Step::AwaitInput
+                }
+            },
+            Event::Frame(Frame::Command(line)) => match line.trim_ascii() {
+                b"*" => Step::Done(Completion::bad("Cancelled.")),
+                response => Self::respond(context, response),
+            },
+            Event::Frame(_) => Step::Done(Completion::bad("This is not base64.")),
+            Event::Answer(answer) => finish(context, answer),
+        }
+    }
+}
+
+fn ask(context: &Context<'_>, credentials: Credentials) -> Step {
+    match context.transport {
+        Transport::Plain => Step::Done(
+            Completion::no("Passwords are not taken in clear text: use STARTTLS.").code("PRIVACYREQUIRED"),
+        ),
+        Transport::Tls => {
+            Step::Ask(Question::Authenticate { user: credentials.user, password: credentials.password })
+        }
+    }
+}
+
+/// Delta Chat takes the capabilities from the completion of `LOGIN`.
+fn finish(context: &mut Context<'_>, answer: Answer) -> Step {
+    Step::Done(match answer {
+        Answer::Authenticated => {
+            *context.state = State::Authenticated;
+            let list = capabilities(context.settings, context.transport, context.state);
+            Completion::ok("Logged in").code(format!("CAPABILITY {list}"))
+        }
+        Answer::Refused(refusal) => refusal.into(),
+        _ => Completion::unexpected(),
+    })
+}

@@ -1,0 +1,84 @@
+//! Commands of one step: `CAPABILITY`, `NOOP`, `ID`, `LOGOUT`, `STARTTLS`.
+
+use super::{Context, Event, Job, Step};
+use crate::dialogue::{Push, Settings, Transport};
+use crate::respond::{Completion, string};
+use crate::session::State;
+
+/// RFC 3501 section 6.1.1
+#[derive(Debug)]
+pub(super) struct Capability;
+
+impl Job for Capability {
+    fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
+        let list = capabilities(context.settings, context.transport, context.state);
+        context.out.text(&format!("* CAPABILITY {list}\r\n"));
+        Step::Done(Completion::ok("Capability completed."))
+    }
+}
+
+/// What the server can do, now. Relay's own tests want `XCHATMAIL` and `XDELTAPUSH` before login, too.
+pub(crate) fn capabilities(settings: &Settings, transport: Transport, state: &State) -> String {
+    let mut list = match (state, transport) {
+        (State::NotAuthenticated, Transport::Plain) => {
+            "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ STARTTLS LOGINDISABLED"
+        }
+        (State::NotAuthenticated, Transport::Tls) => "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ AUTH=PLAIN",
+        _ => "IMAP4rev1 SASL-IR ID LITERAL+",
+    }
+    .to_owned();
+    if settings.push == Push::Offered {
+        list.push_str(" XDELTAPUSH");
+    }
+    list.push_str(" XCHATMAIL");
+    list
+}
+
+/// RFC 3501 section 6.1.2
+#[derive(Debug)]
+pub(super) struct Noop;
+
+impl Job for Noop {
+    fn step(&mut self, _: &mut Context<'_>, _: Event) -> Step {
+        Step::Done(Completion::ok("NOOP completed."))
+    }
+}
+
+/// RFC 2971
+#[derive(Debug)]
+pub(super) struct Id;
+
+impl Job for Id {
+    fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
+        context.out.text("* ID (\"name\" ");
+        context.out.bytes(&string(context.settings.product.as_bytes()));
+        context.out.text(" \"version\" ");
+        context.out.bytes(&string(context.settings.version.as_bytes()));
+        context.out.text(")\r\n");
+        Step::Done(Completion::ok("ID completed."))
+    }
+}
+
+/// RFC 3501 section 6.1.3
+#[derive(Debug)]
+pub(super) struct Logout;
+
+impl Job for Logout {
+    fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
+        context.out.text("* BYE Logging out\r\n");
+        Step::Logout(Completion::ok("Logout completed."))
+    }
+}
+
+/// RFC 3501 section 6.2.1
+#[derive(Debug)]
+pub(super) struct StartTls;
+
+impl Job for StartTls {
+    fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
+        match context.transport {
+            Transport::Plain => Step::StartTls(Completion::ok("Begin TLS negotiation now.")),
+            Transport::Tls => Step::Done(Completion::bad("TLS is active already.")),
+        }
+    }
+}

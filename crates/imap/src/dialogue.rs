@@ -1,0 +1,528 @@
+//! What a session and its driver say to each other: plain values, protocol words, no store types.
+//!
+//! The driver owns the socket, the clock and the store. It feeds [`Input`]s, takes [`Output`]s until there are
+//! none, and replies to every [`Question`] with exactly one [`Answer`]. Nothing here knows how mail is kept.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use mail_types::{Flags, ModSeq, Secret, Uid, UidValidity, UnixTime};
+
+use crate::MailboxName;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Bytes from the client. Give them only while [`Session::wants_input`](crate::Session::wants_input) holds.
+    Bytes(&'a [u8]),
+    /// The reply to the question that is open.
+    Answer(Answer),
+    /// Something may have changed in the mailbox that was opened last: an edge, without content, that may be
+    /// given too often but never too late. The session asks for [`Question::Changes`] when it may use them.
+    MailboxChanged,
+    /// The TLS handshake asked for by [`Output::StartTls`] has been completed.
+    TlsStarted,
+    /// The time given by the last [`Output::WakeAt`] has come (or earlier; that does no harm).
+    Tick,
+    /// The server is going down: the session takes its leave.
+    ShuttingDown,
+    /// The client has closed its side, or the connection broke.
+    Closed,
+}
+
+/// Something to do, in this order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Write these bytes to the client.
+    Send(Vec<u8>),
+    /// Copy this range of the message opened last by [`Question::OpenMessage`] to the client, byte for byte.
+    /// Its length has been announced already: when it cannot be read in full, break the connection.
+    SendMessage(Range<u64>),
+    /// Add these bytes to the message being appended (see [`Question::AppendBegin`]).
+    Spool(Vec<u8>),
+    /// Throw away the message being appended; no answer is expected.
+    SpoolAbandon,
+    /// Ask somebody who knows and come back with [`Input::Answer`]. Nothing more comes until then.
+    Ask(Question),
+    /// Give an [`Input::Tick`] at this time. A later `WakeAt` replaces an earlier one.
+    WakeAt(Instant),
+    /// Write all that was sent so far, then begin the TLS handshake, then give [`Input::TlsStarted`].
+    StartTls,
+    /// Write all that was sent so far, then close the connection. The session is over.
+    Close,
+}
+
+/// What a session needs to know from outside; at most one question is open at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// May this person come in? → [`Answer::Authenticated`]. All later questions are about this account.
+    Authenticate {
+        /// The name as the client wrote it.
+        user: String,
+        /// The password as the client wrote it.
+        password: Secret,
+    },
+    /// Which mailboxes are there? → [`Answer::Mailboxes`]
+    ListMailboxes,
+    /// Make a mailbox (missing parents need not be made). → [`Answer::Done`]
+    CreateMailbox {
+        /// The new name.
+        mailbox: MailboxName,
+        /// The role asked for by `CREATE ... (USE (...))`.
+        special_use: Option<SpecialUse>,
+    },
+    /// Delete a mailbox and the messages in it. → [`Answer::Done`]
+    DeleteMailbox(MailboxName),
+    /// Rename a mailbox and everything below it; of INBOX, move the messages only. → [`Answer::Done`]
+    RenameMailbox {
+        /// The old name.
+        from: MailboxName,
+        /// The new name.
+        to: MailboxName,
+    },
+    /// Add to or take from the list of subscribed names, which need not exist. → [`Answer::Done`]
+    Subscribe {
+        /// The name.
+        mailbox: MailboxName,
+        /// On the list or off it.
+        subscription: Subscription,
+    },
+    /// How many messages and so on? → [`Answer::Status`]
+    Status(MailboxName),
+    /// Open a mailbox, to be told of its changes from now on. → [`Answer::Opened`]
+    OpenMailbox {
+        /// Its name.
+        mailbox: MailboxName,
+        /// `SELECT` or `EXAMINE`.
+        access: Access,
+    },
+    /// The mailbox opened last is no longer selected; its changes are of no interest now. → [`Answer::Done`]
+    LeaveMailbox,
+    /// What has happened in a mailbox after the modification sequence `since`? → [`Answer::Changes`]
+    Changes {
+        /// The open mailbox.
+        mailbox: MailboxName,
+        /// The last state known.
+        since: ModSeq,
+    },
+    /// Open one message for reading and keep it open (also when it is expunged meanwhile) until the next one is
+    /// opened or another mailbox is. → [`Answer::Message`], or [`Refusal::Gone`]
+    OpenMessage {
+        /// The open mailbox.
+        mailbox: MailboxName,
+        /// The message.
+        uid: Uid,
+        /// Bytes of its beginning to send along with the answer, at most [`HEAD_LIMIT`].
+        head: u32,
+    },
+    /// Read from the open message; at most [`READ_LIMIT`] bytes. → [`Answer::Bytes`], all of them.
+    ReadMessage(Range<u64>),
+    /// A message is about to be appended: is there room? → [`Answer::Done`], after which [`Output::Spool`]
+    /// brings exactly `size` bytes, then [`Question::AppendCommit`] or [`Output::SpoolAbandon`] follows.
+    AppendBegin {
+        /// Where it goes.
+        mailbox: MailboxName,
+        /// Its flags.
+        flags: Flags,
+        /// Its internal date, if the client gave one.
+        date: Option<UnixTime>,
+        /// Its length in bytes.
+        size: u64,
+    },
+    /// Make the spooled message durable and visible. → [`Answer::Appended`]
+    AppendCommit,
+    /// Change flags. → [`Answer::Stored`]
+    StoreFlags {
+        /// The open mailbox.
+        mailbox: MailboxName,
+        /// The messages, ascending; those that are gone are left out of the answer.
+        uids: Vec<Uid>,
+        /// What to do.
+        change: FlagChange,
+        /// Leave messages alone that changed after this (RFC 7162 section 3.1.3).
+        unchanged_since: Option<ModSeq>,
+    },
+    /// Remove the messages that are flagged `\Deleted` for good. → [`Answer::Expunged`]
+    Expunge {
+        /// The open mailbox.
+        mailbox: MailboxName,
+        /// Which of them, ascending.
+        uids: Vec<Uid>,
+    },
+    /// Copy messages, all or none. → [`Answer::Copied`]
+    Copy {
+        /// The open mailbox.
+        mailbox: MailboxName,
+        /// The messages, ascending; those that are gone are left out of the answer.
+        uids: Vec<Uid>,
+        /// Where to.
+        to: MailboxName,
+    },
+    /// Move messages, all or none. → [`Answer::Copied`]
+    Move {
+        /// The open mailbox.
+        mailbox: MailboxName,
+        /// The messages, ascending; those that are gone are left out of the answer.
+        uids: Vec<Uid>,
+        /// Where to.
+        to: MailboxName,
+    },
+    /// How much of the account's space is used? → [`Answer::Quota`]
+    Quota,
+    /// Read annotations (RFC 5464). → [`Answer::Metadata`]
+    ReadMetadata {
+        /// A mailbox, or the server itself.
+        of: MetadataOwner,
+        /// Entry names, lower-cased.
+        entries: Vec<String>,
+        /// Whether entries below those are wanted too.
+        depth: MetadataDepth,
+    },
+    /// Write annotations; a value of `None` removes one. → [`Answer::Done`]
+    WriteMetadata {
+        /// A mailbox, or the server itself.
+        of: MetadataOwner,
+        /// Entry names, lower-cased, with their new values.
+        entries: Vec<(String, Option<Vec<u8>>)>,
+    },
+}
+
+/// The reply to a [`Question`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done, and durable.
+    Done,
+    /// It is not done, and this is why. A possible reply to every question.
+    Refused(Refusal),
+    /// The password is right (or the account is new now).
+    Authenticated,
+    /// All mailboxes, and all subscribed names.
+    Mailboxes(Vec<Mailbox>),
+    /// A mailbox at a glance.
+    Status(MailboxStatus),
+    /// A mailbox in full.
+    Opened(Snapshot),
+    /// What happened since.
+    Changes(Changes),
+    /// The message is open.
+    Message {
+        /// Its length in bytes.
+        size: u64,
+        /// The first bytes: as many as asked for, or the whole message if it is shorter.
+        head: Vec<u8>,
+    },
+    /// What was read.
+    Bytes(Vec<u8>),
+    /// The message is in the mailbox, and durable.
+    Appended {
+        /// The target's.
+        uid_validity: UidValidity,
+        /// The new message's.
+        uid: Uid,
+    },
+    /// The flags are changed, and durable.
+    Stored {
+        /// The messages' flags as they are now, ascending by UID.
+        messages: Vec<MessageFlags>,
+        /// Messages left alone because of `unchanged_since`.
+        modified: Vec<Uid>,
+    },
+    /// The messages are gone, durably.
+    Expunged {
+        /// Which, ascending.
+        uids: Vec<Uid>,
+        /// The mailbox's highest modification sequence after that.
+        highest_modseq: ModSeq,
+    },
+    /// The messages are copied or moved, durably.
+    Copied {
+        /// The target's.
+        uid_validity: UidValidity,
+        /// Old and new UID, ascending.
+        uids: Vec<(Uid, Uid)>,
+    },
+    /// The account's space.
+    Quota(QuotaUsage),
+    /// Values by entry name. Entries that are not listed have no value.
+    Metadata(Vec<(String, Option<Vec<u8>>)>),
+}
+
+/// Why something asked for is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Name or password is wrong, or there is no such account and none may be made.
+    #[error("name or password is wrong")]
+    WrongPassword,
+    /// The name does not belong to this server.
+    #[error("no account of this server")]
+    ForeignName,
+    /// Our own trouble: disk, load, start-up. The client should try again later.
+    #[error("the server is in trouble")]
+    Unavailable,
+    /// There is no such mailbox.
+    #[error("no such mailbox")]
+    NoSuchMailbox,
+    /// There is such a mailbox already.
+    #[error("the mailbox exists already")]
+    MailboxExists,
+    /// The mailbox has children, is INBOX, or otherwise must stay as it is.
+    #[error("this cannot be done with this mailbox")]
+    NotPossible,
+    /// The message is no longer there.
+    #[error("the message is gone")]
+    Gone,
+    /// No room in the account.
+    #[error("the account is full")]
+    OverQuota,
+    /// A single thing is too big or one too many.
+    #[error("over a limit of the server")]
+    Limit,
+    /// Not for this person.
+    #[error("not permitted")]
+    NotPermitted,
+}
+
+/// How a mailbox is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// `SELECT`
+    ReadWrite,
+    /// `EXAMINE`
+    ReadOnly,
+}
+
+/// Whether a name is on the list of subscribed names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscription {
+    /// It is.
+    Subscribed,
+    /// It is not.
+    Unsubscribed,
+}
+
+/// Whether a mailbox is there or only its name is on the list of subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existence {
+    /// It can be selected.
+    Exists,
+    /// Only the name is subscribed.
+    NameOnly,
+}
+
+/// What a mailbox is for (RFC 6154).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecialUse {
+    /// `\All`
+    All,
+    /// `\Archive`
+    Archive,
+    /// `\Drafts`
+    Drafts,
+    /// `\Flagged`
+    Flagged,
+    /// `\Junk`
+    Junk,
+    /// `\Sent`
+    Sent,
+    /// `\Trash`
+    Trash,
+}
+
+/// A mailbox in the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mailbox {
+    /// Its name.
+    pub name: MailboxName,
+    /// Whether it is there.
+    pub existence: Existence,
+    /// Whether it is subscribed.
+    pub subscription: Subscription,
+    /// What it is for.
+    pub special_use: Option<SpecialUse>,
+}
+
+/// A mailbox at a glance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailboxStatus {
+    /// Number of messages.
+    pub messages: u32,
+    /// Number of messages without `\Seen`.
+    pub unseen: u32,
+    /// Number of messages with `\Deleted`.
+    pub deleted: u32,
+    /// Sum of their lengths in bytes.
+    pub size: u64,
+    /// The UID the next message will have.
+    pub uid_next: Uid,
+    /// Never changes.
+    pub uid_validity: UidValidity,
+    /// The modification sequence of the latest change.
+    pub highest_modseq: ModSeq,
+}
+
+/// A mailbox in full, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Never changes.
+    pub uid_validity: UidValidity,
+    /// The UID the next message will have.
+    pub uid_next: Uid,
+    /// The modification sequence of the latest change.
+    pub highest_modseq: ModSeq,
+    /// All messages, ascending by UID.
+    pub messages: Vec<MessageInfo>,
+}
+
+/// What is known of a message without opening it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageInfo {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its flags.
+    pub flags: Flags,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it arrived.
+    pub internal_date: UnixTime,
+    /// When it or its flags changed last.
+    pub modseq: ModSeq,
+}
+
+/// The flags of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageFlags {
+    /// The message.
+    pub uid: Uid,
+    /// All its flags.
+    pub flags: Flags,
+    /// When they changed last.
+    pub modseq: ModSeq,
+}
+
+/// What happened in a mailbox after some modification sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// Messages that are new, or whose flags changed, ascending by UID.
+    pub changed: Vec<MessageInfo>,
+    /// Messages that are there no more.
+    pub expunged: Expunged,
+    /// The UID the next message will have.
+    pub uid_next: Uid,
+    /// The modification sequence of the latest change.
+    pub highest_modseq: ModSeq,
+}
+
+/// Two ways to say which messages are gone; a store may use whichever it has at hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expunged {
+    /// These are gone (naming some that the session never saw does no harm).
+    These(Vec<Uid>),
+    /// Everything is gone but these, ascending: all UIDs of the mailbox.
+    AllBut(Vec<Uid>),
+}
+
+/// What `STORE` does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlagChange {
+    /// How.
+    pub mode: FlagMode,
+    /// With which flags.
+    pub flags: Flags,
+}
+
+/// How `STORE` treats the flags that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagMode {
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+    /// `FLAGS`
+    Replace,
+}
+
+/// The account's space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaUsage {
+    /// Bytes used.
+    pub used: u64,
+    /// Bytes allowed; without a limit none is reported.
+    pub limit: Option<u64>,
+}
+
+/// Whose annotations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetadataOwner {
+    /// The server's: mailbox name `""`.
+    Server,
+    /// A mailbox's.
+    Mailbox(MailboxName),
+}
+
+/// RFC 5464 section 4.2.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataDepth {
+    /// Only the entries named.
+    Zero,
+    /// And those immediately below.
+    One,
+    /// And all below.
+    Infinity,
+}
+
+/// Whether the connection is encrypted when the session begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Not yet: only `STARTTLS` leads on.
+    Plain,
+    /// It is.
+    Tls,
+}
+
+/// Whether the push service is offered (`XDELTAPUSH`); say so only with a working notifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Push {
+    /// It is.
+    Offered,
+    /// It is not.
+    Off,
+}
+
+/// What the sessions of a server have in common.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The name given in the answer to `ID`.
+    pub product: String,
+    /// The version given in the answer to `ID`.
+    pub version: String,
+    /// Whether the push service is offered.
+    pub push: Push,
+    /// The longest message that `APPEND` takes, in bytes.
+    pub message_size: u64,
+    /// How long a client that has not logged in may be silent.
+    pub login_timeout: Duration,
+    /// How long a client may be silent otherwise; RFC 3501 section 5.4 demands at least 30 minutes.
+    pub idle_timeout: Duration,
+    /// How often an `IDLE` without news is told that the server is still there.
+    pub keep_alive: Duration,
+}
+
+impl Default for Settings {
+    /// What a chatmail relay does.
+    fn default() -> Self {
+        Self {
+            product: "Hearth".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            push: Push::Off,
+            message_size: 31_457_280,
+            login_timeout: Duration::from_secs(180),
+            idle_timeout: Duration::from_secs(31 * 60),
+            keep_alive: Duration::from_secs(120),
+        }
+    }
+}
+
+/// The most that [`Question::OpenMessage`] asks for at once, in bytes.
+pub const HEAD_LIMIT: u32 = 65_536;
+/// The most that [`Question::ReadMessage`] asks for at once, in bytes.
+pub const READ_LIMIT: u64 = 1_048_576;

@@ -1,0 +1,373 @@
+//! Framing: bytes in, whole commands out. Knows lines and literals (RFC 3501 section 4.3, RFC 7888), their limits,
+//! and how to get back in step after something oversize. Knows no command; that is `parse`.
+//!
+//! ```text
+//!            LF, no literal announced
+//!   Line ────────────────────────────► Frame::Command
+//!    │ `{n}` or `{n+}` at the end
+//!    ▼                      accept: into the command ──► Line
+//!   Frame::Literal ──────── stream: Frame::Chunk ... ──► Line
+//!                           refuse: `{n}` ► Line, `{n+}` ► skip the literal and the rest of the command
+//! ```
+
+use std::mem;
+
+/// The longest tail of a line that can announce a literal: `~{18446744073709551615+}`.
+const ANNOUNCEMENT: usize = 24;
+/// What is kept of an oversize command so that its tag can be found.
+const HEAD: usize = 64;
+
+/// Something whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// A command with its literals in place (`{n}` CRLF and n bytes), ending in CRLF however the client ended it.
+    Command(Vec<u8>),
+    /// The command so far announces a literal; `accept`, `stream` or `refuse` decides.
+    Literal(Announcement),
+    /// Bytes of a literal that is streamed.
+    Chunk(Vec<u8>),
+    /// A command over the limit, with its first bytes; the rest of it is skipped.
+    TooLong(Vec<u8>),
+}
+
+/// A literal's announcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Announcement {
+    /// Its length in bytes.
+    pub(crate) size: u64,
+    /// Whether the client waits to be asked for it.
+    pub(crate) kind: LiteralKind,
+}
+
+/// The two kinds of literals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LiteralKind {
+    /// `{n}`: the client waits for a continuation request.
+    Synchronising,
+    /// `{n+}`: the bytes come at once.
+    NonSynchronising,
+}
+
+/// Cuts a stream of bytes into frames.
+#[derive(Debug)]
+pub(crate) struct Framer {
+    input: Vec<u8>,
+    /// How much of `input` is used up.
+    start: usize,
+    /// How much of `input` is known to hold no line end.
+    scanned: usize,
+    command: Vec<u8>,
+    limit: usize,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Inside a line of a command.
+    Line,
+    /// A literal is announced and nobody has decided yet.
+    AwaitDecision(Announcement),
+    /// Inside a literal that belongs to the command.
+    Literal { left: u64 },
+    /// Inside a literal that is streamed.
+    Stream { left: u64 },
+    /// Inside a line of a command that is given up; its latest bytes tell whether another literal follows.
+    SkipLine { tail: Vec<u8> },
+    /// Inside a literal of a command that is given up.
+    SkipLiteral { left: u64 },
+}
+
+impl Framer {
+    /// A framer for commands of at most `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { input: Vec::new(), start: 0, scanned: 0, command: Vec::new(), limit, state: State::Line }
+    }
+
+    /// Changes the limit for the commands that follow.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Adds bytes from the client.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.input.drain(..self.start.min(self.input.len()));
+        self.scanned = self.scanned.saturating_sub(self.start);
+        self.start = 0;
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// Bytes that wait to be framed.
+    pub(crate) fn waiting(&self) -> usize {
+        self.input.len().saturating_sub(self.start)
+    }
+
+    /// Throws away what has come in: after STARTTLS nothing said in clear text counts (RFC 3501 section 6.2.1).
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.limit);
+    }
+
+    /// The command so far, while a literal awaits its decision.
+    pub(crate) fn partial(&self) -> &[u8] {
+        &self.command
+    }
+
+    /// Takes the announced literal into the command, if the command stays within its limit.
+    pub(crate) fn accept(&mut self) -> Result<(), OverLimit> {
+        if let State::AwaitDecision(Announcement { size, .. }) = self.state {
+            let room = u64::try_from(self.limit.saturating_sub(self.command.len())).unwrap_or(u64::MAX);
+            if size > room {
+                return Err(OverLimit);
+            }
+            self.state = State::Literal { left: size };
+        }
+        Ok(())
+    }
+
+    /// Hands the announced literal out in chunks and forgets the command that came before it.
+    pub(crate) fn stream(&mut self) {
+        if let State::AwaitDecision(Announcement { size, .. }) = self.state {
+            self.command.clear();
+            self.state = State::Stream { left: size };
+        }
+    }
+
+    /// Gives up the command whose literal was announced.
+    pub(crate) fn refuse(&mut self) {
+        if let State::AwaitDecision(announcement) = self.state {
+            self.command.clear();
+            self.state = match announcement.kind {
+                LiteralKind::Synchronising => State::Line,
+                LiteralKind::NonSynchronising => State::SkipLiteral { left: announcement.size },
+            };
+        }
+    }
+
+    /// Gives up a literal that is being streamed, and the command it belongs to.
+    pub(crate) fn skip_stream(&mut self) {
+        if let State::Stream { left } = self.state {
+            self.state = State::SkipLiteral { left };
+        }
+    }
+
+    /// The next frame, if the input holds it whole.
+    pub(crate) fn next_frame(&mut self) -> Option<Frame> {
+        loop {
+            match &mut self.state {
+                State::Line => return self.next_line(),
+                State::AwaitDecision(_) => return None,
+                State::Literal { left } => {
+                    let wanted = *left;
+                    if wanted == 0 {
+                        self.state = State::Line;
+                        continue;
+                    }
+                    let bytes = self.take_up_to(wanted)?;
+                    self.command.extend_from_slice(&bytes);
+                    self.state = State::Literal { left: wanted - length(&bytes) };
+                }
+                State::Stream { left } => {
+                    let wanted = *left;
+                    if wanted == 0 {
+                        self.state = State::Line;
+                        continue;
+                    }
+                    let bytes = self.take_up_to(wanted)?;
+                    self.state = State::Stream { left: wanted - length(&bytes) };
+                    return Some(Frame::Chunk(bytes));
+                }
+                State::SkipLine { .. } => self.skip_line()?,
+                State::SkipLiteral { left } => {
+                    let wanted = *left;
+                    if wanted == 0 {
+                        self.state = State::SkipLine { tail: Vec::new() };
+                        continue;
+                    }
+                    let bytes = self.take_up_to(wanted)?;
+                    self.state = State::SkipLiteral { left: wanted - length(&bytes) };
+                }
+            }
+        }
+    }
+
+    /// In `State::Line`: a whole line, or nothing yet, or too much.
+    fn next_line(&mut self) -> Option<Frame> {
+        let Some(end) = self.find_line_end() else {
+            if self.command.len() + self.waiting() > self.limit {
+                return Some(self.give_up());
+            }
+            return None;
+        };
+        if self.command.len() + (end - self.start) > self.limit {
+            return Some(self.give_up());
+        }
+        let line = self.take(end + 1 - self.start);
+        let line = strip_line_end(&line);
+        self.command.extend_from_slice(line);
+        self.command.extend_from_slice(b"\r\n");
+        match announcement(line) {
+            Some(announcement) => {
+                self.state = State::AwaitDecision(announcement);
+                Some(Frame::Literal(announcement))
+            }
+            None => Some(Frame::Command(mem::take(&mut self.command))),
+        }
+    }
+
+    /// The command is over the limit: keep its head for the tag, skip the rest of its line.
+    fn give_up(&mut self) -> Frame {
+        let mut head = mem::take(&mut self.command);
+        head.extend(self.input.iter().skip(self.start).take(HEAD));
+        head.truncate(HEAD);
+        self.state = State::SkipLine { tail: Vec::new() };
+        Frame::TooLong(head)
+    }
+
+    /// In `State::SkipLine`: goes on to the line's end, and over the literals that come unasked.
+    fn skip_line(&mut self) -> Option<()> {
+        let end = self.find_line_end();
+        let bytes = match end {
+            Some(end) => self.take(end + 1 - self.start),
+            None => self.take(self.waiting()),
+        };
+        let State::SkipLine { tail } = &mut self.state else {
+            return None;
+        };
+        tail.extend_from_slice(&bytes);
+        let excess = tail.len().saturating_sub(ANNOUNCEMENT + 2);
+        tail.drain(..excess);
+        end?;
+        self.state = match announcement(strip_line_end(tail)) {
+            Some(Announcement { size, kind: LiteralKind::NonSynchronising }) => {
+                State::SkipLiteral { left: size }
+            }
+            _ => State::Line,
+        };
+        Some(())
+    }
+
+    /// Where the next LF is. As a quirk a bare LF ends a line: relay's own tests send such commands.
+    fn find_line_end(&mut self) -> Option<usize> {
+        let from = self.scanned.max(self.start);
+        let found = self.input.iter().skip(from).position(|&byte| byte == b'\n').map(|offset| from + offset);
+        self.scanned = found.unwrap_or(self.input.len());
+        found
+    }
+
+    fn take_up_to(&mut self, wanted: u64) -> Option<Vec<u8>> {
+        let count = usize::try_from(wanted).unwrap_or(usize::MAX).min(self.waiting());
+        if count == 0 { None } else { Some(self.take(count)) }
+    }
+
+    fn take(&mut self, count: usize) -> Vec<u8> {
+        let bytes: Vec<u8> = self.input.iter().skip(self.start).take(count).copied().collect();
+        self.start += bytes.len();
+        if self.start == self.input.len() {
+            // An idle connection keeps no buffer.
+            self.input = Vec::new();
+            self.start = 0;
+            self.scanned = 0;
+        }
+        bytes
+    }
+}
+
+/// The literal does not fit into the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OverLimit;
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+fn strip_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// RFC 3501: literal = "{" number "}" CRLF *CHAR8; RFC 7888 adds `+` after the number.
+fn announcement(line: &[u8]) -> Option<Announcement> {
+    let inner = line.strip_suffix(b"}")?;
+    let open = inner.iter().rposition(|&byte| byte == b'{')?;
+    let number = inner.get(open + 1..)?;
+    let (number, kind) = match number.strip_suffix(b"+") {
+        Some(number) => (number, LiteralKind::NonSynchronising),
+        None => (number, LiteralKind::Synchronising),
+    };
+    if number.is_empty() || !number.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let size = std::str::from_utf8(number).ok()?.parse().ok()?;
+    Some(Announcement { size, kind })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Announcement, Frame, Framer, LiteralKind};
+
+    fn literal(size: u64, kind: LiteralKind) -> Frame {
+        Frame::Literal(Announcement { size, kind })
+    }
+
+    #[test]
+    fn lines_end_with_crlf_or_lf() {
+        let mut framer = Framer::new(100);
+        framer.push(b"a NOOP\r\nb NOOP\nc");
+        assert_eq!(framer.next_frame(), Some(Frame::Command(b"a NOOP\r\n".to_vec())));
+        assert_eq!(framer.next_frame(), Some(Frame::Command(b"b NOOP\r\n".to_vec())));
+        assert_eq!(framer.next_frame(), None);
+        framer.push(b" NOOP\r\n");
+        assert_eq!(framer.next_frame(), Some(Frame::Command(b"c NOOP\r\n".to_vec())));
+    }
+
+    #[test]
+    fn an_accepted_literal_becomes_part_of_the_command() {
+        let mut framer = Framer::new(100);
+        framer.push(b"a LOGIN {3}\r\n");
+        assert_eq!(framer.next_frame(), Some(literal(3, LiteralKind::Synchronising)));
+        assert_eq!(framer.next_frame(), None);
+        framer.accept().unwrap();
+        framer.push(b"x\nz {2+}\r\nab\r\n");
+        assert_eq!(framer.next_frame(), Some(literal(2, LiteralKind::NonSynchronising)));
+        framer.accept().unwrap();
+        let whole = b"a LOGIN {3}\r\nx\nz {2+}\r\nab\r\n".to_vec();
+        assert_eq!(framer.next_frame(), Some(Frame::Command(whole)));
+    }
+
+    #[test]
+    fn a_refused_literal_is_skipped_if_it_comes_anyway() {
+        let mut framer = Framer::new(20);
+        framer.push(b"a X {30+}\r\n012345678901234567890123456789 {2+}\r\nzz\r\nb NOOP\r\n");
+        assert_eq!(framer.next_frame(), Some(literal(30, LiteralKind::NonSynchronising)));
+        assert!(framer.accept().is_err());
+        framer.refuse();
+        assert_eq!(framer.next_frame(), Some(Frame::Command(b"b NOOP\r\n".to_vec())));
+        framer.push(b"c X {30}\r\nd NOOP\r\n");
+        assert_eq!(framer.next_frame(), Some(literal(30, LiteralKind::Synchronising)));
+        framer.refuse();
+        assert_eq!(framer.next_frame(), Some(Frame::Command(b"d NOOP\r\n".to_vec())));
+    }
+
+    #[test]
+    fn an_oversize_line_is_reported_once_and_skipped() {
+        let mut framer = Framer::new(20);
+        framer.push(b"a SEARCH 1234567890 1234567890");
+        assert!(matches!(framer.next_frame(), Some(Frame::TooLong(head)) if head.starts_with(b"a SEARCH")));
+        framer.push(b"1234567890 1234567890 {4");
+        assert_eq!(framer.next_frame(), None);
+        framer.push(b"+}\r\nabcd\r\nb NOOP\r\n");
+        assert_eq!(framer.next_frame(), Some(Frame::Command(b"b NOOP\r\n".to_vec())));
+    }
+
+    #[test]
+    fn a_streamed_literal_comes_in_chunks() {
+        let mut framer = Framer::new(20);
+        framer.push(b"a APPEND x {5}\r\n");
+        assert_eq!(framer.next_frame(), Some(literal(5, LiteralKind::Synchronising)));
+        framer.stream();
+        framer.push(b"ab");
+        assert_eq!(framer.next_frame(), Some(Frame::Chunk(b"ab".to_vec())));
+        framer.push(b"cde\r\n");
+        assert_eq!(framer.next_frame(), Some(Frame::Chunk(b"cde".to_vec())));
+        assert_eq!(framer.next_frame(), Some(Frame::Command(b"\r\n".to_vec())));
+    }
+}

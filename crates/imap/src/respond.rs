@@ -1,0 +1,113 @@
+//! Replies as bytes: tagged completions, quoting, and the one table of texts for refusals.
+
+use std::borrow::Cow;
+
+use crate::dialogue::Refusal;
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Completion {
+    /// `OK`, `NO` or `BAD`.
+    pub(crate) kind: Kind,
+    /// The response code, without brackets.
+    pub(crate) code: Option<Cow<'static, str>>,
+    /// For a human.
+    pub(crate) text: Cow<'static, str>,
+}
+
+/// RFC 3501 section 7.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Done.
+    Ok,
+    /// Not done.
+    No,
+    /// Not understood, or not now.
+    Bad,
+}
+
+impl Completion {
+    pub(crate) fn ok(text: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind: Kind::Ok, code: None, text: text.into() }
+    }
+
+    pub(crate) fn no(text: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind: Kind::No, code: None, text: text.into() }
+    }
+
+    pub(crate) fn bad(text: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind: Kind::Bad, code: None, text: text.into() }
+    }
+
+    pub(crate) fn code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// The driver has answered something that does not belong to the question; the client sees our trouble.
+    pub(crate) fn unexpected() -> Self {
+        Self::from(Refusal::Unavailable)
+    }
+
+    /// The tagged line.
+    pub(crate) fn line(&self, tag: &str) -> String {
+        let kind = match self.kind {
+            Kind::Ok => "OK",
+            Kind::No => "NO",
+            Kind::Bad => "BAD",
+        };
+        match &self.code {
+            Some(code) => format!("{tag} {kind} [{code}] {}\r\n", self.text),
+            None => format!("{tag} {kind} {}\r\n", self.text),
+        }
+    }
+}
+
+impl From<Refusal> for Completion {
+    /// Delta Chat takes any login error with the word "authentication" in it for a wrong password, and tells its
+    /// user so: the word must stand in the first text and in no other. Codes are those of RFC 5530.
+    fn from(refusal: Refusal) -> Self {
+        let (code, text) = match refusal {
+            Refusal::WrongPassword => ("AUTHENTICATIONFAILED", "Authentication failed."),
+            Refusal::ForeignName => ("AUTHENTICATIONFAILED", "Authentication failed. Invalid address."),
+            Refusal::Unavailable => ("UNAVAILABLE", "Temporary failure, try again later."),
+            Refusal::NoSuchMailbox => ("NONEXISTENT", "There is no such mailbox."),
+            Refusal::MailboxExists => ("ALREADYEXISTS", "There is such a mailbox already."),
+            Refusal::NotPossible => ("CANNOT", "This cannot be done with this mailbox."),
+            Refusal::Gone => ("EXPUNGEISSUED", "Some messages are no longer there."),
+            Refusal::OverQuota => ("OVERQUOTA", "There is no room left in the account."),
+            Refusal::Limit => ("LIMIT", "This is over a limit of the server."),
+            Refusal::NotPermitted => ("NOPERM", "Permission denied."),
+        };
+        Self::no(text).code(code)
+    }
+}
+
+/// RFC 3501: string, quoted where that can be, otherwise as a literal.
+pub(crate) fn string(value: &[u8]) -> Vec<u8> {
+    /// Longer ones go as literals, which no client has to scan.
+    const QUOTED_LIMIT: usize = 1_000;
+    let plain = |&byte: &u8| (0x20..0x7f).contains(&byte);
+    if value.len() <= QUOTED_LIMIT && value.iter().all(plain) { quoted(value) } else { literal(value) }
+}
+
+/// RFC 3501: literal
+pub(crate) fn literal(value: &[u8]) -> Vec<u8> {
+    let mut written = format!("{{{}}}\r\n", value.len()).into_bytes();
+    written.extend_from_slice(value);
+    written
+}
+
+/// RFC 3501: quoted. The caller knows that there is no CR, LF or NUL in it.
+fn quoted(value: &[u8]) -> Vec<u8> {
+    let mut written = Vec::with_capacity(value.len() + 2);
+    written.push(b'"');
+    for &byte in value {
+        if matches!(byte, b'"' | b'\\') {
+            written.push(b'\\');
+        }
+        written.push(byte);
+    }
+    written.push(b'"');
+    written
+}
