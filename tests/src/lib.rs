@@ -1,1 +1,4 @@
-//! What the end-to-end tests share: real clients and helpers to start the product.
+//! What the end-to-end tests share: real clients, the story they tell, and helpers to start the product.
+
+pub mod delta_chat;
+pub mod story;

@@ -1,0 +1,67 @@
+//! The main story: two people pair with a box by its links, make contact, and exchange texts and a file.
+//! Told against any server that can show links: the daemon alone, or a card image in QEMU.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::delta_chat::Person;
+
+/// The attachment's size, in bytes.
+pub const FILE_BYTES: usize = 5_000_000;
+
+/// What each step may take at most; an emulated Pi moves a tenth of a megabyte a second.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For a text or a step of making contact.
+    pub text: Duration,
+    /// For the file, up and down.
+    pub file: Duration,
+}
+
+impl Limits {
+    /// For the daemon on this machine.
+    pub const NATIVE: Self = Self { text: Duration::from_secs(60), file: Duration::from_secs(120) };
+    /// For a guest with a fast network card.
+    pub const VIRT: Self = Self { text: Duration::from_secs(120), file: Duration::from_secs(300) };
+    /// For an emulated Pi, whose USB network moves 0.1 MB a second.
+    pub const RASPI3B: Self = Self { text: Duration::from_secs(300), file: Duration::from_secs(900) };
+}
+
+/// Makes contact between two paired people and lets them talk both ways; gives their chats.
+pub fn make_contact(anna: &Person, ben: &Person, limits: Limits) -> Result<(u64, u64)> {
+    let bens_chat = ben.join(&anna.invite()?, limits.text).context("Ben scans Anna's code")?;
+    ben.send(bens_chat, "Hello Anna")?;
+    let hello = anna.wait_for_message(limits.text, |message| message.text == "Hello Anna")?;
+    ensure!(hello.encrypted, "Anna's message shows no padlock");
+    anna.send(hello.chat, "Hello Ben")?;
+    let answer = ben.wait_for_message(limits.text, |message| message.text == "Hello Ben")?;
+    ensure!(answer.encrypted, "Ben's message shows no padlock");
+    Ok((hello.chat, bens_chat))
+}
+
+/// Sends a file that does not compress from one to the other.
+pub fn send_file(from: &Person, chat: u64, to: &Person, limits: Limits) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("film.bin");
+    std::fs::write(&file, noise(FILE_BYTES))?;
+    let sent = from.send_file(chat, &file)?;
+    from.wait_until_sent(sent, limits.file)?;
+    let bytes = u64::try_from(FILE_BYTES)?;
+    to.wait_for_message(limits.file, |message| message.complete && message.file_bytes == bytes)?;
+    Ok(())
+}
+
+/// The same bytes each time, as incompressible as film.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_be_bytes()
+    })
+    .flatten()
+    .take(length)
+    .collect()
+}
