@@ -1,2 +1,27 @@
-//! SMTP server machine for submission and inbound mail.
+//! One SMTP connection as a machine: bytes, answers and time in; replies, questions and message content out.
+//!
+//! The room holds the wire: commands, replies, SASL, the framing of message content (RFC 5321, 4954, 2920, 1870,
+//! 3207, 2034). No queue, no account, no rule about who may write to whom, no socket, no clock: [`Session`] asks
+//! the driver, and says when to wake it.
+//!
+//! ```text
+//! socket -> Session::handle -> [lines] -> [command] -> [session] -> Session::poll -> socket, spool, questions
+//!                           \-> [content] ---------/
+//! ```
+//!
+//! CHUNKING is not offered: no mail program around chatmail uses it, and its content escapes the line checks that
+//! stop message smuggling. SMTPUTF8 is not offered either: an address here is ASCII ([`mail_types::Address`]).
 #![forbid(unsafe_code)]
+
+mod auth;
+mod command;
+mod content;
+mod dialogue;
+mod lines;
+mod reply;
+mod session;
+
+pub use content::{Content, ContentError, Progress};
+pub use dialogue::{Answer, Envelope, Input, Output, Question, Role, Settings, Transport, Why};
+pub use reply::{Reply, table};
+pub use session::Session;

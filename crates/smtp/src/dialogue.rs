@@ -1,0 +1,177 @@
+//! What a session and its driver say to each other. Types only, no behaviour.
+
+use std::time::{Duration, Instant};
+
+use mail_types::{Address, Secret};
+
+use crate::reply::Reply;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Bytes from the client; after [`Input::TlsStarted`], decrypted ones. Pass none while
+    /// [`Session::wants_input`](crate::Session::wants_input) says no.
+    Bytes(&'a [u8]),
+    /// The answer to the question that is open.
+    Answer(Answer),
+    /// The TLS handshake that [`Output::StartTls`] asked for is done.
+    TlsStarted,
+    /// The time that [`Output::WakeAt`] named has come (an early or late tick does no harm).
+    Tick,
+    /// The client is gone. The session wants nothing more but [`Output::DiscardSpool`], if a spool is open.
+    Closed,
+    /// The server is being stopped: say so and close, unless a question is open, which is answered first.
+    Shutdown,
+}
+
+/// Something to do, in the order in which `poll` gives it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send these bytes to the client.
+    Send(Vec<u8>),
+    /// Answer this with [`Input::Answer`]. At most one question is open at a time.
+    Ask(Question),
+    /// Append these bytes to the spool file of this connection; the first ones after a [`Question::Commit`], a
+    /// [`Output::DiscardSpool`] or the start open a new one. A spool that cannot be written is remembered by the
+    /// driver and told as the answer to `Commit`.
+    Spool(Vec<u8>),
+    /// Forget the open spool file: the message will not be complete, or is not acceptable.
+    DiscardSpool,
+    /// Flush what was sent, do a TLS handshake on the raw socket, then say [`Input::TlsStarted`].
+    StartTls,
+    /// Send [`Input::Tick`] at this time. It replaces any earlier wish.
+    WakeAt(Instant),
+    /// Flush what was sent and close.
+    Close(Why),
+}
+
+/// Why the session closes the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The client said QUIT.
+    Quit,
+    /// The client was silent for too long.
+    TimedOut,
+    /// The client broke the protocol too often, or once in a way that leaves no common ground.
+    Misbehaved,
+    /// The server is being stopped.
+    Shutdown,
+}
+
+/// What the driver has to decide or do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Does this password open this account (which may come into being now)?
+    /// Answer: [`Answer::Authenticated`] or [`Answer::Refused`] (see `table::AUTHENTICATION_*`).
+    Authenticate {
+        /// The account, lower-cased.
+        user: Address,
+        /// What the client offers as its password.
+        password: Secret,
+    },
+    /// May this transaction start? Asked once per MAIL, which makes it the place to count a message for a rate limit.
+    /// Answer: [`Answer::Accepted`], [`Answer::Refused`], or [`Answer::RefusedAtRecipients`].
+    Sender {
+        /// Who is logged in; none on the inbound port.
+        login: Option<Address>,
+        /// The envelope sender; none for `<>`.
+        sender: Option<Address>,
+        /// The size the client announced.
+        size: Option<u64>,
+    },
+    /// May the message go to this recipient? Answer: [`Answer::Accepted`] or [`Answer::Refused`].
+    Recipient {
+        /// Who is logged in; none on the inbound port.
+        login: Option<Address>,
+        /// The envelope sender; none for `<>`.
+        sender: Option<Address>,
+        /// The recipient, with its `+suffix` if it has one.
+        recipient: Address,
+    },
+    /// The spool file is complete: judge it and make it durable for all recipients, or refuse it for all.
+    /// Answer: [`Answer::Accepted`] only after what was promised is on disk, else [`Answer::Refused`].
+    Commit {
+        /// Who is logged in; none on the inbound port.
+        login: Option<Address>,
+        /// Sender and recipients.
+        envelope: Envelope,
+        /// How many bytes were spooled: never zero.
+        size: u64,
+    },
+}
+
+/// The answer to a [`Question`]. An answer that does not fit its question is told to the client as our own trouble.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The login is good; the session goes on as this account.
+    Authenticated(Address),
+    /// Yes.
+    Accepted,
+    /// No, with the reply for the client.
+    Refused(Reply),
+    /// Only to [`Question::Sender`]: MAIL is taken, and every RCPT gets this reply. This is how relays refuse a wrong
+    /// sender or too much mail, and what clients and tests expect.
+    RefusedAtRecipients(Reply),
+}
+
+/// Who sends to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The envelope sender; none for `<>`.
+    pub sender: Option<Address>,
+    /// The accepted recipients, each once, in the order of their RCPT.
+    pub recipients: Vec<Address>,
+}
+
+/// Which door the client came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Ports 587, 465 and ALPN `smtp` on 443: our own people, who log in.
+    Submission,
+    /// Port 25: other servers, who do not.
+    Inbound,
+}
+
+/// How the connection starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In clear text; STARTTLS is offered and needed before anything that matters.
+    Plain,
+    /// The driver has already done the TLS handshake.
+    Tls,
+}
+
+/// The numbers and names of a server.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The name in the greeting and in the reply to EHLO.
+    pub host_name: String,
+    /// The largest message taken, in bytes after dot-unstuffing.
+    pub message_limit: u64,
+    /// The most recipients of one transaction.
+    pub recipient_limit: usize,
+    /// How long a client may be silent before it has logged in.
+    pub login_timeout: Duration,
+    /// How long a client may be silent between commands.
+    pub command_timeout: Duration,
+    /// How long a client may be silent within a message.
+    pub data_timeout: Duration,
+    /// How long one message may take in all, so that a byte a minute does not hold a connection for ever.
+    pub message_timeout: Duration,
+}
+
+impl Settings {
+    /// What a chatmail relay uses, under the given name.
+    #[must_use]
+    pub fn new(host_name: impl Into<String>) -> Self {
+        Self {
+            host_name: host_name.into(),
+            message_limit: 31_457_280,
+            recipient_limit: 1000,
+            login_timeout: Duration::from_secs(60),
+            command_timeout: Duration::from_secs(300),
+            data_timeout: Duration::from_secs(180),
+            message_timeout: Duration::from_secs(7200),
+        }
+    }
+}
