@@ -1,2 +1,52 @@
 //! Accounts, mailboxes and messages on disk; the only crate that names sled.
+//!
+//! The truth is one append-only journal and the message files; everything else can be made again from them.
+//!
+//! ```text
+//! DIR/lock                    held while a process has the store open
+//! DIR/export-POSITION         every record as of one journal position (a checkpoint)
+//! DIR/journal-POSITION        what happened after that position; small message bodies live inside
+//! DIR/messages/SHARD/BODY     a large body at once, a small one that outlives a checkpoint
+//! DIR/spool/                  bodies on their way in; emptied when the store is opened
+//! DIR/index/                  sled: a copy of the message records, may be deleted at any time
+//! ```
+//!
+//! A change is a transaction: a few keys put or deleted, perhaps a body. One writer thread runs the transactions
+//! that wait, appends them to the journal, syncs once for all of them, and only then shows them to readers and
+//! answers the callers. Readers never wait for the disk, and never see what could still be lost.
+//!
+//! What may not be done here: no protocol words, no policy, no clock, no tokio. Calls block; a caller in an
+//! asynchronous program brings its own threads.
 #![forbid(unsafe_code)]
+
+mod accounts;
+mod bodies;
+mod changes;
+mod codec;
+mod delivery;
+mod error;
+mod files;
+mod frame;
+mod journal;
+mod keys;
+mod mailboxes;
+mod messages;
+mod metadata;
+mod outbound;
+mod push;
+mod records;
+mod settings;
+mod state;
+mod store;
+mod transaction;
+mod types;
+mod writer;
+
+pub use bodies::{BodyReader, Spool};
+pub use error::{Error, Result};
+pub use store::{ChangeCallback, OpenReport, Store};
+pub use types::{
+    Account, AccountState, Changes, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged, Invite,
+    MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, Outbound, OutboundDraft, OutboundId,
+    PendingPush, PushToken, Snapshot, SpecialUse, Submitted, Target, UidRange, Usage,
+};

@@ -1,0 +1,220 @@
+//! Accounts: created once, never given to somebody else.
+
+use mail_types::{Address, Day, Flags, Secret, Uid, UidValidity, UnixTime};
+
+use crate::error::{Error, Result};
+use crate::keys;
+use crate::mailboxes::{self, INBOX};
+use crate::records::{AccountRecord, Counters, from_json};
+use crate::store::Store;
+use crate::transaction::Transaction;
+use crate::types::{Account, AccountState, MailboxId, Usage};
+
+impl Store {
+    /// Creates an account with an empty INBOX.
+    pub fn create_account(&self, address: &Address, password_hash: Secret, now: UnixTime) -> Result<()> {
+        let address = address.clone();
+        self.write(move |transaction| create(transaction, &address, &password_hash, now))
+    }
+
+    /// Creates an account and takes one use of an invite for it, both or neither.
+    pub fn create_account_by_invite(
+        &self,
+        address: &Address,
+        password_hash: Secret,
+        token: &str,
+        now: UnixTime,
+    ) -> Result<()> {
+        let (address, token) = (address.clone(), token.to_owned());
+        self.write(move |transaction| {
+            create(transaction, &address, &password_hash, now)?;
+            crate::settings::use_invite(transaction, &token, now)
+        })
+    }
+
+    /// The account, if it exists.
+    pub fn account(&self, address: &Address) -> Result<Option<Account>> {
+        let state = self.read();
+        let Some(value) = state.value(&keys::account(address)) else { return Ok(None) };
+        Ok(public(address.clone(), from_json(value)?))
+    }
+
+    /// Whether the address belongs to an account or belonged to one, so that it cannot be created.
+    #[must_use]
+    pub fn is_name_taken(&self, address: &Address) -> bool {
+        self.read().value(&keys::account(address)).is_some()
+    }
+
+    /// All accounts by address.
+    pub fn accounts(&self) -> Result<Vec<Account>> {
+        let mut accounts = Vec::new();
+        for (key, value) in self.read().scan(keys::ACCOUNTS) {
+            let address = keys::text_after(key, keys::ACCOUNTS).and_then(|text| text.parse().ok());
+            let address = address.ok_or(Error::Bug("an account's key is no address"))?;
+            accounts.extend(public(address, from_json(value)?));
+        }
+        Ok(accounts)
+    }
+
+    /// Remembers the day of a login; the disk is touched only when the day is another one.
+    pub fn record_login(&self, address: &Address, today: Day) -> Result<()> {
+        if self.account(address)?.is_some_and(|account| account.last_login == today) {
+            return Ok(());
+        }
+        self.edit_account(address, move |record| {
+            if let AccountRecord::Account { last_login, .. } = record {
+                *last_login = today;
+            }
+        })
+    }
+
+    /// Replaces the password's hash.
+    pub fn set_password_hash(&self, address: &Address, hash: Secret) -> Result<()> {
+        let hash = text_of(&hash)?;
+        self.edit_account(address, move |record| {
+            if let AccountRecord::Account { password_hash, .. } = record {
+                *password_hash = hash;
+            }
+        })
+    }
+
+    /// Suspends an account or takes it back into use.
+    pub fn set_account_state(&self, address: &Address, new: AccountState) -> Result<()> {
+        self.edit_account(address, move |record| {
+            if let AccountRecord::Account { state, .. } = record {
+                *state = new;
+            }
+        })
+    }
+
+    /// Deletes an account with everything in it. Its name stays taken.
+    pub fn delete_account(&self, address: &Address, today: Day) -> Result<()> {
+        let address = address.clone();
+        self.write(move |transaction| {
+            let account = transaction.account_id(&address)?;
+            for (key, _) in transaction.scan(&keys::mailboxes(account)) {
+                let id = keys::second_number_of(&key).ok_or(Error::Bug("a mailbox's key is too short"))?;
+                mailboxes::delete(transaction, account, MailboxId(id))?;
+            }
+            let tables = [
+                keys::metadata_of_account(account),
+                keys::push_tokens(account),
+                keys::pending_pushes_of(account),
+            ];
+            for prefix in tables {
+                for (key, _) in transaction.scan(&prefix) {
+                    transaction.delete(key);
+                }
+            }
+            transaction.delete(keys::account_name(account));
+            transaction.put_json(keys::account(&address), &AccountRecord::Retired { day: today })
+        })
+    }
+
+    /// What the account takes of the disk; no message is looked at for it.
+    pub fn usage(&self, address: &Address) -> Result<Usage> {
+        let mailboxes = self.mailboxes(address)?;
+        Ok(mailboxes.iter().fold(Usage::default(), |usage, mailbox| Usage {
+            bytes: usage.bytes + mailbox.bytes,
+            messages: usage.messages + u64::from(mailbox.messages),
+        }))
+    }
+
+    fn edit_account(
+        &self,
+        address: &Address,
+        edit: impl FnOnce(&mut AccountRecord) + Send + 'static,
+    ) -> Result<()> {
+        let address = address.clone();
+        self.write(move |transaction| {
+            let found = transaction.account(&address)?;
+            let Some(mut record @ AccountRecord::Account { .. }) = found else {
+                return Err(Error::NoSuchAccount);
+            };
+            edit(&mut record);
+            transaction.put_json(keys::account(&address), &record)
+        })
+    }
+}
+
+fn create(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    password_hash: &Secret,
+    now: UnixTime,
+) -> Result<()> {
+    match transaction.account(address)? {
+        None => {}
+        Some(AccountRecord::Account { .. }) => return Err(Error::AccountExists),
+        Some(AccountRecord::Retired { .. }) => return Err(Error::NameRetired),
+    }
+    let id = transaction.fresh_id()?;
+    let record = AccountRecord::Account {
+        id,
+        password_hash: text_of(password_hash)?,
+        created: now.day(),
+        last_login: now.day(),
+        state: AccountState::Active,
+        last_uid_validity: 0,
+    };
+    transaction.put_json(keys::account(address), &record)?;
+    transaction.put(keys::account_name(id), address.to_string().into_bytes());
+    mailboxes::create(transaction, address, INBOX, None, now)?;
+    Ok(())
+}
+
+/// The next UIDVALIDITY of an account: the time, so that a box that was reset does not repeat one, but always larger
+/// than every one before.
+pub(crate) fn next_uid_validity(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    now: UnixTime,
+) -> Result<UidValidity> {
+    let found = transaction.account(address)?;
+    let Some(AccountRecord::Account { id, password_hash, created, last_login, state, last_uid_validity }) =
+        found
+    else {
+        return Err(Error::NoSuchAccount);
+    };
+    let time = u32::try_from(now.0).unwrap_or(0);
+    let next = last_uid_validity.checked_add(1).ok_or(Error::MailboxExhausted)?.max(time);
+    let record =
+        AccountRecord::Account { id, password_hash, created, last_login, state, last_uid_validity: next };
+    transaction.put_json(keys::account(address), &record)?;
+    UidValidity::new(next).ok_or(Error::Bug("a UIDVALIDITY is zero"))
+}
+
+/// The counters of a new, empty mailbox.
+pub(crate) fn empty_counters(account: u64, uid_validity: UidValidity) -> Counters {
+    Counters {
+        account,
+        uid_validity,
+        uid_next: Uid::FIRST,
+        // RFC 7162 section 3.1.2.1: modification sequences are positive.
+        modseq: mail_types::ModSeq(1),
+        messages: 0,
+        bytes: 0,
+        hash: 0,
+    }
+}
+
+/// Flags keep at most so many keywords.
+pub(crate) fn bounded(mut flags: Flags) -> Flags {
+    while flags.keywords.len() > crate::records::KEYWORDS_LIMIT {
+        flags.keywords.pop_last();
+    }
+    flags
+}
+
+fn public(address: Address, record: AccountRecord) -> Option<Account> {
+    match record {
+        AccountRecord::Account { password_hash, created, last_login, state, .. } => {
+            Some(Account { address, password_hash: Secret::new(password_hash), created, last_login, state })
+        }
+        AccountRecord::Retired { .. } => None,
+    }
+}
+
+fn text_of(hash: &Secret) -> Result<String> {
+    String::from_utf8(hash.expose().to_vec()).map_err(|_| Error::Bug("a password hash is not text"))
+}

@@ -1,0 +1,135 @@
+//! Reading a mailbox: snapshots, what changed since, bodies. Nothing here waits for the disk's writer.
+
+use std::fs::File;
+use std::io::{self, Cursor};
+
+use mail_types::{ModSeq, Uid};
+
+use crate::bodies::{BodyReader, Source};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::keys;
+use crate::mailboxes::counters;
+use crate::records::{BodyRef, MessageRecord};
+use crate::state::State;
+use crate::store::Store;
+use crate::types::{Changes, MailboxId, Snapshot, UidRange};
+
+impl Store {
+    /// The mailbox as it is now.
+    pub fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot> {
+        let state = self.read();
+        snapshot(&state, mailbox)
+    }
+
+    /// What happened after the modification sequence.
+    pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<Changes> {
+        let state = self.read();
+        let snapshot = snapshot(&state, mailbox)?;
+        let changed = snapshot.messages.iter().filter(|message| message.modseq > since).cloned().collect();
+        let vanished = vanished(&state, mailbox, since, &snapshot);
+        Ok(Changes { snapshot, changed, vanished })
+    }
+
+    /// A message's bytes.
+    pub fn body(&self, mailbox: MailboxId, uid: Uid) -> Result<BodyReader> {
+        let key = keys::message(mailbox, uid);
+        let find = |state: &State| {
+            let value = state.value(&key).ok_or(Error::NoSuchMessage)?;
+            let record = MessageRecord::decode(value);
+            record.map(|record| record.body).ok_or(Error::Bug("a message's record has an unknown shape"))
+        };
+        self.open_body(find)
+    }
+
+    /// Opens the body that `find` finds, again when the body moves or goes meanwhile.
+    pub(crate) fn open_body(&self, find: impl Fn(&State) -> Result<BodyRef>) -> Result<BodyReader> {
+        let (body, inline) = {
+            let state = self.read();
+            let body = find(&state)?;
+            (body, state.inline.get(&body.body).cloned())
+        };
+        let path = self.bodies().path(body.body);
+        let source = match inline {
+            Some(inline) => Source::Memory(Cursor::new(files::read_at(
+                &inline.journal,
+                &path,
+                inline.offset,
+                inline.length,
+            )?)),
+            None => match File::open(&path) {
+                Ok(file) => Source::File(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // Whoever expunged it in this moment has removed the record before the file.
+                    find(&self.read())?;
+                    return Err(Error::Damaged { path, what: "the message's file is missing".to_owned() });
+                }
+                Err(error) => return Err(Error::io("open", path)(error)),
+            },
+        };
+        Ok(BodyReader::new(source, body.size, body.crc))
+    }
+}
+
+fn snapshot(state: &State, mailbox: MailboxId) -> Result<Snapshot> {
+    let counters = counters(state, mailbox)?;
+    let mut messages = Vec::with_capacity(usize::try_from(counters.messages).unwrap_or(0).min(1 << 20));
+    for (key, value) in state.scan(&keys::messages(mailbox)) {
+        let (_, uid) = keys::parse_message(key).ok_or(Error::Bug("a message's key has an unknown shape"))?;
+        let record =
+            MessageRecord::decode(value).ok_or(Error::Bug("a message's record has an unknown shape"))?;
+        messages.push(record.entry(uid));
+    }
+    Ok(Snapshot {
+        uid_validity: counters.uid_validity,
+        uid_next: counters.uid_next,
+        highest_modseq: counters.modseq,
+        messages: messages.into(),
+    })
+}
+
+fn vanished(state: &State, mailbox: MailboxId, since: ModSeq, snapshot: &Snapshot) -> Vec<UidRange> {
+    if since >= snapshot.highest_modseq {
+        return Vec::new();
+    }
+    match state.expunged.get(&mailbox).filter(|expunged| since >= expunged.complete_after) {
+        Some(expunged) => {
+            let gone = expunged.uids.iter().filter(|(modseq, _)| *modseq > since);
+            let mut uids: Vec<Uid> = gone.map(|(_, uid)| *uid).collect();
+            uids.sort();
+            ranges(uids)
+        }
+        None => holes(snapshot),
+    }
+}
+
+/// Ascending UIDs as ranges.
+fn ranges(uids: Vec<Uid>) -> Vec<UidRange> {
+    let mut ranges: Vec<UidRange> = Vec::new();
+    for uid in uids {
+        match ranges.last_mut() {
+            Some(range) if range.last.next() == Some(uid) => range.last = uid,
+            _ => ranges.push(UidRange { first: uid, last: uid }),
+        }
+    }
+    ranges
+}
+
+/// Every UID below UIDNEXT that the mailbox does not hold.
+fn holes(snapshot: &Snapshot) -> Vec<UidRange> {
+    let mut holes = Vec::new();
+    let mut next = Uid::FIRST;
+    let ends = snapshot.messages.iter().map(|message| message.uid).chain([snapshot.uid_next]);
+    for uid in ends {
+        if next < uid
+            && let Some(last) = Uid::new(uid.get() - 1)
+        {
+            holes.push(UidRange { first: next, last });
+        }
+        match uid.next() {
+            Some(after) => next = after,
+            None => break,
+        }
+    }
+    holes
+}

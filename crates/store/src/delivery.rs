@@ -1,0 +1,80 @@
+//! Taking a message in: one body, any number of local mailboxes and outbound queue entries, one commit.
+
+use crate::accounts::bounded;
+use crate::bodies::{Spool, Spooled};
+use crate::error::{Error, Result};
+use crate::keys;
+use crate::messages::MailboxChange;
+use crate::records::{BodyRef, MessageRecord, OutboundRecord};
+use crate::store::Store;
+use crate::transaction::Transaction;
+use crate::types::{Delivered, OutboundDraft, OutboundId, Submitted, Target};
+use mail_types::ModSeq;
+
+impl Store {
+    /// Puts one message into several mailboxes; returns when it is durable in all of them.
+    pub fn deliver(&self, spool: Spool, targets: &[Target]) -> Result<Vec<Delivered>> {
+        Ok(self.submit(spool, targets, &[])?.delivered)
+    }
+
+    /// Puts one message into several mailboxes and into the outbound queue; returns when all of it is durable.
+    pub fn submit(
+        &self,
+        mut spool: Spool,
+        targets: &[Target],
+        outbound: &[OutboundDraft],
+    ) -> Result<Submitted> {
+        let (size, crc) = (spool.size(), spool.crc());
+        let body = spool.finish()?;
+        let (targets, outbound) = (targets.to_vec(), outbound.to_vec());
+        // The spool outlives the commit: if that fails, dropping it removes the file.
+        self.write(move |transaction| take_in(transaction, body, size, crc, &targets, outbound))
+    }
+}
+
+fn take_in(
+    transaction: &mut Transaction<'_>,
+    spooled: Spooled,
+    size: u64,
+    crc: u32,
+    targets: &[Target],
+    outbound: Vec<OutboundDraft>,
+) -> Result<Submitted> {
+    let body = BodyRef { body: transaction.fresh_id()?, size, crc };
+    let mut references = 0_u32;
+    let mut delivered = Vec::with_capacity(targets.len());
+    for target in targets {
+        let mut change = match MailboxChange::begin(transaction, target.mailbox) {
+            Err(Error::NoSuchMailbox) => {
+                delivered.push(Delivered::NoSuchMailbox);
+                continue;
+            }
+            change => change?,
+        };
+        let record = MessageRecord {
+            body,
+            modseq: ModSeq::default(),
+            internal_date: target.internal_date,
+            flags: bounded(target.flags.clone()),
+        };
+        let uid = change.add(transaction, record)?;
+        delivered.push(Delivered::Stored { uid_validity: change.counters.uid_validity, uid });
+        change.end(transaction)?;
+        references += 1;
+    }
+    let mut queued = Vec::with_capacity(outbound.len());
+    for draft in outbound {
+        let id = OutboundId(transaction.fresh_id()?);
+        transaction.put_json(keys::outbound(id), &OutboundRecord { body, draft })?;
+        queued.push(id);
+        references += 1;
+    }
+    if references > 0 {
+        transaction.set_references(body.body, references);
+        match spooled {
+            Spooled::Inline(bytes) => transaction.add_inline_body(body.body, bytes),
+            Spooled::File(path) => transaction.add_body_file(body.body, path),
+        }
+    }
+    Ok(Submitted { delivered, queued })
+}

@@ -1,0 +1,186 @@
+//! Mailboxes of an account: names, special uses, subscriptions. Counters change with the messages.
+
+use mail_types::{Address, UnixTime};
+
+use crate::accounts;
+use crate::error::{Error, Result};
+use crate::keys::{self, Key};
+use crate::records::{AccountRecord, Counters, MailboxRecord, MessageRecord, from_json};
+use crate::state::State;
+use crate::store::Store;
+use crate::transaction::Transaction;
+use crate::types::{MailboxId, MailboxInfo, SpecialUse};
+
+/// Every account has it. RFC 3501 section 5.1: its name is compared without regard to case, all others exactly.
+pub(crate) const INBOX: &str = "INBOX";
+
+impl Store {
+    /// The account's mailboxes with their counters, by name.
+    pub fn mailboxes(&self, address: &Address) -> Result<Vec<MailboxInfo>> {
+        let state = self.read();
+        let account = account_id(&state, address)?;
+        let mut mailboxes = Vec::new();
+        for (key, value) in state.scan(&keys::mailboxes(account)) {
+            mailboxes.push(info(&state, key, value)?);
+        }
+        mailboxes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(mailboxes)
+    }
+
+    /// The account's mailbox of that name.
+    pub fn mailbox(&self, address: &Address, name: &str) -> Result<Option<MailboxInfo>> {
+        let name = canonical(name);
+        Ok(self.mailboxes(address)?.into_iter().find(|mailbox| mailbox.name == name))
+    }
+
+    /// The account's INBOX.
+    pub fn inbox(&self, address: &Address) -> Result<MailboxId> {
+        self.mailbox(address, INBOX)?.map(|inbox| inbox.id).ok_or(Error::Bug("an account has no INBOX"))
+    }
+
+    /// Creates a mailbox. Its UIDVALIDITY is larger than that of every mailbox that the account ever had.
+    pub fn create_mailbox(
+        &self,
+        address: &Address,
+        name: &str,
+        special_use: Option<SpecialUse>,
+        now: UnixTime,
+    ) -> Result<MailboxId> {
+        let (address, name) = (address.clone(), name.to_owned());
+        self.write(move |transaction| create(transaction, &address, &name, special_use, now))
+    }
+
+    /// Gives a mailbox another name. Renaming INBOX (RFC 3501 section 6.3.5) moves its messages to a new mailbox.
+    pub fn rename_mailbox(&self, address: &Address, from: &str, to: &str, now: UnixTime) -> Result<()> {
+        let (address, from, to) = (address.clone(), canonical(from).to_owned(), canonical(to).to_owned());
+        self.write(move |transaction| {
+            let (key, mut record) = find(transaction, &address, &from)?.ok_or(Error::NoSuchMailbox)?;
+            let id = keys::second_number_of(&key)
+                .map(MailboxId)
+                .ok_or(Error::Bug("a mailbox's key is too short"))?;
+            if from == INBOX {
+                let new = create(transaction, &address, &to, None, now)?;
+                let uids = crate::messages::uids(transaction, id);
+                crate::messages::move_messages(transaction, id, new, &uids)?;
+                return Ok(());
+            }
+            if find(transaction, &address, &to)?.is_some() {
+                return Err(Error::MailboxExists);
+            }
+            record.name = to;
+            transaction.put_json(key, &record)
+        })
+    }
+
+    /// Deletes a mailbox with its messages.
+    pub fn delete_mailbox(&self, address: &Address, name: &str) -> Result<()> {
+        let (address, name) = (address.clone(), canonical(name).to_owned());
+        if name == INBOX {
+            return Err(Error::InboxIsFixed);
+        }
+        self.write(move |transaction| {
+            let (key, _) = find(transaction, &address, &name)?.ok_or(Error::NoSuchMailbox)?;
+            let account = transaction.account_id(&address)?;
+            let id = keys::second_number_of(&key).ok_or(Error::Bug("a mailbox's key is too short"))?;
+            delete(transaction, account, MailboxId(id))
+        })
+    }
+
+    /// Notes whether the client wants to see the mailbox in LSUB.
+    pub fn set_subscribed(&self, address: &Address, name: &str, subscribed: bool) -> Result<()> {
+        let (address, name) = (address.clone(), canonical(name).to_owned());
+        self.write(move |transaction| {
+            let (key, mut record) = find(transaction, &address, &name)?.ok_or(Error::NoSuchMailbox)?;
+            record.subscribed = subscribed;
+            transaction.put_json(key, &record)
+        })
+    }
+}
+
+/// `INBOX` in its one spelling; every other name as it is.
+fn canonical(name: &str) -> &str {
+    if name.eq_ignore_ascii_case(INBOX) { INBOX } else { name }
+}
+
+pub(crate) fn create(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    name: &str,
+    special_use: Option<SpecialUse>,
+    now: UnixTime,
+) -> Result<MailboxId> {
+    let name = canonical(name);
+    if find(transaction, address, name)?.is_some() {
+        return Err(Error::MailboxExists);
+    }
+    let account = transaction.account_id(address)?;
+    let id = MailboxId(transaction.fresh_id()?);
+    let uid_validity = accounts::next_uid_validity(transaction, address, now)?;
+    let record = MailboxRecord { name: name.to_owned(), special_use, subscribed: true };
+    transaction.put_json(keys::mailbox(account, id), &record)?;
+    transaction.put(keys::counters(id), accounts::empty_counters(account, uid_validity).encode());
+    Ok(id)
+}
+
+/// Deletes a mailbox with its messages and metadata; its watchers are told.
+pub(crate) fn delete(transaction: &mut Transaction<'_>, account: u64, mailbox: MailboxId) -> Result<()> {
+    transaction.note_change(mailbox, account)?;
+    for (key, value) in transaction.scan(&keys::messages(mailbox)) {
+        let record =
+            MessageRecord::decode(&value).ok_or(Error::Bug("a message's record has an unknown shape"))?;
+        transaction.release_body(record.body.body);
+        transaction.delete(key);
+    }
+    for (key, _) in transaction.scan(&keys::metadata_of(account, mailbox.0)) {
+        transaction.delete(key);
+    }
+    transaction.delete(keys::counters(mailbox));
+    transaction.delete(keys::mailbox(account, mailbox));
+    Ok(())
+}
+
+fn find(
+    transaction: &Transaction<'_>,
+    address: &Address,
+    name: &str,
+) -> Result<Option<(Key, MailboxRecord)>> {
+    let account = transaction.account_id(address)?;
+    for (key, value) in transaction.scan(&keys::mailboxes(account)) {
+        let record: MailboxRecord = from_json(&value)?;
+        if record.name == name {
+            return Ok(Some((key, record)));
+        }
+    }
+    Ok(None)
+}
+
+/// The id behind an address in the published state.
+pub(crate) fn account_id(state: &State, address: &Address) -> Result<u64> {
+    match state.value(&keys::account(address)).map(from_json).transpose()? {
+        Some(AccountRecord::Account { id, .. }) => Ok(id),
+        Some(AccountRecord::Retired { .. }) | None => Err(Error::NoSuchAccount),
+    }
+}
+
+/// The counters of a mailbox in the published state.
+pub(crate) fn counters(state: &State, mailbox: MailboxId) -> Result<Counters> {
+    let value = state.value(&keys::counters(mailbox)).ok_or(Error::NoSuchMailbox)?;
+    Counters::decode(value).ok_or(Error::Bug("a mailbox's counters have an unknown shape"))
+}
+
+fn info(state: &State, key: &Key, value: &[u8]) -> Result<MailboxInfo> {
+    let record: MailboxRecord = from_json(value)?;
+    let id = keys::second_number_of(key).map(MailboxId).ok_or(Error::Bug("a mailbox's key is too short"))?;
+    let counters = counters(state, id)?;
+    Ok(MailboxInfo {
+        id,
+        name: record.name,
+        special_use: record.special_use,
+        subscribed: record.subscribed,
+        uid_validity: counters.uid_validity,
+        uid_next: counters.uid_next,
+        highest_modseq: counters.modseq,
+        messages: counters.messages,
+        bytes: counters.bytes,
+    })
+}

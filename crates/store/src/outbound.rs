@@ -1,0 +1,52 @@
+//! The outbound queue: messages for other servers. Entries come in with `Store::submit`.
+
+use crate::bodies::BodyReader;
+use crate::error::{Error, Result};
+use crate::keys;
+use crate::records::{OutboundRecord, from_json};
+use crate::store::Store;
+use crate::types::{Outbound, OutboundDraft, OutboundId};
+
+impl Store {
+    /// The whole queue, oldest first.
+    pub fn outbound(&self) -> Result<Vec<Outbound>> {
+        let state = self.read();
+        let mut queue = Vec::new();
+        for (key, value) in state.scan(keys::OUTBOUND) {
+            let id =
+                keys::number_of(key).map(OutboundId).ok_or(Error::Bug("a queue entry's key is too short"))?;
+            let OutboundRecord { body, draft } = from_json(value)?;
+            queue.push(Outbound { id, size: body.size, draft });
+        }
+        Ok(queue)
+    }
+
+    /// The message of an entry.
+    pub fn outbound_body(&self, id: OutboundId) -> Result<BodyReader> {
+        self.open_body(|state| {
+            let value = state.value(&keys::outbound(id)).ok_or(Error::NoSuchMessage)?;
+            Ok(from_json::<OutboundRecord>(value)?.body)
+        })
+    }
+
+    /// Notes what a try ended with: recipients still to be served, when to try next.
+    pub fn update_outbound(&self, id: OutboundId, draft: OutboundDraft) -> Result<()> {
+        self.write(move |transaction| {
+            let key = keys::outbound(id);
+            let OutboundRecord { body, .. } = transaction.json(&key)?.ok_or(Error::NoSuchMessage)?;
+            transaction.put_json(key, &OutboundRecord { body, draft })
+        })
+    }
+
+    /// Removes an entry that is served or given up. One that is gone already is no error.
+    pub fn finish_outbound(&self, id: OutboundId) -> Result<()> {
+        self.write(move |transaction| {
+            let key = keys::outbound(id);
+            if let Some(OutboundRecord { body, .. }) = transaction.json(&key)? {
+                transaction.release_body(body.body);
+                transaction.delete(key);
+            }
+            Ok(())
+        })
+    }
+}

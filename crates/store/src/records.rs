@@ -1,0 +1,214 @@
+//! What the values of the key space mean. Hot records are packed by hand, rare ones are JSON.
+//!
+//! A field may be added at the end of a packed record (older releases ignore what follows) or to a JSON record
+//! (older releases ignore names that they do not know); none may be taken away or change its meaning.
+
+use std::collections::BTreeSet;
+
+use mail_types::{Day, Flags, Keyword, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{Fields, put_string};
+use crate::error::{Error, Result};
+use crate::types::{AccountState, MessageEntry, OutboundDraft, SpecialUse};
+
+/// The most keywords that one message keeps.
+pub(crate) const KEYWORDS_LIMIT: usize = 64;
+
+/// Where a message's bytes are found, and what they must sum up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BodyRef {
+    pub(crate) body: u64,
+    pub(crate) size: u64,
+    pub(crate) crc: u32,
+}
+
+/// A message's record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MessageRecord {
+    pub(crate) body: BodyRef,
+    pub(crate) modseq: ModSeq,
+    pub(crate) internal_date: UnixTime,
+    pub(crate) flags: Flags,
+}
+
+impl MessageRecord {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(40);
+        out.extend_from_slice(&self.body.body.to_le_bytes());
+        out.extend_from_slice(&self.body.size.to_le_bytes());
+        out.extend_from_slice(&self.body.crc.to_le_bytes());
+        out.extend_from_slice(&self.modseq.0.to_le_bytes());
+        out.extend_from_slice(&self.internal_date.0.to_le_bytes());
+        let bits = SystemFlag::ALL.iter().filter(|flag| self.flags.has(**flag)).map(|flag| bit(*flag));
+        out.push(bits.fold(0, |all, bit| all | bit));
+        out.push(u8::try_from(self.flags.keywords.len()).unwrap_or(u8::MAX));
+        for keyword in self.flags.keywords.iter().take(usize::from(u8::MAX)) {
+            put_string(&mut out, keyword.as_str().as_bytes());
+        }
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(bytes);
+        let body = BodyRef { body: fields.u64()?, size: fields.u64()?, crc: fields.u32()? };
+        let modseq = ModSeq(fields.u64()?);
+        let internal_date = UnixTime(fields.u64()?);
+        let bits = fields.u8()?;
+        let system = SystemFlag::ALL.into_iter().filter(|flag| bits & bit(*flag) != 0).collect();
+        let count = fields.u8()?;
+        let mut keywords = BTreeSet::new();
+        for _ in 0..count {
+            let text = String::from_utf8(fields.string()?.to_vec()).ok()?;
+            keywords.insert(Keyword::try_from(text).ok()?);
+        }
+        Some(Self { body, modseq, internal_date, flags: Flags { system, keywords } })
+    }
+
+    pub(crate) fn entry(self, uid: Uid) -> MessageEntry {
+        MessageEntry {
+            uid,
+            flags: self.flags,
+            size: self.body.size,
+            internal_date: self.internal_date,
+            modseq: self.modseq,
+        }
+    }
+}
+
+/// Stored, so never to be renumbered.
+fn bit(flag: SystemFlag) -> u8 {
+    match flag {
+        SystemFlag::Seen => 1,
+        SystemFlag::Answered => 2,
+        SystemFlag::Flagged => 4,
+        SystemFlag::Deleted => 8,
+        SystemFlag::Draft => 16,
+    }
+}
+
+/// A mailbox's counters. They change with every message, so they are apart from its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Whose mailbox it is.
+    pub(crate) account: u64,
+    pub(crate) uid_validity: UidValidity,
+    pub(crate) uid_next: Uid,
+    pub(crate) modseq: ModSeq,
+    pub(crate) messages: u32,
+    pub(crate) bytes: u64,
+    /// The XOR of the hashes of all message records: an index that lost one of them cannot have it right.
+    pub(crate) hash: u64,
+}
+
+impl Counters {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(44);
+        out.extend_from_slice(&self.account.to_le_bytes());
+        out.extend_from_slice(&self.uid_validity.get().to_le_bytes());
+        out.extend_from_slice(&self.uid_next.get().to_le_bytes());
+        out.extend_from_slice(&self.modseq.0.to_le_bytes());
+        out.extend_from_slice(&self.messages.to_le_bytes());
+        out.extend_from_slice(&self.bytes.to_le_bytes());
+        out.extend_from_slice(&self.hash.to_le_bytes());
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(bytes);
+        Some(Self {
+            account: fields.u64()?,
+            uid_validity: UidValidity::new(fields.u32()?)?,
+            uid_next: Uid::new(fields.u32()?)?,
+            modseq: ModSeq(fields.u64()?),
+            messages: fields.u32()?,
+            bytes: fields.u64()?,
+            hash: fields.u64()?,
+        })
+    }
+}
+
+/// An account, or what is left of it so that its name is not given to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub(crate) enum AccountRecord {
+    Account {
+        id: u64,
+        password_hash: String,
+        created: Day,
+        last_login: Day,
+        #[serde(default)]
+        state: AccountState,
+        /// The highest UIDVALIDITY given out to one of its mailboxes.
+        last_uid_validity: u32,
+    },
+    Retired {
+        day: Day,
+    },
+}
+
+/// A mailbox's name and properties.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MailboxRecord {
+    pub(crate) name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) special_use: Option<SpecialUse>,
+    pub(crate) subscribed: bool,
+}
+
+/// An entry of the outbound queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutboundRecord {
+    pub(crate) body: BodyRef,
+    pub(crate) draft: OutboundDraft,
+}
+
+/// A pending push.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PushRecord {
+    pub(crate) since: UnixTime,
+    pub(crate) due: UnixTime,
+    pub(crate) attempts: u32,
+}
+
+/// An invite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InviteRecord {
+    pub(crate) uses_left: u32,
+    pub(crate) created: UnixTime,
+    pub(crate) expires: UnixTime,
+}
+
+/// A JSON record's bytes.
+pub(crate) fn to_json<T: Serialize>(record: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(record).map_err(|_| Error::Bug("a record cannot be written as JSON"))
+}
+
+/// A JSON record from its bytes; they passed a checksum, so anything else is a mistake of ours.
+pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|_| Error::Bug("a record has an unknown shape"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BodyRef, MessageRecord};
+    use mail_types::{Flags, Keyword, ModSeq, SystemFlag, UnixTime};
+
+    #[test]
+    fn a_message_record_survives_its_bytes_and_ignores_what_a_newer_release_appended() {
+        let mut flags: Flags = [SystemFlag::Seen, SystemFlag::Draft].into_iter().collect();
+        flags.keywords.insert("$Forwarded".parse::<Keyword>().unwrap());
+        let record = MessageRecord {
+            body: BodyRef { body: 77, size: 12, crc: 5 },
+            modseq: ModSeq(9),
+            internal_date: UnixTime(1_800_000_000),
+            flags,
+        };
+        let mut bytes = record.encode();
+        assert_eq!(MessageRecord::decode(&bytes), Some(record.clone()));
+        assert_eq!(MessageRecord::decode(&bytes[..bytes.len() - 1]), None);
+        bytes.extend_from_slice(b"future");
+        assert_eq!(MessageRecord::decode(&bytes), Some(record));
+    }
+}

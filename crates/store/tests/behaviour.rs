@@ -1,0 +1,400 @@
+//! What the store promises its callers, seen from outside, each time also after closing and opening it again.
+//! Crashes and power cuts are elsewhere.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::sync::{Arc, Mutex};
+
+use mail_types::{Address, Day, Flags, ModSeq, Secret, SystemFlag, Uid, UnixTime};
+use store::{
+    AccountState, Delivered, Error, FlagChange, FlagMode, MailboxId, OutboundDraft, Store, Target, UidRange,
+};
+use tempfile::TempDir;
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+const LIMIT: u64 = 30 << 20;
+
+struct World {
+    directory: TempDir,
+    store: Option<Store>,
+}
+
+impl World {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(directory.path().join("store")).unwrap();
+        Self { directory, store: Some(store) }
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+
+    fn reopen(&mut self) {
+        self.store = None;
+        let (store, report) = Store::open(self.directory.path().join("store")).unwrap();
+        assert_eq!((report.torn_bytes, report.damage), (0, vec![]));
+        self.store = Some(store);
+    }
+
+    fn account(&self, name: &str) -> (Address, MailboxId) {
+        let address = address(name);
+        self.store().create_account(&address, Secret::new("hash"), NOW).unwrap();
+        let inbox = self.store().inbox(&address).unwrap();
+        (address, inbox)
+    }
+
+    fn deliver(&self, bytes: &[u8], mailboxes: &[MailboxId]) -> Vec<u32> {
+        let mut spool = self.store().spool(LIMIT);
+        spool.write_all(bytes).unwrap();
+        let outcome = self.store().deliver(spool, &targets(mailboxes)).unwrap();
+        outcome.iter().map(|delivered| uid_of(*delivered)).collect()
+    }
+
+    fn body(&self, mailbox: MailboxId, uid: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.store().body(mailbox, Uid::new(uid).unwrap()).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn uids(&self, mailbox: MailboxId) -> Vec<u32> {
+        let snapshot = self.store().snapshot(mailbox).unwrap();
+        snapshot.messages.iter().map(|message| message.uid.get()).collect()
+    }
+
+    /// Message files and spool files on disk.
+    fn files(&self) -> usize {
+        let root = self.directory.path().join("store");
+        let shards = std::fs::read_dir(root.join("messages")).unwrap();
+        let messages: usize =
+            shards.map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap().count()).sum();
+        messages + std::fs::read_dir(root.join("spool")).unwrap().count()
+    }
+}
+
+fn address(name: &str) -> Address {
+    format!("{name}@box.test").parse().unwrap()
+}
+
+fn targets(mailboxes: &[MailboxId]) -> Vec<Target> {
+    let target =
+        |mailbox: &MailboxId| Target { mailbox: *mailbox, flags: Flags::default(), internal_date: NOW };
+    mailboxes.iter().map(target).collect()
+}
+
+fn uid_of(delivered: Delivered) -> u32 {
+    match delivered {
+        Delivered::Stored { uid, .. } => uid.get(),
+        Delivered::NoSuchMailbox => 0,
+    }
+}
+
+fn uids(numbers: &[u32]) -> Vec<Uid> {
+    numbers.iter().map(|number| Uid::new(*number).unwrap()).collect()
+}
+
+#[test]
+fn accounts_keep_what_they_are_given_and_names_are_never_given_out_again() {
+    let mut world = World::new();
+    let (anna, _) = world.account("anna");
+    let again = world.store().create_account(&anna, Secret::new("other"), NOW);
+    assert!(matches!(again, Err(Error::AccountExists)));
+    world.store().record_login(&anna, Day(20_900)).unwrap();
+    world.store().set_account_state(&anna, AccountState::Suspended).unwrap();
+    world.reopen();
+    let account = world.store().account(&anna).unwrap().unwrap();
+    assert_eq!(account.password_hash.expose(), b"hash");
+    assert_eq!((account.created, account.last_login), (NOW.day(), Day(20_900)));
+    assert_eq!(account.state, AccountState::Suspended);
+
+    world.store().delete_account(&anna, Day(20_901)).unwrap();
+    world.reopen();
+    assert_eq!(world.store().account(&anna).unwrap(), None);
+    assert_eq!(world.store().accounts().unwrap(), []);
+    let again = world.store().create_account(&anna, Secret::new("other"), NOW);
+    assert!(matches!(again, Err(Error::NameRetired)));
+    assert!(world.store().is_name_taken(&anna));
+}
+
+#[test]
+fn a_second_process_is_kept_out() {
+    let world = World::new();
+    let second = Store::open(world.directory.path().join("store"));
+    assert!(matches!(second, Err(Error::Locked(_))));
+}
+
+#[test]
+fn a_message_to_several_people_is_one_file_until_the_last_of_them_deletes_it() {
+    let mut world = World::new();
+    let (_, anna) = world.account("anna");
+    let (_, ben) = world.account("ben");
+    let large = vec![b'x'; 300_000];
+    assert_eq!(world.deliver(&large, &[anna, ben]), [1, 1]);
+    assert_eq!(world.files(), 1);
+    world.reopen();
+    world.store().expunge(anna, &uids(&[1])).unwrap();
+    assert_eq!((world.files(), world.body(ben, 1)), (1, large));
+    world.store().expunge(ben, &uids(&[1])).unwrap();
+    assert_eq!(world.files(), 0);
+}
+
+#[test]
+fn bodies_are_read_from_anywhere_small_or_large() {
+    let mut world = World::new();
+    let (_, inbox) = world.account("anna");
+    for length in [0, 1, 65_536, 65_537, 200_000] {
+        let bytes: Vec<u8> = (0..length).map(|at: u32| (at % 251) as u8).collect();
+        let uid = world.deliver(&bytes, &[inbox])[0];
+        for _ in 0..2 {
+            assert_eq!(world.body(inbox, uid), bytes);
+            let mut reader = world.store().body(inbox, Uid::new(uid).unwrap()).unwrap();
+            assert_eq!(reader.size(), u64::from(length));
+            let middle = length / 2;
+            reader.seek(SeekFrom::Start(u64::from(middle))).unwrap();
+            let mut rest = Vec::new();
+            reader.read_to_end(&mut rest).unwrap();
+            assert_eq!(rest, bytes[middle as usize..]);
+            world.reopen();
+        }
+    }
+}
+
+#[test]
+fn a_spool_over_its_limit_is_refused_and_leaves_nothing() {
+    let world = World::new();
+    let mut spool = world.store().spool(100_000);
+    spool.write_all(&[0; 100_000]).unwrap();
+    assert!(spool.write_all(&[0]).is_err());
+    assert_eq!(world.files(), 1);
+    drop(spool);
+    assert_eq!(world.files(), 0);
+}
+
+#[test]
+fn uids_are_dense_and_never_used_twice() {
+    let mut world = World::new();
+    let (_, inbox) = world.account("anna");
+    for expected in 1..=3 {
+        assert_eq!(world.deliver(b"a", &[inbox]), [expected]);
+    }
+    let all = uids(&[1, 2, 3]);
+    assert_eq!(world.store().expunge(inbox, &all).unwrap(), all);
+    assert_eq!(world.store().expunge(inbox, &all).unwrap(), []);
+    world.reopen();
+    assert_eq!(world.store().snapshot(inbox).unwrap().uid_next.get(), 4);
+    assert_eq!(world.deliver(b"b", &[inbox]), [4]);
+}
+
+#[test]
+fn a_recreated_mailbox_has_a_larger_uidvalidity() {
+    let mut world = World::new();
+    let (anna, inbox) = world.account("anna");
+    let first = world.store().create_mailbox(&anna, "DeltaChat", None, NOW).unwrap();
+    world.deliver(b"a", &[first]);
+    let old = world.store().snapshot(first).unwrap().uid_validity;
+    world.store().delete_mailbox(&anna, "DeltaChat").unwrap();
+    world.reopen();
+    assert!(matches!(world.store().snapshot(first), Err(Error::NoSuchMailbox)));
+    let second = world.store().create_mailbox(&anna, "DeltaChat", None, UnixTime(5)).unwrap();
+    assert!(world.store().snapshot(second).unwrap().uid_validity > old);
+    assert!(old > world.store().snapshot(inbox).unwrap().uid_validity);
+    let names: Vec<_> =
+        world.store().mailboxes(&anna).unwrap().into_iter().map(|mailbox| mailbox.name).collect();
+    assert_eq!(names, ["DeltaChat", "INBOX"]);
+    assert!(matches!(world.store().delete_mailbox(&anna, "inbox"), Err(Error::InboxIsFixed)));
+    assert!(matches!(world.store().create_mailbox(&anna, "Inbox", None, NOW), Err(Error::MailboxExists)));
+}
+
+#[test]
+fn flags_obey_unchangedsince_and_count_modifications() {
+    let mut world = World::new();
+    let (_, inbox) = world.account("anna");
+    world.deliver(b"a", &[inbox]);
+    world.deliver(b"b", &[inbox]);
+    let delivered = world.store().snapshot(inbox).unwrap().highest_modseq;
+    let seen: Flags = [SystemFlag::Seen].into_iter().collect();
+    let add = FlagChange { mode: FlagMode::Add, flags: seen.clone(), unchanged_since: None };
+    let changed = world.store().change_flags(inbox, &uids(&[2, 9]), &add).unwrap();
+    assert_eq!(changed.messages.len(), 1);
+    assert_eq!((&changed.messages[0].flags, changed.messages[0].modseq), (&seen, ModSeq(delivered.0 + 1)));
+
+    let guarded =
+        FlagChange { mode: FlagMode::Set, flags: Flags::default(), unchanged_since: Some(delivered) };
+    let refused = world.store().change_flags(inbox, &uids(&[1, 2]), &guarded).unwrap();
+    assert_eq!(refused.refused, uids(&[2]));
+    // Nothing differed, so nothing was counted.
+    assert_eq!(world.store().snapshot(inbox).unwrap().highest_modseq, ModSeq(delivered.0 + 1));
+    world.reopen();
+    let changes = world.store().changes_since(inbox, delivered).unwrap();
+    assert_eq!(changes.changed.iter().map(|message| message.uid.get()).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn vanished_uids_are_told_exactly_while_remembered_and_generously_afterwards() {
+    let mut world = World::new();
+    let (_, inbox) = world.account("anna");
+    for _ in 0..6 {
+        world.deliver(b"a", &[inbox]);
+    }
+    world.store().expunge(inbox, &uids(&[1])).unwrap();
+    let between = world.store().snapshot(inbox).unwrap().highest_modseq;
+    world.store().expunge(inbox, &uids(&[3, 4])).unwrap();
+    let range = |first, last| UidRange { first: Uid::new(first).unwrap(), last: Uid::new(last).unwrap() };
+    assert_eq!(world.store().changes_since(inbox, between).unwrap().vanished, [range(3, 4)]);
+    world.reopen();
+    let vanished = world.store().changes_since(inbox, between).unwrap().vanished;
+    assert_eq!(vanished, [range(1, 1), range(3, 4)]);
+    let now = world.store().snapshot(inbox).unwrap().highest_modseq;
+    assert_eq!(world.store().changes_since(inbox, now).unwrap().vanished, []);
+}
+
+#[test]
+fn copy_and_move_keep_bytes_and_flags_and_give_new_uids() {
+    let mut world = World::new();
+    let (anna, inbox) = world.account("anna");
+    let archive = world.store().create_mailbox(&anna, "Archive", None, NOW).unwrap();
+    let large = vec![b'y'; 100_000];
+    world.deliver(&large, &[inbox]);
+    world.deliver(b"small", &[inbox]);
+    let copied = world.store().copy(inbox, &uids(&[2, 1, 7]), archive).unwrap();
+    assert_eq!(copied.uids, [(uids(&[1])[0], uids(&[1])[0]), (uids(&[2])[0], uids(&[2])[0])]);
+    world.store().expunge(inbox, &uids(&[1])).unwrap();
+    world.reopen();
+    assert_eq!(world.body(archive, 1), large);
+    let moved = world.store().move_messages(archive, &uids(&[1]), inbox).unwrap();
+    assert_eq!(moved.uids, [(uids(&[1])[0], uids(&[3])[0])]);
+    world.reopen();
+    assert_eq!((world.uids(inbox), world.uids(archive)), (vec![2, 3], vec![2]));
+    assert_eq!(world.body(inbox, 3), large);
+    assert_eq!(world.store().usage(&anna).unwrap().bytes, 100_010);
+    world.store().expunge(inbox, &uids(&[2, 3])).unwrap();
+    assert_eq!((world.files(), world.body(archive, 2)), (0, b"small".to_vec()));
+}
+
+#[test]
+fn renaming_inbox_leaves_an_empty_inbox() {
+    let world = World::new();
+    let (anna, inbox) = world.account("anna");
+    world.deliver(b"a", &[inbox]);
+    world.store().rename_mailbox(&anna, "inbox", "old", NOW).unwrap();
+    let old = world.store().mailbox(&anna, "old").unwrap().unwrap();
+    assert_eq!((world.uids(inbox), world.body(old.id, 1)), (vec![], b"a".to_vec()));
+    world.store().rename_mailbox(&anna, "old", "older", NOW).unwrap();
+    assert_eq!(world.store().mailbox(&anna, "older").unwrap().unwrap().id, old.id);
+}
+
+#[test]
+fn the_queue_shares_its_body_with_local_mailboxes() {
+    let mut world = World::new();
+    let (anna, inbox) = world.account("anna");
+    let draft = OutboundDraft {
+        sender: Some(anna.clone()),
+        recipients: vec![address("far")],
+        created: NOW,
+        due: NOW,
+        attempts: 0,
+        last_reply: String::new(),
+    };
+    let mut spool = world.store().spool(LIMIT);
+    spool.write_all(b"to both").unwrap();
+    let submitted = world.store().submit(spool, &targets(&[inbox]), std::slice::from_ref(&draft)).unwrap();
+    assert_eq!((submitted.delivered.len(), submitted.queued.len()), (1, 1));
+    world.store().expunge(inbox, &uids(&[1])).unwrap();
+    world.reopen();
+    let queue = world.store().outbound().unwrap();
+    assert_eq!((queue.len(), &queue[0].draft), (1, &draft));
+    let later = OutboundDraft { attempts: 1, due: UnixTime(NOW.0 + 60), ..draft };
+    world.store().update_outbound(queue[0].id, later.clone()).unwrap();
+    world.reopen();
+    assert_eq!(world.store().outbound().unwrap()[0].draft, later);
+    let mut body = Vec::new();
+    world.store().outbound_body(queue[0].id).unwrap().read_to_end(&mut body).unwrap();
+    assert_eq!(body, b"to both");
+    world.store().finish_outbound(queue[0].id).unwrap();
+    assert!(matches!(world.store().outbound_body(queue[0].id), Err(Error::NoSuchMessage)));
+}
+
+#[test]
+fn pushes_are_wanted_once_for_each_token_until_finished() {
+    let mut world = World::new();
+    let (anna, _) = world.account("anna");
+    for token in ["t1", "t2", "t1"] {
+        world.store().register_push_token(&anna, token, NOW).unwrap();
+    }
+    world.store().want_push(&anna, NOW).unwrap();
+    world.store().want_push(&anna, UnixTime(NOW.0 + 9)).unwrap();
+    world.reopen();
+    let pending = world.store().pending_pushes().unwrap();
+    assert_eq!(pending.iter().map(|push| push.token.as_str()).collect::<Vec<_>>(), ["t1", "t2"]);
+    assert_eq!(pending[0].since, NOW);
+    world.store().postpone_push(&pending[0], UnixTime(NOW.0 + 60)).unwrap();
+    world.store().finish_push(&pending[1]).unwrap();
+    assert_eq!(world.store().pending_pushes().unwrap()[0].attempts, 1);
+    world.store().remove_push_token(&anna, "t1").unwrap();
+    assert_eq!(world.store().pending_pushes().unwrap(), []);
+    assert_eq!(world.store().push_tokens(&anna).unwrap().len(), 1);
+}
+
+#[test]
+fn an_invite_makes_as_many_accounts_as_it_says() {
+    let mut world = World::new();
+    let invite =
+        store::Invite { token: "i".to_owned(), uses_left: 1, created: NOW, expires: UnixTime(NOW.0 + 9) };
+    world.store().put_invite(&invite).unwrap();
+    world.reopen();
+    let create = |name, now| {
+        world.store().create_account_by_invite(&address(name), Secret::new("h"), "i", UnixTime(now))
+    };
+    assert!(matches!(create("late", NOW.0 + 9), Err(Error::InviteInvalid)));
+    create("anna", NOW.0).unwrap();
+    assert!(matches!(create("ben", NOW.0), Err(Error::InviteInvalid)));
+    assert_eq!(world.store().accounts().unwrap().len(), 1);
+}
+
+#[test]
+fn settings_are_kept_and_a_key_is_made_only_once() {
+    let mut world = World::new();
+    assert_eq!(world.store().setting_or_insert("dkim", Secret::new("first")).unwrap().expose(), b"first");
+    world.reopen();
+    assert_eq!(world.store().setting_or_insert("dkim", Secret::new("second")).unwrap().expose(), b"first");
+    world.store().set_setting("dkim", None).unwrap();
+    assert_eq!(world.store().setting("dkim"), None);
+}
+
+#[test]
+fn watchers_are_told_of_every_change_once_it_can_be_read() {
+    let world = World::new();
+    let (anna, inbox) = world.account("anna");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&told);
+    world.store().on_change(Box::new(move |address, mailbox| {
+        log.lock().unwrap().push((address.clone(), mailbox));
+    }));
+    world.deliver(b"a", &[inbox]);
+    world.store().expunge(inbox, &uids(&[1])).unwrap();
+    assert_eq!(*told.lock().unwrap(), [(anna.clone(), inbox), (anna, inbox)]);
+}
+
+#[test]
+fn many_threads_deliver_and_every_message_gets_its_own_uid() {
+    let mut world = World::new();
+    let (_, inbox) = world.account("anna");
+    let store = world.store().clone();
+    let deliver = |store: Store| {
+        move || {
+            let one = |_| {
+                let mut spool = store.spool(LIMIT);
+                spool.write_all(b"hello").unwrap();
+                uid_of(store.deliver(spool, &targets(&[inbox])).unwrap()[0])
+            };
+            (0..25).map(one).collect::<Vec<_>>()
+        }
+    };
+    let threads: Vec<_> = (0..8).map(|_| std::thread::spawn(deliver(store.clone()))).collect();
+    let mut given: Vec<u32> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    given.sort_unstable();
+    assert_eq!(given, (1..=200).collect::<Vec<_>>());
+    drop(store);
+    world.reopen();
+    assert_eq!(world.uids(inbox), given);
+}
