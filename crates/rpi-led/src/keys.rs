@@ -1,0 +1,239 @@
+//! Key presses from `/dev/input`, from devices there now and from those plugged in later. What a key is for is the
+//! caller's business.
+//!
+//! One thread looks for devices, one per device reads it; all of them only block and copy small records.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::Error;
+
+/// `KEY_POWER` of `<linux/input-event-codes.h>`.
+pub const KEY_POWER: u16 = 116;
+/// `KEY_RESTART`, what a button on a Pi's header usually is.
+pub const KEY_RESTART: u16 = 408;
+
+/// Bytes of `struct input_event` on a 64-bit kernel: two 64-bit words of time, type, code, value.
+pub const RECORD: usize = 24;
+
+/// How often new devices are looked for.
+const RESCAN: Duration = Duration::from_secs(1);
+/// More event devices than this are not opened: each costs a thread.
+const DEVICES: usize = 32;
+
+/// A key went down or came up. Autorepeat is not reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyEvent {
+    /// The key's number in `<linux/input-event-codes.h>`.
+    pub code: u16,
+    /// Down or up.
+    pub motion: Motion,
+}
+
+/// Which way a key went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Motion {
+    /// It was pressed.
+    Down,
+    /// It was let go.
+    Up,
+}
+
+impl KeyEvent {
+    /// Reads one `struct input_event`. `None` for everything that is no key going down or up: other types of event,
+    /// autorepeat, and the buttons of mice, pads and touch screens (`BTN_*`).
+    #[must_use]
+    pub fn parse(record: &[u8; RECORD]) -> Option<Self> {
+        const EV_KEY: u16 = 1;
+        const POINTER_BUTTONS: std::ops::Range<u16> = 0x100..0x160;
+        let [.., type0, type1, code0, code1, value0, value1, value2, value3] = *record;
+        let code = u16::from_ne_bytes([code0, code1]);
+        if u16::from_ne_bytes([type0, type1]) != EV_KEY || POINTER_BUTTONS.contains(&code) {
+            return None;
+        }
+        let motion = match i32::from_ne_bytes([value0, value1, value2, value3]) {
+            0 => Motion::Up,
+            1 => Motion::Down,
+            _ => return None,
+        };
+        Some(Self { code, motion })
+    }
+}
+
+/// The key presses of all devices, as an endless iterator that blocks; dropping it ends the search for devices.
+#[derive(Debug)]
+pub struct Keys {
+    events: Receiver<KeyEvent>,
+    _alive: Sender<()>,
+}
+
+impl Iterator for Keys {
+    type Item = KeyEvent;
+
+    fn next(&mut self) -> Option<KeyEvent> {
+        self.events.recv().ok()
+    }
+}
+
+/// Reports the key presses of every `event*` device in `directory` (`/dev/input`).
+///
+/// A device that vanishes while one of its keys is down gets that key let go.
+///
+/// # Errors
+///
+/// When no thread can be started. A device that cannot be opened is tried again at the next look.
+pub fn watch(directory: &Path) -> Result<Keys, Error> {
+    let (events, receiver) = channel();
+    let (alive, ended) = channel();
+    let directory = directory.to_owned();
+    thread::Builder::new()
+        .name("keys".to_owned())
+        .spawn(move || scan(&directory, &events, &ended))
+        .map_err(|source| Error::Thread { purpose: "look for keys", source })?;
+    Ok(Keys { events: receiver, _alive: alive })
+}
+
+type Open = Arc<Mutex<BTreeSet<PathBuf>>>;
+
+fn scan(directory: &Path, events: &Sender<KeyEvent>, ended: &Receiver<()>) {
+    let open = Open::default();
+    loop {
+        let found = new_devices(directory, &open.lock().unwrap_or_else(PoisonError::into_inner));
+        for path in found {
+            follow(path, &open, events);
+        }
+        if ended.recv_timeout(RESCAN) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}
+
+fn new_devices(directory: &Path, open: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"event"))
+        .map(|entry| entry.path())
+        .filter(|path| !open.contains(path))
+        .collect();
+    found.sort();
+    found.truncate(DEVICES.saturating_sub(open.len()));
+    found
+}
+
+fn follow(path: PathBuf, open: &Open, events: &Sender<KeyEvent>) {
+    let Ok(device) = File::open(&path) else { return };
+    let (events, open) = (events.clone(), Arc::clone(open));
+    let remember = Arc::clone(&open);
+    let name = path.clone();
+    let reader = move || {
+        report(device, &events);
+        open.lock().unwrap_or_else(PoisonError::into_inner).remove(&path);
+    };
+    remember.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+    if thread::Builder::new().name("key device".to_owned()).spawn(reader).is_err() {
+        remember.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+    }
+}
+
+/// Reports a device's keys until it is gone or nobody listens.
+fn report(mut device: impl Read, events: &Sender<KeyEvent>) {
+    let mut held = BTreeSet::new();
+    let mut record = [0; RECORD];
+    while device.read_exact(&mut record).is_ok() {
+        let Some(event) = KeyEvent::parse(&record) else { continue };
+        match event.motion {
+            Motion::Down => held.insert(event.code),
+            Motion::Up => held.remove(&event.code),
+        };
+        if events.send(event).is_err() {
+            return;
+        }
+    }
+    for code in held {
+        let _ = events.send(KeyEvent { code, motion: Motion::Up });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::sync::mpsc::channel;
+
+    use super::{KEY_RESTART, KeyEvent, Motion, RECORD, new_devices, report, watch};
+
+    fn record(kind: u16, code: u16, value: i32) -> [u8; RECORD] {
+        let mut record = [7; RECORD];
+        record[16..18].copy_from_slice(&kind.to_ne_bytes());
+        record[18..20].copy_from_slice(&code.to_ne_bytes());
+        record[20..24].copy_from_slice(&value.to_ne_bytes());
+        record
+    }
+
+    fn key(code: u16, motion: Motion) -> KeyEvent {
+        KeyEvent { code, motion }
+    }
+
+    #[test]
+    fn only_keys_going_down_or_up_are_reported() {
+        let rows = [
+            (record(1, KEY_RESTART, 1), Some(key(KEY_RESTART, Motion::Down))),
+            (record(1, KEY_RESTART, 0), Some(key(KEY_RESTART, Motion::Up))),
+            (record(1, 59, 1), Some(key(59, Motion::Down))),
+            (record(1, 59, 2), None),
+            (record(1, 59, -1), None),
+            (record(0, 0, 0), None),
+            (record(4, 4, 1), None),
+            (record(1, 0x110, 1), None),
+            (record(1, 0x14a, 1), None),
+        ];
+        for (bytes, expected) in rows {
+            assert_eq!(KeyEvent::parse(&bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_vanishes_lets_go_of_its_keys() {
+        let (events, seen) = channel();
+        let mut bytes = record(1, 30, 1).to_vec();
+        bytes.extend(record(1, 31, 1));
+        bytes.extend(record(1, 31, 0));
+        bytes.extend([1, 2, 3]);
+        report(&bytes[..], &events);
+        drop(events);
+        let all: Vec<_> = seen.iter().collect();
+        assert_eq!(
+            all,
+            [key(30, Motion::Down), key(31, Motion::Down), key(31, Motion::Up), key(30, Motion::Up)]
+        );
+    }
+
+    #[test]
+    fn only_event_devices_that_are_not_open_yet_are_new() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["event0", "event1", "mouse0", "by-path"] {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        let open = BTreeSet::from([directory.path().join("event0")]);
+        assert_eq!(new_devices(directory.path(), &open), [directory.path().join("event1")]);
+        assert!(new_devices(&directory.path().join("missing"), &open).is_empty());
+    }
+
+    #[test]
+    fn a_device_plugged_in_after_the_start_is_heard() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut keys = watch(directory.path()).unwrap();
+        let file = directory.path().join("event3");
+        fs::write(directory.path().join("new"), record(1, KEY_RESTART, 1)).unwrap();
+        fs::rename(directory.path().join("new"), file).unwrap();
+        assert_eq!(keys.next().unwrap(), key(KEY_RESTART, Motion::Down));
+        assert_eq!(keys.next().unwrap(), key(KEY_RESTART, Motion::Up));
+    }
+}
