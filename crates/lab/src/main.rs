@@ -1,2 +1,2 @@
-//! Boots images in QEMU, plays the Pi firmware, presses the button, watches the LED, cuts the power.
+//! The `lab` program; `lab --help` says what it does.
 fn main() {}

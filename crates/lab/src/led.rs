@@ -1,0 +1,138 @@
+//! What an LED does, judged by the edges of its line: pure, so that a rhythm can be tested without a lamp.
+
+use std::time::Duration;
+
+/// The level of a GPIO line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// 3.3 V on a Pi: an LED is lit, a button is released.
+    High,
+    /// 0 V: an LED is dark, a button is pressed.
+    Low,
+}
+
+/// A change of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// When it was seen, counted from QEMU's start.
+    pub at: Duration,
+    /// The level after it.
+    pub level: Level,
+}
+
+/// What an LED does over and over: `(level, milliseconds)` steps; a pattern of one step is steady.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(Vec<(Level, u64)>);
+
+/// How often a rhythm must be seen in a row before it counts.
+const ROUNDS: usize = 2;
+/// How long a level must hold before it counts as steady: longer than any pause inside a rhythm.
+const STEADY: Duration = Duration::from_millis(2500);
+/// An emulated guest on a busy host is late by this much, and by a fraction of the step.
+const SLACK: Duration = Duration::from_millis(45);
+
+impl Pattern {
+    /// A pattern of `(level, milliseconds)` steps.
+    pub fn new(steps: impl IntoIterator<Item = (Level, u64)>) -> Self {
+        Self(steps.into_iter().collect())
+    }
+
+    /// Whether `edges` end in this pattern at the moment `now`: twice around for a rhythm, or long enough for a
+    /// steady level.
+    #[must_use]
+    pub fn shown(&self, edges: &[Edge], now: Duration) -> bool {
+        match self.0.as_slice() {
+            [] => false,
+            [(level, _)] => steady(edges, now) == Some(*level),
+            steps => (0..steps.len()).any(|start| rhythm(steps, start, edges, now)),
+        }
+    }
+}
+
+/// The level that the line has kept for long enough.
+fn steady(edges: &[Edge], now: Duration) -> Option<Level> {
+    // Before the first edge a line is low.
+    let last = edges.last().copied().unwrap_or(Edge { at: Duration::ZERO, level: Level::Low });
+    (now.saturating_sub(last.at) >= STEADY).then_some(last.level)
+}
+
+/// Whether the last complete steps, of which the first is step `start`, are [`ROUNDS`] rounds of the rhythm, and the
+/// step that still runs has not run for longer than it should.
+fn rhythm(steps: &[(Level, u64)], start: usize, edges: &[Edge], now: Duration) -> bool {
+    let needed = steps.len() * ROUNDS;
+    let Some(recent) = edges.len().checked_sub(needed + 1).and_then(|first| edges.get(first..)) else {
+        return false;
+    };
+    let mut expected = steps.iter().cycle().skip(start);
+    for (edge, next) in recent.iter().zip(recent.iter().skip(1)) {
+        let Some(&(level, milliseconds)) = expected.next() else { return false };
+        if edge.level != level || !close(next.at.saturating_sub(edge.at), Duration::from_millis(milliseconds))
+        {
+            return false;
+        }
+    }
+    let running = recent.last().map(|edge| now.saturating_sub(edge.at)).unwrap_or_default();
+    expected
+        .next()
+        .is_some_and(|&(_, milliseconds)| running <= most(Duration::from_millis(milliseconds)) + STEADY)
+}
+
+fn close(seen: Duration, wanted: Duration) -> bool {
+    let least = wanted.mul_f64(0.7).saturating_sub(SLACK);
+    (least..=most(wanted)).contains(&seen)
+}
+
+fn most(wanted: Duration) -> Duration {
+    wanted.mul_f64(1.3) + SLACK
+}
+
+#[cfg(test)]
+mod tests {
+    use Level::{High, Low};
+
+    use super::*;
+
+    fn edges(first: Level, milliseconds: &[u64]) -> Vec<Edge> {
+        let mut level = first;
+        let mut at = 0;
+        let mut edges = vec![Edge { at: Duration::ZERO, level }];
+        for step in milliseconds {
+            at += step;
+            level = if level == High { Low } else { High };
+            edges.push(Edge { at: Duration::from_millis(at), level });
+        }
+        edges
+    }
+
+    fn shown(pattern: &[(Level, u64)], edges: &[Edge], after: u64) -> bool {
+        let last = edges.last().map(|edge| edge.at).unwrap_or_default();
+        Pattern::new(pattern.iter().copied()).shown(edges, last + Duration::from_millis(after))
+    }
+
+    #[test]
+    fn a_rhythm_is_known_wherever_it_is_entered() {
+        let blink = [(High, 200), (Low, 200)];
+        assert!(shown(&blink, &edges(High, &[203, 190, 210, 201]), 10));
+        assert!(shown(&blink, &edges(Low, &[203, 190, 210, 201, 200]), 10));
+        let double = [(High, 150), (Low, 150), (High, 150), (Low, 1550)];
+        assert!(shown(&double, &edges(Low, &[1600, 150, 160, 150, 1500, 140, 150, 150]), 10));
+    }
+
+    #[test]
+    fn another_rhythm_or_too_few_rounds_is_not_it() {
+        let blink = [(High, 200), (Low, 200)];
+        assert!(!shown(&blink, &edges(High, &[200, 200, 200]), 10));
+        assert!(!shown(&blink, &edges(High, &[500, 500, 500, 500]), 10));
+        assert!(!shown(&blink, &edges(High, &[50, 50, 50, 50, 50, 50]), 10));
+        assert!(!shown(&blink, &edges(High, &[200, 200, 200, 200]), 4000), "it stopped long ago");
+    }
+
+    #[test]
+    fn a_level_is_steady_when_it_held_for_longer_than_any_pause() {
+        let lit = [(High, 1000)];
+        assert!(shown(&lit, &edges(Low, &[100]), 3000));
+        assert!(!shown(&lit, &edges(Low, &[100]), 1000));
+        assert!(!shown(&lit, &edges(High, &[100]), 3000));
+        assert!(shown(&[(Low, 1)], &[], 3000), "a line that never rose is dark");
+    }
+}

@@ -1,0 +1,139 @@
+//! One QEMU process: started, watched, and ended by its own id, whatever becomes of the lab.
+//!
+//! QEMU is started through `setpriv --pdeathsig KILL`, so that the kernel ends it when the thread that started it
+//! dies, even if the whole lab is killed. That thread, the keeper, therefore lives exactly as long as QEMU does.
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// How much of QEMU's own output is kept; it says little, and what it says last matters.
+const SAID_LIMIT: usize = 64 * 1024;
+
+/// A running or ended QEMU.
+#[derive(Debug)]
+pub(crate) struct Qemu {
+    shared: Arc<Shared>,
+    id: u32,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    child: Option<Child>,
+    said: Vec<u8>,
+    ended: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Qemu {
+    /// Starts `program` with `arguments`.
+    pub(crate) fn start(program: &str, arguments: &[String]) -> Result<Self> {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", program]).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let shared = Arc::new(Shared::default());
+        let (report, started) = mpsc::channel();
+        let keeper_shared = Arc::clone(&shared);
+        thread::spawn(move || keep(command, &keeper_shared, &report));
+        match started.recv() {
+            Ok(Ok(id)) => Ok(Self { shared, id }),
+            Ok(Err(source)) => Err(Error::ToolMissing { tool: "setpriv".into(), source }),
+            Err(gone) => {
+                Err(Error::ToolMissing { tool: "setpriv".into(), source: std::io::Error::other(gone) })
+            }
+        }
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Whether QEMU has ended.
+    pub(crate) fn ended(&self) -> bool {
+        self.shared.lock().ended
+    }
+
+    /// Waits until QEMU has ended by itself; false when it still runs at the limit.
+    pub(crate) fn wait(&self, limit: Duration) -> bool {
+        let state = self.shared.lock();
+        let waited = self.shared.changed.wait_timeout_while(state, limit, |state| !state.ended);
+        waited.unwrap_or_else(PoisonError::into_inner).0.ended
+    }
+
+    /// Ends QEMU at once (SIGKILL) and waits until it is gone.
+    pub(crate) fn kill(&self) {
+        let mut state = self.shared.lock();
+        if !state.ended
+            && let Some(child) = &mut state.child
+        {
+            // Fails only if it has just ended by itself, which is what is wanted.
+            let _ = child.kill();
+        }
+        drop(self.shared.changed.wait_while(state, |state| !state.ended));
+    }
+
+    /// What QEMU itself has said so far, which is about its own troubles.
+    pub(crate) fn said(&self) -> String {
+        let said = String::from_utf8_lossy(&self.shared.lock().said).trim().to_owned();
+        if said.is_empty() { "it said nothing".into() } else { said }
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The keeper's life: start, listen until the standard error closes, which is QEMU's end, and reap.
+fn keep(mut command: Command, shared: &Shared, report: &mpsc::Sender<std::io::Result<u32>>) {
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            let _ = report.send(Err(error));
+            return;
+        }
+    };
+    let errors = child.stderr.take();
+    let id = child.id();
+    shared.lock().child = Some(child);
+    let _ = report.send(Ok(id));
+    if let Some(errors) = errors {
+        listen(errors, shared);
+    }
+    let child = shared.lock().child.take();
+    if let Some(mut child) = child {
+        // A process that closed its standard error without ending would block here for ever: end it.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    shared.lock().ended = true;
+    shared.changed.notify_all();
+}
+
+fn listen(mut errors: impl Read, shared: &Shared) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = errors.read(&mut buffer) {
+        let mut state = shared.lock();
+        state.said.extend_from_slice(buffer.get(..length).unwrap_or_default());
+        let excess = state.said.len().saturating_sub(SAID_LIMIT);
+        state.said.drain(..excess);
+    }
+}

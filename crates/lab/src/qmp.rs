@@ -1,0 +1,78 @@
+//! QEMU's monitor (QMP): one JSON object a line; commands get an answer, events come between.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+
+/// QEMU answers at once; a snapshot takes longest.
+const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+
+/// A connection to the monitor.
+#[derive(Debug)]
+pub(crate) struct Qmp {
+    reader: BufReader<UnixStream>,
+    writer: UnixStream,
+}
+
+impl Qmp {
+    /// Takes QEMU's greeting and leaves the negotiation mode.
+    pub(crate) fn new(stream: UnixStream) -> Result<Self> {
+        stream.set_read_timeout(Some(ANSWER_LIMIT)).map_err(broken)?;
+        let writer = stream.try_clone().map_err(broken)?;
+        let mut qmp = Self { reader: BufReader::new(stream), writer };
+        qmp.read()?;
+        qmp.execute("qmp_capabilities", &Value::Null)?;
+        Ok(qmp)
+    }
+
+    /// Runs a command and gives its answer.
+    pub(crate) fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value> {
+        let mut request = json!({ "execute": command });
+        if let (Some(fields), false) = (request.as_object_mut(), arguments.is_null()) {
+            fields.insert("arguments".into(), arguments.clone());
+        }
+        let mut line = request.to_string();
+        line.push('\n');
+        self.writer.write_all(line.as_bytes()).map_err(broken)?;
+        loop {
+            let answer = self.read()?;
+            if let Some(value) = answer.get("return") {
+                return Ok(value.clone());
+            }
+            if let Some(refusal) = answer.get("error") {
+                return Err(Error::Refused { command: line.trim_end().into(), said: refusal.to_string() });
+            }
+        }
+    }
+
+    /// Runs a command of the human monitor, for what QMP itself lacks; any answer but silence is a refusal.
+    pub(crate) fn human(&mut self, command: &str) -> Result<()> {
+        match self.human_text(command)?.trim() {
+            "" => Ok(()),
+            said => Err(Error::Refused { command: command.into(), said: said.into() }),
+        }
+    }
+
+    /// Runs a command of the human monitor and gives what it prints.
+    pub(crate) fn human_text(&mut self, command: &str) -> Result<String> {
+        let text = self.execute("human-monitor-command", &json!({ "command-line": command }))?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
+    fn read(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        let length = self.reader.read_line(&mut line).map_err(broken)?;
+        if length == 0 {
+            return Err(broken(std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        serde_json::from_str(&line).map_err(|error| broken(error.into()))
+    }
+}
+
+fn broken(source: std::io::Error) -> Error {
+    Error::Port { port: "monitor", source }
+}

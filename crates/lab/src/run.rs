@@ -1,0 +1,157 @@
+//! One run of QEMU, from power on to power off: process, console, monitor, test port.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::console::Console;
+use crate::error::{Error, Result};
+use crate::machine::{self, Loaded, Machine};
+use crate::process::Qemu;
+use crate::qmp::Qmp;
+use crate::qtest::Qtest;
+use crate::sockets::Expected;
+use crate::tools::QEMU;
+use crate::wires::Wires;
+
+/// A QEMU under power.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) began: Instant,
+    pub(crate) qemu: Qemu,
+    pub(crate) qmp: Qmp,
+    pub(crate) qtest: Qtest,
+    pub(crate) wires: Wires,
+    pub(crate) forwards: Vec<Forward>,
+}
+
+/// A port of the guest that can be reached at a port of the host's loopback address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forward {
+    pub(crate) guest: u16,
+    /// Zero before the first run: QEMU chooses a free one.
+    pub(crate) host: u16,
+}
+
+/// Where the guest's writes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disk<'a> {
+    /// Into the card.
+    Card(&'a Path),
+    /// Into a new overlay beside the card, which can hold snapshots.
+    NewOverlay(&'a Path, &'a Path),
+    /// Into the overlay of an earlier run.
+    Overlay(&'a Path),
+}
+
+impl Run {
+    /// Starts QEMU with everything connected, the button released, and lets the guest go.
+    pub(crate) fn start(
+        machine: Machine,
+        loaded: &Loaded,
+        disk: Disk<'_>,
+        forwards: &[Forward],
+        console: &Console,
+        folder: &Path,
+    ) -> Result<Self> {
+        let ports = ["console", "monitor", "test"].map(|name| Expected::new(folder, name));
+        let [console_port, monitor, test] = ports;
+        let (console_port, monitor, test) = (console_port?, monitor?, test?);
+        let mut arguments = machine::base(machine);
+        arguments.extend(loaded.qemu());
+        arguments.extend(machine::devices(machine, &drive(disk), &forward_list(forwards)));
+        arguments.extend(
+            [
+                // The guest waits for the lab before its first instruction, and a reset ends QEMU, so that the lab can
+                // look at the card again as the firmware would.
+                "-S".into(),
+                "-no-reboot".into(),
+                "-display".into(),
+                "none".into(),
+                "-monitor".into(),
+                "none".into(),
+                "-chardev".into(),
+                format!("socket,id=console,path={}", console_port.path()),
+                "-qmp".into(),
+                format!("unix:{}", monitor.path()),
+                "-qtest".into(),
+                format!("unix:{}", test.path()),
+                "-qtest-log".into(),
+                "none".into(),
+            ]
+            .map(|argument: String| argument),
+        );
+        let began = clock::now();
+        let qemu = Qemu::start(QEMU, &arguments)?;
+        console.attach(console_port.accept(&qemu)?, began);
+        let qtest = Qtest::new(test.accept(&qemu)?, Wires::led_line(machine), began);
+        let monitor = monitor.accept(&qemu)?;
+        let with_words = |error| match error {
+            Error::Port { .. } if qemu.ended() => {
+                Error::QemuEnded { said: qemu.said(), console: String::new() }
+            }
+            other => other,
+        };
+        let qtest = qtest?;
+        let mut qmp = Qmp::new(monitor).map_err(with_words)?;
+        if let Disk::NewOverlay(_, overlay) = disk {
+            let overlay = json!({ "device": "card", "snapshot-file": overlay, "format": "qcow2" });
+            qmp.execute("blockdev-snapshot-sync", &overlay)?;
+        }
+        let wires = Wires::connect(machine, &mut qmp, &qtest)?;
+        let forwards = chosen(forwards, &qmp.human_text("info usernet")?)?;
+        qmp.execute("cont", &Value::Null)?;
+        Ok(Self { began, qemu, qmp, qtest, wires, forwards })
+    }
+}
+
+fn drive(disk: Disk<'_>) -> String {
+    match disk {
+        Disk::Card(card) | Disk::NewOverlay(card, _) => format!("file={},format=raw", card.display()),
+        Disk::Overlay(overlay) => format!("file={},format=qcow2", overlay.display()),
+    }
+}
+
+fn forward_list(forwards: &[Forward]) -> String {
+    let items =
+        forwards.iter().map(|Forward { guest, host }| format!("hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
+    items.collect::<Vec<_>>().join(",")
+}
+
+/// The ports that QEMU has chosen, from lines such as `TCP[HOST_FORWARD]  13  127.0.0.1 41235  10.0.2.15 80 0 0`.
+fn chosen(wanted: &[Forward], said: &str) -> Result<Vec<Forward>> {
+    let listed: Vec<Forward> = said.lines().filter_map(forward).collect();
+    let find = |wanted: &Forward| {
+        let found = listed.iter().find(|listed| listed.guest == wanted.guest && listed.host != 0).copied();
+        found.ok_or_else(|| Error::Refused {
+            command: format!("forwarding port {}", wanted.guest),
+            said: said.into(),
+        })
+    };
+    wanted.iter().map(find).collect()
+}
+
+fn forward(line: &str) -> Option<Forward> {
+    let mut words = line.trim().strip_prefix("TCP[HOST_FORWARD]")?.split_whitespace();
+    let host = words.nth(2)?.parse().ok()?;
+    let guest = words.nth(1)?.parse().ok()?;
+    Some(Forward { guest, host })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chosen_ports_are_read_from_the_monitor() {
+        let said = "Hub -1 (network):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n  \
+                    TCP[HOST_FORWARD]  13       127.0.0.1 41235       10.0.2.15    80     0     0\r\n  \
+                    TCP[HOST_FORWARD]  12       127.0.0.1 40993       10.0.2.15   993     0     0\r\n";
+        let wanted = [Forward { guest: 993, host: 0 }, Forward { guest: 80, host: 0 }];
+        let found = [Forward { guest: 993, host: 40993 }, Forward { guest: 80, host: 41235 }];
+        assert_eq!(chosen(&wanted, said).unwrap(), found);
+        assert!(chosen(&[Forward { guest: 25, host: 0 }], said).is_err());
+    }
+}
