@@ -1,9 +1,32 @@
 //! Board and image description in, SD-card image out: the parts, each usable and tested on its own.
 //! The program around them is `main.rs`; nothing here parses a command line or prints.
+//!
+//! ```text
+//!  describe (board/, image/)     parts (Debian's packages)     hearth (static binary)
+//!            \                        |                         /
+//!             initramfs -> cpio -> zstd                        /
+//!             boot, slot -> fat   ext4   uboot   overlay      /
+//!                        \          |                        /
+//!                         assemble ------> output (.img, .img.xz)
+//!                                             |
+//!                                        card, inspect, flash
+//! ```
 
+pub mod assemble;
+mod boot;
+pub mod compress;
 pub mod cpio;
+pub mod describe;
+mod error;
 pub mod ext4;
 pub mod fat;
+pub mod initramfs;
+pub mod output;
 pub mod overlay;
+pub mod parts;
+pub mod progress;
+pub mod slot;
 pub mod tool;
 pub mod uboot;
+
+pub use error::Error;

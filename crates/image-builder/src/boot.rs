@@ -1,0 +1,74 @@
+//! The boot partition: what the Pi's firmware and U-Boot read, and where the owner's settings file will be. Updates never
+//! write here.
+
+use std::collections::BTreeMap;
+
+use boot_slot::layout::Extent;
+
+use crate::describe::{Board, Image, Project};
+use crate::error::Error;
+use crate::fat::{Kind, VolumeSpec};
+use crate::parts::Parts;
+use crate::{overlay, uboot};
+
+/// The files of the boot partition by path.
+pub(crate) fn files(
+    project: &Project,
+    image: &Image,
+    board: &Board,
+    parts: &dyn Parts,
+    time: u64,
+) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let folder = format!("board/{}", board.name);
+    let mut files = BTreeMap::new();
+    files.insert("cmdline.txt".to_owned(), format!("{}\n", board.command_line(image)).into_bytes());
+    for name in &board.boot.files {
+        files.insert(name.clone(), project.bytes(&format!("{folder}/{name}"))?);
+    }
+    for group in &board.boot.packages {
+        for name in &group.names {
+            let content = parts.file(&group.package, &format!("{}{name}", group.from))?;
+            files.insert(format!("{}{name}", group.to), content);
+        }
+    }
+    for name in &board.boot.device_trees {
+        let file = name.rsplit('/').next().unwrap_or(name);
+        files.insert(file.to_owned(), parts.device_tree(name)?);
+    }
+    for name in &board.boot.overlays {
+        let source = project.text(&format!("{folder}/overlays/{name}.dtso"))?;
+        files.insert(format!("overlays/{name}.dtbo"), overlay::compile(name, &source)?);
+    }
+    if board.boot.u_boot {
+        let script = project.text("image/u-boot/boot.cmd")?;
+        let time = u32::try_from(time).unwrap_or(u32::MAX);
+        files.insert("boot.scr".to_owned(), uboot::compile_script(&script, "Hearth", time));
+        let environment = project.text("image/u-boot/environment.txt")?;
+        files.insert("uboot.env".to_owned(), uboot::compile_environment(&environment)?);
+    }
+    // The licences of firmware and free software alike ask that their texts travel along.
+    for (package, text) in parts.licences()? {
+        files.insert(format!("licences/{package}.txt"), text);
+    }
+    Ok(files)
+}
+
+/// The volume's used bytes.
+pub(crate) fn write(
+    files: &BTreeMap<String, Vec<u8>>,
+    extent: Extent,
+    serial: u32,
+    time: u64,
+) -> Result<Vec<u8>, Error> {
+    // FAT32 of 40 MiB needs clusters of one sector to have as many as FAT32 must have.
+    let spec = VolumeSpec {
+        kind: Kind::Fat32,
+        size: extent.length,
+        cluster: 512,
+        label: "HEARTH".to_owned(),
+        serial,
+        partition_start: extent.start,
+        time,
+    };
+    Ok(spec.write(files)?)
+}

@@ -1,0 +1,86 @@
+//! The operating system as an archive: which file goes where in the initramfs. The archive's bytes are `cpio.rs`.
+
+use serde::Serialize;
+
+use crate::compress::{self, Effort};
+use crate::cpio::{Archive, Node};
+use crate::describe::{Board, Image, Project};
+use crate::error::Error;
+use crate::ext4;
+use crate::parts::Parts;
+
+/// `/etc/hearth/build.json`: what a running system knows about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Build {
+    /// Hearth's version.
+    pub version: String,
+    /// Unix seconds; the box's clock is never before this.
+    pub build_time: u64,
+    /// The board's name.
+    pub board: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// Names the content: equal for equal inputs, different otherwise.
+    pub build_id: String,
+}
+
+/// All of the archive but `build.json`, which names the rest.
+pub(crate) fn archive(
+    project: &Project,
+    image: &Image,
+    board: &Board,
+    parts: &dyn Parts,
+    binary: Vec<u8>,
+    data_template: &[u8],
+) -> Result<Archive, Error> {
+    let mut archive = Archive::default();
+    for folder in &image.folders {
+        archive.put(folder, Node::Folder);
+    }
+    // Without it the kernel starts the first program without standard input and output.
+    archive.put("dev/console", Node::Device(5, 1));
+    archive.put("sbin/hearth", Node::Program(binary));
+    archive.put("init", Node::Link("sbin/hearth".to_owned()));
+    for (path, content) in project.root_files()? {
+        archive.put(&path, Node::File(content));
+    }
+    for file in &image.files {
+        let content = parts.file(&file.package, &file.from)?;
+        archive.put(&file.to, if file.program { Node::Program(content) } else { Node::File(content) });
+    }
+    for firmware in &board.firmware {
+        for name in &firmware.names {
+            let content = parts.file(&firmware.package, &format!("{}{name}", firmware.from))?;
+            archive.put(&format!("{}{name}", firmware.to), Node::File(content));
+        }
+    }
+    archive.put("etc/ssl/certs/ca-certificates.crt", Node::File(parts.certificate_roots()?));
+    put_modules(&mut archive, parts, board)?;
+    let template = compress::gzip("the data file system", data_template, Effort::Full)?;
+    archive.put("usr/share/hearth/data.ext4.gz", Node::File(template));
+    Ok(archive)
+}
+
+/// Adds `build.json`.
+pub(crate) fn put_build(archive: &mut Archive, build: &Build) -> Result<(), Error> {
+    let mut text =
+        serde_json::to_vec_pretty(build).map_err(|source| Error::Json { what: "build.json", source })?;
+    text.push(b'\n');
+    archive.put("etc/hearth/build.json", Node::File(text));
+    Ok(())
+}
+
+/// Modules lie flat and uncompressed (the archive as a whole compresses better), with the order of loading beside them.
+fn put_modules(archive: &mut Archive, parts: &dyn Parts, board: &Board) -> Result<(), Error> {
+    let mut order = String::new();
+    for module in parts.modules(&board.modules)? {
+        order.push_str(&module.file);
+        order.push('\n');
+        archive.put(&format!("lib/modules/{}", module.file), Node::File(module.content));
+    }
+    archive.put("lib/modules/order", Node::File(order.into_bytes()));
+    Ok(())
+}
+
+/// The template's size is part of the interface with the running system.
+pub const DATA_TEMPLATE_SIZE: u64 = ext4::TEMPLATE_SIZE;
