@@ -1,2 +1,40 @@
-//! The chatmail rules: encryption gate, rate limits, header clean-up, expiry.
+//! What chatmail allows: pure rules, each a function or a small machine with time and chance as arguments.
+//!
+//! | question | answered by |
+//! |---|---|
+//! | may this message be sent or taken? | [`Inspection`], then [`judge_outgoing`] or [`judge_incoming`] |
+//! | too much mail? | [`RateLimiter`] |
+//! | what leaves the header? | [`HeaderCleanup`] |
+//! | who may become an account? | [`AccountRules`], [`mint_name`], [`mint_password`] |
+//! | where does a recipient live? | [`route`] |
+//! | what goes when? | [`ExpiryRules`] |
+//! | how is the sender told? | [`Refusal`] at once, [`Bounce`] later |
+//!
+//! No store, no socket, no clock, no logging. Large messages pass through in pieces of any size; memory stays bounded.
 #![forbid(unsafe_code)]
+
+mod account;
+mod armour;
+mod bounce;
+mod cleanup;
+mod expiry;
+mod fields;
+mod gate;
+mod judge;
+mod lines;
+mod packets;
+mod parts;
+mod rate;
+mod refusal;
+mod routing;
+mod transfer;
+
+pub use account::{AccountRefusal, AccountRules, mint_name, mint_password};
+pub use bounce::{Bounce, FailedRecipient};
+pub use cleanup::{HeaderCleanup, Purpose};
+pub use expiry::{ExpiryRules, Held, Noticed, Quota};
+pub use gate::{Content, Inspected, Inspection};
+pub use judge::{Admitted, Cleartext, Origin, judge_incoming, judge_outgoing, may_send_as};
+pub use rate::RateLimiter;
+pub use refusal::Refusal;
+pub use routing::{Route, route};

@@ -1,0 +1,178 @@
+//! What a mailbox lets go of, and when: pure functions over lists, so that days without power are caught up with by
+//! one run.
+
+use mail_types::{Day, UnixTime};
+
+const DAY: u64 = 86_400;
+
+/// The rules of one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpiryRules {
+    /// Every message goes after so many days.
+    pub keep_days: u64,
+    /// A large one that some client has noticed goes after so many.
+    pub keep_large_days: u64,
+    /// More bytes than this are large.
+    pub large: u64,
+    /// An account nobody has logged into for so many days goes with all it holds.
+    pub inactive_days: u32,
+    /// Trimming for space never touches what is younger than this many seconds.
+    pub protected_seconds: u64,
+}
+
+impl Default for ExpiryRules {
+    /// 20 days, 7 for more than 200 000 bytes, 90 for accounts, one day protected.
+    fn default() -> Self {
+        Self { keep_days: 20, keep_large_days: 7, large: 200_000, inactive_days: 90, protected_seconds: DAY }
+    }
+}
+
+/// Whether any client has noticed the message, by selecting its mailbox since it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noticed {
+    /// By at least one.
+    ByAClient,
+    /// By none.
+    NotYet,
+}
+
+/// A message as far as these rules need to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held<K> {
+    /// How the caller names it.
+    pub key: K,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it came.
+    pub received: UnixTime,
+    /// Whether a client knows of it.
+    pub noticed: Noticed,
+}
+
+/// How much one account may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// In bytes.
+    pub bytes: u64,
+}
+
+impl Quota {
+    /// Whether a message of this size still fits.
+    #[must_use]
+    pub fn admits(self, used: u64, size: u64) -> bool {
+        used.saturating_add(size) <= self.bytes
+    }
+
+    /// Whether so much is reason to trim (75 %).
+    #[must_use]
+    pub fn wants_trimming(self, used: u64) -> bool {
+        used > percent(self.bytes, 75)
+    }
+}
+
+impl ExpiryRules {
+    /// The messages whose time has come. A clock that went backwards expires nothing.
+    #[must_use]
+    pub fn expired<'a, K>(&self, now: UnixTime, messages: &'a [Held<K>]) -> Vec<&'a K> {
+        let older = |message: &Held<K>, days: u64| age(now, message) > days.saturating_mul(DAY);
+        let large = |message: &Held<K>| message.size > self.large && message.noticed == Noticed::ByAClient;
+        let gone = |message: &&Held<K>| {
+            older(message, self.keep_days) || large(message) && older(message, self.keep_large_days)
+        };
+        messages.iter().filter(gone).map(|message| &message.key).collect()
+    }
+
+    /// The messages to let go, oldest first, so that no more than 70 % of the quota is used. The youngest are protected,
+    /// so that a flood fills a mailbox rather than emptying it.
+    #[must_use]
+    pub fn trimmed<'a, K: Ord>(&self, now: UnixTime, quota: Quota, messages: &'a [Held<K>]) -> Vec<&'a K> {
+        let mut used = messages.iter().fold(0_u64, |used, message| used.saturating_add(message.size));
+        let goal = percent(quota.bytes, 70);
+        let mut oldest: Vec<&Held<K>> =
+            messages.iter().filter(|message| age(now, message) >= self.protected_seconds).collect();
+        oldest.sort_by_key(|message| (message.received, &message.key));
+        let mut trimmed = Vec::new();
+        for message in oldest {
+            if used <= goal {
+                break;
+            }
+            used = used.saturating_sub(message.size);
+            trimmed.push(&message.key);
+        }
+        trimmed
+    }
+
+    /// Whether an account's time has come. One that was never logged into counts from the day it was made.
+    #[must_use]
+    pub fn account_expired(&self, last_login: Day, today: Day) -> bool {
+        today.0.saturating_sub(last_login.0) > self.inactive_days
+    }
+}
+
+fn age<K>(now: UnixTime, message: &Held<K>) -> u64 {
+    now.0.saturating_sub(message.received.0)
+}
+
+fn percent(whole: u64, share: u64) -> u64 {
+    // Divided first where the product would overflow: exactness does not matter at that size.
+    whole.checked_mul(share).map_or(whole / 100 * share, |product| product / 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DAY, ExpiryRules, Held, Noticed, Quota};
+    use mail_types::{Day, UnixTime};
+
+    const NOW: UnixTime = UnixTime(100 * DAY);
+
+    fn held(key: u32, size: u64, age: u64, noticed: Noticed) -> Held<u32> {
+        Held { key, size, received: UnixTime(NOW.0 - age), noticed }
+    }
+
+    #[test]
+    fn old_messages_go_and_large_ones_go_sooner() {
+        let messages = [
+            held(1, 10, 20 * DAY, Noticed::ByAClient),
+            held(2, 10, 20 * DAY + 1, Noticed::NotYet),
+            held(3, 200_001, 7 * DAY + 1, Noticed::ByAClient),
+            held(4, 200_001, 7 * DAY + 1, Noticed::NotYet),
+            held(5, 200_000, 7 * DAY + 1, Noticed::ByAClient),
+            held(6, 200_001, 7 * DAY, Noticed::ByAClient),
+        ];
+        assert_eq!(ExpiryRules::default().expired(NOW, &messages), [&2, &3]);
+        assert!(
+            ExpiryRules::default().expired(UnixTime(0), &messages).is_empty(),
+            "the clock went backwards"
+        );
+    }
+
+    #[test]
+    fn trimming_takes_the_oldest_until_seventy_percent_and_spares_the_last_day() {
+        let quota = Quota { bytes: 100 };
+        let messages = [
+            held(1, 30, 3 * DAY, Noticed::NotYet),
+            held(2, 10, 5 * DAY, Noticed::NotYet),
+            held(3, 30, DAY - 1, Noticed::NotYet),
+            held(4, 20, 2 * DAY, Noticed::NotYet),
+        ];
+        assert!(quota.wants_trimming(90) && !quota.wants_trimming(75));
+        assert_eq!(ExpiryRules::default().trimmed(NOW, quota, &messages), [&2, &1]);
+        assert_eq!(ExpiryRules::default().trimmed(NOW, Quota { bytes: 10 }, &messages), [&2, &1, &4]);
+        assert!(ExpiryRules::default().trimmed(NOW, Quota { bytes: 1000 }, &messages).is_empty());
+    }
+
+    #[test]
+    fn the_quota_is_a_hard_limit() {
+        let quota = Quota { bytes: 100 };
+        assert!(quota.admits(90, 10) && !quota.admits(90, 11) && !quota.admits(1, u64::MAX));
+        assert!(Quota { bytes: u64::MAX }.wants_trimming(u64::MAX));
+    }
+
+    #[test]
+    fn accounts_go_after_ninety_days_without_login() {
+        let rules = ExpiryRules::default();
+        assert!(!rules.account_expired(Day(1000), Day(1090)));
+        assert!(rules.account_expired(Day(1000), Day(1091)));
+        assert!(!rules.account_expired(Day(1000), Day(900)), "the clock went backwards");
+    }
+}

@@ -1,0 +1,185 @@
+//! The encryption gate: reads a message once, in pieces, and says what it is.
+//!
+//! ```text
+//! bytes -> lines -> header section -> parts -> transfer encoding -> armour -> packets
+//! ```
+//!
+//! What a message is follows from its structure alone, never from a word that stands somewhere in it. Whether it may
+//! pass is decided in [`crate::judge_outgoing`] and [`crate::judge_incoming`].
+
+use mail_types::Address;
+
+use crate::armour::Headers;
+use crate::fields::{Collector, Header, HeaderTrouble};
+use crate::lines::{Lines, Piece};
+use crate::parts::{Parts, Pattern};
+use crate::refusal::Refusal;
+
+/// The largest header section taken, in bytes. The largest useful ones carry a key and a few hundred recipients.
+const HEADER_LIMIT: usize = 1024 * 1024;
+/// How much of a broken From field is quoted back.
+const QUOTE_LIMIT: usize = 100;
+
+/// What a message is, as far as anybody but its readers may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// OpenPGP-encrypted as RFC 3156 has it, and nothing else.
+    Encrypted,
+    /// The first message of a SecureJoin as old clients send it.
+    SecureJoinRequest,
+    /// A message of a program to its own user that carries the key to another device, encrypted by a code.
+    SetupMessage,
+    /// A report by a mail server about a message.
+    Bounce,
+    /// Anything else: clear text.
+    Clear,
+}
+
+/// A message that was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// The address in From.
+    pub from: Address,
+    /// What the message is.
+    pub content: Content,
+}
+
+/// Reads one message: [`Inspection::push`] its bytes (dots unescaped), then [`Inspection::finish`].
+#[derive(Debug)]
+pub struct Inspection {
+    headers: Headers,
+    lines: Lines,
+    at: At,
+}
+
+#[derive(Debug)]
+enum At {
+    Header(Collector),
+    Body(Box<Body>),
+    Refused(Refusal),
+}
+
+/// What is known when the header section was read.
+#[derive(Debug)]
+struct Body {
+    from: Result<Address, Refusal>,
+    /// What the message is if the parts do not match.
+    otherwise: Content,
+    /// What it is if they do.
+    parts: Option<(Parts, Content)>,
+}
+
+impl Inspection {
+    /// For a message that one of our own people sends: armour without any header.
+    #[must_use]
+    pub fn outgoing() -> Self {
+        Self::new(Headers::None)
+    }
+
+    /// For a message from another server.
+    #[must_use]
+    pub fn incoming() -> Self {
+        Self::new(Headers::Version)
+    }
+
+    fn new(headers: Headers) -> Self {
+        Self { headers, lines: Lines::default(), at: At::Header(Collector::new(HEADER_LIMIT)) }
+    }
+
+    /// Reads the next bytes; trouble is remembered for the end.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let Self { headers, lines, at } = self;
+        if matches!(at, At::Refused(_)) {
+            return;
+        }
+        if lines.push(bytes, |piece| at.take(piece, *headers)).is_err() {
+            *at = At::Refused(Refusal::Malformed);
+        }
+    }
+
+    /// What the message was.
+    pub fn finish(mut self) -> Result<Inspected, Refusal> {
+        let Self { headers, lines, at } = &mut self;
+        if lines.finish(|piece| at.take(piece, *headers)).is_err() && !matches!(at, At::Refused(_)) {
+            *at = At::Refused(Refusal::Malformed);
+        }
+        let body = match self.at {
+            At::Refused(refusal) => return Err(refusal),
+            At::Body(body) => *body,
+            // A message may end with its header section.
+            At::Header(mut collector) => Body::new(&collector.finish().map_err(refusal)?, self.headers),
+        };
+        let matched = body.parts.and_then(|(parts, content)| parts.finish().then_some(content));
+        Ok(Inspected { from: body.from?, content: matched.unwrap_or(body.otherwise) })
+    }
+}
+
+impl At {
+    fn take(&mut self, piece: Piece<'_>, headers: Headers) {
+        match self {
+            Self::Header(collector) => match collector.push(piece) {
+                Ok(None) => {}
+                Ok(Some(header)) => *self = Self::Body(Box::new(Body::new(&header, headers))),
+                Err(trouble) => *self = Self::Refused(refusal(trouble)),
+            },
+            Self::Body(body) => {
+                if let Some((parts, _)) = &mut body.parts {
+                    parts.push(piece);
+                }
+            }
+            Self::Refused(_) => {}
+        }
+    }
+}
+
+impl Body {
+    fn new(header: &Header, headers: Headers) -> Self {
+        let from = header.from().ok_or_else(|| {
+            let value = header.only("From").unwrap_or_default();
+            Refusal::InvalidFrom(value.chars().take(QUOTE_LIMIT).collect())
+        });
+        let media_type = header.media_type();
+        let name = media_type.as_ref().map(|media_type| media_type.name.as_str()).unwrap_or_default();
+        let boundary = media_type.as_ref().and_then(|media_type| media_type.boundary.as_deref());
+        let secure_join = matches!(header.only("Secure-Join"), Some("vc-request" | "vg-request"));
+        let pattern = match (name, boundary) {
+            _ if !plain_transfer(header) => None,
+            ("multipart/encrypted", Some(boundary)) => {
+                Some((Parts::new(Pattern::Encrypted(headers), boundary), Content::Encrypted))
+            }
+            (name, Some(boundary)) if secure_join && name.starts_with("multipart/") => {
+                Some((Parts::new(Pattern::SecureJoin, boundary), Content::SecureJoinRequest))
+            }
+            _ => None,
+        };
+        Self { otherwise: without_parts(header, name, from.as_ref().ok()), from, parts: pattern }
+    }
+}
+
+/// What the header section alone makes of a message.
+fn without_parts(header: &Header, media_type: &str, from: Option<&Address>) -> Content {
+    let by_a_server = from.is_some_and(|from| from.local().as_str() == "mailer-daemon")
+        && header.only("Auto-Submitted").is_some_and(|value| !value.is_empty());
+    match media_type {
+        "multipart/report" if by_a_server => Content::Bounce,
+        "multipart/mixed" if header.only("Subject") == Some("Autocrypt Setup Message") => {
+            Content::SetupMessage
+        }
+        _ => Content::Clear,
+    }
+}
+
+/// A multipart may not be encoded as a whole (RFC 2045 section 6.4); a program that decodes it reads another message.
+fn plain_transfer(header: &Header) -> bool {
+    match header.only("Content-Transfer-Encoding") {
+        Some(value) => ["7bit", "8bit", "binary"].iter().any(|plain| value.eq_ignore_ascii_case(plain)),
+        None => !header.has("Content-Transfer-Encoding"),
+    }
+}
+
+fn refusal(trouble: HeaderTrouble) -> Refusal {
+    match trouble {
+        HeaderTrouble::TooLarge => Refusal::HeaderTooLarge,
+        HeaderTrouble::Malformed => Refusal::Malformed,
+    }
+}

@@ -1,0 +1,193 @@
+//! A multipart body (RFC 2046 section 5.1) held against a pattern, in passing.
+//!
+//! Two patterns are known: an encrypted message (RFC 3156 section 4) and the clear-text request that opens
+//! SecureJoin. Whatever other programs could read differently from us is no match: text around the parts beyond a
+//! line or two, a delimiter with something behind it, a field that is there twice.
+
+use crate::armour::{Armour, Headers};
+use crate::fields::{Collector, Header};
+use crate::lines::Piece;
+use crate::transfer::{Decoder, Encoding};
+
+/// The header section of a part: three short fields are usual.
+const PART_HEADER_LIMIT: usize = 16 * 1024;
+/// Decoded text of a part that must equal one of a few short lines.
+const TEXT_LIMIT: usize = 1024;
+/// Text before the first and after the last part: some programs put a sentence there for old readers. More would be
+/// a place for clear text.
+const MARGIN_LIMIT: usize = 1024;
+
+/// What the parts must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    /// `application/pgp-encrypted` and then `application/octet-stream` with an armoured message.
+    Encrypted(Headers),
+    /// One `text/plain` which says that it is a request to join.
+    SecureJoin,
+}
+
+/// The reader.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pattern: Pattern,
+    /// `--boundary`
+    delimiter: Vec<u8>,
+    /// How many parts have begun.
+    begun: usize,
+    at: At,
+    /// How much text there is around the parts.
+    margin: usize,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum At {
+    Preamble,
+    Header(Collector),
+    Body(Decoder, Sink),
+    Epilogue,
+    NoMatch,
+}
+
+/// Where decoded content goes.
+#[derive(Debug)]
+enum Sink {
+    /// Short text, which must be one of these when trimmed; compared in lower case if the second field says so.
+    Text(Vec<u8>, Expected),
+    Armour(Box<Armour>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    Version,
+    SecureJoin,
+}
+
+/// What a line is to a multipart.
+enum Delimiter {
+    No,
+    Part,
+    Close,
+    /// Opens like a delimiter and goes on: some programs take it for one.
+    Unclear,
+}
+
+impl Parts {
+    pub(crate) fn new(pattern: Pattern, boundary: &str) -> Self {
+        let delimiter = format!("--{boundary}").into_bytes();
+        Self { pattern, delimiter, begun: 0, at: At::Preamble, margin: 0, scratch: Vec::new() }
+    }
+
+    /// Reads a piece of a line of the body.
+    pub(crate) fn push(&mut self, piece: Piece<'_>) {
+        let at = std::mem::replace(&mut self.at, At::NoMatch);
+        self.at = match (self.delimiter(piece), at) {
+            (_, At::NoMatch) | (Delimiter::Unclear, _) => At::NoMatch,
+            (Delimiter::No, At::Preamble) => self.margin(piece, At::Preamble),
+            (Delimiter::No, At::Epilogue) => self.margin(piece, At::Epilogue),
+            (Delimiter::No, At::Header(collector)) => self.header(collector, piece),
+            (Delimiter::No, At::Body(decoder, sink)) => self.body(decoder, sink, piece),
+            (Delimiter::Part, At::Preamble) => self.begin(),
+            (Delimiter::Part, At::Body(decoder, sink)) => {
+                sink.end(&decoder).map_or(At::NoMatch, |()| self.begin())
+            }
+            (Delimiter::Close, At::Body(decoder, sink)) => {
+                sink.end(&decoder).map_or(At::NoMatch, |()| At::Epilogue)
+            }
+            (Delimiter::Part | Delimiter::Close, _) => At::NoMatch,
+        };
+    }
+
+    /// Whether the body, now over, was what the pattern says. A missing last delimiter does no harm.
+    pub(crate) fn finish(self) -> bool {
+        let complete = match self.at {
+            At::Epilogue => true,
+            At::Body(decoder, sink) => sink.end(&decoder).is_some(),
+            At::Preamble | At::Header(_) | At::NoMatch => false,
+        };
+        let expected = match self.pattern {
+            Pattern::Encrypted(_) => 2,
+            Pattern::SecureJoin => 1,
+        };
+        complete && self.begun == expected
+    }
+
+    /// delimiter := "--" boundary, then "--" for the last one, then white space
+    fn delimiter(&self, piece: Piece<'_>) -> Delimiter {
+        let Some(rest) = piece.text.strip_prefix(&self.delimiter[..]).filter(|_| piece.starts) else {
+            return Delimiter::No;
+        };
+        match rest.trim_ascii_end() {
+            _ if !piece.ends => Delimiter::Unclear,
+            b"" => Delimiter::Part,
+            b"--" => Delimiter::Close,
+            _ => Delimiter::Unclear,
+        }
+    }
+
+    fn margin(&mut self, piece: Piece<'_>, at: At) -> At {
+        self.margin = self.margin.saturating_add(piece.text.len());
+        if self.margin > MARGIN_LIMIT { At::NoMatch } else { at }
+    }
+
+    fn begin(&mut self) -> At {
+        self.begun = self.begun.saturating_add(1);
+        At::Header(Collector::new(PART_HEADER_LIMIT))
+    }
+
+    fn header(&self, mut collector: Collector, piece: Piece<'_>) -> At {
+        match collector.push(piece) {
+            Ok(None) => At::Header(collector),
+            Ok(Some(header)) => self.part(&header).unwrap_or(At::NoMatch),
+            Err(_) => At::NoMatch,
+        }
+    }
+
+    /// What to do with the part that has this header section; none if the pattern has no such part here.
+    fn part(&self, header: &Header) -> Option<At> {
+        let unclear =
+            header.has("Content-Transfer-Encoding") && header.only("Content-Transfer-Encoding").is_none();
+        let encoding = Encoding::parse(header.only("Content-Transfer-Encoding")).filter(|_| !unclear)?;
+        let media_type = header.media_type()?.name;
+        let sink = match (self.pattern, self.begun, media_type.as_str()) {
+            (Pattern::Encrypted(_), 1, "application/pgp-encrypted") => {
+                Sink::Text(Vec::new(), Expected::Version)
+            }
+            (Pattern::Encrypted(headers), 2, "application/octet-stream") => {
+                Sink::Armour(Box::new(Armour::new(headers)))
+            }
+            (Pattern::SecureJoin, 1, "text/plain") => Sink::Text(Vec::new(), Expected::SecureJoin),
+            _ => return None,
+        };
+        Some(At::Body(Decoder::new(encoding), sink))
+    }
+
+    fn body(&mut self, mut decoder: Decoder, mut sink: Sink, piece: Piece<'_>) -> At {
+        self.scratch.clear();
+        let decoded = decoder.push(piece, &mut self.scratch);
+        match (&decoded, &mut sink) {
+            (Ok(()), Sink::Armour(armour)) => armour.push(&self.scratch),
+            (Ok(()), Sink::Text(text, _)) if text.len() + self.scratch.len() <= TEXT_LIMIT => {
+                text.extend_from_slice(&self.scratch);
+            }
+            _ => return At::NoMatch,
+        }
+        At::Body(decoder, sink)
+    }
+}
+
+impl Sink {
+    /// Something if a part that ends here is what it should be.
+    fn end(self, decoder: &Decoder) -> Option<()> {
+        decoder.finish().ok()?;
+        let matches = match self {
+            Self::Armour(armour) => armour.finish().is_ok(),
+            Self::Text(text, Expected::Version) => text.trim_ascii() == b"Version: 1",
+            Self::Text(text, Expected::SecureJoin) => {
+                let text = text.trim_ascii().to_ascii_lowercase();
+                text == b"secure-join: vc-request" || text == b"secure-join: vg-request"
+            }
+        };
+        matches.then_some(())
+    }
+}

@@ -1,0 +1,73 @@
+//! Why mail is refused, and the one table that puts it into replies. Clients and the tests of other projects match on
+//! some of these texts to the letter.
+
+use std::time::Duration;
+
+use mail_types::Address;
+use smtp::Reply;
+
+/// A decision against a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The envelope sender is not the account that logged in.
+    NotYourAddress(Address),
+    /// The account has sent too much; it may come again after this time.
+    TooMuchMail(Address, Duration),
+    /// The header section is larger than is taken.
+    HeaderTooLarge,
+    /// The message can be read in more than one way, or not at all.
+    Malformed,
+    /// From is missing, is there twice, or has no address; with the field as it came.
+    InvalidFrom(String),
+    /// The address in From is not the envelope sender.
+    ForgedFrom {
+        /// The address in From.
+        from: Address,
+        /// The envelope sender.
+        sender: Address,
+    },
+    /// The message is not end-to-end encrypted.
+    Unencrypted,
+    /// A message from elsewhere has no signature of its domain at all.
+    NoDkimSignature,
+    /// It has signatures, and none of them is valid and of the domain in From.
+    NoValidDkimSignature,
+    /// The recipient's domain is not ours, and the client has not logged in.
+    RelayDenied,
+    /// None of the recipients has an account here (told only where one status covers all).
+    NoSuchUser(Address),
+    /// The mailbox is full.
+    MailboxFull,
+    /// The null sender on a submission port.
+    NullSender,
+}
+
+impl Refusal {
+    /// The reply for the client.
+    #[must_use]
+    pub fn reply(&self) -> Reply {
+        match self {
+            Self::NotYourAddress(address) => {
+                Reply::new(553, &format!("5.7.1 <{address}>: Sender address rejected: not owned by user"))
+            }
+            Self::TooMuchMail(address, wait) => {
+                // Whole seconds, and never "in 0 s".
+                let seconds = wait.as_secs().saturating_add(1);
+                Reply::new(450, &format!("4.7.1: Too much mail from <{address}>, try again in {seconds} s"))
+            }
+            Self::HeaderTooLarge => Reply::new(552, "5.3.4 Message header section exceeds maximum size"),
+            Self::Malformed => Reply::new(500, "Failed to parse message: malformed header or line end"),
+            Self::InvalidFrom(value) => Reply::new(500, &format!("Invalid FROM header: {value}")),
+            Self::ForgedFrom { from, sender } => {
+                Reply::new(500, &format!("Invalid FROM <{from}> for <{sender}>"))
+            }
+            Self::Unencrypted => Reply::new(523, "Encryption Needed: Invalid Unencrypted Mail"),
+            Self::NoDkimSignature => Reply::new(554, "5.7.1 No DKIM signature found"),
+            Self::NoValidDkimSignature => Reply::new(554, "5.7.1 No valid DKIM signature found"),
+            Self::RelayDenied => Reply::new(554, "5.7.1 Relay access denied"),
+            Self::NoSuchUser(address) => Reply::new(550, &format!("5.1.1 <{address}>: User doesn't exist")),
+            Self::MailboxFull => Reply::new(552, "5.2.2 Quota exceeded (mailbox for user is full)"),
+            Self::NullSender => Reply::new(553, "5.7.1 <>: Sender address rejected: not owned by user"),
+        }
+    }
+}
