@@ -1,0 +1,186 @@
+//! The folder with downloaded packages. Nothing in it is believed: a file is hashed again whenever it is used.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::error::Error;
+use super::lock::LockedPackage;
+use super::mirror::Mirror;
+use super::progress::Progress;
+
+/// Environment variable with the folder in which Hearth keeps what it can download again.
+pub(super) const ENV_CACHE: &str = "HEARTH_CACHE";
+
+/// Where downloaded packages are kept between builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// `$HEARTH_CACHE`, else `$XDG_CACHE_HOME/hearth`, else `~/.cache/hearth`; packages are in `debs` below it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoCache`] when the environment names none of them.
+    pub fn find() -> Result<Self, Error> {
+        Self::choose(|name| std::env::var_os(name))
+    }
+
+    /// A cache in a known folder, which is made when it is needed.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn choose(environment: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
+        let folder = |name| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let base = folder(ENV_CACHE)
+            .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("hearth")))
+            .or_else(|| folder("HOME").map(|home| home.join(".cache/hearth")));
+        Ok(Self { folder: base.ok_or(Error::NoCache)?.join("debs") })
+    }
+
+    /// The bytes of a locked package: from the folder when they are there and right, else from the mirror.
+    pub(super) fn obtain(
+        &self,
+        package: &LockedPackage,
+        mirror: &Mirror,
+        progress: &dyn Progress,
+    ) -> Result<Vec<u8>, Error> {
+        let place = self.folder.join(package.file_name());
+        match fs::read(&place) {
+            Ok(bytes) if check(package, &bytes).is_ok() => return Ok(bytes),
+            Ok(_) => progress.note(&format!("{} is damaged and is downloaded again", place.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(Error::File { doing: "read", path: place, source }),
+        }
+        let bytes = download(package, mirror, progress)?;
+        check(package, &bytes)?;
+        self.keep(&place, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes under a temporary name first, so that a build that is killed leaves no half a package.
+    fn keep(&self, place: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let failed = |source| Error::File { doing: "write", path: place.to_owned(), source };
+        fs::create_dir_all(&self.folder).map_err(failed)?;
+        let mut file = tempfile::Builder::new().suffix(".part").tempfile_in(&self.folder).map_err(failed)?;
+        file.write_all(bytes).map_err(failed)?;
+        file.persist(place).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+}
+
+fn download(package: &LockedPackage, mirror: &Mirror, progress: &dyn Progress) -> Result<Vec<u8>, Error> {
+    let step = format!("{} {}", package.name, package.version);
+    progress.begin(&step, Some(package.size));
+    let result = mirror.get(package.archive, &package.path, package.size, progress);
+    progress.end();
+    result.map_err(|error| match error {
+        Error::NotFound { .. } => {
+            Error::Dropped { package: package.name.clone(), version: package.version.clone() }
+        }
+        Error::NoSecurityMirror { .. } => Error::NoSecurityMirror { package: package.name.clone() },
+        other => other,
+    })
+}
+
+fn check(package: &LockedPackage, bytes: &[u8]) -> Result<(), Error> {
+    let found = sha256_hex(bytes);
+    if bytes.len() as u64 == package.size && found == package.sha256 {
+        return Ok(());
+    }
+    let what = format!("the package {} {}", package.name, package.version);
+    Err(Error::Hash { what, expected: package.sha256.clone(), found })
+}
+
+/// SHA-256 in lower-case hexadecimal digits, as Debian writes it.
+pub(super) fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::debian::Quiet;
+    use crate::debian::lock::tests::locked;
+
+    fn setting() -> (tempfile::TempDir, Cache, Mirror, LockedPackage) {
+        let folder = tempfile::tempdir().unwrap();
+        let package = locked("tiny", b"content");
+        let file = folder.path().join("mirror").join(&package.path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, b"content").unwrap();
+        let mirror = Mirror::at(&format!("file://{}/mirror", folder.path().display()), None).unwrap();
+        let cache = Cache::at(folder.path().join("cache/debs"));
+        (folder, cache, mirror, package)
+    }
+
+    fn remove_from_mirror(folder: &tempfile::TempDir, package: &LockedPackage) {
+        fs::remove_file(folder.path().join("mirror").join(&package.path)).unwrap();
+    }
+
+    #[test]
+    fn the_second_time_no_mirror_is_needed() {
+        let (folder, cache, mirror, package) = setting();
+        assert_eq!(cache.obtain(&package, &mirror, &Quiet).unwrap(), b"content");
+        remove_from_mirror(&folder, &package);
+        assert_eq!(cache.obtain(&package, &mirror, &Quiet).unwrap(), b"content");
+    }
+
+    #[test]
+    fn a_damaged_file_is_downloaded_again() {
+        let (folder, cache, mirror, package) = setting();
+        cache.obtain(&package, &mirror, &Quiet).unwrap();
+        for damage in [&b"contenT"[..], b"conten", b""] {
+            fs::write(cache.folder().join(package.file_name()), damage).unwrap();
+            assert_eq!(cache.obtain(&package, &mirror, &Quiet).unwrap(), b"content");
+        }
+        fs::write(cache.folder().join(package.file_name()), b"contenT").unwrap();
+        remove_from_mirror(&folder, &package);
+        assert!(matches!(cache.obtain(&package, &mirror, &Quiet), Err(Error::Dropped { .. })));
+    }
+
+    #[test]
+    fn what_a_mirror_tampered_with_is_refused_and_not_kept() {
+        let (folder, cache, mirror, package) = setting();
+        for content in [&b"CONTENT"[..], b"conte", b"content and more"] {
+            fs::write(folder.path().join("mirror").join(&package.path), content).unwrap();
+            let error = cache.obtain(&package, &mirror, &Quiet).unwrap_err();
+            assert!(matches!(error, Error::Hash { .. } | Error::TooLarge { .. }), "{error}");
+            assert!(fs::read_dir(cache.folder()).map_or(true, |mut all| all.next().is_none()));
+        }
+    }
+
+    #[test]
+    fn a_version_the_mirror_dropped_names_the_command() {
+        let (folder, cache, mirror, package) = setting();
+        remove_from_mirror(&folder, &package);
+        let message = cache.obtain(&package, &mirror, &Quiet).unwrap_err().to_string();
+        assert!(message.contains("scripts/image --refresh-lock"), "{message}");
+    }
+
+    #[test]
+    fn the_folder_follows_the_environment() {
+        let with = |all: &'static [(&str, &str)]| {
+            Cache::choose(move |name| all.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+        };
+        assert_eq!(with(&[("HOME", "/h")]).unwrap().folder(), Path::new("/h/.cache/hearth/debs"));
+        assert_eq!(
+            with(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/c")]).unwrap().folder(),
+            Path::new("/c/hearth/debs")
+        );
+        assert_eq!(with(&[("HOME", "/h"), ("HEARTH_CACHE", "/x")]).unwrap().folder(), Path::new("/x/debs"));
+        assert!(matches!(with(&[("HOME", "")]), Err(Error::NoCache)));
+    }
+}

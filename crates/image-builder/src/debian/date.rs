@@ -1,0 +1,87 @@
+//! The dates of a release file. They are in UTC by Debian's rule, so there are no time zones here.
+
+use std::time::{Duration, SystemTime};
+
+/// Reads `Sat, 12 Sep 2026 07:55:41 UTC`. The weekday is not looked at.
+///
+/// ```text
+/// date = day-name "," SP day SP month SP year SP hour ":" minute ":" second SP ("UTC" / "GMT" / "+0000" / "Z")
+/// ```
+pub(super) fn parse(text: &str) -> Option<SystemTime> {
+    let (_, rest) = text.split_once(", ")?;
+    let mut words = rest.split_ascii_whitespace();
+    let (day, month, year, time) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    if !matches!(words.next()?, "UTC" | "GMT" | "+0000" | "Z") || words.next().is_some() {
+        return None;
+    }
+    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
+    let (year, day) = (number(year, 1970..=9999)?, number(day, 1..=31)?);
+    let mut parts = time.split(':');
+    let hour = number(parts.next()?, 0..=23)?;
+    let minute = number(parts.next()?, 0..=59)?;
+    let second = number(parts.next()?, 0..=60)?;
+    if parts.next().is_some() {
+        return None;
+    }
+    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+/// Seconds since 1970; what lies before that counts as 0.
+pub(super) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    let plain = !text.is_empty() && text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|value| plain && range.contains(value))
+}
+
+/// Counts in years that begin in March, so that the leap day comes last.
+fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - DAYS_TO_1970
+}
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// From 1 March of year 0 to 1 January 1970.
+const DAYS_TO_1970: u64 = 719_468;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_dates() {
+        for (text, seconds) in [
+            ("Thu, 01 Jan 1970 00:00:00 UTC", 0),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", 1_709_251_199),
+            ("Sat, 12 Sep 2026 07:55:41 UTC", 1_789_199_741),
+            ("Fri, 01 Mar 2100 00:00:00 +0000", 4_107_542_400),
+        ] {
+            assert_eq!(parse(text).map(unix_seconds), Some(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_text_is_refused() {
+        for text in [
+            "",
+            "Sat, 12 Sep 2026",
+            "Sat, 12 Sep 2026 07:55:41",
+            "Sat, 12 Sep 2026 07:55:41 CET",
+            "12 Sep 2026 07:55:41 UTC",
+            "Sat, 12 Sep 2026 24:55:41 UTC",
+            "Sat, 0 Sep 2026 07:55:41 UTC",
+            "Sat, 12 Foo 2026 07:55:41 UTC",
+            "Sat, 12 Sep 1969 07:55:41 UTC",
+            "Sat, 12 Sep +026 07:55:41 UTC",
+            "Sat, 12 Sep 99999999999999999999 07:55:41 UTC",
+            "Sat, 12 Sep 2026 07:55:41:00 UTC",
+            "Sat, 12 Sep 2026 07:55:41 UTC x",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

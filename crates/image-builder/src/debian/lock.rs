@@ -1,0 +1,298 @@
+//! `image/debs.lock`: which versions a build uses, by SHA-256. Written by `refresh_lock` after checking
+//! signatures, believed by everything else. The text is stable: the same packages give the same bytes.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use super::mirror::is_plain_path;
+use super::wanted::{Wanted, is_name};
+
+/// The packages of a build, pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// The format of this file, [`Lock::FORMAT`].
+    pub format: u32,
+    /// Seconds since 1970: when Debian made the newest release file that a package here comes from.
+    /// Every time stamp in an image is this one.
+    pub source_date_epoch: u64,
+    /// Debian's name of the processor.
+    pub architecture: String,
+    /// The release files that vouch for the packages, sorted by suite.
+    #[serde(rename = "release")]
+    pub releases: Vec<LockedRelease>,
+    /// The packages, sorted by name.
+    #[serde(rename = "package")]
+    pub packages: Vec<LockedPackage>,
+}
+
+/// A release file whose signature was good when the lock was made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedRelease {
+    /// Its codename.
+    pub suite: String,
+    /// Which archive it is from.
+    pub archive: Archive,
+    /// Its date, as written there.
+    pub date: String,
+    /// Seconds since 1970 of that date.
+    pub unix_time: u64,
+    /// SHA-256 of the `InRelease` file.
+    pub inrelease_sha256: String,
+    /// Fingerprint of the pinned key whose signature was good.
+    pub signed_by: String,
+}
+
+/// One package: what to download, and how to know it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedPackage {
+    /// The package's name.
+    pub name: String,
+    /// The name in `image/packages.toml` that led to it.
+    pub wanted_as: String,
+    /// Its version.
+    pub version: String,
+    /// The source package it was built from, for whoever wants the sources.
+    pub source: String,
+    /// The version of that.
+    pub source_version: String,
+    /// The suite it was taken from.
+    pub suite: String,
+    /// The archive of that suite.
+    pub archive: Archive,
+    /// `main` or `non-free-firmware`.
+    pub component: String,
+    /// Where the file is below the mirror's address.
+    pub path: String,
+    /// The file's size in bytes.
+    pub size: u64,
+    /// The file's SHA-256.
+    pub sha256: String,
+}
+
+/// One of Debian's archives; each has its own address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Archive {
+    /// Releases and their updates.
+    Main,
+    /// Security updates.
+    Security,
+}
+
+impl Lock {
+    /// The format that is written and read.
+    pub const FORMAT: u32 = 1;
+
+    /// Reads the text of a lock file.
+    ///
+    /// # Errors
+    ///
+    /// Text that is not a lock file of this format, or names something that cannot be a package.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let bad = |why: String| Error::malformed(FILE, why);
+        if text.len() > MAX_TEXT {
+            return Err(Error::TooLarge { what: FILE.to_owned(), limit: MAX_TEXT as u64 });
+        }
+        let lock: Self = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
+        if lock.format != Self::FORMAT {
+            return Err(bad(format!(
+                "it has format {}, and this program knows {}",
+                lock.format,
+                Self::FORMAT
+            )));
+        }
+        for package in &lock.packages {
+            package
+                .check()
+                .map_err(|field| bad(format!("the {field} of `{}` cannot be one", package.name)))?;
+        }
+        Ok(lock)
+    }
+
+    /// Reads a lock file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lock::parse`], or when the file cannot be read.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path);
+        Self::parse(&text.map_err(|source| Error::File { doing: "read", path: path.to_owned(), source })?)
+    }
+
+    /// The text of the file.
+    ///
+    /// # Errors
+    ///
+    /// None in practice; writing TOML is fallible by its type.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        let mut sorted = self.clone();
+        sorted.releases.sort();
+        sorted.packages.sort();
+        let body = toml::to_string(&sorted).map_err(|_| Error::Bug("the lock cannot be written as TOML"))?;
+        Ok(format!("{HEADER}\n{body}"))
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        let failed = |source| Error::File { doing: "write", path: path.to_owned(), source };
+        let folder =
+            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        // A temporary file is private by default, but the lock is for everybody.
+        let everybody = std::fs::Permissions::from_mode(0o644);
+        let mut file = tempfile::Builder::new().permissions(everybody).tempfile_in(folder).map_err(failed)?;
+        file.write_all(self.to_toml()?.as_bytes()).map_err(failed)?;
+        file.persist(path).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+
+    /// Whether everything that is wanted is locked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotLocked`] with the first name that is missing.
+    pub fn covers(&self, wanted: &Wanted) -> Result<(), Error> {
+        for package in &wanted.packages {
+            if !self.packages.iter().any(|locked| locked.wanted_as == package.name) {
+                return Err(Error::NotLocked { name: package.name.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl LockedPackage {
+    /// The name of the file in the cache: recognisable for people, unique by its hash.
+    pub(super) fn file_name(&self) -> String {
+        let hash = self.sha256.get(..16).unwrap_or(&self.sha256);
+        format!("{hash}-{}.deb", self.name)
+    }
+
+    /// Names the first field that cannot be what it should be.
+    fn check(&self) -> Result<(), &'static str> {
+        let hash = self.sha256.len() == 64
+            && self.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let checks = [
+            (is_name(&self.name), "name"),
+            (is_name(&self.component), "component"),
+            (is_name(&self.suite), "suite"),
+            (is_plain_path(&self.path), "path"),
+            (self.size <= MAX_DEB, "size"),
+            (hash, "SHA-256"),
+        ];
+        checks.iter().find(|(good, _)| !good).map_or(Ok(()), |(_, field)| Err(*field))
+    }
+}
+
+/// Larger than any package we could want; the kernel has 93 MB.
+pub(super) const MAX_DEB: u64 = 512 << 20;
+const MAX_TEXT: usize = 1 << 20;
+const FILE: &str = "debs.lock";
+const HEADER: &str = "\
+# Which Debian packages an image is built from. Made by `scripts/image --refresh-lock`, which checks Debian's
+# signatures; a build checks only the SHA-256s below. Not to be edited by hand.
+";
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::debian::cache::sha256_hex;
+
+    /// A locked package with this content.
+    pub(crate) fn locked(name: &str, content: &[u8]) -> LockedPackage {
+        LockedPackage {
+            name: name.to_owned(),
+            wanted_as: name.to_owned(),
+            version: "1.0-1".to_owned(),
+            source: name.to_owned(),
+            source_version: "1.0-1".to_owned(),
+            suite: "trixie".to_owned(),
+            archive: Archive::Main,
+            component: "main".to_owned(),
+            path: format!("pool/main/{name}_1.0-1_arm64.deb"),
+            size: content.len() as u64,
+            sha256: sha256_hex(content),
+        }
+    }
+
+    /// A lock of these packages.
+    pub(crate) fn lock_of(packages: Vec<LockedPackage>) -> Lock {
+        Lock {
+            format: Lock::FORMAT,
+            source_date_epoch: 1_789_199_741,
+            architecture: "arm64".to_owned(),
+            releases: vec![LockedRelease {
+                suite: "trixie".to_owned(),
+                archive: Archive::Main,
+                date: "Sat, 12 Sep 2026 07:55:41 UTC".to_owned(),
+                unix_time: 1_789_199_741,
+                inrelease_sha256: sha256_hex(b""),
+                signed_by: "00".repeat(20),
+            }],
+            packages,
+        }
+    }
+
+    #[test]
+    fn a_lock_comes_back_as_written_and_sorted() {
+        let lock = lock_of(vec![locked("b", b"B"), locked("a", b"A")]);
+        let text = lock.to_toml().unwrap();
+        let back = Lock::parse(&text).unwrap();
+        assert_eq!(back.packages, [locked("a", b"A"), locked("b", b"B")]);
+        assert_eq!(back.releases, lock.releases);
+        assert_eq!(back.to_toml().unwrap(), text);
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sub/debs.lock");
+        lock.write(&path).unwrap();
+        lock.write(&path).unwrap();
+        assert_eq!(Lock::read(&path).unwrap(), back);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_lock_with_an_impossible_field_is_refused() {
+        let text = lock_of(vec![locked("a", b"A")]).to_toml().unwrap();
+        let hash = sha256_hex(b"A");
+        for (from, to) in [
+            ("format = 1", "format = 2"),
+            ("name = \"a\"", "name = \"../a\""),
+            ("pool/main/a_1.0-1_arm64.deb", "pool/../../a.deb"),
+            (hash.as_str(), "abc"),
+            (hash.as_str(), &hash.to_uppercase()),
+            ("size = 1", "size = 99999999999"),
+            ("size = 1", "size = -1"),
+            ("archive = \"main\"", "archive = \"other\""),
+            ("component", "Component"),
+        ] {
+            let broken = text.replace(from, to);
+            assert_ne!(broken, text, "{from}");
+            assert!(matches!(Lock::parse(&broken), Err(Error::Malformed { .. })), "{from} -> {to}");
+        }
+        for end in 0..text.len() {
+            let _ = Lock::parse(text.get(..end).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_but_not_locked_names_the_command() {
+        let wanted = Wanted::parse(
+            "architecture = \"arm64\"\n[[package]]\nname = \"b\"\nsuite = \"trixie\"\ncomponent = \"main\"\nreason = \"r\"\n",
+        )
+        .unwrap();
+        assert!(lock_of(vec![locked("b", b"")]).covers(&wanted).is_ok());
+        let message = lock_of(vec![locked("a", b"")]).covers(&wanted).unwrap_err().to_string();
+        assert!(message.contains("`b`") && message.contains("--refresh-lock"), "{message}");
+    }
+}

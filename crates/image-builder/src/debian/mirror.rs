@@ -1,0 +1,294 @@
+//! Which mirror: what the person says, else the environment, else what this host's own apt uses.
+//! No mirror's name is written here, so none can age. A mirror is never trusted, only asked.
+
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::download::Client;
+use super::error::Error;
+use super::lock::Archive;
+use super::progress::Progress;
+
+/// Environment variable with the address of a Debian mirror.
+pub const ENV_MIRROR: &str = "HEARTH_DEBIAN_MIRROR";
+/// Environment variable with the address of a mirror of Debian's security archive.
+pub const ENV_SECURITY_MIRROR: &str = "HEARTH_DEBIAN_SECURITY_MIRROR";
+
+/// What the person said on the command line; an empty setting asks the environment, then the host's apt.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MirrorSettings<'a> {
+    /// `--mirror URL`: the folder that has `dists/` and `pool/`.
+    pub main: Option<&'a str>,
+    /// `--security-mirror URL`: the same for the security archive.
+    pub security: Option<&'a str>,
+}
+
+/// Where packages are downloaded from.
+///
+/// Knowing no mirror is not an error until something is needed that the cache does not have.
+#[derive(Clone)]
+pub struct Mirror {
+    main: Option<Base>,
+    security: Option<Base>,
+    client: Client,
+}
+
+impl Mirror {
+    /// Decides by settings, environment and the host's apt, in this order.
+    ///
+    /// # Errors
+    ///
+    /// Addresses that cannot be used.
+    pub fn find(settings: MirrorSettings<'_>) -> Result<Self, Error> {
+        let mut mirror = Self::choose(settings, |name| std::env::var(name).ok(), apt_repositories)?;
+        mirror.client = Client::new(apt_proxy().as_deref());
+        Ok(mirror)
+    }
+
+    /// A mirror at known addresses.
+    ///
+    /// # Errors
+    ///
+    /// Addresses that cannot be used.
+    pub fn at(main: &str, security: Option<&str>) -> Result<Self, Error> {
+        Self::choose(MirrorSettings { main: Some(main), security }, |_| None, Vec::new)
+    }
+
+    /// Whether security updates can be asked for.
+    #[must_use]
+    pub fn has_security(&self) -> bool {
+        self.security.is_some()
+    }
+
+    /// Reads a file of at most `limit` bytes into memory.
+    pub(super) fn get(
+        &self,
+        archive: Archive,
+        path: &str,
+        limit: u64,
+        progress: &dyn Progress,
+    ) -> Result<Vec<u8>, Error> {
+        let url = self.url(archive, path)?;
+        self.client.retry(&url, progress, &mut |source| {
+            let mut bytes = Vec::new();
+            source.copy(&mut bytes, limit, progress)?;
+            Ok(bytes)
+        })
+    }
+
+    /// Where a file of an archive is.
+    pub(super) fn url(&self, archive: Archive, path: &str) -> Result<String, Error> {
+        let base = match archive {
+            Archive::Main => self.main.as_ref().ok_or(Error::NoMirror)?,
+            Archive::Security => {
+                self.security.as_ref().ok_or_else(|| Error::NoSecurityMirror { package: path.to_owned() })?
+            }
+        };
+        if !is_plain_path(path) {
+            return Err(Error::BadUrl { url: path.to_owned(), why: "it is not a path of a Debian archive" });
+        }
+        Ok(format!("{}/{path}", base.0))
+    }
+
+    fn choose(
+        settings: MirrorSettings<'_>,
+        environment: impl Fn(&str) -> Option<String>,
+        apt: impl FnOnce() -> Vec<String>,
+    ) -> Result<Self, Error> {
+        let said = |setting: Option<&str>, name| {
+            let value =
+                setting.map(str::to_owned).or_else(|| environment(name).filter(|value| !value.is_empty()));
+            value.map(|url| Base::parse(&url)).transpose()
+        };
+        let mut main = said(settings.main, ENV_MIRROR)?;
+        let mut security = said(settings.security, ENV_SECURITY_MIRROR)?;
+        if main.is_none() || security.is_none() {
+            // Addresses of apt that we cannot use (`cdrom:` and the like) are passed over.
+            let known: Vec<Base> = apt().iter().filter_map(|url| Base::parse(url).ok()).collect();
+            let ending = |end: &str| known.iter().find(|base| base.0.ends_with(end)).cloned();
+            main = main.or_else(|| ending("/debian"));
+            security = security.or_else(|| ending("/debian-security"));
+        }
+        Ok(Self { main, security, client: Client::new(None) })
+    }
+}
+
+impl fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mirror")
+            .field("main", &self.main)
+            .field("security", &self.security)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The address of an archive, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Base(String);
+
+impl Base {
+    fn parse(url: &str) -> Result<Self, Error> {
+        let bad = |why| Error::BadUrl { url: url.to_owned(), why };
+        if url.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#')) {
+            return Err(bad("it contains a character that an archive's address cannot have"));
+        }
+        let (scheme, rest) =
+            url.split_once(':').ok_or_else(|| bad("it does not begin with http:, https: or file:"))?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "http" | "https" => {
+                let host = rest.strip_prefix("//").ok_or_else(|| bad("it names no host"))?;
+                if host.is_empty() || host.starts_with('/') {
+                    return Err(bad("it names no host"));
+                }
+            }
+            "file" => {
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                if !path.starts_with('/') {
+                    return Err(bad("its path is not absolute"));
+                }
+                return Ok(Self(format!("file://{}", path.trim_end_matches('/'))));
+            }
+            _ => return Err(bad("only http:, https: and file: are possible")),
+        }
+        Ok(Self(url.trim_end_matches('/').to_owned()))
+    }
+}
+
+/// Paths come from signed indexes and from the lock file; still, none may lead out of the archive.
+pub(super) fn is_plain_path(path: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._+~:-".contains(&byte);
+    path.len() <= MAX_PATH
+        && path
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(allowed))
+}
+
+/// The repositories which this host's apt uses; none where there is no apt.
+fn apt_repositories() -> Vec<String> {
+    let lines = output_of("apt-get", &["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
+    let mut all = Vec::new();
+    for line in lines {
+        // Cloud images of Debian keep the addresses in a file of their own.
+        match line.strip_prefix("mirror+file:") {
+            Some(path) => all.extend(mirror_list(Path::new(path.trim_end_matches('/')))),
+            None => all.push(line),
+        }
+    }
+    all
+}
+
+/// One address a line, followed by optional words that rank it.
+fn mirror_list(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| line.split_whitespace().next());
+    lines.filter(|word| !word.starts_with('#')).map(str::to_owned).collect()
+}
+
+/// The proxy of the host's apt, which is often a cache in the same house.
+fn apt_proxy() -> Option<String> {
+    output_of("apt-config", &["dump", "--format", "%v%n", "Acquire::http::Proxy"])
+        .into_iter()
+        .find(|proxy| proxy.starts_with("http"))
+}
+
+fn output_of(program: &str, arguments: &[&str]) -> Vec<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let text =
+        output.ok().filter(|output| output.status.success()).map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&text)
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .filter(|l| !l.is_empty())
+        .collect()
+}
+
+const MAX_PATH: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choose(main: Option<&str>, env: &[(&str, &str)], apt: &[&str]) -> Result<Mirror, Error> {
+        Mirror::choose(
+            MirrorSettings { main, security: None },
+            |name| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
+            || apt.iter().map(|url| (*url).to_owned()).collect(),
+        )
+    }
+
+    fn url(mirror: &Mirror) -> String {
+        mirror.url(Archive::Main, "dists/x").unwrap()
+    }
+
+    #[test]
+    fn the_person_comes_first_then_the_environment_then_apt() {
+        let apt = [
+            "http://apt.example/debian-security/",
+            "http://apt.example/debian/",
+            "http://other.example/debian/",
+        ];
+        let env = [(ENV_MIRROR, "https://env.example/d")];
+        assert_eq!(url(&choose(Some("file:/srv/d/"), &env, &apt).unwrap()), "file:///srv/d/dists/x");
+        assert_eq!(url(&choose(None, &env, &apt).unwrap()), "https://env.example/d/dists/x");
+        let mirror = choose(None, &[(ENV_MIRROR, "")], &apt).unwrap();
+        assert_eq!(url(&mirror), "http://apt.example/debian/dists/x");
+        assert_eq!(
+            mirror.url(Archive::Security, "pool/y").unwrap(),
+            "http://apt.example/debian-security/pool/y"
+        );
+    }
+
+    #[test]
+    fn without_a_mirror_the_message_says_what_to_pass() {
+        let mirror = choose(None, &[], &["cdrom:[Debian]/", "http://x.example/ubuntu/"]).unwrap();
+        assert!(!mirror.has_security());
+        let message = mirror.url(Archive::Main, "x").unwrap_err().to_string();
+        assert!(message.contains("--mirror URL") && message.contains(ENV_MIRROR), "{message}");
+        let message = mirror.url(Archive::Security, "x").unwrap_err().to_string();
+        assert!(
+            message.contains("--security-mirror URL") && message.contains(ENV_SECURITY_MIRROR),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn addresses_that_cannot_work_are_refused() {
+        for bad in [
+            "",
+            "x",
+            "ftp://a/debian",
+            "http:/a",
+            "http://",
+            "http:///d",
+            "file:relative",
+            "http://a/d?x",
+            "http://a b/",
+        ] {
+            assert!(matches!(choose(Some(bad), &[], &[]), Err(Error::BadUrl { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_path_leads_out_of_the_archive() {
+        let mirror = Mirror::at("http://a.example/debian", None).unwrap();
+        for bad in ["", "/etc/passwd", "../x", "pool/../../x", "a//b", "a/./b", "a b", "a?b", "a%2e", "ä"] {
+            assert!(matches!(mirror.url(Archive::Main, bad), Err(Error::BadUrl { .. })), "{bad}");
+        }
+        assert!(
+            mirror.url(Archive::Main, "pool/main/l/linux/linux-image-6.1+deb13_6.1~rc1-1_arm64.deb").is_ok()
+        );
+    }
+
+    #[test]
+    fn mirror_lists_of_cloud_images_are_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(
+            file.path(),
+            "# ours\nhttps://a.example/debian\tpriority:1\n\nhttps://b.example/debian\n",
+        )
+        .unwrap();
+        assert_eq!(mirror_list(file.path()), ["https://a.example/debian", "https://b.example/debian"]);
+        assert!(mirror_list(Path::new("/nonexistent")).is_empty());
+    }
+}

@@ -1,0 +1,45 @@
+//! Debian's packages, from a mirror nobody has to trust to files in memory.
+//!
+//! ```text
+//!  mirror ──> InRelease ──signature by a pinned key──> Packages.xz ──SHA-256──> image/debs.lock
+//!                                                                                    │
+//!  cache  <── .deb <──────────────────── SHA-256 from the lock ──────────────────────┘
+//!    └──> Package (its files, in memory)
+//! ```
+//!
+//! [`refresh_lock`] is the only place where a signature is asked for; a build trusts the lock's SHA-256s and nothing else.
+//! What may not be done here: running anything out of a package, writing outside the cache,
+//! knowing a mirror's name, reading the clock (now is an argument).
+
+mod ar;
+mod ca_certificates;
+mod cache;
+mod date;
+mod deb822;
+mod download;
+mod error;
+mod fetch;
+mod index;
+mod kernel;
+mod keyring;
+mod lock;
+mod mirror;
+mod package;
+mod progress;
+mod release;
+mod resolve;
+mod version;
+mod wanted;
+
+pub use ca_certificates::ca_bundle;
+pub use cache::Cache;
+pub use error::Error;
+pub use fetch::{Fetched, LockOrigin, Packages, fetch_all, fetch_or_refresh};
+pub use kernel::Kernel;
+pub use keyring::Keyring;
+pub use lock::{Archive, Lock, LockedPackage, LockedRelease};
+pub use mirror::{ENV_MIRROR, ENV_SECURITY_MIRROR, Mirror, MirrorSettings};
+pub use package::Package;
+pub use progress::{Progress, Quiet};
+pub use resolve::{Refresh, refresh_lock};
+pub use wanted::{Wanted, WantedPackage};

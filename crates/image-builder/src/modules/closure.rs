@@ -1,0 +1,255 @@
+//! From wanted modules to all that are needed, in loading order. Pure, apart from the kernel's files it is handed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::info::{self, Info};
+use super::{Error, IfAbsent, Kernel, Load, Module, ModuleSet, WantedModule};
+
+/// Picks the wanted modules and all they depend on.
+///
+/// The order is that of the list, with what a module needs in front of it; the same inputs give the same set.
+/// What a module only had better have (`softdep`) is added where the kernel has it, and never breaks a circle by force.
+///
+/// # Errors
+///
+/// A module the kernel does not have, with the reason it was wanted for; files that cannot be understood.
+pub fn close<'w>(
+    kernel: &Kernel<'_>,
+    wanted: impl IntoIterator<Item = &'w WantedModule>,
+) -> Result<ModuleSet, Error> {
+    let mut pool = Pool::open(kernel)?;
+    let mut roots = Vec::new();
+    let (mut built_in, mut absent) = (Vec::new(), Vec::new());
+    for module in wanted {
+        let name = canonical(&module.name);
+        if pool.files.contains_key(&name) {
+            pool.take_in(&name, &module.reason)?;
+            roots.push((name, module.load));
+        } else if pool.built_in.contains(&name) {
+            built_in.push(module.name.clone());
+        } else if module.if_absent == IfAbsent::Skip {
+            absent.push(module.name.clone());
+        } else {
+            return Err(pool.missing(&module.name, &module.reason));
+        }
+    }
+    pool.take_in_soft()?;
+    let modules = Order::new(&pool).of(&roots)?;
+    Ok(ModuleSet { modules, built_in, absent })
+}
+
+/// How the kernel writes a module's name: it does not tell `-` from `_`.
+pub(super) fn canonical(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+/// What the kernel has, and what has been taken of it.
+struct Pool<'a> {
+    kernel: String,
+    files: BTreeMap<String, (&'a str, &'a [u8])>,
+    built_in: BTreeSet<String>,
+    taken: BTreeMap<String, Taken>,
+}
+
+/// A module that is needed.
+struct Taken {
+    /// Its file's name without suffixes.
+    name: String,
+    path: String,
+    bytes: Vec<u8>,
+    info: Info,
+    reason: String,
+}
+
+impl<'a> Pool<'a> {
+    fn open(kernel: &Kernel<'a>) -> Result<Self, Error> {
+        let files = kernel
+            .modules()
+            .into_iter()
+            .filter_map(|(path, bytes)| Some((canonical(file_stem(path)?), (path, bytes))));
+        let built_in = String::from_utf8_lossy(kernel.module_list("modules.builtin")?)
+            .lines()
+            .filter_map(file_stem)
+            .map(canonical)
+            .collect();
+        Ok(Self {
+            kernel: kernel.release().to_owned(),
+            files: files.collect(),
+            built_in,
+            taken: BTreeMap::new(),
+        })
+    }
+
+    /// Takes a module and everything it depends on.
+    fn take_in(&mut self, name: &str, reason: &str) -> Result<(), Error> {
+        let mut open = vec![(name.to_owned(), reason.to_owned())];
+        while let Some((name, reason)) = open.pop() {
+            if self.taken.contains_key(&name) || self.built_in.contains(&name) {
+                continue;
+            }
+            let Some((path, bytes)) = self.files.get(&name).copied() else {
+                return Err(self.missing(&name, &reason));
+            };
+            let bytes = info::decompress(path, bytes)?;
+            let info = info::read(path, &bytes)?;
+            if info.kernel != self.kernel {
+                let why = format!("it was built for the kernel {}, and this is {}", info.kernel, self.kernel);
+                return Err(Error::Broken { path: path.to_owned(), why });
+            }
+            let own_name = file_stem(path).unwrap_or(path).to_owned();
+            let because = format!("`{own_name}` depends on it ({reason})");
+            open.extend(info.depends.iter().map(|other| (canonical(other), because.clone())));
+            let path = path.rsplit_once(".ko").map_or(path, |(stem, _)| stem);
+            self.taken
+                .insert(name, Taken { name: own_name, path: format!("{path}.ko"), bytes, info, reason });
+        }
+        Ok(())
+    }
+
+    /// Takes what modules had better have, as far as the kernel has it, until nothing new comes up.
+    fn take_in_soft(&mut self) -> Result<(), Error> {
+        loop {
+            let mut wishes = Vec::new();
+            for taken in self.taken.values() {
+                for wish in taken.info.before.iter().chain(&taken.info.after) {
+                    let name = canonical(wish);
+                    if self.files.contains_key(&name) && !self.taken.contains_key(&name) {
+                        wishes.push((
+                            name,
+                            format!("`{}` works better with it ({})", taken.name, taken.reason),
+                        ));
+                    }
+                }
+            }
+            if wishes.is_empty() {
+                return Ok(());
+            }
+            for (name, reason) in wishes {
+                self.take_in(&name, &reason)?;
+            }
+        }
+    }
+
+    /// The taken module that answers to a name or to an alias of it.
+    fn resolve(&self, wish: &str) -> Option<&str> {
+        let name = canonical(wish);
+        if let Some((name, _)) = self.taken.get_key_value(&name) {
+            return Some(name);
+        }
+        let by_alias = self
+            .taken
+            .iter()
+            .find(|(_, taken)| taken.info.aliases.iter().any(|alias| canonical(alias) == name));
+        by_alias.map(|(name, _)| name.as_str())
+    }
+
+    fn missing(&self, name: &str, because: &str) -> Error {
+        Error::Absent { kernel: self.kernel.clone(), name: name.to_owned(), because: because.to_owned() }
+    }
+}
+
+/// Brings the taken modules into an order, depth first.
+struct Order<'p, 'a> {
+    pool: &'p Pool<'a>,
+    /// What had better be loaded before a module, by either one's word.
+    wishes: BTreeMap<&'p str, Vec<&'p str>>,
+    done: Vec<&'p str>,
+    load: BTreeMap<&'p str, Load>,
+}
+
+impl<'p, 'a> Order<'p, 'a> {
+    fn new(pool: &'p Pool<'a>) -> Self {
+        let mut wishes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, taken) in &pool.taken {
+            for other in taken.info.before.iter().filter_map(|wish| pool.resolve(wish)) {
+                wishes.entry(name).or_default().push(other);
+            }
+            for other in taken.info.after.iter().filter_map(|wish| pool.resolve(wish)) {
+                wishes.entry(other).or_default().push(name);
+            }
+        }
+        Self { pool, wishes, done: Vec::new(), load: BTreeMap::new() }
+    }
+
+    fn of(mut self, roots: &[(String, Load)]) -> Result<Vec<Module>, Error> {
+        for (name, load) in roots {
+            if let Some((name, _)) = self.pool.taken.get_key_value(name) {
+                self.visit(name, *load, &mut Vec::new())?;
+            }
+        }
+        // What is only wished for afterwards (`softdep=post:`) hangs on no root; it comes when its module does.
+        for name in self.pool.taken.keys() {
+            let wished_by = self.wishes.get(name.as_str()).into_iter().flatten();
+            let load = wished_by.filter_map(|other| self.load.get(other)).min().copied().unwrap_or_default();
+            self.visit(name, load, &mut Vec::new())?;
+        }
+        let modules = self.done.iter().filter_map(|name| self.module(name));
+        Ok(modules.collect())
+    }
+
+    /// Puts a module behind everything it needs. `path` is how we came here.
+    fn visit(&mut self, name: &'p str, load: Load, path: &mut Vec<&'p str>) -> Result<(), Error> {
+        if path.contains(&name) {
+            return Err(Error::Circle { names: path.join(", ") });
+        }
+        // A module that was wanted for Wi-Fi and is then wanted at every start is visited again, to tell those below.
+        if self.load.get(name).is_some_and(|known| *known <= load) && self.done.contains(&name) {
+            return Ok(());
+        }
+        self.load.entry(name).and_modify(|known| *known = load.min(*known)).or_insert(load);
+        path.push(name);
+        for wish in self.wishes.get(name).cloned().unwrap_or_default() {
+            if !path.contains(&wish) && !self.leads_back(wish, path) {
+                self.visit(wish, load, path)?;
+            }
+        }
+        for other in self.needs(name) {
+            self.visit(other, load, path)?;
+        }
+        path.pop();
+        if !self.done.contains(&name) {
+            self.done.push(name);
+        }
+        Ok(())
+    }
+
+    /// Whether a wish would, by hard dependencies, need something that is waiting for it.
+    fn leads_back(&self, wish: &'p str, path: &[&str]) -> bool {
+        let (mut open, mut seen) = (vec![wish], BTreeSet::new());
+        while let Some(name) = open.pop() {
+            if path.contains(&name) {
+                return true;
+            }
+            if seen.insert(name) {
+                open.extend(self.needs(name));
+            }
+        }
+        false
+    }
+
+    fn needs(&self, name: &str) -> Vec<&'p str> {
+        let depends =
+            self.pool.taken.get(name).map(|taken| taken.info.depends.as_slice()).unwrap_or_default();
+        let known = depends.iter().filter_map(|other| self.pool.taken.get_key_value(&canonical(other)));
+        known.map(|(name, _)| name.as_str()).collect()
+    }
+
+    fn module(&self, name: &str) -> Option<Module> {
+        let taken = self.pool.taken.get(name)?;
+        let depends = self.needs(name).into_iter().filter_map(|other| self.pool.taken.get(other));
+        Some(Module {
+            name: taken.name.clone(),
+            path: taken.path.clone(),
+            bytes: taken.bytes.clone(),
+            depends: depends.map(|other| other.name.clone()).collect(),
+            load: self.load.get(name).copied().unwrap_or_default(),
+            reason: taken.reason.clone(),
+        })
+    }
+}
+
+/// `kernel/fs/fat/vfat.ko.xz` gives `vfat`.
+fn file_stem(path: &str) -> Option<&str> {
+    let file = path.rsplit('/').next()?;
+    file.split_once(".ko").map(|(stem, _)| stem).filter(|stem| !stem.is_empty())
+}
