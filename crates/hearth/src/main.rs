@@ -6,8 +6,9 @@ mod check;
 mod cli;
 mod clock;
 mod config;
+mod control;
 mod entropy;
-#[expect(dead_code, reason = "the server that opens the door to it is next")]
+mod serve;
 mod web;
 
 use std::io::Write;
@@ -16,13 +17,17 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::{Cli, Command, EXIT_TROUBLE};
+use serve::Host;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check { config } => Ok(check::run(&config.path)),
-        Command::Serve { .. } | Command::Status { .. } | Command::Pair { .. } | Command::Init => {
-            Err(anyhow::anyhow!("this build has no such command yet"))
+        Command::Serve { config, appliance } => {
+            serve::run(&config.path, if appliance { Host::Appliance } else { Host::Machine })
         }
+        Command::Status { config, json } => control::status(&config.path, json),
+        Command::Pair { config } => control::pair(&config.path),
+        Command::Init => Err(anyhow::anyhow!("this build has no init yet")),
     };
     outcome.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "hearth: {error:#}");

@@ -32,8 +32,12 @@ pub(super) const SENDS_PER_MINUTE: u32 = 60;
 pub(super) const SEND_BURST: u32 = 10;
 /// Recipients of one message, told to clients as `maxsmtprecipients`.
 pub(super) const RECIPIENTS: u32 = 1000;
-/// The length that clients and relays mint.
-pub(super) const USERNAME_MIN: u32 = 9;
+/// The length of names that clients and pairing make up; it must be allowed.
+pub(super) const MINTED_NAME: u32 = 9;
+/// The length of passwords that clients make up; it must be allowed.
+pub(super) const MINTED_PASSWORD: u32 = 22;
+/// What public relays ask for.
+pub(super) const USERNAME_MIN: u32 = MINTED_NAME;
 /// RFC 5321's limit for a local part.
 pub(super) const USERNAME_MAX: u32 = 64;
 /// What public relays ask for.

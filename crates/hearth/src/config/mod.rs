@@ -322,9 +322,13 @@ fn limits(table: &mut Reader) -> Limits {
         registration_free_disk: table.take("registration_free_disk", defaults::REGISTRATION_FREE_DISK),
         registration_free_memory: table.take("registration_free_memory", defaults::REGISTRATION_FREE_MEMORY),
     };
-    if limits.username_min > limits.username_max {
-        let advice = "Make username_min the smaller one.";
-        table.report("username_min", Severity::Error, "It is greater than username_max.", advice);
+    if !(limits.username_min..=limits.username_max).contains(&defaults::MINTED_NAME) {
+        let problem = "The names that pairing and clients make up have nine characters, which this forbids.";
+        table.report("username_min", Severity::Error, problem, "Allow nine characters.");
+    }
+    if limits.password_min > defaults::MINTED_PASSWORD {
+        let problem = "The passwords that clients make up have 22 characters, which this forbids.";
+        table.report("password_min", Severity::Error, problem, "Allow 22 characters.");
     }
     if limits.message_size > limits.quota {
         let advice = "Raise the quota or lower message_size.";

@@ -1,0 +1,178 @@
+//! The control socket: how `hearth status` and `hearth pair` speak with a running server. One JSON line each way over
+//! a Unix socket that only the server's own user and root may open. This file has the words and the client.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{EXIT_CONFIGURATION, EXIT_NOT_RUNNING, EXIT_OK};
+use crate::config::Config;
+use crate::{check, config};
+
+/// The longest line either side takes, in bytes.
+pub(crate) const LINE_LIMIT: u64 = 64 * 1024;
+/// A server that has not answered by then will not.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// How is the server?
+    Status,
+    /// Open the pairing window.
+    Pair,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Response {
+    /// The server's status.
+    Status(Box<Status>),
+    /// The window is open.
+    Pairing {
+        /// The link to scan or to tap.
+        link: String,
+        /// When the window closes, in words.
+        closes: String,
+    },
+    /// It cannot be done, and why.
+    Refused(String),
+}
+
+/// What the owner may know of a running server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// The server's version.
+    pub(crate) version: String,
+    /// The mail domain.
+    pub(crate) domain: String,
+    /// Who may create an account: `open`, `pairing`, `invite` or `closed`.
+    pub(crate) registration: String,
+    /// The number of accounts.
+    pub(crate) accounts: usize,
+    /// The number of open connections.
+    pub(crate) connections: u32,
+    /// The disk that holds the mail.
+    pub(crate) disk: Option<Disk>,
+    /// Whether the server signed its certificate itself.
+    pub(crate) certificate_self_signed: bool,
+    /// The certificate's names, or its file.
+    pub(crate) certificate: Vec<String>,
+    /// What the server really listens on, by service.
+    pub(crate) listening: BTreeMap<String, Vec<SocketAddr>>,
+    /// When the pairing window closes, in words, if it is open.
+    pub(crate) pairing_window: Option<String>,
+    /// What needs attention, one sentence each.
+    pub(crate) troubles: Vec<String>,
+}
+
+/// Bytes of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Disk {
+    /// Still to be had.
+    pub(crate) free: u64,
+    /// In all.
+    pub(crate) total: u64,
+}
+
+/// Where a server with this configuration has what lives as long as it runs.
+pub(crate) fn run_directory(config: &Config) -> PathBuf {
+    config.state_directory.join("run")
+}
+
+/// Where its control socket is.
+pub(crate) fn socket(config: &Config) -> PathBuf {
+    run_directory(config).join("control.sock")
+}
+
+/// `hearth status`
+pub(crate) fn status(config: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    with_server(config, Request::Status, |response, out| match response {
+        Response::Status(status) if json => writeln!(out, "{}", serde_json::to_string_pretty(&status)?),
+        Response::Status(status) => write!(out, "{}", in_words(&status)),
+        other => unexpected(&other),
+    })
+}
+
+/// `hearth pair`
+pub(crate) fn pair(config: &Path) -> anyhow::Result<ExitCode> {
+    with_server(config, Request::Pair, |response, out| match response {
+        Response::Pairing { link, closes } => {
+            let code = pairing::half_blocks(&link).map_err(std::io::Error::other)?;
+            writeln!(out, "Scan with Delta Chat; the window closes {closes}.\n\n{code}")?;
+            writeln!(out, "{}{link}", pairing::PAIRING_LINK_LABEL)
+        }
+        other => unexpected(&other),
+    })
+}
+
+fn unexpected(response: &Response) -> std::io::Result<()> {
+    Err(std::io::Error::other(match response {
+        Response::Refused(reason) => reason.clone(),
+        _ => "the server answered something else; is it another version?".to_owned(),
+    }))
+}
+
+fn with_server(
+    path: &Path,
+    request: Request,
+    show: impl FnOnce(Response, &mut dyn Write) -> std::io::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let config = match config::load(path) {
+        Ok((config, _)) => config,
+        Err(findings) => {
+            check::print(&findings);
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+    };
+    let socket = socket(&config);
+    let Ok(stream) = UnixStream::connect(&socket) else {
+        let mut out = std::io::stderr().lock();
+        let _ =
+            writeln!(out, "hearth: no server answers at {}; is it running as this user?", socket.display());
+        return Ok(ExitCode::from(EXIT_NOT_RUNNING));
+    };
+    let response =
+        ask(stream, request).with_context(|| format!("asking the server at {}", socket.display()))?;
+    show(response, &mut std::io::stdout().lock())?;
+    Ok(ExitCode::from(EXIT_OK))
+}
+
+fn ask(mut stream: UnixStream, request: Request) -> anyhow::Result<Response> {
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    stream.write_all((serde_json::to_string(&request)? + "\n").as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(stream.take(LINE_LIMIT)).read_line(&mut line)?;
+    serde_json::from_str(&line).context("the answer is not understood; is the server another version?")
+}
+
+fn in_words(status: &Status) -> String {
+    let mut text = format!("Hearth {} for {}\n", status.version, status.domain);
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<14}{value}\n"));
+    line("Accounts:", format!("{}; registration is {}", status.accounts, status.registration));
+    line("Connections:", status.connections.to_string());
+    if let Some(Disk { free, total }) = status.disk {
+        line("Disk:", format!("{} MiB free of {} MiB", free >> 20, total >> 20));
+    }
+    let kind = if status.certificate_self_signed { "self-signed" } else { "from a file" };
+    line("Certificate:", format!("{kind}: {}", status.certificate.join(", ")));
+    for (service, addresses) in &status.listening {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        line("Listening:", format!("{service} on {}", addresses.join(", ")));
+    }
+    let window = status.pairing_window.as_ref();
+    line("Pairing:", window.map_or("closed".to_owned(), |closes| format!("open; closes {closes}")));
+    for trouble in &status.troubles {
+        line("Attention:", trouble.clone());
+    }
+    text
+}

@@ -1,0 +1,203 @@
+//! Who may come in: logs people in, and creates an account at the first login when registration allows it.
+
+mod passwords;
+mod throttle;
+mod verified;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mail_types::{Address, Day, Domain, Secret};
+use relay_policy::AccountRules;
+use store::{AccountState, Store};
+use tokio::sync::Semaphore;
+
+use crate::config::{Config, Limits, Registration};
+use crate::serve::blocking;
+use crate::serve::machine_resources::Resources;
+use crate::serve::pairing::PairingHandle;
+use crate::{clock, entropy};
+use throttle::Throttle;
+use verified::Verified;
+
+/// Hashes computed at once: each takes nine megabytes and a core.
+const HASHES_AT_ONCE: usize = 2;
+
+/// What became of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// Welcome.
+    Welcome,
+    /// Wrong password, or no such account and none may be made.
+    Wrong,
+    /// The address is not of this server.
+    Foreign,
+    /// Too many wrong passwords; later perhaps.
+    Throttled,
+    /// Our own trouble; later perhaps.
+    Trouble,
+}
+
+/// The accounts of the server.
+pub(crate) struct Accounts {
+    store: Store,
+    domain: Domain,
+    registration: Registration,
+    rules: AccountRules,
+    resources: Resources,
+    pairing: PairingHandle,
+    verified: Verified,
+    throttle: Mutex<Throttle>,
+    hashing: Semaphore,
+}
+
+impl Accounts {
+    /// The accounts in this store.
+    pub(crate) fn new(
+        config: &Config,
+        store: Store,
+        resources: Resources,
+        pairing: PairingHandle,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            store,
+            domain: config.domain.clone(),
+            registration: config.registration,
+            rules: rules(&config.limits),
+            resources,
+            pairing,
+            verified: Verified::new(&entropy::bytes()?),
+            throttle: Mutex::default(),
+            hashing: Semaphore::new(HASHES_AT_ONCE),
+        })
+    }
+
+    /// Lets somebody in, or not. The address is in lower case already; passwords are bytes.
+    pub(crate) async fn login(&self, address: &Address, password: &Secret) -> Login {
+        if *address.domain() != self.domain {
+            return Login::Foreign;
+        }
+        let outcome = self.try_login(address, password).await;
+        let login = outcome.unwrap_or_else(|error| {
+            tracing::error!(error = format!("{error:#}"), "a login failed for a reason of ours");
+            Login::Trouble
+        });
+        if login == Login::Welcome
+            && let Err(error) = self.note_day(address).await
+        {
+            // Whoever cannot be noted may still read mail: a full disk must not lock people out.
+            tracing::warn!(error = format!("{error:#}"), "the day of a login was not kept");
+        }
+        login
+    }
+
+    async fn try_login(&self, address: &Address, password: &Secret) -> anyhow::Result<Login> {
+        if let Some(account) = self.account(address).await? {
+            return self.check(&account, password).await;
+        }
+        if self.may_register(address, password).await {
+            return self.create(address, password).await;
+        }
+        // The same first login over another connection may have made the account just now, and used up the permission.
+        match self.account(address).await? {
+            Some(account) => self.check(&account, password).await,
+            None => Ok(Login::Wrong),
+        }
+    }
+
+    async fn account(&self, address: &Address) -> anyhow::Result<Option<store::Account>> {
+        let (store, address) = (self.store.clone(), address.clone());
+        Ok(blocking::run(move || store.account(&address)).await??)
+    }
+
+    async fn check(&self, account: &store::Account, password: &Secret) -> anyhow::Result<Login> {
+        if account.state == AccountState::Suspended {
+            return Ok(Login::Wrong);
+        }
+        let address = &account.address;
+        // Somebody's guesses do not lock out the phone whose password is known to be right.
+        if self.verified.knows(address, password) {
+            return Ok(Login::Welcome);
+        }
+        if !self.throttle().permits(address, clock::now()) {
+            return Ok(Login::Throttled);
+        }
+        let permit = self.hashing.acquire().await?;
+        let (hash, tried) = (account.password_hash.clone(), password.clone());
+        let right = blocking::run(move || passwords::verify(&tried, &hash)).await??;
+        drop(permit);
+        if right {
+            self.throttle().succeeded(address);
+            self.verified.remember(address, password);
+            Ok(Login::Welcome)
+        } else {
+            self.throttle().failed(address, clock::now());
+            Ok(Login::Wrong)
+        }
+    }
+
+    /// Registration rules of chatmail-protocol note 1.4, after the door that the mode opens.
+    async fn may_register(&self, address: &Address, password: &Secret) -> bool {
+        if self.rules.check(address, password, std::slice::from_ref(&self.domain)).is_err() {
+            return false;
+        }
+        let invited = match self.registration {
+            Registration::Open => true,
+            Registration::Pairing => self.pairing.is_invited(address, password).await,
+            // Invites are redeemed on the web, which creates the account; a login creates none.
+            Registration::Invite | Registration::Closed => false,
+        };
+        if !invited {
+            return false;
+        }
+        match self.resources.shortage() {
+            Some(shortage) => {
+                tracing::warn!(shortage, "registration rejected");
+                false
+            }
+            None => true,
+        }
+    }
+
+    async fn create(&self, address: &Address, password: &Secret) -> anyhow::Result<Login> {
+        let permit = self.hashing.acquire().await?;
+        let (salt, fresh) = (entropy::bytes()?, password.clone());
+        let hash = blocking::run(move || passwords::hash(&fresh, &salt)).await??;
+        drop(permit);
+        let (store, new) = (self.store.clone(), address.clone());
+        match blocking::run(move || store.create_account(&new, hash, clock::wall())).await? {
+            Ok(()) => {
+                self.verified.remember(address, password);
+                self.pairing.account_created(address).await;
+                tracing::info!("an account was created");
+                Ok(Login::Welcome)
+            }
+            // Another connection was faster with the same first login; a different password is simply wrong.
+            Err(store::Error::AccountExists) => match self.account(address).await? {
+                Some(account) => self.check(&account, password).await,
+                None => Ok(Login::Wrong),
+            },
+            Err(store::Error::NameRetired) => Ok(Login::Wrong),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps the day of the last login, and nothing finer.
+    async fn note_day(&self, address: &Address) -> anyhow::Result<()> {
+        let today: Day = clock::wall().day();
+        let (store, address) = (self.store.clone(), address.clone());
+        Ok(blocking::run(move || store.record_login(&address, today)).await??)
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn rules(limits: &Limits) -> AccountRules {
+    let length = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    AccountRules {
+        name_min: length(limits.username_min),
+        name_max: length(limits.username_max),
+        password_min: length(limits.password_min),
+    }
+}

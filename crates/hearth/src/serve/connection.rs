@@ -1,0 +1,156 @@
+//! One client from the accepted socket to its end: TLS where it belongs, then the machine that the port, or ALPN, says.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::Instrument;
+
+use super::door::Place;
+use super::driver::{self, Conversation, Desk, Ended, Event};
+use super::imap_desk::ImapDesk;
+use super::listeners::Service;
+use super::server::Server;
+use super::submission_desk::SubmissionDesk;
+use super::tls::{ALPN_IMAP, ALPN_SMTP};
+use crate::{clock, web};
+
+/// A client that has not finished its handshake by then is gone.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Serves one client. Its place at the door is given back at the end.
+pub(crate) async fn serve(
+    server: Arc<Server>,
+    service: Service,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) {
+    let span = tracing::debug_span!("connection", ?service, id = server.next_connection_id());
+    async {
+        // Small answers must not wait for more; a socket that refuses this works all the same.
+        let _ = stream.set_nodelay(true);
+        if let Err(error) = route(&server, service, stream, peer).await {
+            tracing::debug!(%error, "the connection broke");
+        }
+    }
+    .instrument(span)
+    .await;
+    drop(place);
+}
+
+async fn route(
+    server: &Arc<Server>,
+    service: Service,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> io::Result<()> {
+    match service {
+        Service::Imaps => {
+            imap(server, handshake(&server.tls.mail, stream).await?, imap::Transport::Tls).await
+        }
+        Service::Submissions => {
+            submission(server, handshake(&server.tls.mail, stream).await?, smtp::Transport::Tls).await
+        }
+        Service::Imap => {
+            let mut machine = imap_machine(server, imap::Transport::Plain);
+            converse_in_clear(server, stream, &mut machine, &mut ImapDesk::new(server)).await
+        }
+        Service::Submission => {
+            let mut machine = submission_machine(server, smtp::Transport::Plain);
+            converse_in_clear(server, stream, &mut machine, &mut SubmissionDesk::new(server)).await
+        }
+        Service::Https => {
+            let stream = handshake(&server.tls.shared, stream).await?;
+            match stream.get_ref().1.alpn_protocol() {
+                Some(ALPN_IMAP) => imap(server, stream, imap::Transport::Tls).await,
+                Some(ALPN_SMTP) => submission(server, stream, smtp::Transport::Tls).await,
+                _ => pages(server, stream, web::Door::Https, peer).await,
+            }
+        }
+        Service::Http => pages(server, stream, web::Door::Http, peer).await,
+    }
+}
+
+async fn handshake<S>(settings: &Arc<ServerConfig>, stream: S) -> io::Result<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let accepted =
+        tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(Arc::clone(settings)).accept(stream));
+    accepted.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+fn imap_machine(server: &Server, transport: imap::Transport) -> imap::Session {
+    imap::Session::new(Arc::clone(&server.imap), transport, clock::now())
+}
+
+fn submission_machine(server: &Server, transport: smtp::Transport) -> smtp::Session {
+    smtp::Session::new(server.smtp.clone(), smtp::Role::Submission, transport)
+}
+
+async fn imap<S>(server: &Arc<Server>, stream: S, transport: imap::Transport) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    converse(server, stream, &mut imap_machine(server, transport), &mut ImapDesk::new(server)).await
+}
+
+async fn submission<S>(server: &Arc<Server>, stream: S, transport: smtp::Transport) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    converse(server, stream, &mut submission_machine(server, transport), &mut SubmissionDesk::new(server))
+        .await
+}
+
+async fn pages<S>(server: &Arc<Server>, stream: S, door: web::Door, peer: SocketAddr) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let office: Arc<dyn web::Office> = Arc::clone(server) as _;
+    web::serve_connection(stream, door, peer.ip().to_canonical(), Arc::clone(&server.site), office).await;
+    Ok(())
+}
+
+/// Runs a machine that is not offered TLS any more.
+async fn converse<S, C, D>(server: &Server, mut stream: S, machine: &mut C, desk: &mut D) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    C: Conversation,
+    D: Desk<C>,
+{
+    match driver::run(&mut stream, machine, desk, &mut server.shutdown.clone()).await? {
+        Ended::Closed => Ok(()),
+        // The machines offer STARTTLS in clear text only.
+        Ended::StartTls => Err(io::Error::other("TLS within TLS was asked for")),
+    }
+}
+
+/// Runs a machine in clear text until it asks for TLS, and then within TLS. Bytes that came in clear text before the
+/// handshake were taken by the machine, which throws them away.
+async fn converse_in_clear<C, D>(
+    server: &Server,
+    mut stream: TcpStream,
+    machine: &mut C,
+    desk: &mut D,
+) -> io::Result<()>
+where
+    C: Conversation,
+    D: Desk<C>,
+{
+    match driver::run(&mut stream, machine, desk, &mut server.shutdown.clone()).await? {
+        Ended::Closed => Ok(()),
+        Ended::StartTls => {
+            let stream = handshake(&server.tls.mail, stream).await?;
+            machine.take(clock::now(), Event::TlsStarted);
+            converse(server, stream, machine, desk).await
+        }
+    }
+}

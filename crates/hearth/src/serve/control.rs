@@ -1,0 +1,98 @@
+//! The server's end of the control socket: one request, one response a connection.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+
+use super::server::Server;
+use crate::config::Registration;
+use crate::control::{Disk, LINE_LIMIT, Request, Response, Status};
+
+/// Whoever connects and says nothing is dropped after this time.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Binds the socket; a left-over of a server that was killed makes room. Call only while holding the store's lock,
+/// which proves that no other server uses it.
+pub(super) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("removing the old socket {}", path.display()));
+        }
+        _ => {}
+    }
+    let listener =
+        UnixListener::bind(path).with_context(|| format!("making the control socket {}", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("closing {} to others", path.display()))?;
+    Ok(listener)
+}
+
+/// Answers until the server goes down.
+pub(super) async fn run(listener: UnixListener, server: Arc<Server>, mut shutdown: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = shutdown.wait_for(|&stop| stop) => return,
+        };
+        if let Ok((stream, _)) = accepted {
+            let server = Arc::clone(&server);
+            tokio::spawn(async move {
+                let _ = tokio::time::timeout(REQUEST_TIMEOUT, serve(stream, &server)).await;
+            });
+        }
+    }
+}
+
+async fn serve(stream: UnixStream, server: &Server) -> anyhow::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read.take(LINE_LIMIT)).read_line(&mut line).await?;
+    let response = match serde_json::from_str(&line) {
+        Ok(Request::Status) => Response::Status(Box::new(status(server))),
+        Ok(Request::Pair) => pair(server).await,
+        Err(error) => Response::Refused(format!("The request is not understood: {error}.")),
+    };
+    write.write_all((serde_json::to_string(&response)? + "\n").as_bytes()).await?;
+    Ok(())
+}
+
+async fn pair(server: &Server) -> Response {
+    let opened = server.pairing.open().await.and_then(|view| view.status.invitation);
+    match opened {
+        Some(invitation) => Response::Pairing { link: invitation.link, closes: invitation.closes },
+        None => Response::Refused("The configuration's registration lets nobody in by pairing.".to_owned()),
+    }
+}
+
+fn status(server: &Server) -> Status {
+    let view = server.pairing.watch().borrow().clone();
+    let registration = match server.config.registration {
+        Registration::Open => "open",
+        Registration::Pairing => "pairing",
+        Registration::Invite => "invite",
+        Registration::Closed => "closed",
+    };
+    let listening = server
+        .ports
+        .iter()
+        .map(|(service, addresses)| (format!("{service:?}").to_lowercase(), addresses.clone()));
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        domain: server.config.domain.to_string(),
+        registration: registration.to_owned(),
+        accounts: view.status.accounts,
+        connections: server.door.count(),
+        disk: server.resources.disk().map(|space| Disk { free: space.free, total: space.total }),
+        certificate_self_signed: server.tls.summary.self_signed,
+        certificate: server.tls.summary.names.clone(),
+        listening: listening.collect(),
+        pairing_window: view.status.invitation.map(|invitation| invitation.closes),
+        troubles: view.status.troubles,
+    }
+}

@@ -1,0 +1,166 @@
+//! Where submitted mail goes: into the mailboxes of this server, all of them with one sync; whoever cannot be reached
+//! is told of in a bounce. There is no transport to other relays yet: their recipients are bounced.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use mail_types::{Address, Domain, Flags};
+use relay_policy::{Bounce, FailedRecipient, Quota, RateLimiter, Refusal, Route, route};
+use smtp::{Reply, table};
+use store::{Delivered, Spool, Store, Target};
+
+use super::blocking;
+use crate::config::Config;
+use crate::{clock, entropy};
+
+/// How much of a message is read for its bounce: more than any header section that is quoted.
+const QUOTED: u64 = 64 * 1024;
+/// A bounce is a page and a header section.
+const BOUNCE_LIMIT: u64 = 1024 * 1024;
+
+/// RFC 3463: there is no such mailbox here.
+const NO_SUCH_MAILBOX: (u8, u16, u16) = (5, 1, 1);
+/// RFC 3463: the mailbox is full.
+const MAILBOX_FULL: (u8, u16, u16) = (5, 2, 2);
+/// RFC 3463: no way there is known.
+const UNREACHABLE: (u8, u16, u16) = (5, 4, 4);
+
+/// The way into mailboxes.
+pub(crate) struct Delivery {
+    store: Store,
+    domain: Domain,
+    quota: Quota,
+    rate: Mutex<RateLimiter>,
+}
+
+/// Where a message is to go, and where it cannot.
+struct Plan {
+    accounts: Vec<Address>,
+    targets: Vec<Target>,
+    failed: Vec<FailedRecipient>,
+}
+
+impl Delivery {
+    /// Into this store.
+    pub(crate) fn new(config: &Config, store: Store) -> Self {
+        let rate = RateLimiter::new(config.limits.sends_per_minute, config.limits.send_burst);
+        let quota = Quota { bytes: config.limits.quota };
+        Self { store, domain: config.domain.clone(), quota, rate: Mutex::new(rate) }
+    }
+
+    /// Counts one message of the sender.
+    pub(crate) fn count(&self, now: Instant, sender: &Address) -> Result<(), Refusal> {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).check(now, sender)
+    }
+
+    /// Takes a message that passed the gate. `Ok` means: it is on disk in every mailbox, and so is the bounce for
+    /// everybody else.
+    pub(crate) async fn submit(
+        &self,
+        sender: Address,
+        recipients: Vec<Address>,
+        spool: Spool,
+    ) -> Result<(), Reply> {
+        let (store, domain, quota) = (self.store.clone(), self.domain.clone(), self.quota);
+        let work = move || deliver(&store, &domain, quota, &sender, &recipients, spool);
+        match blocking::run(work).await {
+            Ok(outcome) => outcome.map_err(|error| reply(&error)),
+            Err(blocking::Unfinished) => Err(table::LOCAL_TROUBLE),
+        }
+    }
+}
+
+fn reply(error: &anyhow::Error) -> Reply {
+    tracing::error!(error = format!("{error:#}"), "a message could not be delivered");
+    match error.downcast_ref() {
+        Some(store::Error::DiskFull) => table::NO_SPACE,
+        Some(store::Error::TooLarge { .. }) => table::TOO_LARGE,
+        _ => table::LOCAL_TROUBLE,
+    }
+}
+
+fn deliver(
+    store: &Store,
+    domain: &Domain,
+    quota: Quota,
+    sender: &Address,
+    recipients: &[Address],
+    spool: Spool,
+) -> anyhow::Result<()> {
+    let mut plan = plan(store, domain, quota, recipients, spool.size())?;
+    // Read before the spool is gone, also for a mailbox that is deleted in this moment.
+    let mut head = Vec::new();
+    spool.reader()?.take(QUOTED).read_to_end(&mut head)?;
+    if !plan.targets.is_empty() {
+        let delivered = store.deliver(spool, &plan.targets)?;
+        let gone =
+            plan.accounts.into_iter().zip(delivered).filter(|(_, what)| *what == Delivered::NoSuchMailbox);
+        plan.failed.extend(gone.map(|(address, _)| no_such_user(address)));
+    }
+    if plan.failed.is_empty() { Ok(()) } else { bounce(store, domain, sender, &plan.failed, &head) }
+}
+
+fn plan(
+    store: &Store,
+    domain: &Domain,
+    quota: Quota,
+    recipients: &[Address],
+    size: u64,
+) -> store::Result<Plan> {
+    let mut plan = Plan { accounts: Vec::new(), targets: Vec::new(), failed: Vec::new() };
+    let mut seen = BTreeSet::new();
+    for recipient in recipients {
+        let account = match route(recipient, std::slice::from_ref(domain)) {
+            Route::Local(account) => account,
+            Route::Remote(_) => {
+                plan.failed.push(unreachable(recipient.clone()));
+                continue;
+            }
+        };
+        if !seen.insert(account.clone()) {
+            continue;
+        }
+        if store.account(&account)?.is_none() {
+            plan.failed.push(no_such_user(recipient.clone()));
+        } else if quota.admits(store.usage(&account)?.bytes, size) {
+            let mailbox = store.inbox(&account)?;
+            plan.targets.push(Target { mailbox, flags: Flags::default(), internal_date: clock::wall() });
+            plan.accounts.push(account);
+        } else {
+            plan.failed.push(failed(recipient.clone(), MAILBOX_FULL, Refusal::MailboxFull.reply()));
+        }
+    }
+    Ok(plan)
+}
+
+fn no_such_user(address: Address) -> FailedRecipient {
+    let diagnostic = Refusal::NoSuchUser(address.clone()).reply();
+    failed(address, NO_SUCH_MAILBOX, diagnostic)
+}
+
+fn unreachable(address: Address) -> FailedRecipient {
+    failed(address, UNREACHABLE, Reply::new(550, "5.4.4 This relay cannot send mail to other relays yet"))
+}
+
+fn failed(address: Address, status: (u8, u16, u16), diagnostic: Reply) -> FailedRecipient {
+    FailedRecipient { address, status, diagnostic }
+}
+
+/// Tells the sender, over quota or not: whoever is full must learn why nothing gets through.
+fn bounce(
+    store: &Store,
+    domain: &Domain,
+    sender: &Address,
+    failed: &[FailedRecipient],
+    original: &[u8],
+) -> anyhow::Result<()> {
+    let (now, random) = (clock::wall(), entropy::bytes()?);
+    let report = Bounce { domain, to: sender, failed, original, now, random }.write();
+    let mut spool = store.spool(BOUNCE_LIMIT);
+    std::io::Write::write_all(&mut spool, &report)?;
+    let target = Target { mailbox: store.inbox(sender)?, flags: Flags::default(), internal_date: now };
+    store.deliver(spool, &[target])?;
+    Ok(())
+}

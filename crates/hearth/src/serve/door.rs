@@ -1,0 +1,97 @@
+//! Counts who is inside: connections in all and from each address. Nobody is remembered after leaving.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Places kept free for the machine itself, so that a crowd outside cannot make the self-check fail.
+const RESERVED_FOR_LOOPBACK: u32 = 16;
+
+/// The counters behind a lock that is held for a moment only.
+#[derive(Debug)]
+pub(crate) struct Door {
+    limit: u32,
+    limit_per_address: u32,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    total: u32,
+    by_address: BTreeMap<IpAddr, u32>,
+}
+
+/// A place inside; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Place {
+    door: Arc<Door>,
+    address: IpAddr,
+}
+
+impl Door {
+    /// A door with these limits.
+    pub(crate) fn new(limit: u32, limit_per_address: u32) -> Arc<Self> {
+        Arc::new(Self { limit, limit_per_address, inside: Mutex::default() })
+    }
+
+    /// Lets a connection in, or not.
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let address = address.to_canonical();
+        let mut inside = self.inside();
+        let here = inside.by_address.get(&address).copied().unwrap_or(0);
+        // What comes from the machine itself may be a proxy for everybody: only the total counts.
+        let (limit, full) = if address.is_loopback() {
+            (self.limit.saturating_add(RESERVED_FOR_LOOPBACK), false)
+        } else {
+            (self.limit, here >= self.limit_per_address)
+        };
+        if full || inside.total >= limit {
+            return None;
+        }
+        inside.total += 1;
+        inside.by_address.insert(address, here + 1);
+        drop(inside);
+        Some(Place { door: Arc::clone(self), address })
+    }
+
+    /// How many connections are open.
+    pub(crate) fn count(&self) -> u32 {
+        self.inside().total
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut inside = self.door.inside();
+        inside.total = inside.total.saturating_sub(1);
+        let left = inside.by_address.get(&self.address).map_or(0, |here| here.saturating_sub(1));
+        if left == 0 {
+            inside.by_address.remove(&self.address);
+        } else {
+            inside.by_address.insert(self.address, left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Door;
+
+    #[test]
+    fn both_limits_hold_and_places_come_back() {
+        let door = Door::new(3, 2);
+        let (anna, berta) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let first = door.enter(anna).unwrap();
+        let _second = door.enter("::ffff:192.0.2.1".parse().unwrap()).unwrap();
+        assert!(door.enter(anna).is_none(), "a third from one address");
+        let _third = door.enter(berta).unwrap();
+        assert!(door.enter(berta).is_none(), "a fourth in all");
+        assert!(door.enter("127.0.0.1".parse().unwrap()).is_some(), "the machine itself");
+        drop(first);
+        assert!(door.enter(anna).is_some());
+    }
+}

@@ -1,0 +1,53 @@
+//! APPEND: a message that a client puts into a mailbox itself.
+
+use imap::{Answer, MailboxName, Refusal};
+use mail_types::{Flags, UnixTime};
+use store::{Delivered, MailboxId, Target};
+
+use super::ImapDesk;
+use crate::clock;
+
+/// A message being appended.
+pub(super) struct Appending {
+    mailbox: MailboxId,
+    flags: Flags,
+    date: Option<UnixTime>,
+}
+
+impl ImapDesk {
+    pub(super) async fn append_begin(
+        &mut self,
+        mailbox: MailboxName,
+        flags: Flags,
+        date: Option<UnixTime>,
+        size: u64,
+    ) -> Result<Answer, Refusal> {
+        self.incoming.forget();
+        let limits = &self.server.config.limits;
+        if size > limits.message_size {
+            return Err(Refusal::Limit);
+        }
+        let used = self.ask(|store, account| store.usage(account)).await?.bytes;
+        if used.saturating_add(size) > limits.quota {
+            return Err(Refusal::OverQuota);
+        }
+        let mailbox = self.find(mailbox).await?.id;
+        self.appending = Some(Appending { mailbox, flags, date });
+        Ok(Answer::Done)
+    }
+
+    pub(super) async fn append_commit(&mut self) -> Result<Answer, Refusal> {
+        let appending = self.appending.take().ok_or(Refusal::Unavailable)?;
+        let spool = self.incoming.take().map_err(|error| {
+            tracing::error!(%error, "a message being appended could not be kept");
+            Refusal::Unavailable
+        })?;
+        let Appending { mailbox, flags, date } = appending;
+        let target = Target { mailbox, flags, internal_date: date.unwrap_or_else(clock::wall) };
+        let delivered = self.ask(move |store, _| store.deliver(spool, &[target])).await?;
+        match delivered.first() {
+            Some(&Delivered::Stored { uid_validity, uid }) => Ok(Answer::Appended { uid_validity, uid }),
+            Some(Delivered::NoSuchMailbox) | None => Err(Refusal::NoSuchMailbox),
+        }
+    }
+}

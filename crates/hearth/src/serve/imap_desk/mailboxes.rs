@@ -1,0 +1,119 @@
+//! Questions about mailboxes as wholes.
+
+use imap::{Answer, Existence, Mailbox, MailboxName, MailboxStatus, Refusal, Subscription};
+use mail_types::{ModSeq, SystemFlag};
+
+use super::{ImapDesk, Opened, convert};
+use crate::clock;
+
+/// Mailboxes one account may have.
+const MAILBOXES_LIMIT: usize = 1000;
+
+impl ImapDesk {
+    pub(super) async fn list(&self) -> Result<Answer, Refusal> {
+        let mailboxes = self.ask(|store, account| store.mailboxes(account)).await?;
+        let shown = |mailbox: store::MailboxInfo| {
+            // Names came in as mailbox names; one that no longer is one cannot be shown.
+            let name = MailboxName::try_from(mailbox.name.as_str()).ok()?;
+            let subscription =
+                if mailbox.subscribed { Subscription::Subscribed } else { Subscription::Unsubscribed };
+            let special_use = mailbox.special_use.map(convert::shown_special_use);
+            Some(Mailbox { name, existence: Existence::Exists, subscription, special_use })
+        };
+        Ok(Answer::Mailboxes(mailboxes.into_iter().filter_map(shown).collect()))
+    }
+
+    pub(super) async fn create(
+        &self,
+        mailbox: MailboxName,
+        special_use: Option<imap::SpecialUse>,
+    ) -> Result<Answer, Refusal> {
+        let special_use = special_use.map(convert::special_use);
+        let made = self.ask(move |store, account| {
+            if store.mailboxes(account)?.len() >= MAILBOXES_LIMIT {
+                return Ok(false);
+            }
+            store.create_mailbox(account, mailbox.as_str(), special_use, clock::wall()).map(|_| true)
+        });
+        if made.await? { Ok(Answer::Done) } else { Err(Refusal::Limit) }
+    }
+
+    pub(super) async fn delete(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
+        self.ask(move |store, account| store.delete_mailbox(account, mailbox.as_str())).await?;
+        Ok(Answer::Done)
+    }
+
+    /// RFC 3501 section 6.3.5: what lies below goes along; of INBOX only the messages go.
+    pub(super) async fn rename(&self, from: MailboxName, to: MailboxName) -> Result<Answer, Refusal> {
+        if to.is_below(&from) {
+            return Err(Refusal::NotPossible);
+        }
+        let rename = move |store: &store::Store, account: &mail_types::Address| {
+            let now = clock::wall();
+            store.rename_mailbox(account, from.as_str(), to.as_str(), now)?;
+            if from.is_inbox() {
+                return Ok(());
+            }
+            for mailbox in store.mailboxes(account)? {
+                let below =
+                    MailboxName::try_from(mailbox.name.as_str()).is_ok_and(|name| name.is_below(&from));
+                if let Some(rest) = mailbox.name.get(from.as_str().len()..).filter(|_| below) {
+                    store.rename_mailbox(account, &mailbox.name, &format!("{}{rest}", to.as_str()), now)?;
+                }
+            }
+            Ok(())
+        };
+        self.ask(rename).await?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) async fn subscribe(
+        &self,
+        mailbox: MailboxName,
+        subscription: Subscription,
+    ) -> Result<Answer, Refusal> {
+        let subscribed = subscription == Subscription::Subscribed;
+        let set =
+            self.ask(move |store, account| store.set_subscribed(account, mailbox.as_str(), subscribed)).await;
+        match set {
+            // A name that is gone is not subscribed any more.
+            Err(Refusal::NoSuchMailbox) if !subscribed => Ok(Answer::Done),
+            set => set.map(|()| Answer::Done),
+        }
+    }
+
+    pub(super) async fn status(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
+        let found = self.find(mailbox).await?;
+        let snapshot = self.ask(move |store, _| store.snapshot(found.id)).await?;
+        let count = |wanted: &dyn Fn(&store::MessageEntry) -> bool| {
+            u32::try_from(snapshot.messages.iter().filter(|message| wanted(message)).count())
+                .unwrap_or(u32::MAX)
+        };
+        Ok(Answer::Status(MailboxStatus {
+            messages: count(&|_| true),
+            unseen: count(&|message| !message.flags.has(SystemFlag::Seen)),
+            deleted: count(&|message| message.flags.has(SystemFlag::Deleted)),
+            size: snapshot.messages.iter().map(|message| message.size).sum(),
+            uid_next: snapshot.uid_next,
+            uid_validity: snapshot.uid_validity,
+            highest_modseq: snapshot.highest_modseq,
+        }))
+    }
+
+    pub(super) async fn open(&mut self, mailbox: MailboxName) -> Result<Answer, Refusal> {
+        self.opened = None;
+        self.message = None;
+        let id = self.find(mailbox.clone()).await?.id;
+        // Watched before it is looked at: what comes in between is told twice rather than never.
+        let changes = self.server.changes.watch(id);
+        let snapshot = self.ask(move |store, _| store.snapshot(id)).await?;
+        self.opened = Some(Opened { name: mailbox, id, changes });
+        Ok(Answer::Opened(convert::snapshot(&snapshot)))
+    }
+
+    pub(super) async fn changes(&self, mailbox: &MailboxName, since: ModSeq) -> Result<Answer, Refusal> {
+        let id = self.mailbox(mailbox).await?;
+        let changes = self.ask(move |store, _| store.changes_since(id, since)).await?;
+        Ok(Answer::Changes(convert::changes(&changes)))
+    }
+}

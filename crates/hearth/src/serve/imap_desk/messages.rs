@@ -1,0 +1,119 @@
+//! Questions about messages: reading them piece by piece, flags, removing, copying.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use imap::{Answer, MailboxName, Refusal};
+use mail_types::{ModSeq, Uid};
+use store::BodyReader;
+
+use super::{ImapDesk, convert};
+use crate::serve::blocking;
+
+/// How much of a message is in memory at once while it is sent.
+pub(super) const PIECE: u64 = 64 * 1024;
+
+impl ImapDesk {
+    pub(super) async fn open_message(
+        &mut self,
+        mailbox: &MailboxName,
+        uid: Uid,
+        head: u32,
+    ) -> Result<Answer, Refusal> {
+        self.message = None;
+        let id = self.mailbox(mailbox).await?;
+        let head = u64::from(head.min(imap::HEAD_LIMIT));
+        let opened = self.ask(move |store, _| {
+            let mut reader = store.body(id, uid)?;
+            Ok(read_at(&mut reader, 0, head).map(|bytes| (reader, bytes)))
+        });
+        match opened.await? {
+            Ok((reader, head)) => {
+                let size = reader.size();
+                self.message = Some(reader);
+                Ok(Answer::Message { size, head })
+            }
+            Err(error) => {
+                tracing::error!(%error, "a message could not be read");
+                Err(Refusal::Unavailable)
+            }
+        }
+    }
+
+    /// Reads all of `length` bytes of the open message; fewer only at its end.
+    pub(super) async fn read(&mut self, from: u64, length: u64) -> io::Result<Vec<u8>> {
+        let none = || io::Error::other("no message is open");
+        let mut reader = self.message.take().ok_or_else(none)?;
+        let work = move || read_at(&mut reader, from, length).map(|bytes| (reader, bytes));
+        let (reader, bytes) = blocking::run(work).await.map_err(io::Error::other)??;
+        self.message = Some(reader);
+        Ok(bytes)
+    }
+
+    pub(super) async fn store_flags(
+        &self,
+        mailbox: &MailboxName,
+        uids: Vec<Uid>,
+        change: imap::FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<Answer, Refusal> {
+        let id = self.mailbox(mailbox).await?;
+        let change = convert::flag_change(change, unchanged_since);
+        let changed = self.ask(move |store, _| store.change_flags(id, &uids, &change)).await?;
+        Ok(Answer::Stored {
+            messages: changed.messages.into_iter().map(convert::message_flags).collect(),
+            modified: changed.refused,
+        })
+    }
+
+    pub(super) async fn expunge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<Answer, Refusal> {
+        let id = self.mailbox(mailbox).await?;
+        let expunge = move |store: &store::Store, _: &mail_types::Address| {
+            let gone = store.expunge(id, &uids)?;
+            Ok((gone, store.snapshot(id)?.highest_modseq))
+        };
+        let (uids, highest_modseq) = self.ask(expunge).await?;
+        Ok(Answer::Expunged { uids, highest_modseq })
+    }
+
+    pub(super) async fn copy(
+        &self,
+        mailbox: &MailboxName,
+        uids: Vec<Uid>,
+        to: MailboxName,
+    ) -> Result<Answer, Refusal> {
+        let (from, to) = (self.mailbox(mailbox).await?, self.mailbox(&to).await?);
+        let quota = self.server.config.limits.quota;
+        let copy = move |store: &store::Store, account: &mail_types::Address| {
+            let snapshot = store.snapshot(from)?;
+            let size: u64 =
+                uids.iter().filter_map(|&uid| snapshot.message(uid)).map(|message| message.size).sum();
+            if store.usage(account)?.bytes.saturating_add(size) > quota {
+                return Ok(None);
+            }
+            store.copy(from, &uids, to).map(Some)
+        };
+        self.ask(copy).await?.map(copied).ok_or(Refusal::OverQuota)
+    }
+
+    pub(super) async fn move_messages(
+        &self,
+        mailbox: &MailboxName,
+        uids: Vec<Uid>,
+        to: MailboxName,
+    ) -> Result<Answer, Refusal> {
+        let (from, to) = (self.mailbox(mailbox).await?, self.mailbox(&to).await?);
+        self.ask(move |store, _| store.move_messages(from, &uids, to)).await.map(copied)
+    }
+}
+
+fn copied(moved: store::Moved) -> Answer {
+    Answer::Copied { uid_validity: moved.uid_validity, uids: moved.uids }
+}
+
+fn read_at(reader: &mut BodyReader, from: u64, length: u64) -> io::Result<Vec<u8>> {
+    let length = length.min(reader.size().saturating_sub(from));
+    reader.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
+    reader.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

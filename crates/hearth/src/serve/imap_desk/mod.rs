@@ -1,0 +1,165 @@
+//! Answers an IMAP session's questions from the store: here the words of the protocol meet the words of the disk.
+
+mod append;
+mod convert;
+mod mailboxes;
+mod messages;
+mod metadata;
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use imap::{Answer, MailboxName, Question, Refusal};
+use mail_types::{Address, Secret};
+use store::{BodyReader, MailboxId, Store};
+use tokio::sync::watch;
+
+use super::accounts::Login;
+use super::blocking;
+use super::driver::Desk;
+use super::incoming::Incoming;
+use super::server::Server;
+use convert::refusal;
+
+/// The questions' side of one IMAP connection.
+pub(crate) struct ImapDesk {
+    server: Arc<Server>,
+    account: Option<Address>,
+    opened: Option<Opened>,
+    message: Option<BodyReader>,
+    appending: Option<append::Appending>,
+    incoming: Incoming,
+}
+
+/// The mailbox opened last.
+struct Opened {
+    name: MailboxName,
+    id: MailboxId,
+    changes: watch::Receiver<()>,
+}
+
+impl ImapDesk {
+    /// Nobody is logged in yet.
+    pub(crate) fn new(server: &Arc<Server>) -> Self {
+        Self {
+            server: Arc::clone(server),
+            account: None,
+            opened: None,
+            message: None,
+            appending: None,
+            incoming: Incoming::Nothing,
+        }
+    }
+
+    async fn reply(&mut self, question: Question) -> Result<Answer, Refusal> {
+        match question {
+            Question::Authenticate { user, password } => self.authenticate(&user, &password).await,
+            Question::ListMailboxes => self.list().await,
+            Question::CreateMailbox { mailbox, special_use } => self.create(mailbox, special_use).await,
+            Question::DeleteMailbox(mailbox) => self.delete(mailbox).await,
+            Question::RenameMailbox { from, to } => self.rename(from, to).await,
+            Question::Subscribe { mailbox, subscription } => self.subscribe(mailbox, subscription).await,
+            Question::Status(mailbox) => self.status(mailbox).await,
+            Question::OpenMailbox { mailbox, access: _ } => self.open(mailbox).await,
+            Question::LeaveMailbox => {
+                self.opened = None;
+                self.message = None;
+                Ok(Answer::Done)
+            }
+            Question::Changes { mailbox, since } => self.changes(&mailbox, since).await,
+            Question::OpenMessage { mailbox, uid, head } => self.open_message(&mailbox, uid, head).await,
+            Question::ReadMessage(range) => {
+                let (from, length) =
+                    (range.start, range.end.saturating_sub(range.start).min(imap::READ_LIMIT));
+                self.read(from, length).await.map(Answer::Bytes).map_err(|error| {
+                    tracing::error!(%error, "a message could not be read");
+                    Refusal::Unavailable
+                })
+            }
+            Question::AppendBegin { mailbox, flags, date, size } => {
+                self.append_begin(mailbox, flags, date, size).await
+            }
+            Question::AppendCommit => self.append_commit().await,
+            Question::StoreFlags { mailbox, uids, change, unchanged_since } => {
+                self.store_flags(&mailbox, uids, change, unchanged_since).await
+            }
+            Question::Expunge { mailbox, uids } => self.expunge(&mailbox, uids).await,
+            Question::Copy { mailbox, uids, to } => self.copy(&mailbox, uids, to).await,
+            Question::Move { mailbox, uids, to } => self.move_messages(&mailbox, uids, to).await,
+            Question::Quota => self.quota().await,
+            Question::ReadMetadata { of, entries, depth } => self.read_metadata(of, entries, depth).await,
+            Question::WriteMetadata { of, entries } => self.write_metadata(of, entries).await,
+        }
+    }
+
+    async fn authenticate(&mut self, user: &str, password: &Secret) -> Result<Answer, Refusal> {
+        let address: Address = user.parse().map_err(|_| Refusal::WrongPassword)?;
+        match self.server.accounts.login(&address, password).await {
+            Login::Welcome => {
+                self.account = Some(address);
+                Ok(Answer::Authenticated)
+            }
+            Login::Wrong => Err(Refusal::WrongPassword),
+            Login::Foreign => Err(Refusal::ForeignName),
+            Login::Throttled | Login::Trouble => Err(Refusal::Unavailable),
+        }
+    }
+
+    /// Asks the store something about the account, where it may block.
+    async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store, &Address) -> store::Result<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let account = self.account.clone().ok_or(Refusal::NotPermitted)?;
+        let store = self.server.store.clone();
+        let outcome = blocking::run(move || work(&store, &account)).await;
+        match outcome {
+            Ok(outcome) => outcome.map_err(|error| refusal(&error)),
+            Err(blocking::Unfinished) => Err(Refusal::Unavailable),
+        }
+    }
+
+    /// The mailbox of that name; the one opened last keeps its identity even when it is renamed.
+    async fn mailbox(&self, name: &MailboxName) -> Result<MailboxId, Refusal> {
+        match &self.opened {
+            Some(opened) if opened.name == *name => Ok(opened.id),
+            _ => self.find(name.clone()).await.map(|found| found.id),
+        }
+    }
+
+    async fn find(&self, name: MailboxName) -> Result<store::MailboxInfo, Refusal> {
+        let found = self.ask(move |store, account| store.mailbox(account, name.as_str())).await?;
+        found.ok_or(Refusal::NoSuchMailbox)
+    }
+}
+
+impl Desk<imap::Session> for ImapDesk {
+    async fn answer(&mut self, question: Question) -> Answer {
+        self.reply(question).await.unwrap_or_else(Answer::Refused)
+    }
+
+    async fn spool(&mut self, bytes: Vec<u8>) {
+        let limit = self.server.config.limits.message_size;
+        self.incoming.write(&self.server.store, limit, bytes).await;
+    }
+
+    async fn drop_spool(&mut self) {
+        self.incoming.forget();
+        self.appending = None;
+    }
+
+    async fn read_message(&mut self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        self.read(range.start, range.end.saturating_sub(range.start).min(messages::PIECE)).await
+    }
+
+    async fn changed(&mut self) {
+        let gone = match &mut self.opened {
+            Some(opened) => opened.changes.changed().await.is_err(),
+            None => true,
+        };
+        if gone {
+            std::future::pending().await
+        }
+    }
+}

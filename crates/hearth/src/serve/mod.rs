@@ -1,0 +1,318 @@
+//! `hearth serve`: opens the store, binds the sockets, starts the tasks, and ends them in order.
+//!
+//! ```text
+//! listeners ─► connection ─► driver ─► imap::Session / smtp::Session      (machines without IO)
+//!                               │  questions
+//!                               ▼
+//!                 imap_desk / submission_desk ─► accounts, delivery ─► blocking ─► store
+//! ```
+
+mod accounts;
+mod appliance_link;
+mod blocking;
+mod changes;
+mod connection;
+mod control;
+mod delivery;
+mod door;
+mod driver;
+mod health;
+mod imap_desk;
+mod incoming;
+mod listeners;
+mod machine_resources;
+mod machines;
+mod pairing;
+mod server;
+mod submission_desk;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use ::pairing::Endpoint;
+use anyhow::Context;
+use mail_types::Secret;
+use store::Store;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
+use crate::config::{Config, Tls};
+use crate::control::{run_directory, socket};
+use crate::{check, config, web};
+use accounts::Accounts;
+use changes::Changes;
+use delivery::Delivery;
+use door::Door;
+use listeners::{Ports, Service};
+use machine_resources::Resources;
+use pairing::{PairingTask, Setup};
+use server::Server;
+
+/// The variable that says how much is logged, as `tracing-subscriber` has it.
+const LOG_VARIABLE: &str = "HEARTH_LOG";
+/// Where the self-signed certificate and its key lie in the store's settings.
+const IDENTITY_SETTING: &str = "tls.self-signed";
+/// How long connections get to end when the server goes down.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// Threads for connections: a box has four cores, and more threads only cost memory.
+const WORKERS_LIMIT: usize = 4;
+
+/// Who started the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// `hearth init`, at the other end of standard input and output.
+    Appliance,
+    /// Anybody else, on any machine.
+    Machine,
+}
+
+/// Runs the server until it is told to stop.
+pub(crate) fn run(path: &Path, host: Host) -> anyhow::Result<ExitCode> {
+    let config = match config::load(path) {
+        Ok((config, findings)) => {
+            check::print(&findings);
+            config
+        }
+        Err(findings) => {
+            check::print(&findings);
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+    };
+    log();
+    raise_file_limit();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, WORKERS_LIMIT);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .max_blocking_threads(blocking::THREADS)
+        .enable_all()
+        .build()
+        .context("starting the threads")?;
+    runtime.block_on(serve(config, host))?;
+    runtime.shutdown_timeout(FAREWELL);
+    Ok(ExitCode::from(EXIT_OK))
+}
+
+async fn serve(config: Config, host: Host) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let running = start(config).await?;
+    let server = Arc::clone(&running.server);
+    let pairing = server.pairing.clone();
+    if host == Host::Machine {
+        tokio::spawn(appliance_link::show_on_terminal(pairing.watch()));
+    }
+    let link = async {
+        match host {
+            Host::Appliance => appliance_link::run(server).await,
+            Host::Machine => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = link => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    running.stop().await;
+    Ok(())
+}
+
+/// A server at work.
+pub(crate) struct Running {
+    /// What its connections share.
+    pub(crate) server: Arc<Server>,
+    shutdown: watch::Sender<bool>,
+}
+
+impl Running {
+    /// Tells everybody, and gives connections a moment to end.
+    pub(crate) async fn stop(self) {
+        // Nobody to tell is fine too.
+        let _ = self.shutdown.send(true);
+        let farewell = async {
+            while self.server.door.count() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        for file in [socket(&self.server.config), run_directory(&self.server.config).join("ports.json")] {
+            // What is left over does no harm: the next start replaces it.
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+/// Brings a server up; when this returns every port answers.
+pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
+    let run = run_directory(&config);
+    make_directories(&[&config.state_directory, &run])?;
+    let (store, report) = open_store(&config).await?;
+    for damage in &report.damage {
+        tracing::error!(damage, "the store was damaged and has been repaired");
+    }
+    let changes = Changes::default();
+    let told = changes.clone();
+    store.on_change(Box::new(move |_, mailbox| told.happened(mailbox)));
+    let control = control::bind(&socket(&config))?;
+    let listeners = listeners::bind(&config.listen)?;
+    let ports = listeners::ports(&listeners)?;
+    let tls = tls_settings(&config, &store)?;
+
+    let setup = pairing_setup(&config, &store, &ports)?;
+    let endpoint = pairing::endpoint(&setup, &setup.addresses);
+    let (pairing_task, pairing) = PairingTask::new(setup);
+    let resources = Resources::new(&config, store.clone());
+    let accounts = Accounts::new(&config, store.clone(), resources.clone(), pairing.clone())?;
+    let (shutdown, stopping) = watch::channel(false);
+    let server = Arc::new(Server {
+        accounts,
+        delivery: Delivery::new(&config, store.clone()),
+        changes,
+        pairing,
+        door: Door::new(config.limits.connections, config.limits.connections_per_address),
+        resources,
+        imap: Arc::new(imap::Settings {
+            message_size: config.limits.message_size,
+            ..imap::Settings::default()
+        }),
+        smtp: submission_settings(&config),
+        site: Arc::new(site(&config, endpoint, &ports)),
+        shutdown: stopping.clone(),
+        connections_so_far: AtomicU64::new(0),
+        tls,
+        ports,
+        store,
+        config,
+    });
+    tokio::spawn(pairing_task.run());
+    tokio::spawn(control::run(control, Arc::clone(&server), stopping.clone()));
+    for listener in listeners {
+        tokio::spawn(listeners::accept(listener, Arc::clone(&server), stopping.clone()));
+    }
+    listeners::write_ports(&server.ports, &run.join("ports.json"))?;
+    for (service, addresses) in &server.ports {
+        tracing::info!(?service, ?addresses, "listening");
+    }
+    Ok(Running { server, shutdown })
+}
+
+fn make_directories(directories: &[&Path]) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    // Mail is nobody else's business.
+    builder.recursive(true).mode(0o700);
+    for directory in directories {
+        builder.create(directory).with_context(|| format!("making the directory {}", directory.display()))?;
+    }
+    Ok(())
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<(Store, store::OpenReport)> {
+    let directory = config.state_directory.join("store");
+    let opened = blocking::run(move || Store::open(directory)).await?;
+    opened.context("opening the store")
+}
+
+fn tls_settings(config: &Config, store: &Store) -> anyhow::Result<tls::TlsSettings> {
+    if let Tls::Files { certificate, key } = &config.tls {
+        return tls::from_files(certificate, key);
+    }
+    let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let kept = store.setting(IDENTITY_SETTING);
+    let names = tls::own_names(config, &host_name);
+    let (settings, to_keep) = tls::self_signed(&names, kept.as_ref().map(Secret::expose))?;
+    if let Some(identity) = to_keep {
+        store.set_setting(IDENTITY_SETTING, Some(Secret::new(identity))).context("keeping the TLS key")?;
+    }
+    Ok(settings)
+}
+
+fn pairing_setup(config: &Config, store: &Store, ports: &Ports) -> anyhow::Result<Setup> {
+    Ok(Setup {
+        domain: config.domain.clone(),
+        registration: config.registration,
+        host: config.pairing.host.clone(),
+        imaps_port: config.pairing.imap_port.unwrap_or(port(ports, Service::Imaps, 993)),
+        submissions_port: config.pairing.smtp_port.unwrap_or(port(ports, Service::Submissions, 465)),
+        accounts: store.accounts().context("counting the accounts")?.len(),
+        addresses: own_addresses(ports),
+    })
+}
+
+/// The port of a service, or of the one that stands in for it by ALPN, or the usual one.
+fn port(ports: &Ports, service: Service, usual: u16) -> u16 {
+    let first = |service| ports.get(&service).and_then(|addresses| addresses.first()).map(SocketAddr::port);
+    first(service).or_else(|| first(Service::Https)).unwrap_or(usual)
+}
+
+/// Where clients may find this machine: what the sockets are bound to, or else the address it would use to go out.
+fn own_addresses(ports: &Ports) -> Vec<IpAddr> {
+    let bound = ports.get(&Service::Imaps).or_else(|| ports.get(&Service::Https));
+    let bound: Vec<IpAddr> = bound.into_iter().flatten().map(SocketAddr::ip).collect();
+    if bound.iter().any(|address| !address.is_unspecified()) {
+        return bound.into_iter().filter(|address| !address.is_unspecified()).collect();
+    }
+    // Connecting a datagram socket sends nothing; it only chooses the way to an address that is nobody's (RFC 5737).
+    let way_out = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        socket.local_addr()
+    });
+    way_out.map(|address| vec![address.ip()]).unwrap_or_default()
+}
+
+fn submission_settings(config: &Config) -> smtp::Settings {
+    let mut settings = smtp::Settings::new(config.domain.to_string());
+    settings.message_limit = config.limits.message_size;
+    settings.recipient_limit = usize::try_from(config.limits.recipients).unwrap_or(usize::MAX);
+    settings
+}
+
+fn site(config: &Config, endpoint: Endpoint, ports: &Ports) -> web::Site {
+    web::Site {
+        domain: config.domain.to_string(),
+        certificate: match config.tls {
+            Tls::SelfSigned { .. } => web::Certificate::SelfSigned,
+            Tls::Files { .. } => web::Certificate::Trusted,
+        },
+        ports: web::Ports {
+            imaps: endpoint.imaps_port,
+            imap: port(ports, Service::Imap, 143),
+            submissions: endpoint.submissions_port,
+            submission: port(ports, Service::Submission, 587),
+            https: port(ports, Service::Https, 443),
+        },
+        endpoint,
+        message_size: config.limits.message_size,
+        quota: config.limits.quota,
+        sends_per_minute: config.limits.sends_per_minute,
+    }
+}
+
+fn log() {
+    let filter = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "info".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second server in one process keeps the first one's log.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
+}
+
+/// A connection is a file: without this the usual 1024 would be less than the limits allow.
+fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
+        tracing::warn!(%error, "the number of open files stays limited");
+    }
+}

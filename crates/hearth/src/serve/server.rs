@@ -1,0 +1,83 @@
+//! What all connections of a running server share. No task lives here; whoever needs it holds an `Arc` of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mail_types::{Address, Secret};
+use store::Store;
+use tokio::sync::watch;
+
+use super::accounts::Accounts;
+use super::changes::Changes;
+use super::delivery::Delivery;
+use super::door::Door;
+use super::listeners::Ports;
+use super::machine_resources::Resources;
+use super::pairing::{Credentials, PairingHandle};
+use super::tls::TlsSettings;
+use crate::config::{Config, Registration};
+use crate::web;
+
+/// The server as its connections see it.
+pub(crate) struct Server {
+    /// What the owner decided.
+    pub(crate) config: Config,
+    /// What survives.
+    pub(crate) store: Store,
+    /// Who may come in.
+    pub(crate) accounts: Accounts,
+    /// Where submitted mail goes.
+    pub(crate) delivery: Delivery,
+    /// Who is woken when.
+    pub(crate) changes: Changes,
+    /// The pairing window.
+    pub(crate) pairing: PairingHandle,
+    /// How many are inside.
+    pub(crate) door: Arc<Door>,
+    /// Certificates.
+    pub(crate) tls: TlsSettings,
+    /// What is listened on.
+    pub(crate) ports: Ports,
+    /// What the machine has left.
+    pub(crate) resources: Resources,
+    /// For every IMAP session.
+    pub(crate) imap: Arc<imap::Settings>,
+    /// For every submission session.
+    pub(crate) smtp: smtp::Settings,
+    /// For every web page.
+    pub(crate) site: Arc<web::Site>,
+    /// True once the server goes down.
+    pub(crate) shutdown: watch::Receiver<bool>,
+    /// For log lines.
+    pub(crate) connections_so_far: AtomicU64,
+}
+
+impl Server {
+    /// A number for a connection's log lines, since its address must not be in them.
+    pub(crate) fn next_connection_id(&self) -> u64 {
+        self.connections_so_far.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl web::Office for Server {
+    fn status(&self) -> pairing::Status {
+        self.pairing.watch().borrow().status.clone()
+    }
+
+    fn credentials(&self) -> Result<(Address, Secret), String> {
+        let closed = "No new accounts can be made here at the moment. Press the button of the box first.";
+        let minted = match self.config.registration {
+            Registration::Open => Credentials::mint(&self.config.domain).map(Some),
+            Registration::Pairing => self.pairing.invite(&self.config.domain),
+            Registration::Invite | Registration::Closed => Ok(None),
+        };
+        match minted {
+            Ok(Some(credentials)) => Ok((credentials.address, credentials.password)),
+            Ok(None) => Err(closed.to_owned()),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "no credentials could be made for a visitor");
+                Err("The server is in trouble; please try again later.".to_owned())
+            }
+        }
+    }
+}
