@@ -78,7 +78,7 @@ pub(crate) enum Step {
 }
 
 /// A command being carried out.
-pub(crate) trait Job: std::fmt::Debug {
+pub(crate) trait Job: std::fmt::Debug + Send {
     /// Goes one step.
     fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step;
 }
