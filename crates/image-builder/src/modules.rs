@@ -31,6 +31,9 @@ pub struct WantedModule {
     pub name: String,
     /// Why the card needs it. For people, and for error messages.
     pub reason: String,
+    /// Which boards it is for, by the word that they use; [`WantedModule::COMMON`] when nothing is said.
+    #[serde(default = "common")]
+    pub section: String,
     /// When it is loaded.
     #[serde(default)]
     pub load: Load,
@@ -128,7 +131,35 @@ pub enum Error {
     Kernel(#[from] crate::debian::Error),
 }
 
+impl WantedModule {
+    /// The section of modules that every board needs.
+    pub const COMMON: &'static str = "common";
+}
+
+fn common() -> String {
+    WantedModule::COMMON.to_owned()
+}
+
 impl ModuleList {
+    /// The entries of some sections, in the order of the list.
+    ///
+    /// # Errors
+    ///
+    /// A section without entries: the word is misspelt.
+    pub fn sections(&self, sections: &[String]) -> Result<Vec<&WantedModule>, Error> {
+        for section in sections {
+            if !self.modules.iter().any(|module| module.section == *section) {
+                let known: BTreeSet<&str> =
+                    self.modules.iter().map(|module| module.section.as_str()).collect();
+                let known = known.into_iter().collect::<Vec<_>>().join(", ");
+                return Err(Error::List {
+                    why: format!("there is no section `{section}`; there are {known}"),
+                });
+            }
+        }
+        Ok(self.modules.iter().filter(|module| sections.contains(&module.section)).collect())
+    }
+
     /// Reads the text of a list.
     ///
     /// # Errors
@@ -172,6 +203,23 @@ mod tests {
         assert_eq!(list.modules.first().map(|module| module.name.as_str()), Some("bcm2835_wdt"));
         let brcmfmac = list.modules.iter().find(|module| module.name == "brcmfmac").unwrap();
         assert_eq!((brcmfmac.load, brcmfmac.if_absent), (Load::Wifi, IfAbsent::Fail));
+    }
+
+    #[test]
+    fn sections_keep_the_order_of_the_list() {
+        let entry =
+            |name: &str, section: &str| format!("[[module]]\nname = \"{name}\"\nreason = \"r\"\n{section}\n");
+        let text = entry("z", "section = \"rpi\"") + &entry("a", "") + &entry("b", "section = \"virt\"");
+        let list = ModuleList::parse(&text).unwrap();
+        let names = |sections: &[&str]| {
+            let sections: Vec<_> = sections.iter().map(|section| (*section).to_owned()).collect();
+            list.sections(&sections)
+                .map(|all| all.into_iter().map(|module| module.name.as_str()).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&["common", "rpi"]).unwrap(), ["z", "a"]);
+        assert_eq!(names(&["virt"]).unwrap(), ["b"]);
+        let message = names(&["rpy"]).unwrap_err().to_string();
+        assert!(message.contains("`rpy`") && message.contains("common, rpi, virt"), "{message}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::error::Error;
 use super::lock::LockedPackage;
 use super::mirror::Mirror;
-use super::progress::Progress;
+use crate::progress::Progress;
 
 /// Environment variable with the folder in which Hearth keeps what it can download again.
 pub(super) const ENV_CACHE: &str = "HEARTH_CACHE";
@@ -112,8 +112,8 @@ pub(super) fn sha256_hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::debian::Quiet;
     use crate::debian::lock::tests::locked;
+    use crate::progress::Quiet;
 
     fn setting() -> (tempfile::TempDir, Cache, Mirror, LockedPackage) {
         let folder = tempfile::tempdir().unwrap();

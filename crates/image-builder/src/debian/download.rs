@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Error;
-use super::progress::Progress;
+use crate::progress::Progress;
 
 /// Opens addresses. Cheap to clone; clones share their connections.
 #[derive(Clone)]
@@ -150,7 +150,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::debian::Quiet;
+    use crate::progress::Quiet;
 
     const AT_ONCE: [Duration; 2] = [Duration::ZERO; 2];
 

@@ -5,8 +5,8 @@ use super::error::Error;
 use super::lock::Lock;
 use super::mirror::Mirror;
 use super::package::Package;
-use super::progress::Progress;
 use super::resolve::{Refresh, refresh_lock};
+use crate::progress::Progress;
 
 /// All packages of a lock, unpacked.
 #[derive(Debug)]

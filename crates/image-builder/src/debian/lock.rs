@@ -180,7 +180,7 @@ impl LockedPackage {
     }
 
     /// Names the first field that cannot be what it should be.
-    fn check(&self) -> Result<(), &'static str> {
+    pub(super) fn check(&self) -> Result<(), &'static str> {
         let hash = self.sha256.len() == 64
             && self.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         let checks = [
@@ -196,7 +196,7 @@ impl LockedPackage {
 }
 
 /// Larger than any package we could want; the kernel has 93 MB.
-pub(super) const MAX_DEB: u64 = 512 << 20;
+const MAX_DEB: u64 = 512 << 20;
 const MAX_TEXT: usize = 1 << 20;
 const FILE: &str = "debs.lock";
 const HEADER: &str = "\
@@ -242,6 +242,16 @@ pub(crate) mod tests {
             }],
             packages,
         }
+    }
+
+    #[test]
+    fn the_lock_in_the_repository_is_good() {
+        let text = include_str!("../../../../image/debs.lock");
+        let lock = Lock::parse(text).unwrap();
+        assert_eq!(lock.to_toml().unwrap(), text);
+        let wanted = Wanted::parse(include_str!("../../../../image/packages.toml")).unwrap();
+        lock.covers(&wanted).unwrap();
+        assert_eq!(Some(lock.source_date_epoch), lock.releases.iter().map(|release| release.unix_time).max());
     }
 
     #[test]

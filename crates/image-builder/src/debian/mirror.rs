@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use super::download::Client;
 use super::error::Error;
 use super::lock::Archive;
-use super::progress::Progress;
+use crate::progress::Progress;
 
 /// Environment variable with the address of a Debian mirror.
 pub const ENV_MIRROR: &str = "HEARTH_DEBIAN_MIRROR";

@@ -25,12 +25,12 @@ mod keyring;
 mod lock;
 mod mirror;
 mod package;
-mod progress;
 mod release;
 mod resolve;
 mod version;
 mod wanted;
 
+pub use crate::progress::{Progress, Quiet};
 pub use ca_certificates::ca_bundle;
 pub use cache::Cache;
 pub use error::Error;
@@ -40,6 +40,11 @@ pub use keyring::Keyring;
 pub use lock::{Archive, Lock, LockedPackage, LockedRelease};
 pub use mirror::{ENV_MIRROR, ENV_SECURITY_MIRROR, Mirror, MirrorSettings};
 pub use package::Package;
-pub use progress::{Progress, Quiet};
 pub use resolve::{Refresh, refresh_lock};
 pub use wanted::{Wanted, WantedPackage};
+
+/// What other parts of the builder need to make packages for their tests.
+#[cfg(test)]
+pub(crate) mod tests {
+    pub(crate) use super::package::tests::{Fixture, deb};
+}

@@ -12,10 +12,10 @@ use super::index::{Candidate, Dependency, Origin, candidates, newest};
 use super::keyring::Keyring;
 use super::lock::{Archive, Lock, LockedPackage, LockedRelease};
 use super::mirror::Mirror;
-use super::progress::Progress;
 use super::release::{Promise, Release};
 use super::version;
 use super::wanted::{Wanted, WantedPackage};
+use crate::progress::Progress;
 
 /// What a new lock is made from.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +106,11 @@ impl Offers<'_> {
         };
         for package in &mut chosen {
             package.wanted_as.clone_from(&wanted.name);
+            let bad = |field| {
+                let what = format!("the index of {}/{}", package.suite, package.component);
+                Error::malformed(what, format!("the {field} of {} cannot be one", package.name))
+            };
+            package.check().map_err(bad)?;
         }
         Ok(chosen)
     }

@@ -178,10 +178,13 @@ impl<'p, 'a> Order<'p, 'a> {
             }
         }
         // What is only wished for afterwards (`softdep=post:`) hangs on no root; it comes when its module does.
-        for name in self.pool.taken.keys() {
-            let wished_by = self.wishes.get(name.as_str()).into_iter().flatten();
-            let load = wished_by.filter_map(|other| self.load.get(other)).min().copied().unwrap_or_default();
-            self.visit(name, load, &mut Vec::new())?;
+        for name in self.pool.taken.keys().map(String::as_str) {
+            if !self.done.contains(&name) {
+                let wished_by = self.wishes.get(name).into_iter().flatten();
+                let load =
+                    wished_by.filter_map(|other| self.load.get(other)).min().copied().unwrap_or_default();
+                self.visit(name, load, &mut Vec::new())?;
+            }
         }
         let modules = self.done.iter().filter_map(|name| self.module(name));
         Ok(modules.collect())
@@ -252,4 +255,140 @@ impl<'p, 'a> Order<'p, 'a> {
 fn file_stem(path: &str) -> Option<&str> {
     let file = path.rsplit('/').next()?;
     file.split_once(".ko").map(|(stem, _)| stem).filter(|stem| !stem.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::info::tests::elf;
+    use super::*;
+    use crate::debian::Package;
+    use crate::debian::tests::{Fixture, deb};
+
+    const BUILT_IN: &str = "kernel/lib/built-in.ko\nkernel/drivers/rng_core.ko\n";
+
+    /// A kernel whose modules are given as `name: depends=a,b softdep=pre: c`, one a line.
+    fn kernel(modules: &str) -> Package {
+        let entries: BTreeMap<String, Vec<u8>> = modules
+            .lines()
+            .map(|line| {
+                let (name, words) = line.trim().split_once(':').unwrap();
+                let modinfo = words.trim().replace("; ", "\0");
+                (
+                    format!("usr/lib/modules/6.12/kernel/{name}.ko"),
+                    elf(&format!("{modinfo}\0vermagic=6.12 SMP\0")),
+                )
+            })
+            .collect();
+        let mut files: Vec<Fixture<'_>> =
+            entries.iter().map(|(path, elf)| (path.as_str(), Ok(elf.as_slice()))).collect();
+        files.push(("usr/lib/modules/6.12/modules.builtin", Ok(BUILT_IN.as_bytes())));
+        Package::unpack("linux", "1", &deb(&files)).unwrap()
+    }
+
+    fn wanted(name: &str, load: Load, if_absent: IfAbsent) -> WantedModule {
+        let (section, reason) = (WantedModule::COMMON.to_owned(), format!("we like {name}"));
+        WantedModule { name: name.to_owned(), reason, section, load, if_absent }
+    }
+
+    fn close_all(modules: &str, names: &[&str]) -> Result<ModuleSet, Error> {
+        let package = kernel(modules);
+        let list: Vec<_> = names.iter().map(|name| wanted(name, Load::Boot, IfAbsent::Fail)).collect();
+        close(&Kernel::of(vec![&package]).unwrap(), &list)
+    }
+
+    /// The order in which these names' closure is loaded.
+    fn order(modules: &str, names: &[&str]) -> String {
+        let set = close_all(modules, names).unwrap();
+        set.modules.iter().map(|module| module.name.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn what_is_needed_comes_first_and_the_lists_order_stays() {
+        let modules = "ext4: depends=jbd2,crc16\n jbd2: depends=crc16\n crc16:\n a:\n unused:";
+        assert_eq!(order(modules, &["ext4", "a"]), "crc16 jbd2 ext4 a");
+        assert_eq!(order(modules, &["a", "crc16", "ext4"]), "a crc16 jbd2 ext4");
+    }
+
+    #[test]
+    fn dash_and_underscore_are_the_same_and_files_keep_their_names() {
+        let set = close_all("sdhci-iproc: depends=sdhci_pltfm\n sdhci-pltfm:", &["sdhci_iproc"]).unwrap();
+        let names: Vec<_> =
+            set.modules.iter().map(|m| (m.name.as_str(), m.path.as_str(), m.depends.clone())).collect();
+        assert_eq!(
+            names,
+            [
+                ("sdhci-pltfm", "kernel/sdhci-pltfm.ko", vec![]),
+                ("sdhci-iproc", "kernel/sdhci-iproc.ko", vec!["sdhci-pltfm".to_owned()]),
+            ]
+        );
+    }
+
+    #[test]
+    fn soft_dependencies_are_found_by_alias_and_come_first() {
+        let modules = "ext4: softdep=pre: crypto-crc32c\n zcrc: alias=crypto-crc32c\n genet: softdep=pre: mdio-x nothing\n mdio_x:";
+        assert_eq!(order(modules, &["ext4", "zcrc"]), "zcrc ext4");
+        assert_eq!(order(modules, &["genet"]), "mdio_x genet");
+        assert_eq!(order(modules, &["ext4"]), "ext4", "an alias is only looked for among what is wanted");
+        assert_eq!(order("a: softdep=post: b\n b: depends=c\n c:", &["a"]), "a c b");
+    }
+
+    #[test]
+    fn soft_circles_are_opened_and_hard_ones_refused() {
+        assert_eq!(order("a: softdep=pre: b\n b: depends=a", &["a"]), "a b");
+        assert_eq!(order("a: softdep=pre: b\n b: softdep=pre: a", &["a"]), "b a");
+        let error = close_all("a: depends=b\n b: depends=c\n c: depends=a", &["a"]).unwrap_err();
+        assert!(matches!(&error, Error::Circle { names } if names == "a, b, c"), "{error}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_the_reason() {
+        let message = close_all("a: depends=b\n b: depends=gone", &["a"]).unwrap_err().to_string();
+        for part in ["6.12", "`gone`", "`b` depends on it", "`a` depends on it", "we like a"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        let message = close_all("a:", &["none"]).unwrap_err().to_string();
+        assert!(message.contains("`none`") && message.contains("we like none"), "{message}");
+    }
+
+    #[test]
+    fn built_in_and_optional_modules_are_told_apart() {
+        let package = kernel("a: depends=built_in");
+        let list = [
+            wanted("rng-core", Load::Boot, IfAbsent::Fail),
+            wanted("old", Load::Boot, IfAbsent::Skip),
+            wanted("a", Load::Boot, IfAbsent::Skip),
+        ];
+        let set = close(&Kernel::of(vec![&package]).unwrap(), &list).unwrap();
+        assert_eq!(
+            (set.built_in, set.absent, set.modules.len()),
+            (vec!["rng-core".to_owned()], vec!["old".to_owned()], 1)
+        );
+    }
+
+    #[test]
+    fn what_only_wifi_needs_is_loaded_for_wifi() {
+        let package = kernel(
+            "wifi: depends=rfkill,usb; softdep=post: extra\n rfkill:\n usb: depends=bus\n bus:\n disk: depends=usb\n extra:",
+        );
+        let list = [wanted("wifi", Load::Wifi, IfAbsent::Fail), wanted("disk", Load::Boot, IfAbsent::Fail)];
+        let set = close(&Kernel::of(vec![&package]).unwrap(), &list).unwrap();
+        let names = |load| set.loaded_at(load).map(|module| module.name.as_str()).collect::<Vec<_>>();
+        assert_eq!(names(Load::Boot), ["bus", "usb", "disk"]);
+        assert_eq!(names(Load::Wifi), ["rfkill", "wifi", "extra"]);
+    }
+
+    #[test]
+    fn a_module_of_another_kernel_is_refused() {
+        let elf = elf("vermagic=6.11 SMP\0");
+        let files = [
+            ("usr/lib/modules/6.12/kernel/a.ko", Ok(elf.as_slice())),
+            ("usr/lib/modules/6.12/modules.builtin", Ok(&b""[..])),
+        ];
+        let package = Package::unpack("linux", "1", &deb(&files)).unwrap();
+        let list = [wanted("a", Load::Boot, IfAbsent::Fail)];
+        let message = close(&Kernel::of(vec![&package]).unwrap(), &list).unwrap_err().to_string();
+        assert!(message.contains("6.11") && message.contains("6.12"), "{message}");
+    }
 }
