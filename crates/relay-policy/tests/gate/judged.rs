@@ -1,0 +1,92 @@
+//! The order of decisions, and the words in which they are told.
+
+use mail_types::Address;
+use relay_policy::{
+    Admitted, Cleartext, Content, Inspected, Origin, Refusal, judge_incoming, judge_outgoing, may_send_as,
+};
+
+fn address(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+fn message(from: &str, content: Content) -> Inspected {
+    Inspected { from: address(from), content }
+}
+
+#[track_caller]
+fn outgoing(content: Content, from: &str, recipients: &[&str], expected: Result<(), &str>) {
+    let recipients: Vec<Address> = recipients.iter().map(|text| address(text)).collect();
+    let result = judge_outgoing(&message(from, content), &address("anna@box.test"), &recipients);
+    assert_eq!(result.map_err(|refusal| refusal.reply().to_string()), expected.map_err(str::to_owned));
+}
+
+#[test]
+fn what_goes_out_is_encrypted_and_from_its_sender() {
+    let (clear, forged) = (
+        Err("523 Encryption Needed: Invalid Unencrypted Mail"),
+        Err("500 Invalid FROM <eve@box.test> for <anna@box.test>"),
+    );
+    outgoing(Content::Encrypted, "anna@box.test", &["ben@other.test"], Ok(()));
+    outgoing(Content::SecureJoinRequest, "anna@box.test", &["ben@other.test"], Ok(()));
+    outgoing(Content::Clear, "anna@box.test", &["ben@box.test"], clear);
+    outgoing(Content::Clear, "anna@box.test", &["anna@box.test"], clear);
+    outgoing(Content::Bounce, "anna@box.test", &["ben@box.test"], clear);
+    outgoing(Content::Encrypted, "eve@box.test", &["ben@box.test"], forged);
+    outgoing(Content::Clear, "eve@box.test", &["ben@box.test"], forged);
+    outgoing(Content::SetupMessage, "anna@box.test", &["anna@box.test"], Ok(()));
+    outgoing(Content::SetupMessage, "anna@box.test", &["ben@box.test"], clear);
+    outgoing(Content::SetupMessage, "anna@box.test", &["anna@box.test", "ben@box.test"], clear);
+}
+
+#[test]
+fn what_comes_in_is_encrypted_or_wanted_and_then_its_origin_is_checked() {
+    let (anna, sender) = ("anna@other.test", address("anna@other.test"));
+    let dkim = |bounce_to| Ok(Admitted { bounce_to, origin: Origin::NeedsDkim("other.test".to_owned()) });
+    let judge = |content, sender: Option<&Address>, cleartext| {
+        judge_incoming(&message(anna, content), sender, cleartext)
+    };
+    assert_eq!(judge(Content::Encrypted, Some(&sender), Cleartext::Refused), dkim(Some(sender.clone())));
+    assert_eq!(
+        judge(Content::SecureJoinRequest, Some(&sender), Cleartext::Refused),
+        dkim(Some(sender.clone()))
+    );
+    assert_eq!(judge(Content::Bounce, None, Cleartext::Refused), dkim(None));
+    assert_eq!(judge(Content::Clear, Some(&sender), Cleartext::Refused), Err(Refusal::Unencrypted));
+    assert_eq!(judge(Content::SetupMessage, Some(&sender), Cleartext::Refused), Err(Refusal::Unencrypted));
+    assert_eq!(judge(Content::Clear, Some(&sender), Cleartext::Accepted), dkim(Some(sender)));
+    // A forwarder's envelope sender wrote nothing and gets no bounce.
+    let forwarder = address("srs@forward.test");
+    assert_eq!(judge(Content::Encrypted, Some(&forwarder), Cleartext::Refused), dkim(None));
+}
+
+#[test]
+fn an_address_literal_has_no_key_to_check() {
+    let message = message("anna@[192.0.2.1]", Content::Encrypted);
+    let admitted = judge_incoming(&message, None, Cleartext::Refused).unwrap();
+    assert_eq!(admitted.origin, Origin::Unchecked);
+}
+
+#[test]
+fn only_the_own_address_may_be_the_sender() {
+    let anna = address("anna@box.test");
+    assert_eq!(may_send_as(&anna, Some(&address("ANNA@box.test"))), Ok(()));
+    assert!(may_send_as(&anna, Some(&address("anna+x@box.test"))).is_err());
+    let refusal = may_send_as(&anna, Some(&address("eve@box.test"))).unwrap_err();
+    assert_eq!(refusal.reply().code(), 553);
+    assert_eq!(may_send_as(&anna, None).unwrap_err().reply().code(), 553);
+}
+
+#[test]
+fn refusals_say_what_other_programs_look_for() {
+    for (refusal, expected) in [
+        (Refusal::NoDkimSignature, "554 5.7.1 No DKIM signature found"),
+        (Refusal::NoValidDkimSignature, "554 5.7.1 No valid DKIM signature found"),
+        (Refusal::MailboxFull, "552 5.2.2 Quota exceeded (mailbox for user is full)"),
+        (Refusal::NoSuchUser(address("x@box.test")), "550 5.1.1 <x@box.test>: User doesn't exist"),
+        (Refusal::RelayDenied, "554 5.7.1 Relay access denied"),
+        (Refusal::Malformed, "500 Failed to parse message: malformed header or line end"),
+        (Refusal::HeaderTooLarge, "552 5.3.4 Message header section exceeds maximum size"),
+    ] {
+        assert_eq!(refusal.reply().to_string(), expected);
+    }
+}
