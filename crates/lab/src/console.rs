@@ -104,6 +104,10 @@ impl Console {
         Mark(self.lock().lines.len())
     }
 
+    pub(crate) fn boot_mark(&self) -> Mark {
+        self.lock().boot
+    }
+
     /// Goes back in time to `mark`, as the guest did; the log keeps what came after.
     pub(crate) fn forget_after(&self, mark: Mark) {
         let mut state = self.lock();
@@ -115,6 +119,12 @@ impl Console {
     pub(crate) fn lines(&self) -> Vec<Line> {
         let state = self.lock();
         state.lines.get(state.boot.0..).unwrap_or_default().to_vec()
+    }
+
+    /// The complete lines after `mark`, and the place behind them.
+    pub(crate) fn after(&self, mark: Mark) -> (Vec<Line>, Mark) {
+        let state = self.lock();
+        (state.lines.get(mark.0..).unwrap_or_default().to_vec(), Mark(state.lines.len()))
     }
 
     /// The newest line of this boot that holds `text`.

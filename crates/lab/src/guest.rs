@@ -182,6 +182,18 @@ impl Guest {
         self.console.mark()
     }
 
+    /// The place where the console of this boot begins.
+    #[must_use]
+    pub fn boot_mark(&self) -> Mark {
+        self.console.boot_mark()
+    }
+
+    /// The console's lines after `mark`, and the place behind them.
+    #[must_use]
+    pub fn lines_after(&self, mark: Mark) -> (Vec<Line>, Mark) {
+        self.console.after(mark)
+    }
+
     /// The console's lines since the last power-on.
     #[must_use]
     pub fn lines(&self) -> Vec<Line> {
@@ -198,6 +210,11 @@ impl Guest {
     #[must_use]
     pub fn port(&self, guest: u16) -> Option<u16> {
         self.forwards.iter().find(|forward| forward.guest == guest).map(|forward| forward.host)
+    }
+
+    /// All forwarded ports, as pairs of the guest's and the host's.
+    pub fn ports(&self) -> impl Iterator<Item = (u16, u16)> + '_ {
+        self.forwards.iter().map(|forward| (forward.guest, forward.host))
     }
 
     /// The newest pairing link on the console of this boot, made to work from this host.

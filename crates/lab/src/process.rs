@@ -4,6 +4,7 @@
 //! dies, even if the whole lab is killed. That thread, the keeper, therefore lives exactly as long as QEMU does.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -46,6 +47,8 @@ impl Qemu {
     pub(crate) fn start(program: &str, arguments: &[String]) -> Result<Self> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--", program]).args(arguments);
+        // In a group of its own: Ctrl-C at the terminal is for the lab, which then switches the guest off.
+        command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let shared = Arc::new(Shared::default());
         let (report, started) = mpsc::channel();
