@@ -1,4 +1,6 @@
 //! What the end-to-end tests share: real clients, the story they tell, and helpers to start the product.
 
+pub mod boxes;
 pub mod delta_chat;
+pub mod mail;
 pub mod story;

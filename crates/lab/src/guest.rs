@@ -230,9 +230,20 @@ impl Guest {
 
     /// Presses the button, holds it for `duration`, and lets go.
     pub fn press(&self, duration: Duration) -> Result<()> {
-        let run = self.running()?;
-        run.wires.button(&run.qtest, Level::Low)?;
+        self.hold()?;
         clock::let_pass(duration);
+        self.release()
+    }
+
+    /// Presses the button and keeps it down.
+    pub fn hold(&self) -> Result<()> {
+        let run = self.running()?;
+        run.wires.button(&run.qtest, Level::Low)
+    }
+
+    /// Lets go of the button.
+    pub fn release(&self) -> Result<()> {
+        let run = self.running()?;
         run.wires.button(&run.qtest, Level::High)
     }
 
