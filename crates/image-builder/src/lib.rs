@@ -13,7 +13,9 @@
 //! ```
 
 pub mod assemble;
+pub mod binary;
 mod boot;
+pub mod card;
 pub mod compress;
 pub mod cpio;
 pub mod debian;
@@ -26,7 +28,6 @@ pub mod modules;
 pub mod output;
 pub mod overlay;
 pub mod parts;
-pub mod progress;
 pub mod slot;
 pub mod tool;
 pub mod uboot;
