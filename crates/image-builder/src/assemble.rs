@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 
 use crate::compress::{self, Effort};
 use crate::cpio::{Archive, Node};
-use crate::debian::Progress;
 use crate::describe::{Board, Project};
 use crate::error::Error;
 use crate::initramfs::{self, Build};
 use crate::parts::Parts;
+use crate::progress::Progress;
 use crate::slot::{self, Manifest};
 use crate::{boot, ext4};
 

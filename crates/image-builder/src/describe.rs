@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::modules::WantedModule;
-
 /// Trouble with a description.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -171,9 +169,8 @@ pub struct Board {
     pub consoles: Vec<String>,
     /// What else this board's kernel must be told.
     pub kernel_arguments: Vec<String>,
-    /// Modules only this board needs; the others are in `image/modules.toml`.
-    #[serde(default, rename = "module")]
-    pub modules: Vec<WantedModule>,
+    /// The sections of `image/modules.toml` it needs.
+    pub modules: Vec<String>,
     /// Device firmware for the initramfs.
     #[serde(default)]
     pub firmware: Vec<PackageFiles>,

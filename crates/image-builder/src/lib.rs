@@ -28,6 +28,7 @@ pub mod modules;
 pub mod output;
 pub mod overlay;
 pub mod parts;
+pub mod progress;
 pub mod slot;
 pub mod tool;
 pub mod uboot;

@@ -10,8 +10,8 @@ use tempfile::NamedTempFile;
 
 use crate::assemble::Card;
 use crate::compress;
-use crate::debian::Progress;
 use crate::error::Error;
+use crate::progress::Progress;
 
 /// A file that does not have its name yet; dropping it removes it.
 #[derive(Debug)]

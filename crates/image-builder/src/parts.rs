@@ -2,7 +2,7 @@
 
 use crate::debian::{Kernel, Packages, ca_bundle};
 use crate::error::Error;
-use crate::modules::{self, Module, ModuleList, WantedModule};
+use crate::modules::{self, Module, ModuleList};
 
 /// Everything that comes from outside the repository, except the product's own binary.
 pub trait Parts {
@@ -14,8 +14,8 @@ pub trait Parts {
     fn kernel(&self) -> Result<Vec<u8>, Error>;
     /// A device tree of the kernel, such as `broadcom/bcm2837-rpi-3-b.dtb`.
     fn device_tree(&self, name: &str) -> Result<Vec<u8>, Error>;
-    /// The modules every card has and these, with all they depend on, in an order in which they can be loaded.
-    fn modules(&self, of_board: &[WantedModule]) -> Result<Vec<Module>, Error>;
+    /// The modules of these sections with all they depend on, in an order in which they can be loaded.
+    fn modules(&self, sections: &[String]) -> Result<Vec<Module>, Error>;
     /// The certificate roots in one PEM file.
     fn certificate_roots(&self) -> Result<Vec<u8>, Error>;
     /// The licence text of every package, by package name.
@@ -55,8 +55,8 @@ impl Parts for DebianParts<'_> {
         Ok(self.kernel.device_tree(name)?.to_vec())
     }
 
-    fn modules(&self, of_board: &[WantedModule]) -> Result<Vec<Module>, Error> {
-        Ok(modules::close(&self.kernel, self.modules.modules.iter().chain(of_board))?.modules)
+    fn modules(&self, sections: &[String]) -> Result<Vec<Module>, Error> {
+        Ok(modules::close(&self.kernel, self.modules.sections(sections)?)?.modules)
     }
 
     fn certificate_roots(&self) -> Result<Vec<u8>, Error> {

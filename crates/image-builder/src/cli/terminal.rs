@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use image_builder::debian::Progress;
+use image_builder::progress::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Shows steps on standard error; bars only where it is a terminal, one plain line a step otherwise.
