@@ -239,13 +239,20 @@ fn follow(
     let mut chosen: BTreeMap<String, LockedPackage> = BTreeMap::new();
     let mut open = VecDeque::from([from]);
     while let Some(candidate) = open.pop_front() {
-        let followed =
-            candidate.depends.iter().filter(|d| prefixes.iter().any(|prefix| d.name.starts_with(prefix)));
-        for dependency in followed {
-            if chosen.contains_key(&dependency.name) || dependency.name == from.package.name {
+        for alternatives in &candidate.depends {
+            let followed: Vec<_> = alternatives
+                .iter()
+                .filter(|one| prefixes.iter().any(|prefix| one.name.starts_with(prefix)))
+                .collect();
+            // What may also be something that is not followed is not ours to decide.
+            let Some(first) = followed.first().filter(|_| followed.len() == alternatives.len()) else {
+                continue;
+            };
+            let next =
+                followed.iter().find_map(|one| newest(offered, one)).ok_or_else(|| first.name.clone())?;
+            if chosen.contains_key(&next.package.name) || next.package.name == from.package.name {
                 continue;
             }
-            let next = newest(offered, dependency).ok_or_else(|| dependency.name.clone())?;
             chosen.insert(next.package.name.clone(), next.package.clone());
             open.push_back(next);
         }
