@@ -269,6 +269,7 @@ impl Session {
     fn handle_tls_started(&mut self) {
         if matches!(self.state, State::AwaitTls) {
             self.lines.clear();
+            self.announced = None;
             self.transport = Transport::Tls;
             self.greeted = false;
             self.transaction = None;
@@ -458,10 +459,10 @@ impl Session {
         self.reply(&table::SENDER_OK);
     }
 
+    /// A tick also makes the session name its wake-up again: a driver that starts anew, as after the TLS handshake, has
+    /// forgotten the one it knew.
     fn handle_tick(&mut self, now: Instant) {
-        if self.announced.is_some_and(|announced| announced <= now) {
-            self.announced = None;
-        }
+        self.announced = None;
         match self.deadline {
             Some(deadline) if deadline <= now => {
                 // Within the TLS handshake a line of clear text would only confuse.
