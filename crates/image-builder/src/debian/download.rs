@@ -2,7 +2,7 @@
 //! with a network that stumbles. What the bytes mean, and whether to believe them, is decided by the caller.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,16 +36,18 @@ impl Client {
         Self { agent: ureq::Agent::new_with_config(config), pauses: &PAUSES }
     }
 
-    /// Opens `url` and hands it to `attempt`; trouble of the network is waited out and tried again from the start.
-    pub(super) fn retry<T>(
+    /// Reads a file into memory; trouble of the network is waited out and tried again from the start.
+    pub(super) fn get(
         &self,
         url: &str,
+        download: &Download,
         progress: &dyn Progress,
-        attempt: &mut dyn FnMut(Source) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    ) -> Result<Vec<u8>, Error> {
         let mut pauses = self.pauses.iter();
         loop {
-            let result = self.open(url).and_then(&mut *attempt);
+            progress.begin(&download.name, download.size.known());
+            let result = self.open(url).and_then(|source| source.read(download.size.limit(), progress));
+            progress.end();
             let Err(error) = result else { return result };
             let Some(pause) = pauses.next().filter(|_| is_worth_another_try(&error)) else {
                 return Err(error);
@@ -74,39 +76,66 @@ impl Client {
             404 | 410 => return Err(not_found()),
             status => return Err(Error::Status { url: url.to_owned(), status }),
         }
-        // The size limit is ours, in `Source::copy`; the library's default would cut the kernel package.
+        // The size limit is ours, in `Source::read`; the library's default would cut the kernel package.
         let bytes = response.into_body().into_with_config().limit(u64::MAX).reader();
         Ok(Source { url: url.to_owned(), bytes: Box::new(bytes) })
     }
 }
 
-/// A file that is being downloaded.
-pub(super) struct Source {
+/// What is downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Download {
+    /// What it is called to a person who watches.
+    pub(super) name: String,
+    /// How large it may be.
+    pub(super) size: Size,
+}
+
+/// What is known about a file's size before it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    /// Something we trust has said it.
+    Exactly(u64),
+    /// It is not known, but may not be more.
+    AtMost(u64),
+}
+
+impl Size {
+    fn known(self) -> Option<u64> {
+        match self {
+            Self::Exactly(size) => Some(size),
+            Self::AtMost(_) => None,
+        }
+    }
+
+    fn limit(self) -> u64 {
+        let (Self::Exactly(limit) | Self::AtMost(limit)) = self;
+        limit
+    }
+}
+
+/// A file that has been opened.
+struct Source {
     url: String,
     bytes: Box<dyn Read>,
 }
 
 impl Source {
-    /// Copies everything to `sink`, and no byte beyond `limit`. Gives the number of bytes.
-    pub(super) fn copy(
-        mut self,
-        sink: &mut dyn Write,
-        limit: u64,
-        progress: &dyn Progress,
-    ) -> Result<u64, Error> {
+    /// Reads everything, and no byte beyond `limit`.
+    fn read(mut self, limit: u64, progress: &dyn Progress) -> Result<Vec<u8>, Error> {
         let mut buffer = vec![0; BUFFER];
-        let mut total: u64 = 0;
+        let mut all = Vec::new();
         loop {
             let count = self.bytes.read(&mut buffer).map_err(|error| self.failed(error))?;
             if count == 0 {
-                return Ok(total);
+                return Ok(all);
             }
-            total = total.saturating_add(count as u64);
-            if total > limit {
+            if all.len() as u64 + count as u64 > limit {
                 return Err(Error::TooLarge { what: self.url, limit });
             }
-            let chunk = buffer.get(..count).ok_or(Error::Bug("a reader gave more than it was asked for"))?;
-            sink.write_all(chunk).map_err(Error::io(format!("write what comes from {}", self.url)))?;
+            all.extend_from_slice(
+                buffer.get(..count).ok_or(Error::Bug("a reader gave more than it was asked for"))?,
+            );
             progress.advance(count as u64);
         }
     }
@@ -145,7 +174,7 @@ const BUFFER: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
     use std::thread;
 
@@ -175,10 +204,7 @@ mod tests {
     fn get(url: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut client = Client::new(None);
         client.pauses = &AT_ONCE;
-        client.retry(url, &Quiet, &mut |source| {
-            let mut bytes = Vec::new();
-            source.copy(&mut bytes, limit, &Quiet).map(|_| bytes)
-        })
+        client.get(url, &Download { name: "a file".to_owned(), size: Size::AtMost(limit) }, &Quiet)
     }
 
     const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ngood";
