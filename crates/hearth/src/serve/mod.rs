@@ -19,6 +19,7 @@ mod driver;
 mod health;
 mod imap_desk;
 mod incoming;
+mod life;
 mod listeners;
 mod machine_resources;
 mod machines;
@@ -52,6 +53,7 @@ use accounts::Accounts;
 use changes::Changes;
 use delivery::Delivery;
 use door::Door;
+use life::Afterwards;
 use listeners::{Ports, Service};
 use machine_resources::Resources;
 use pairing::{PairingTask, Setup};
@@ -131,6 +133,7 @@ pub(crate) struct Running {
     /// What its connections share.
     pub(crate) server: Arc<Server>,
     shutdown: watch::Sender<bool>,
+    afterwards: Afterwards,
 }
 
 impl Running {
@@ -138,12 +141,9 @@ impl Running {
     pub(crate) async fn stop(self) {
         // Nobody to tell is fine too.
         let _ = self.shutdown.send(true);
-        let farewell = async {
-            while self.server.door.count() > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        if tokio::time::timeout(FAREWELL, self.afterwards.come()).await.is_err() {
+            tracing::warn!("some connections did not end in time and are cut off");
+        }
         for file in [socket(&self.server.config), run_directory(&self.server.config).join("ports.json")] {
             // What is left over does no harm: the next start replaces it.
             let _ = std::fs::remove_file(file);
@@ -186,23 +186,24 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
         }),
         smtp: submission_settings(&config),
         site: Arc::new(site(&config, endpoint, &ports)),
-        shutdown: stopping.clone(),
+        shutdown: stopping,
         connections_so_far: AtomicU64::new(0),
         tls,
         ports,
         store,
         config,
     });
+    let (life, afterwards) = life::begin();
     tokio::spawn(pairing_task.run());
-    tokio::spawn(control::run(control, Arc::clone(&server), stopping.clone()));
+    tokio::spawn(control::run(control, Arc::clone(&server), life.clone()));
     for listener in listeners {
-        tokio::spawn(listeners::accept(listener, Arc::clone(&server), stopping.clone()));
+        tokio::spawn(listeners::accept(listener, Arc::clone(&server), life.clone()));
     }
     listeners::write_ports(&server.ports, &run.join("ports.json"))?;
     for (service, addresses) in &server.ports {
         tracing::info!(?service, ?addresses, "listening");
     }
-    Ok(Running { server, shutdown })
+    Ok(Running { server, shutdown, afterwards })
 }
 
 fn make_directories(directories: &[&Path]) -> anyhow::Result<()> {
