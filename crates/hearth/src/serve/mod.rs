@@ -28,7 +28,7 @@ mod server;
 mod submission_desk;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub(crate) mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use ::pairing::Endpoint;
 use anyhow::Context;
-use mail_types::Secret;
+use mail_types::{Domain, Secret};
 use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -107,15 +107,18 @@ async fn serve(config: Config, host: Host) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let running = start(config).await?;
-    let server = Arc::clone(&running.server);
-    let pairing = server.pairing.clone();
-    if host == Host::Machine {
-        tokio::spawn(appliance_link::show_on_terminal(pairing.watch()));
-    }
+    let pairing = running.server.pairing.clone();
+    let (good, checks) = watch::channel(0);
+    tokio::spawn(health::run(Arc::clone(&running.server), good));
     let link = async {
         match host {
-            Host::Appliance => appliance_link::run(server).await,
-            Host::Machine => std::future::pending().await,
+            Host::Appliance => {
+                appliance_link::run(pairing, checks, tokio::io::stdin(), tokio::io::stdout()).await
+            }
+            Host::Machine => {
+                appliance_link::show_on_terminal(pairing.watch()).await;
+                std::future::pending().await
+            }
         }
     };
     tokio::select! {
@@ -171,11 +174,13 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
     let endpoint = pairing::endpoint(&setup, &setup.addresses);
     let (pairing_task, pairing) = PairingTask::new(setup);
     let resources = Resources::new(&config, store.clone());
-    let accounts = Accounts::new(&config, store.clone(), resources.clone(), pairing.clone())?;
+    let domains = domains(&config, &store)?;
+    let accounts =
+        Accounts::new(&config, domains.clone(), store.clone(), resources.clone(), pairing.clone())?;
     let (shutdown, stopping) = watch::channel(false);
     let server = Arc::new(Server {
         accounts,
-        delivery: Delivery::new(&config, store.clone()),
+        delivery: Delivery::new(&config, domains, store.clone()),
         changes,
         pairing,
         door: Door::new(config.limits.connections, config.limits.connections_per_address),
@@ -220,6 +225,17 @@ async fn open_store(config: &Config) -> anyhow::Result<(Store, store::OpenReport
     let directory = config.state_directory.join("store");
     let opened = blocking::run(move || Store::open(directory)).await?;
     opened.context("opening the store")
+}
+
+/// The domain of new accounts, then those of accounts that were made before the box was given another name.
+fn domains(config: &Config, store: &Store) -> anyhow::Result<Vec<Domain>> {
+    let mut domains = vec![config.domain.clone()];
+    for account in store.accounts().context("reading the accounts")? {
+        if !domains.contains(account.address.domain()) {
+            domains.push(account.address.domain().clone());
+        }
+    }
+    Ok(domains)
 }
 
 fn tls_settings(config: &Config, store: &Store) -> anyhow::Result<tls::TlsSettings> {

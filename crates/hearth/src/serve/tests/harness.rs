@@ -94,8 +94,9 @@ impl House {
 
 async fn start_in(directory: &Path, extra: &str) -> Running {
     let state = directory.join("state");
+    let domain = if extra.contains("domain = ") { "" } else { "domain = \"chat.test\"\n" };
     let text = format!(
-        "domain = \"chat.test\"\nstate_directory = {state:?}\n{extra}\n[listen]\n\
+        "{domain}state_directory = {state:?}\n{extra}\n[listen]\n\
          imaps = [\"127.0.0.1:0\"]\nimap = [\"127.0.0.1:0\"]\nsubmissions = [\"127.0.0.1:0\"]\n\
          submission = [\"127.0.0.1:0\"]\nhttps = [\"127.0.0.1:0\"]\nhttp = [\"127.0.0.1:0\"]\n"
     );

@@ -118,3 +118,16 @@ async fn starttls_leads_in_and_nothing_sent_before_it_counts() {
     client.send(&format!("AUTH PLAIN {}", sasl_plain(ALICE, PASSWORD))).await;
     client.expect("235 ").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_keep_working_when_the_box_gets_another_name() {
+    let house = House::start(OPEN).await;
+    house.imap(ALICE).await;
+    let house = house.restart("registration = \"open\"\ndomain = \"new.test\"").await;
+    house.imap(ALICE).await;
+    house.imap("newcomer1@new.test").await;
+    let mut client = house.tls(Service::Imaps, None).await;
+    client.expect("* OK").await;
+    client.send(&format!("a1 LOGIN newcomer2@chat.test {PASSWORD:?}")).await;
+    client.expect("a1 NO [AUTHENTICATIONFAILED]").await;
+}

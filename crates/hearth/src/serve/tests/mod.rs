@@ -2,5 +2,6 @@
 
 mod harness;
 mod logins;
+mod mail;
 mod operation;
 mod pairing_window;

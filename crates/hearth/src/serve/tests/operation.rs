@@ -32,7 +32,7 @@ async fn status_tells_accounts_connections_and_ports() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_working_server_finds_itself_healthy() {
     let house = House::start("").await;
-    assert_eq!(health::check(house.server()).await, Vec::<String>::new());
+    assert_eq!(health::check(house.server()).await, health::Health::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]
