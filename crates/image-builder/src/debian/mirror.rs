@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use super::download::{Client, Download};
 use super::error::Error;
 use super::lock::Archive;
+use super::proxy::Proxies;
 use crate::progress::Progress;
 
 /// Environment variable with the address of a Debian mirror.
@@ -42,7 +43,7 @@ impl Mirror {
     /// Addresses that cannot be used.
     pub fn find(settings: MirrorSettings<'_>) -> Result<Self, Error> {
         let mut mirror = Self::choose(settings, |name| std::env::var(name).ok(), apt_repositories)?;
-        mirror.client = Client::new(apt_proxy().as_deref());
+        mirror.client = Client::new(Proxies::choose(|name| std::env::var(name).ok(), apt_proxy().as_deref()));
         Ok(mirror)
     }
 
@@ -105,7 +106,7 @@ impl Mirror {
             main = main.or_else(|| ending("/debian"));
             security = security.or_else(|| ending("/debian-security"));
         }
-        Ok(Self { main, security, client: Client::new(None) })
+        Ok(Self { main, security, client: Client::new(Proxies::default()) })
     }
 }
 

@@ -25,6 +25,7 @@ mod keyring;
 mod lock;
 mod mirror;
 mod package;
+mod proxy;
 mod release;
 mod resolve;
 mod version;
