@@ -16,25 +16,40 @@ pub struct Daemon {
     process: Option<Child>,
     ports: Value,
     directory: TempDir,
+    registration: String,
+    more: String,
 }
 
 impl Daemon {
     /// Starts a daemon with this registration mode; `more` is appended to its configuration.
     pub fn start(registration: &str, more: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let state = directory.path().join("state");
-        let listen = ["imaps", "imap", "submissions", "submission", "https", "http"]
-            .map(|service| format!("{service} = [\"127.0.0.1:0\"]"))
-            .join("\n");
-        let text = format!(
-            "domain = \"hearth.test\"\nregistration = \"{registration}\"\nstate_directory = \"{}\"\n[listen]\n{listen}\n\
-             [pairing]\nhost = \"127.0.0.1\"\n{more}\n",
-            state.display()
-        );
-        std::fs::write(directory.path().join("hearth.toml"), text)?;
-        let mut daemon = Self { process: None, ports: Value::Null, directory };
+        let mut daemon = Self {
+            process: None,
+            ports: Value::Null,
+            directory,
+            registration: registration.to_owned(),
+            more: more.to_owned(),
+        };
+        daemon.configure(|_| Ok(0))?;
         daemon.switch_on()?;
+        // From now on the same ports, so that clients find it after a restart.
+        daemon.configure(|service| daemon.port(service))?;
         Ok(daemon)
+    }
+
+    fn configure(&self, port: impl Fn(&str) -> Result<u16>) -> Result<()> {
+        let mut listen = String::new();
+        for service in ["imaps", "imap", "submissions", "submission", "https", "http"] {
+            listen.push_str(&format!("{service} = [\"127.0.0.1:{}\"]\n", port(service)?));
+        }
+        let Self { registration, more, .. } = self;
+        let text = format!(
+            "domain = \"hearth.test\"\nregistration = \"{registration}\"\nstate_directory = \"{}\"\n[listen]\n{listen}\
+             [pairing]\nhost = \"127.0.0.1\"\n{more}\n",
+            self.state().display()
+        );
+        Ok(std::fs::write(self.configuration(), text)?)
     }
 
     /// Starts it again on the same state.
@@ -103,6 +118,13 @@ impl Daemon {
             .output()?;
         serde_json::from_slice(&output.stdout)
             .with_context(|| format!("hearth status: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// The last of what it wrote to its log.
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains(['█', '▀', '▄'])).collect();
+        lines.iter().rev().take(40).rev().fold(String::new(), |tail, line| tail + "\n" + line)
     }
 
     /// Everything it wrote to its log.
