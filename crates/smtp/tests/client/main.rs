@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod dialogues;
 #[cfg(test)]
+mod noise;
+#[cfg(test)]
 mod pair;
 #[cfg(test)]
 mod script;
