@@ -1,9 +1,12 @@
 //! Commands as values: what `parse` makes and `act` carries out.
 
-use mail_types::{ModSeq, Secret, UidValidity};
+use std::collections::BTreeSet;
+
+use mail_types::{Flags, ModSeq, Secret, UidValidity, UnixTime};
 
 use crate::MailboxName;
-use crate::dialogue::{Access, FlagChange, MetadataDepth, MetadataOwner};
+use crate::dialogue::{Access, FlagChange, MetadataDepth, MetadataOwner, SpecialUse, Subscription};
+use crate::frame::Announcement;
 use crate::sequence::SequenceSet;
 
 /// A command with all its arguments.
@@ -27,6 +30,22 @@ pub(crate) enum Command {
     Enable(Vec<String>),
     /// `SELECT` and `EXAMINE`
     Select(Select),
+    /// `CREATE`
+    Create(Create),
+    /// `DELETE`
+    Delete(MailboxName),
+    /// `RENAME`
+    Rename { from: MailboxName, to: MailboxName },
+    /// `SUBSCRIBE` and `UNSUBSCRIBE`
+    Subscribe(MailboxName, Subscription),
+    /// `LIST` and `LSUB`
+    List(List),
+    /// `NAMESPACE`
+    Namespace,
+    /// `STATUS`
+    Status(MailboxName, Vec<StatusItem>),
+    /// `APPEND`, up to its message
+    Append(Append),
     /// `IDLE`
     Idle,
     /// `GETQUOTAROOT`
@@ -88,6 +107,88 @@ pub(crate) struct Qresync {
     pub(crate) since: ModSeq,
     /// The UIDs it knows; without them all.
     pub(crate) known: Option<SequenceSet>,
+}
+
+/// `CREATE`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Create {
+    pub(crate) mailbox: MailboxName,
+    pub(crate) special_use: Option<SpecialUse>,
+}
+
+/// `LIST` with the options of RFC 5258, or `LSUB`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct List {
+    pub(crate) kind: ListKind,
+    pub(crate) reference: String,
+    pub(crate) patterns: Vec<String>,
+    pub(crate) select: BTreeSet<ListSelect>,
+    pub(crate) wants: BTreeSet<ListReturn>,
+    /// `RETURN (STATUS (...))` of RFC 5819.
+    pub(crate) status: Vec<StatusItem>,
+}
+
+/// Which of the two commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListKind {
+    /// `LIST`
+    List,
+    /// `LSUB`
+    Lsub,
+}
+
+/// RFC 5258: selection options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ListSelect {
+    /// `SUBSCRIBED`
+    Subscribed,
+    /// `REMOTE`, which makes no difference here.
+    Remote,
+    /// `RECURSIVEMATCH`
+    RecursiveMatch,
+    /// `SPECIAL-USE`
+    SpecialUse,
+}
+
+/// RFC 5258: return options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ListReturn {
+    /// `SUBSCRIBED`
+    Subscribed,
+    /// `CHILDREN`, which are told always.
+    Children,
+    /// `SPECIAL-USE`, which is told always.
+    SpecialUse,
+}
+
+/// Something to tell about a mailbox at a glance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StatusItem {
+    /// `MESSAGES`
+    Messages,
+    /// `RECENT`
+    Recent,
+    /// `UIDNEXT`
+    UidNext,
+    /// `UIDVALIDITY`
+    UidValidity,
+    /// `UNSEEN`
+    Unseen,
+    /// `DELETED`
+    Deleted,
+    /// `SIZE` (RFC 8438)
+    Size,
+    /// `HIGHESTMODSEQ` (RFC 7162)
+    HighestModSeq,
+}
+
+/// `APPEND`: its message comes later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Append {
+    pub(crate) mailbox: MailboxName,
+    pub(crate) flags: Flags,
+    pub(crate) date: Option<UnixTime>,
+    pub(crate) literal: Announcement,
 }
 
 /// `GETMETADATA` (RFC 5464 section 4.2).
@@ -272,7 +373,15 @@ impl Command {
         match self {
             Self::Capability | Self::Noop | Self::Logout | Self::Id => Legal::Always,
             Self::StartTls | Self::Login(_) | Self::AuthenticatePlain(_) => Legal::NotAuthenticated,
-            Self::Enable(_)
+            Self::Create(_)
+            | Self::Delete(_)
+            | Self::Rename { .. }
+            | Self::Subscribe(..)
+            | Self::List(_)
+            | Self::Namespace
+            | Self::Status(..)
+            | Self::Append(_)
+            | Self::Enable(_)
             | Self::Select(_)
             | Self::Idle
             | Self::QuotaRoot(_)

@@ -245,16 +245,23 @@ impl Session {
         }
     }
 
+    /// A literal is announced: the message of an `APPEND`, or a string.
     fn decide_literal(&mut self, announcement: Announcement) {
+        if let Some(parse::Tagged { tag, command }) = parse::append(self.framer.partial(), announcement) {
+            return self.start(tag, command);
+        }
         if self.framer.accept().is_ok() {
-            if announcement.kind == LiteralKind::Synchronising {
-                self.out.text("+ OK\r\n");
-            }
+            self.ask_for_literal(announcement.kind);
         } else {
             let tag = parse::tag(&mut parse::Cursor::new(self.framer.partial())).ok();
-            self.framer.refuse();
             let refused = Completion::bad("The literal is too long.").code("TOOBIG");
             self.complete_bad(tag.as_deref(), refused);
+        }
+    }
+
+    fn ask_for_literal(&mut self, kind: LiteralKind) {
+        if kind == LiteralKind::Synchronising {
+            self.out.text("+ OK\r\n");
         }
     }
 
@@ -287,6 +294,11 @@ impl Session {
                 self.doing = Doing::AwaitAnswer(running);
             }
             Step::AwaitInput => self.doing = Doing::AwaitInput(running),
+            Step::AcceptLiteral(kind) => {
+                self.framer.stream();
+                self.ask_for_literal(kind);
+                self.doing = Doing::AwaitInput(running);
+            }
             Step::AwaitNews => self.doing = Doing::AwaitNews(running),
             Step::Done(completion) => {
                 self.finish(Finished { tag: running.tag, completion, updates: running.updates });
@@ -316,6 +328,9 @@ impl Session {
 
     /// A command has done its work: look at the mailbox if something may have changed there, then say so.
     fn finish(&mut self, finished: Finished) {
+        // What a command leaves unread of its literal is of no use to the next one.
+        self.framer.refuse();
+        self.framer.skip_stream();
         if finished.updates != Updates::Nothing {
             if self.freshness == Freshness::Stale
                 && let Some(question) = act::whats_new(&mut self.context())
@@ -359,6 +374,7 @@ impl Session {
     }
 
     fn complete_bad(&mut self, tag: Option<&str>, completion: Completion) {
+        self.framer.refuse();
         self.out.text(&completion.line(tag.unwrap_or("*")));
         self.count_bad();
     }

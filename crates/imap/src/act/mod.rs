@@ -1,10 +1,13 @@
 //! Acting: one file per command. A [`Job`] carries out one command, asking and being answered as often as it needs.
 
+mod append;
 mod authenticate;
 mod close;
 mod fetch;
 mod fetch_response;
 mod idle;
+mod list;
+mod mailboxes;
 mod metadata;
 mod quota;
 mod select;
@@ -16,9 +19,9 @@ mod updates;
 pub(crate) use simple::capabilities;
 pub(crate) use updates::{Updates, take_in, tell, whats_new};
 
-use crate::command::Command;
-use crate::dialogue::{Answer, Question, Settings, Transport};
-use crate::frame::Frame;
+use crate::command::{Command, Create};
+use crate::dialogue::{Answer, Question, Settings, Subscription, Transport};
+use crate::frame::{Frame, LiteralKind};
 use crate::respond::Completion;
 use crate::session::{Freshness, State, Tracking};
 use crate::view::View;
@@ -75,6 +78,8 @@ pub(crate) enum Step {
     Ask(Question),
     /// The client has to say more first.
     AwaitInput,
+    /// The literal that was announced may come, in pieces.
+    AcceptLiteral(LiteralKind),
     /// Whatever comes first: the client, the mailbox, or the time to show a sign of life.
     AwaitNews,
     /// It has ended.
@@ -103,6 +108,24 @@ pub(crate) fn job(command: Command) -> Box<dyn Job> {
         Command::Login(credentials) => Box::new(authenticate::Login::new(credentials)),
         Command::AuthenticatePlain(initial) => Box::new(authenticate::Plain::new(initial)),
         Command::Select(select) => Box::new(select::Selecting::new(select)),
+        Command::Create(Create { mailbox, special_use }) => {
+            one_question(Question::CreateMailbox { mailbox, special_use }, "Create completed")
+        }
+        Command::Delete(mailbox) => one_question(Question::DeleteMailbox(mailbox), "Delete completed"),
+        Command::Rename { from, to } => {
+            one_question(Question::RenameMailbox { from, to }, "Rename completed")
+        }
+        Command::Subscribe(mailbox, subscription) => {
+            let done = match subscription {
+                Subscription::Subscribed => "Subscribe completed",
+                Subscription::Unsubscribed => "Unsubscribe completed",
+            };
+            one_question(Question::Subscribe { mailbox, subscription }, done)
+        }
+        Command::List(list) => Box::new(list::Listing::new(list)),
+        Command::Namespace => Box::new(list::Namespace),
+        Command::Status(mailbox, items) => Box::new(mailboxes::Status::new(mailbox, items)),
+        Command::Append(append) => Box::new(append::Appending::new(append)),
         Command::Idle => Box::new(idle::Idle),
         Command::QuotaRoot(mailbox) => Box::new(quota::QuotaRoot::of(mailbox)),
         Command::Quota(root) => Box::new(quota::QuotaRoot::named(root)),
@@ -116,4 +139,8 @@ pub(crate) fn job(command: Command) -> Box<dyn Job> {
         Command::Store(store) => Box::new(store::Storing::new(store)),
         Command::Transfer(transfer) => Box::new(transfer::Transferring::new(transfer)),
     }
+}
+
+fn one_question(question: Question, done: &'static str) -> Box<dyn Job> {
+    Box::new(mailboxes::OneQuestion::new(question, done))
 }

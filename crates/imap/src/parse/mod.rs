@@ -1,19 +1,23 @@
 //! Parsing: a framed command in, a [`Command`] out. Nothing is looked up and nothing is done here.
 
+mod append;
 mod cursor;
 mod fetch;
+mod list;
 mod login;
+mod mailboxes;
 mod metadata;
 mod select;
 mod sets;
 mod store;
 
+pub(crate) use append::append;
 pub(crate) use cursor::{Cursor, Parsed, Syntax, is_atom_char};
 pub(crate) use login::plain_response;
 
 use crate::MailboxName;
-use crate::command::{By, Command, Originals};
-use crate::dialogue::Access;
+use crate::command::{By, Command, ListKind, Originals};
+use crate::dialogue::{Access, Subscription};
 
 /// A command and its tag.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,6 +72,16 @@ fn untagged(cursor: &mut Cursor<'_>) -> Parsed<Command> {
         "IDLE" => Command::Idle,
         "SELECT" => select::select(cursor, Access::ReadWrite)?,
         "EXAMINE" => select::select(cursor, Access::ReadOnly)?,
+        "CREATE" => mailboxes::create(cursor)?,
+        "DELETE" => mailboxes::delete(cursor)?,
+        "RENAME" => mailboxes::rename(cursor)?,
+        "SUBSCRIBE" => mailboxes::subscribe(cursor, Subscription::Subscribed)?,
+        "UNSUBSCRIBE" => mailboxes::subscribe(cursor, Subscription::Unsubscribed)?,
+        "LIST" => list::list(cursor, ListKind::List)?,
+        "LSUB" => list::list(cursor, ListKind::Lsub)?,
+        "NAMESPACE" => Command::Namespace,
+        "STATUS" => mailboxes::status(cursor)?,
+        "APPEND" => return Err(Syntax("APPEND takes a mailbox, flags, a date and a literal")),
         "GETQUOTAROOT" => metadata::quota_root(cursor)?,
         "GETQUOTA" => metadata::quota(cursor)?,
         "SETQUOTA" => metadata::set_quota(cursor)?,

@@ -52,7 +52,7 @@ fn the_whole_life_of_a_message() {
             C: A0007 IDLE
             S: + idling
         "#);
-        world.change(|toy| drop(toy.deliver(MESSAGE)));
+        world.change(|toy| toy.deliver(MESSAGE));
         world.play(phone, r"
             S: * 1 EXISTS
             S: * 0 RECENT
@@ -119,7 +119,7 @@ const CLOSE: &str = r"
 fn mail_that_arrives_during_another_command_is_told_at_its_end() {
     each_seed(|world| {
         let phone = world.select();
-        world.change(|toy| drop(toy.deliver(MESSAGE)));
+        world.change(|toy| toy.deliver(MESSAGE));
         world.play(
             phone,
             "
@@ -142,7 +142,7 @@ fn idle_shows_a_sign_of_life_every_two_minutes_and_no_more() {
     world.pass(Duration::from_secs(1));
     assert_eq!(world.heard(phone), "* OK Still here\r\n");
     world.pass(Duration::from_secs(60));
-    world.change(|toy| drop(toy.deliver(MESSAGE)));
+    world.change(|toy| toy.deliver(MESSAGE));
     assert_eq!(world.heard(phone), "* 1 EXISTS\r\n* 0 RECENT\r\n");
     world.pass(Duration::from_secs(119));
     assert_eq!(world.heard(phone), "");

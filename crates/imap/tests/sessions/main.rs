@@ -1,7 +1,11 @@
 //! Whole sessions, played as transcripts against an account kept in memory. Only the crate's public face is used.
 
 #[cfg(test)]
+mod append;
+#[cfg(test)]
 mod delta_chat;
+#[cfg(test)]
+mod mailboxes;
 #[cfg(test)]
 mod world;
 

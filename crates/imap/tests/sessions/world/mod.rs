@@ -161,9 +161,10 @@ impl World {
     }
 
     /// Another program changes the account.
-    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Toy)) {
-        change(&mut self.toy);
+    pub(crate) fn change<T>(&mut self, change: impl FnOnce(&mut Toy) -> T) -> T {
+        let result = change(&mut self.toy);
         self.notify();
+        result
     }
 
     /// Answers what was withheld.

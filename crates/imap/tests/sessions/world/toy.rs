@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use imap::{
-    Answer, Changes, Existence, Expunged, FlagMode, Mailbox, MailboxName, MailboxStatus, MessageFlags,
-    MessageInfo, MetadataDepth, MetadataOwner, Question, QuotaUsage, Refusal, Snapshot, SpecialUse,
-    Subscription,
+    Answer, Changes, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxName, MailboxStatus,
+    MessageFlags, MessageInfo, MetadataDepth, MetadataOwner, Question, QuotaUsage, Refusal, Snapshot,
+    SpecialUse, Subscription,
 };
 use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
@@ -139,6 +139,7 @@ impl Toy {
         self.try_answer(question).unwrap_or_else(Answer::Refused)
     }
 
+    /// Questions about the account and the list of its mailboxes.
     fn try_answer(&mut self, question: Question) -> Result<Answer, Refusal> {
         Ok(match question {
             Question::Authenticate { user, password } => {
@@ -178,55 +179,71 @@ impl Toy {
                 self.subscriptions.remove(&mailbox);
                 Answer::Done
             }
+            other => self.answer_about_messages(other)?,
+        })
+    }
+
+    fn store_flags(
+        &mut self,
+        name: &MailboxName,
+        uids: Vec<Uid>,
+        change: &FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<Answer, Refusal> {
+        let (mut messages, mut modified) = (Vec::new(), Vec::new());
+        for uid in uids {
+            self.modseq += 1;
+            let mailbox = self.mailboxes.get_mut(name).ok_or(Refusal::NoSuchMailbox)?;
+            let Some(message) = mailbox.messages.get_mut(&uid) else { continue };
+            if unchanged_since.is_some_and(|since| message.modseq > since.0) {
+                modified.push(uid);
+                continue;
+            }
+            let mut flags = message.flags.clone();
+            match change.mode {
+                FlagMode::Add => {
+                    flags.system.extend(change.flags.system.iter());
+                    flags.keywords.extend(change.flags.keywords.iter().cloned());
+                }
+                FlagMode::Remove => {
+                    flags.system.retain(|flag| !change.flags.system.contains(flag));
+                    flags.keywords.retain(|flag| !change.flags.keywords.contains(flag));
+                }
+                FlagMode::Replace => flags = change.flags.clone(),
+            }
+            if flags != message.flags {
+                message.modseq = self.modseq;
+                message.flags = flags;
+                mailbox.highest = self.modseq;
+            }
+            let modseq = ModSeq(message.modseq);
+            messages.push(MessageFlags { uid, flags: message.flags.clone(), modseq });
+        }
+        self.changed.insert(name.clone());
+        Ok(Answer::Stored { messages, modified })
+    }
+
+    fn expunge(&mut self, name: &MailboxName, uids: Vec<Uid>) -> Result<Answer, Refusal> {
+        let found = self.mailboxes.get(name).ok_or(Refusal::NoSuchMailbox)?;
+        let deleted =
+            |uid: &Uid| found.messages.get(uid).is_some_and(|message| message.flags.has(SystemFlag::Deleted));
+        let uids: Vec<Uid> = uids.into_iter().filter(deleted).collect();
+        for uid in &uids {
+            self.remove(name, uid.get());
+        }
+        Ok(Answer::Expunged { uids, highest_modseq: ModSeq(self.mailboxes[name].highest) })
+    }
+
+    fn answer_about_messages(&mut self, question: Question) -> Result<Answer, Refusal> {
+        Ok(match question {
             Question::Status(name) => Answer::Status(self.status(&name)?),
             Question::OpenMailbox { mailbox, .. } => Answer::Opened(self.snapshot(&mailbox)?),
             Question::LeaveMailbox => Answer::Done,
             Question::Changes { mailbox, since } => Answer::Changes(self.changes(&mailbox, since)?),
             Question::StoreFlags { mailbox, uids, change, unchanged_since } => {
-                let (mut messages, mut modified) = (Vec::new(), Vec::new());
-                for uid in uids {
-                    self.modseq += 1;
-                    let modseq = self.modseq;
-                    let mailbox = self.mailboxes.get_mut(&mailbox).ok_or(Refusal::NoSuchMailbox)?;
-                    let Some(message) = mailbox.messages.get_mut(&uid) else { continue };
-                    if unchanged_since.is_some_and(|since| message.modseq > since.0) {
-                        modified.push(uid);
-                        continue;
-                    }
-                    let mut flags = message.flags.clone();
-                    match change.mode {
-                        FlagMode::Add => {
-                            flags.system.extend(change.flags.system.iter());
-                            flags.keywords.extend(change.flags.keywords.iter().cloned());
-                        }
-                        FlagMode::Remove => {
-                            flags.system.retain(|flag| !change.flags.system.contains(flag));
-                            flags.keywords.retain(|flag| !change.flags.keywords.contains(flag));
-                        }
-                        FlagMode::Replace => flags = change.flags.clone(),
-                    }
-                    if flags != message.flags {
-                        message.modseq = modseq;
-                        message.flags = flags;
-                        mailbox.highest = modseq;
-                    }
-                    let modseq = ModSeq(message.modseq);
-                    messages.push(MessageFlags { uid, flags: message.flags.clone(), modseq });
-                }
-                self.changed.insert(mailbox);
-                Answer::Stored { messages, modified }
+                self.store_flags(&mailbox, uids, &change, unchanged_since)?
             }
-            Question::Expunge { mailbox, uids } => {
-                let found = self.mailboxes.get(&mailbox).ok_or(Refusal::NoSuchMailbox)?;
-                let deleted = |uid: &Uid| {
-                    found.messages.get(uid).is_some_and(|message| message.flags.has(SystemFlag::Deleted))
-                };
-                let uids: Vec<Uid> = uids.into_iter().filter(deleted).collect();
-                for uid in &uids {
-                    self.remove(&mailbox, uid.get());
-                }
-                Answer::Expunged { uids, highest_modseq: ModSeq(self.mailboxes[&mailbox].highest) }
-            }
+            Question::Expunge { mailbox, uids } => self.expunge(&mailbox, uids)?,
             Question::Copy { mailbox, uids, to } => self.copy(&mailbox, &uids, &to)?,
             Question::Move { mailbox, uids, to } => {
                 let answer = self.copy(&mailbox, &uids, &to)?;
@@ -256,6 +273,7 @@ impl Toy {
             | Question::ReadMessage(_)
             | Question::AppendBegin { .. }
             | Question::AppendCommit => unreachable!("answered by the world"),
+            other => panic!("not about messages: {other:?}"),
         })
     }
 
