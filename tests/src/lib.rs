@@ -3,5 +3,4 @@
 pub mod boxes;
 pub mod delta_chat;
 pub mod mail;
-pub mod product;
 pub mod story;

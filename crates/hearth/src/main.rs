@@ -8,10 +8,12 @@ mod clock;
 mod config;
 mod control;
 mod entropy;
+mod init;
 mod serve;
 mod web;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,17 +22,26 @@ use cli::{Cli, Command, EXIT_TROUBLE};
 use serve::Host;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match command() {
         Command::Check { config } => Ok(check::run(&config.path)),
         Command::Serve { config, appliance } => {
             serve::run(&config.path, if appliance { Host::Appliance } else { Host::Machine })
         }
         Command::Status { config, json } => control::status(&config.path, json),
         Command::Pair { config } => control::pair(&config.path),
-        Command::Init => Err(anyhow::anyhow!("this build has no init yet")),
+        Command::Init => init::run().map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "hearth: {error:#}");
         ExitCode::from(EXIT_TROUBLE)
     })
+}
+
+/// The command to run: by name, or `init` when the kernel starts this binary under that name.
+fn command() -> Command {
+    let name = std::env::args_os().next();
+    match name.as_deref().map(Path::new).and_then(Path::file_name) {
+        Some(name) if name == "init" => Command::Init,
+        _ => Cli::parse().command,
+    }
 }

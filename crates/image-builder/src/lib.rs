@@ -13,9 +13,7 @@
 //! ```
 
 pub mod assemble;
-pub mod binary;
 mod boot;
-pub mod card;
 pub mod compress;
 pub mod cpio;
 pub mod debian;

@@ -1,2 +1,36 @@
-//! DHCP over a raw socket, addresses and routes by netlink.
+//! The box's place in the home network: addresses by DHCP, routes and addresses set by netlink, its name by multicast
+//! DNS. Knows nothing of mail and of what its caller does with the addresses.
+//!
+//! What decides is pure and is told the time: [`dhcp::Client`], the message codec of [`netlink`]. What touches the
+//! network is [`netlink::Netlink`], `raw`, and [`follow`], the loop that joins them.
 #![forbid(unsafe_code)]
+
+pub mod netlink;
+
+/// What can go wrong with the network.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A socket could not be had or used.
+    #[error("cannot {doing}: {source}")]
+    Socket {
+        /// What was being done.
+        doing: &'static str,
+        /// The kernel's word.
+        source: std::io::Error,
+    },
+    /// The kernel refused a change by netlink.
+    #[error("the kernel refuses to {doing}: {source}")]
+    Refused {
+        /// What was being done.
+        doing: &'static str,
+        /// The kernel's word.
+        source: std::io::Error,
+    },
+    /// The kernel answered something that is no netlink message.
+    #[error("the kernel's answer makes no sense while trying to {doing}")]
+    Nonsense {
+        /// What was being done.
+        doing: &'static str,
+    },
+}

@@ -25,7 +25,6 @@ impl Store {
         outbound: &[OutboundDraft],
     ) -> Result<Submitted> {
         let (size, crc) = (spool.size(), spool.crc());
-        self.require_room(size)?;
         let body = spool.finish()?;
         let (targets, outbound) = (targets.to_vec(), outbound.to_vec());
         // The spool outlives the commit: if that fails, dropping it removes the file.

@@ -25,7 +25,6 @@ mod keyring;
 mod lock;
 mod mirror;
 mod package;
-mod proxy;
 mod release;
 mod resolve;
 mod version;
@@ -44,5 +43,8 @@ pub use package::Package;
 pub use resolve::{Refresh, refresh_lock};
 pub use wanted::{Wanted, WantedPackage};
 
+/// What other parts of the builder need to make packages for their tests.
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod tests {
+    pub(crate) use super::package::tests::{Fixture, deb};
+}

@@ -40,8 +40,7 @@ pub(crate) enum Login {
 /// The accounts of the server.
 pub(crate) struct Accounts {
     store: Store,
-    /// The domain of new accounts, then those of old ones.
-    domains: Vec<Domain>,
+    domain: Domain,
     registration: Registration,
     rules: AccountRules,
     resources: Resources,
@@ -55,14 +54,13 @@ impl Accounts {
     /// The accounts in this store.
     pub(crate) fn new(
         config: &Config,
-        domains: Vec<Domain>,
         store: Store,
         resources: Resources,
         pairing: PairingHandle,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             store,
-            domains,
+            domain: config.domain.clone(),
             registration: config.registration,
             rules: rules(&config.limits),
             resources,
@@ -75,7 +73,7 @@ impl Accounts {
 
     /// Lets somebody in, or not. The address is in lower case already; passwords are bytes.
     pub(crate) async fn login(&self, address: &Address, password: &Secret) -> Login {
-        if !self.domains.contains(address.domain()) {
+        if *address.domain() != self.domain {
             return Login::Foreign;
         }
         let outcome = self.try_login(address, password).await;
@@ -139,7 +137,7 @@ impl Accounts {
 
     /// Registration rules of chatmail-protocol note 1.4, after the door that the mode opens.
     async fn may_register(&self, address: &Address, password: &Secret) -> bool {
-        if self.rules.check(address, password, self.domains.get(..1).unwrap_or_default()).is_err() {
+        if self.rules.check(address, password, std::slice::from_ref(&self.domain)).is_err() {
             return false;
         }
         let invited = match self.registration {

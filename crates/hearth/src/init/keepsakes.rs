@@ -1,0 +1,147 @@
+//! The little things that must outlive a start: the time, a seed for the random numbers, the box's name. All in init's
+//! own directory on the data partition, each replaced by renaming.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::identity::BoxName;
+use super::log::Log;
+use super::time::set_calendar;
+use crate::{clock, entropy};
+
+/// What the image says about itself.
+const BUILD: &str = "/etc/hearth/build.json";
+/// Bytes of the seed, as `random(4)` advises.
+const SEED: usize = 512;
+/// No file here is larger.
+const FILE_LIMIT: u64 = 4096;
+
+/// The part of `/etc/hearth/build.json` that init reads.
+#[derive(Debug, Deserialize)]
+struct Build {
+    /// When the image was built, in seconds since 1970.
+    build_time: u64,
+}
+
+/// The keepsakes' directory.
+#[derive(Clone, Debug)]
+pub(super) struct Keepsakes {
+    directory: PathBuf,
+}
+
+/// Sets the clock to the image's build time if it is earlier: a Pi without a clock starts in 1970.
+pub(super) fn start_clock(log: &Log) {
+    match read_small(Path::new(BUILD)).and_then(|text| Ok(serde_json::from_slice::<Build>(&text)?)) {
+        Ok(build) => not_before(build.build_time, "the image's build time", log),
+        Err(error) => log.say(format!("the build time is unknown: {BUILD}: {error}")),
+    }
+}
+
+fn not_before(floor: u64, what: &str, log: &Log) {
+    if clock::wall().0 >= floor {
+        return;
+    }
+    match set_calendar(floor) {
+        Ok(()) => log.say(format!("the clock is set to {what}")),
+        Err(error) => log.say(format!("the clock cannot be set: {error}")),
+    }
+}
+
+impl Keepsakes {
+    /// The keepsakes in a directory that is there.
+    pub(super) fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
+    /// Lets the clock go on from where the last start left it.
+    pub(super) fn restore_clock(&self, log: &Log) {
+        let saved = read_small(&self.directory.join(CLOCK)).ok();
+        let saved = saved.and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());
+        if let Some(saved) = saved {
+            not_before(saved, "the time of the last start", log);
+        }
+    }
+
+    /// Writes the time down.
+    pub(super) fn save_clock(&self) -> io::Result<()> {
+        self.replace(CLOCK, format!("{}\n", clock::wall().0).as_bytes())
+    }
+
+    /// Mixes the seed of the last start into the kernel's random numbers, and replaces it at once so that none is
+    /// used twice.
+    pub(super) fn restore_seed(&self) -> io::Result<()> {
+        if let Ok(seed) = read_small(&self.directory.join(SEED_FILE)) {
+            File::options().write(true).open("/dev/urandom")?.write_all(&seed)?;
+        }
+        self.save_seed()
+    }
+
+    /// Keeps a seed for the next start.
+    pub(super) fn save_seed(&self) -> io::Result<()> {
+        let seed: [u8; SEED] = entropy::bytes().map_err(io::Error::other)?;
+        self.replace(SEED_FILE, &seed)
+    }
+
+    /// The name chosen at an earlier start.
+    pub(super) fn name(&self) -> Option<String> {
+        String::from_utf8(read_small(&self.directory.join(NAME)).ok()?).ok()
+    }
+
+    /// Keeps the name for ever.
+    pub(super) fn save_name(&self, name: &BoxName) -> io::Result<()> {
+        self.replace(NAME, format!("{}\n", name.as_str()).as_bytes())
+    }
+
+    fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let (new, place) = (self.directory.join(format!("{name}.new")), self.directory.join(name));
+        let mut file = File::create(&new)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&new, &place)?;
+        File::open(&self.directory)?.sync_all()
+    }
+}
+
+const CLOCK: &str = "clock";
+const SEED_FILE: &str = "seed";
+const NAME: &str = "name";
+
+/// Reads a file that has no reason to be large.
+pub(super) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(FILE_LIMIT).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::identity::{BoxName, Sources};
+    use super::{Keepsakes, SEED};
+
+    #[test]
+    fn what_was_kept_is_found_again_and_a_seed_is_never_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let keepsakes = Keepsakes::new(directory.path());
+        assert_eq!(keepsakes.name(), None);
+        let name = BoxName::choose(&Sources { chance: [1, 2], ..Sources::default() });
+        keepsakes.save_name(&name).unwrap();
+        let saved = Sources { saved: keepsakes.name(), chance: [3, 4], ..Sources::default() };
+        assert_eq!(BoxName::choose(&saved), name);
+
+        keepsakes.save_seed().unwrap();
+        let first = fs::read(directory.path().join("seed")).unwrap();
+        keepsakes.save_seed().unwrap();
+        let second = fs::read(directory.path().join("seed")).unwrap();
+        assert_eq!((first.len(), second.len()), (SEED, SEED));
+        assert_ne!(first, second);
+
+        keepsakes.save_clock().unwrap();
+        let time: u64 = fs::read_to_string(directory.path().join("clock")).unwrap().trim().parse().unwrap();
+        assert!(time > 1_700_000_000);
+    }
+}

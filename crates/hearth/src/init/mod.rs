@@ -1,0 +1,290 @@
+//! The box's first process: `hearth init`. Small, privileged, knows devices and nothing of mail. It must never end and
+//! never panic; what fails here is said and lived with.
+//!
+//! ```text
+//! mount ─▶ consoles ─▶ modules ─▶ watchdog, LED, keys, network ─▶ data partition ─▶ name ─▶ server, for ever
+//! ```
+//!
+//! `run` walks this line once; from then on `body.rs` reacts to events, all of which come through one channel.
+
+mod body;
+mod button;
+mod console;
+mod disk;
+mod identity;
+mod keepsakes;
+mod log;
+mod panic;
+mod parameters;
+mod server;
+mod shutdown;
+mod supervision;
+mod system;
+mod time;
+mod uevents;
+mod watchdog;
+
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use network::netlink::Netlink;
+use rpi_led::Lamp;
+use rpi_led::keys::KeyEvent;
+use rustix::process::{Pid, Resource, Rlimit, getpid, setrlimit};
+use rustix::system::{RebootCommand, reboot};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR2};
+use signal_hook::iterator::Signals;
+
+use self::body::Body;
+use self::console::Consoles;
+use self::disk::data::{self, Data, LOGS, OWN, STORE};
+use self::identity::{BoxName, Sources};
+use self::keepsakes::{Keepsakes, read_small};
+use self::log::Log;
+use self::parameters::Parameters;
+use self::time::uptime;
+use self::uevents::wait_for;
+use self::watchdog::Watchdog;
+use crate::appliance::ToInit;
+use crate::entropy;
+
+/// Everything that can happen to a running box.
+#[derive(Debug)]
+enum Event {
+    /// A server process said something.
+    Server(Pid, ToInit),
+    /// A key moved.
+    Key(KeyEvent),
+    /// A signal came.
+    Signal(i32),
+    /// The box's addresses are now these.
+    Addresses(Vec<IpAddr>),
+    /// A thread of init panicked and stands still.
+    Broken,
+}
+
+const DEVICE_TREE: &str = "/proc/device-tree";
+/// The LED of the image's own overlay, and the one on the board.
+const LEDS: [&str; 2] = ["hearth:status", "ACT"];
+/// An interface with an address of its own appears this late, USB adapters last.
+const MAC_LIMIT: Duration = Duration::from_secs(15);
+/// The data partition's check may take this long on a large card before the watchdog loses patience.
+const PREPARE_LIMIT: Duration = Duration::from_secs(1800);
+/// Open files of the server: two thousand connections, and its own.
+const OPEN_FILES: u64 = 16_384;
+
+/// Runs the box; comes back only when it is not the first process.
+pub(crate) fn run() -> anyhow::Result<Infallible> {
+    anyhow::ensure!(
+        getpid().is_init(),
+        "hearth init is the first process of a box and is started by the kernel; \
+         on any other machine run hearth serve"
+    );
+    let failures = system::mount_all();
+    let (sender, events) = channel();
+    let log = open_log();
+    panic::install(&log, &sender);
+    log.say(format!("version {}", env!("CARGO_PKG_VERSION")));
+    failures.iter().for_each(|failure| log.say(failure));
+    let parameters = read_parameters(&log);
+    restrict(&log);
+    keepsakes::start_clock(&log);
+    system::load_modules(&log);
+
+    let watchdog = Watchdog::open(parameters.watchdog, Path::new(DEVICE_TREE), &log);
+    watchdog.vouch(uptime() + PREPARE_LIMIT);
+    let lamp =
+        Lamp::start(Path::new("/sys/class/leds"), &LEDS).inspect_err(|error| log.say(error.to_string()));
+    raise_links(&log);
+    watch_keys(&sender, &log);
+    watch_signals(&sender, &log);
+
+    let data = data::prepare(parameters.boot, &log);
+    let keepsakes = open_keepsakes(&data, &log);
+    let name = choose_name(keepsakes.as_ref(), &log);
+    if let Err(error) = write_configuration(&name) {
+        log.say(format!("the server's configuration cannot be written: {error}"));
+    }
+    Body { log, sender, lamp: lamp.ok(), watchdog, data, keepsakes, name }.live(&events)
+}
+
+fn open_log() -> Log {
+    let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
+    let consoles = Consoles::open(&active, Path::new("/dev")).unwrap_or_else(|_| Consoles::none());
+    // Everything of ours is to be kept, and nothing below an error to be printed by the kernel over our screen.
+    let _ = fs::write("/proc/sys/kernel/printk_devkmsg", "on");
+    let _ = fs::write("/proc/sys/kernel/printk", "4");
+    Log::new(consoles, fs::OpenOptions::new().write(true).open("/dev/kmsg").ok())
+}
+
+fn read_parameters(log: &Log) -> Parameters {
+    let line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let (parameters, complaints) = Parameters::parse(&line);
+    complaints.iter().for_each(|complaint| log.say(complaint));
+    parameters
+}
+
+/// What init takes from itself and all its children, and what it gives them.
+fn restrict(log: &Log) {
+    let complain = |what: &str, result: rustix::io::Result<()>| {
+        if let Err(error) = result {
+            log.say(format!("{what}: {error}"));
+        }
+    };
+    complain("no_new_privs cannot be set", rustix::thread::set_no_new_privs(true));
+    let files = Rlimit { current: Some(OPEN_FILES), maximum: Some(OPEN_FILES) };
+    complain("the number of open files cannot be raised", setrlimit(Resource::Nofile, files));
+    complain("Ctrl-Alt-Del cannot be caught", reboot(RebootCommand::CadOff));
+    // The server listens on ports below 1024 without any right of its own.
+    system::set_switch(log, "net/ipv4/ip_unprivileged_port_start", "0");
+}
+
+/// Switches on what interfaces there are: the server speaks with itself over the loopback, and a cable takes seconds to
+/// come alive.
+fn raise_links(log: &Log) {
+    let raised = Netlink::open()
+        .and_then(|mut netlink| netlink.links()?.iter().try_for_each(|link| netlink.set_up(link.index)));
+    if let Err(error) = raised {
+        log.say(format!("not every network interface can be switched on: {error}"));
+    }
+}
+
+fn watch_keys(sender: &Sender<Event>, log: &Log) {
+    let sender = sender.clone();
+    let started =
+        rpi_led::keys::watch(Path::new("/dev/input")).map_err(io::Error::other).and_then(|mut keys| {
+            let forward =
+                move || while keys.next().is_some_and(|key| sender.send(Event::Key(key)).is_ok()) {};
+            thread::Builder::new().name("button".to_owned()).spawn(forward).map(drop)
+        });
+    if let Err(error) = started {
+        log.say(format!("no button works: {error}"));
+    }
+}
+
+fn watch_signals(sender: &Sender<Event>, log: &Log) {
+    let sender = sender.clone();
+    let started = Signals::new([SIGCHLD, SIGINT, SIGTERM, SIGUSR2]).and_then(|mut signals| {
+        let forward = move || {
+            while signals.forever().next().is_some_and(|signal| sender.send(Event::Signal(signal)).is_ok()) {}
+        };
+        thread::Builder::new().name("signals".to_owned()).spawn(forward).map(drop)
+    });
+    if let Err(error) = started {
+        log.say(format!("no signal is heard: {error}"));
+    }
+}
+
+/// Opens what earlier starts left on the data partition.
+fn open_keepsakes(data: &Data, log: &Log) -> Option<Keepsakes> {
+    let Data::Writable { .. } = data else { return None };
+    match log.keep_in(Path::new(LOGS)) {
+        Ok(trouble) => trouble.iter().for_each(|line| log.say(format!("before this start: {line}"))),
+        Err(error) => log.say(format!("the log cannot be kept: {error}")),
+    }
+    let keepsakes = Keepsakes::new(Path::new(OWN));
+    keepsakes.restore_clock(log);
+    if let Err(error) = keepsakes.restore_seed() {
+        log.say(format!("the seed of the random numbers cannot be kept: {error}"));
+    }
+    Some(keepsakes)
+}
+
+fn choose_name(keepsakes: Option<&Keepsakes>, log: &Log) -> BoxName {
+    let saved = keepsakes.and_then(Keepsakes::name);
+    let serial = read_small(&Path::new(DEVICE_TREE).join("serial-number")).ok();
+    let mut sources = Sources {
+        saved,
+        serial: serial.and_then(|bytes| String::from_utf8(bytes).ok()),
+        mac: None,
+        chance: entropy::bytes().unwrap_or_default(),
+    };
+    if !BoxName::is_certain(&sources) {
+        sources.mac = wait_for(MAC_LIMIT, || first_mac(Path::new("/sys/class/net")));
+    }
+    let name = BoxName::choose(&sources);
+    if let Some(keepsakes) = keepsakes
+        && sources.saved.is_none()
+        && let Err(error) = keepsakes.save_name(&name)
+    {
+        log.say(format!("the name of the box cannot be kept: {error}"));
+    }
+    if let Err(error) = rustix::system::sethostname(name.as_str().as_bytes()) {
+        log.say(format!("the host name cannot be set: {error}"));
+    }
+    log.say(format!("this is {}", name.as_str()));
+    name
+}
+
+/// The hardware address of the first Ethernet interface by name.
+fn first_mac(interfaces: &Path) -> Option<[u8; 6]> {
+    const ETHERNET: &str = "1";
+    let mut found: Vec<_> =
+        fs::read_dir(interfaces).ok()?.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    found.sort();
+    found.into_iter().find_map(|interface| {
+        let text = |name: &str| fs::read_to_string(interface.join(name)).ok();
+        if text("type")?.trim() != ETHERNET {
+            return None;
+        }
+        let mut mac = [0; 6];
+        let address = text("address")?;
+        let mut parts = address.trim().split(':');
+        for byte in &mut mac {
+            *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
+        }
+        (parts.next().is_none() && mac != [0; 6]).then_some(mac)
+    })
+}
+
+fn write_configuration(name: &BoxName) -> io::Result<()> {
+    let path = Path::new(server::CONFIGURATION);
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::write(path, configuration(name))
+}
+
+/// The server's configuration on a box that nobody has configured.
+fn configuration(name: &BoxName) -> String {
+    format!("domain = \"{}\"\nregistration = \"pairing\"\nstate_directory = \"{STORE}\"\n", name.domain())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{BoxName, Sources, configuration, first_mac};
+    use crate::config::{Registration, examine};
+
+    #[test]
+    fn the_configuration_is_one_that_the_server_takes() {
+        let name = BoxName::choose(&Sources { chance: [0xab, 0xcd], ..Sources::default() });
+        let (config, findings) = examine(&configuration(&name)).unwrap();
+        assert!(findings.is_empty(), "{findings:?}");
+        assert_eq!(config.domain.to_string(), "hearth-abcd.local");
+        assert_eq!(config.registration, Registration::Pairing);
+        assert_eq!(config.state_directory.to_str(), Some("/data/store"));
+    }
+
+    #[test]
+    fn the_first_ethernet_interface_with_an_address_gives_its_own() {
+        let interfaces = tempfile::tempdir().unwrap();
+        for (name, kind, address) in [
+            ("eth0", "1", "00:00:00:00:00:00"),
+            ("lo", "772", "00:00:00:00:00:00"),
+            ("sit0", "776", "0.0.0.0"),
+            ("usb0", "1", "b8:27:eb:01:02:03"),
+        ] {
+            let directory = interfaces.path().join(name);
+            fs::create_dir(&directory).unwrap();
+            fs::write(directory.join("type"), format!("{kind}\n")).unwrap();
+            fs::write(directory.join("address"), format!("{address}\n")).unwrap();
+        }
+        assert_eq!(first_mac(interfaces.path()), Some([0xb8, 0x27, 0xeb, 1, 2, 3]));
+    }
+}

@@ -1,0 +1,258 @@
+//! The mail server as a child process: started without rights, heard and spoken to over its two pipes. When it is
+//! started and stopped is decided in `supervision.rs`.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::Event;
+use super::disk::data::SERVER_ID;
+use super::log::Log;
+use crate::appliance::{LINE_LIMIT, ToInit, ToServe};
+
+/// The one binary.
+const HEARTH: &str = "/sbin/hearth";
+/// The configuration that init writes for it.
+pub(super) const CONFIGURATION: &str = "/run/hearth/hearth.toml";
+/// Messages to a server that does not read; further ones are dropped.
+const QUEUE: usize = 64;
+/// A line of the server's own log.
+const LOG_LINE_LIMIT: usize = 4096;
+/// The server's last words, kept for the trouble file.
+const LAST_WORDS: usize = 10;
+/// How long they may take to arrive.
+const LAST_WORDS_LIMIT: Duration = Duration::from_millis(500);
+
+/// A running server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pid: Pid,
+    messages: SyncSender<ToServe>,
+    last_words: Arc<Mutex<VecDeque<String>>>,
+    log_end: Receiver<()>,
+}
+
+impl Server {
+    /// Starts the server; what it says comes as events.
+    pub(super) fn start(events: &Sender<Event>, log: &Log) -> io::Result<Self> {
+        let mut command = Command::new(HEARTH);
+        command.args(["serve", "--config", CONFIGURATION, "--appliance"]);
+        Self::start_command(command, Some(SERVER_ID), events, log)
+    }
+
+    fn start_command(
+        mut command: Command,
+        user: Option<u32>,
+        events: &Sender<Event>,
+        log: &Log,
+    ) -> io::Result<Self> {
+        // A changed user loses every capability and every supplementary group; no_new_privs is inherited from init.
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        let mut child = command
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        // Init reaps all its children itself; this handle is only good for its pipes.
+        let pid = Pid::from_child(&child);
+        let (messages, queue) = sync_channel(QUEUE);
+        let last_words = Arc::new(Mutex::new(VecDeque::new()));
+        if let Some(pipe) = child.stdin.take() {
+            spawn("to server", move || write_messages(pipe, &queue))?;
+        }
+        if let Some(pipe) = child.stdout.take() {
+            let (events, log) = (events.clone(), log.clone());
+            spawn("from server", move || read_messages(pipe, pid, &events, &log))?;
+        }
+        let (log_ended, log_end) = sync_channel::<()>(0);
+        if let Some(pipe) = child.stderr.take() {
+            let (words, log) = (Arc::clone(&last_words), log.clone());
+            spawn("server log", move || {
+                read_log(pipe, &words, &log);
+                drop(log_ended);
+            })?;
+        }
+        Ok(Self { pid, messages, last_words, log_end })
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Tells it something. A server that does not listen misses it.
+    pub(super) fn tell(&self, message: ToServe) {
+        let _ = self.messages.try_send(message);
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&self, signal: Signal) {
+        // It may be gone already; its end is on its way as an event.
+        let _ = kill_process(self.pid, signal);
+    }
+
+    /// The end of its log, after it has ended.
+    pub(super) fn last_words(&self) -> Vec<String> {
+        // What it wrote last may still be on its way through the pipe.
+        let _ = self.log_end.recv_timeout(LAST_WORDS_LIMIT);
+        self.last_words.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+}
+
+fn write_messages(mut pipe: ChildStdin, queue: &Receiver<ToServe>) {
+    for message in queue {
+        let Ok(mut line) = serde_json::to_vec(&message) else { continue };
+        line.push(b'\n');
+        if pipe.write_all(&line).is_err() {
+            return;
+        }
+    }
+}
+
+fn read_messages(pipe: impl Read, pid: Pid, events: &Sender<Event>, log: &Log) {
+    for line in Lines::new(pipe, LINE_LIMIT) {
+        let message = match line {
+            Line::Whole(bytes) => serde_json::from_slice::<ToInit>(&bytes).map_err(|error| error.to_string()),
+            Line::TooLong => Err(format!("it is longer than {LINE_LIMIT} bytes")),
+        };
+        match message {
+            Ok(message) => {
+                if events.send(Event::Server(pid, message)).is_err() {
+                    return;
+                }
+            }
+            Err(error) => log.say(format!("a message from the server is dropped: {error}")),
+        }
+    }
+}
+
+fn read_log(pipe: impl Read, last_words: &Mutex<VecDeque<String>>, log: &Log) {
+    for line in Lines::new(pipe, LOG_LINE_LIMIT) {
+        let Line::Whole(bytes) = line else { continue };
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        log.server_says(&text);
+        let mut words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        if words.len() == LAST_WORDS {
+            words.pop_front();
+        }
+        words.push_back(text);
+    }
+}
+
+/// Lines of bounded length from a pipe.
+struct Lines<R> {
+    pipe: BufReader<R>,
+    limit: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Whole(Vec<u8>),
+    TooLong,
+}
+
+impl<R: Read> Lines<R> {
+    fn new(pipe: R, limit: usize) -> Self {
+        Self { pipe: BufReader::new(pipe), limit }
+    }
+}
+
+impl<R: Read> Iterator for Lines<R> {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
+        let mut line = Vec::new();
+        let mut too_long = false;
+        loop {
+            let available = match self.pipe.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return None,
+            };
+            if available.is_empty() {
+                return (!line.is_empty() && !too_long).then_some(Line::Whole(line));
+            }
+            let (part, end) = match available.iter().position(|byte| *byte == b'\n') {
+                Some(at) => (available.get(..at).unwrap_or_default(), Some(at + 1)),
+                None => (available, None),
+            };
+            too_long |= line.len() + part.len() > self.limit;
+            if !too_long {
+                line.extend_from_slice(part);
+            }
+            let consumed = end.unwrap_or(available.len());
+            self.pipe.consume(consumed);
+            match (end, too_long) {
+                (None, _) => {}
+                (Some(_), true) => return Some(Line::TooLong),
+                (Some(_), false) => return Some(Line::Whole(line)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::mpsc::channel;
+
+    use pairing::LedState;
+
+    use super::{Line, Lines, Server};
+    use crate::appliance::{ToInit, ToServe};
+    use crate::init::Event;
+    use crate::init::console::Consoles;
+    use crate::init::log::Log;
+
+    #[test]
+    fn lines_have_a_limit_and_reading_goes_on_behind_a_long_one() {
+        let text = b"one\n\ntoo long a line\ntwo\nrest";
+        let lines: Vec<_> = Lines::new(&text[..], 4).collect();
+        let whole = |text: &str| Line::Whole(text.into());
+        assert_eq!(lines, [whole("one"), whole(""), Line::TooLong, whole("two"), whole("rest")]);
+    }
+
+    /// A stand-in for the server: a shell that speaks the same language.
+    #[test]
+    fn messages_pass_in_both_directions_and_nonsense_is_dropped() {
+        let script = r#"
+            echo '"ready"'; echo 'nonsense'; echo '{"led":"ready"}'; echo 'last word' >&2
+            read answer
+            [ "$answer" = '"stop"' ] && printf '{"screen":"bye"}\n'
+        "#;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        let (events, received) = channel();
+        let log = Log::new(Consoles::none(), None);
+        let server = Server::start_command(command, None, &events, &log).unwrap();
+        drop(events);
+        let next = || match received.recv().unwrap() {
+            Event::Server(pid, message) => {
+                assert_eq!(pid, server.pid());
+                message
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(next(), ToInit::Ready);
+        assert_eq!(next(), ToInit::Led(LedState::Ready));
+        server.tell(ToServe::Stop);
+        assert_eq!(next(), ToInit::Screen("bye".to_owned()));
+        assert!(received.recv().is_err(), "the pipe ends with the server");
+        let _ = rustix::process::waitpid(Some(server.pid()), rustix::process::WaitOptions::empty());
+    }
+}

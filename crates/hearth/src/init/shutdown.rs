@@ -1,0 +1,72 @@
+//! The end of a start: everything kept, everything unmounted, then off, again, or again with nothing on the card.
+//! The server has ended before this.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::mpsc::channel;
+
+use rustix::fs::sync;
+use rustix::system::{RebootCommand, reboot};
+
+use super::disk::data::{self, Data};
+use super::keepsakes::Keepsakes;
+use super::log::Log;
+use super::watchdog::Watchdog;
+
+/// Why the box goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// To be switched off.
+    PowerOff,
+    /// To start again.
+    Restart,
+    /// To start again as if it were new.
+    FactoryReset,
+}
+
+/// Ends this start.
+pub(super) fn finish(
+    goal: Goal,
+    log: &Log,
+    data: &Data,
+    keepsakes: Option<&Keepsakes>,
+    watchdog: Watchdog,
+) -> Infallible {
+    let kept = keepsakes.map_or(Ok(()), |keepsakes| keepsakes.save_clock().and(keepsakes.save_seed()));
+    if let Err(error) = kept {
+        log.say(format!("time and seed cannot be kept: {error}"));
+    }
+    log.close_file();
+    sync();
+    if !matches!(data, Data::Absent(_))
+        && let Err(error) = data::unmount_data()
+    {
+        log.say(format!("the data partition cannot be unmounted: {error}"));
+    }
+    if let (Goal::FactoryReset, Data::Writable { device }) = (goal, data) {
+        reset(device, log);
+    }
+    watchdog.close();
+    let (command, words) = match goal {
+        Goal::PowerOff => (RebootCommand::PowerOff, "switched off"),
+        Goal::Restart | Goal::FactoryReset => (RebootCommand::Restart, "restarting"),
+    };
+    log.say(words);
+    log.flush();
+    sync();
+    if let Err(error) = reboot(command) {
+        log.say(format!("the kernel refuses: {error}; pull the plug, everything is safe"));
+    }
+    // Nothing is left to do, and the first process must not end.
+    let (_never, for_ever) = channel::<()>();
+    loop {
+        let _ = for_ever.recv();
+    }
+}
+
+fn reset(device: &Path, log: &Log) {
+    match data::invalidate(device, log) {
+        Ok(()) => log.say("everything is erased"),
+        Err(error) => log.say(format!("the data partition cannot be erased: {error}")),
+    }
+}

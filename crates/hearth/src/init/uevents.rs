@@ -1,0 +1,66 @@
+//! The kernel's word that a device came or went, to wait for instead of sleeping. Which device it was is found out by
+//! looking again.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
+
+use super::time::{timespec, uptime};
+
+/// The multicast group in which the kernel itself speaks.
+const KERNEL_GROUP: u32 = 1;
+/// One event is at most a page.
+const EVENT_LIMIT: usize = 4096;
+/// So many events are swallowed at once; a storm of them is one reason to look, not thousands.
+const STORM: usize = 1000;
+
+/// If an event is missed, look again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Looks for something now and whenever a device came or went, at most for `limit`.
+pub(super) fn wait_for<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = uptime() + limit;
+    let events = Uevents::listen().ok();
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        let left = end.saturating_sub(uptime());
+        if left.is_zero() {
+            return None;
+        }
+        events.as_ref()?.wait(left.min(LOOK_AGAIN));
+    }
+}
+
+/// An ear for device events. Listen before looking, or an event between the two is missed.
+#[derive(Debug)]
+struct Uevents {
+    socket: OwnedFd,
+}
+
+impl Uevents {
+    /// Starts to listen.
+    fn listen() -> rustix::io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(KOBJECT_UEVENT))?;
+        bind(&socket, &SocketAddrNetlink::new(0, KERNEL_GROUP))?;
+        Ok(Self { socket })
+    }
+
+    /// Waits until a device came or went since the last call, at most for `limit`.
+    fn wait(&self, limit: Duration) {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        if let Ok(1..) = poll(&mut fds, Some(&timespec(limit))) {
+            let mut event = [0; EVENT_LIMIT];
+            for _ in 0..STORM {
+                if recv(&self.socket, &mut event, RecvFlags::empty()).is_err() {
+                    break;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! The few routing messages that are needed, as bytes (`<linux/netlink.h>`, `<linux/rtnetlink.h>`). No socket here.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Bytes of `struct nlmsghdr`.
+const HEADER: usize = 16;
+/// Messages and attributes start at multiples of this.
+const ALIGNMENT: usize = 4;
+
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
+const RTM_GETADDR: u16 = 22;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
+
+const NLM_F_REQUEST: u16 = 0x001;
+const NLM_F_ACK: u16 = 0x004;
+const NLM_F_REPLACE: u16 = 0x100;
+const NLM_F_DUMP: u16 = 0x300;
+const NLM_F_CREATE: u16 = 0x400;
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_BROADCAST: u16 = 4;
+const IFA_FLAGS: u16 = 8;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+
+const IFF_UP: u32 = 0x1;
+const IFF_LOOPBACK: u32 = 0x8;
+const IFF_LOWER_UP: u32 = 0x1_0000;
+const ARPHRD_ETHER: u16 = 1;
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const RT_SCOPE_UNIVERSE: u8 = 0;
+/// Addresses that are being tested, have failed the test, or are on their way out.
+const UNUSABLE: u32 = 0x08 | 0x20 | 0x40;
+/// Changes from day to day for the sake of outgoing privacy; nobody should be sent there.
+const TEMPORARY: u32 = 0x01;
+
+/// A network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's number for it.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: LinkKind,
+    /// Its hardware address, if it has one of six bytes.
+    pub mac: Option<[u8; 6]>,
+    /// Whether it is switched on.
+    pub is_up: bool,
+    /// Whether a cable with something alive at its other end is in.
+    pub has_carrier: bool,
+}
+
+/// What an interface is, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// The machine's way to itself.
+    Loopback,
+    /// Ethernet, or something that looks like it.
+    Ethernet,
+    /// Anything else.
+    Other,
+}
+
+/// An address of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// The interface's number.
+    pub index: u32,
+    /// The address.
+    pub address: IpAddr,
+    /// The length of its network's prefix.
+    pub prefix: u8,
+    /// Whether others should be told to use it.
+    pub usability: Usability,
+}
+
+/// Whether others can use an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usability {
+    /// From everywhere the address can be routed from.
+    Global,
+    /// On this link or machine only, or not at all for the moment.
+    Restricted,
+}
+
+/// A message from the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    Link(Link),
+    Address(InterfaceAddress),
+    /// The end of a list.
+    Done,
+    /// The outcome of a request: 0, or an error number.
+    Outcome(i32),
+    /// Something else.
+    Other,
+}
+
+/// A request, numbered so that its answer is recognised.
+pub(super) fn list_links(sequence: u32) -> Vec<u8> {
+    request(RTM_GETLINK, NLM_F_DUMP, sequence, &link_body(0, 0, 0))
+}
+
+pub(super) fn list_addresses(sequence: u32) -> Vec<u8> {
+    request(RTM_GETADDR, NLM_F_DUMP, sequence, &[0; 8])
+}
+
+pub(super) fn set_up(sequence: u32, index: u32) -> Vec<u8> {
+    request(RTM_NEWLINK, NLM_F_ACK, sequence, &link_body(index, IFF_UP, IFF_UP))
+}
+
+pub(super) fn add_address(sequence: u32, index: u32, address: Ipv4Addr, prefix: u8) -> Vec<u8> {
+    let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+    request(RTM_NEWADDR, flags, sequence, &address_body(index, address, prefix))
+}
+
+pub(super) fn delete_address(sequence: u32, index: u32, address: Ipv4Addr, prefix: u8) -> Vec<u8> {
+    request(RTM_DELADDR, NLM_F_ACK, sequence, &address_body(index, address, prefix))
+}
+
+pub(super) fn set_default_route(sequence: u32, index: u32, gateway: Ipv4Addr) -> Vec<u8> {
+    let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+    request(RTM_NEWROUTE, flags, sequence, &route_body(index, gateway))
+}
+
+pub(super) fn delete_default_route(sequence: u32, index: u32, gateway: Ipv4Addr) -> Vec<u8> {
+    request(RTM_DELROUTE, NLM_F_ACK, sequence, &route_body(index, gateway))
+}
+
+fn request(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX);
+    let mut bytes = Vec::with_capacity(HEADER + body.len());
+    bytes.extend(length.to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend((flags | NLM_F_REQUEST).to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
+    bytes.extend(0_u32.to_ne_bytes());
+    bytes.extend(body);
+    bytes
+}
+
+/// `struct ifinfomsg`.
+fn link_body(index: u32, flags: u32, change: u32) -> Vec<u8> {
+    let mut body = vec![0; 4];
+    body.extend(index.to_ne_bytes());
+    body.extend(flags.to_ne_bytes());
+    body.extend(change.to_ne_bytes());
+    body
+}
+
+/// `struct ifaddrmsg` and its attributes.
+fn address_body(index: u32, address: Ipv4Addr, prefix: u8) -> Vec<u8> {
+    let mut body = vec![AF_INET, prefix, 0, RT_SCOPE_UNIVERSE];
+    body.extend(index.to_ne_bytes());
+    attribute(&mut body, IFA_LOCAL, &address.octets());
+    attribute(&mut body, IFA_ADDRESS, &address.octets());
+    if prefix < 31 {
+        let host = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+        attribute(&mut body, IFA_BROADCAST, &(u32::from(address) | host).to_be_bytes());
+    }
+    body
+}
+
+/// `struct rtmsg` of a default route and its attributes. Each interface has a priority of its own, so that two cables
+/// do not fight over one route.
+fn route_body(index: u32, gateway: Ipv4Addr) -> Vec<u8> {
+    const RT_TABLE_MAIN: u8 = 254;
+    const RTPROT_DHCP: u8 = 16;
+    const RTN_UNICAST: u8 = 1;
+    /// The gateway counts as reachable although it is outside the network, as some providers' routers are.
+    const RTNH_F_ONLINK: u32 = 4;
+    const PRIORITY: u32 = 100;
+    let mut body = vec![AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_DHCP, RT_SCOPE_UNIVERSE, RTN_UNICAST];
+    body.extend(RTNH_F_ONLINK.to_ne_bytes());
+    attribute(&mut body, RTA_GATEWAY, &gateway.octets());
+    attribute(&mut body, RTA_OIF, &index.to_ne_bytes());
+    attribute(&mut body, RTA_PRIORITY, &PRIORITY.saturating_add(index).to_ne_bytes());
+    body
+}
+
+fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+    body.extend(length.to_ne_bytes());
+    body.extend(kind.to_ne_bytes());
+    body.extend(value);
+    body.resize(body.len().next_multiple_of(ALIGNMENT), 0);
+}
+
+/// Reads the messages in one datagram, each with its sequence number. `None` when the bytes make no sense.
+pub(super) fn parse(mut bytes: &[u8]) -> Option<Vec<(u32, Message)>> {
+    let mut messages = Vec::new();
+    while !bytes.is_empty() {
+        let length = usize::try_from(word(bytes, 0)?).ok()?;
+        let (kind, sequence) = (half(bytes, 4)?, word(bytes, 8)?);
+        let body = bytes.get(HEADER..length)?;
+        messages.push((sequence, message(kind, body)?));
+        bytes = bytes.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
+    }
+    Some(messages)
+}
+
+fn message(kind: u16, body: &[u8]) -> Option<Message> {
+    Some(match kind {
+        NLMSG_DONE => Message::Done,
+        NLMSG_ERROR => Message::Outcome(i32::from_ne_bytes(body.get(..4)?.try_into().ok()?)),
+        RTM_NEWLINK => Message::Link(link(body)?),
+        RTM_NEWADDR => address(body)?.map_or(Message::Other, Message::Address),
+        _ => Message::Other,
+    })
+}
+
+fn link(body: &[u8]) -> Option<Link> {
+    let (hardware, index, flags) = (half(body, 2)?, word(body, 4)?, word(body, 8)?);
+    let (mut name, mut mac) = (String::new(), None);
+    for (kind, value) in attributes(body.get(16..)?)? {
+        match kind {
+            IFLA_IFNAME => name = text(value),
+            IFLA_ADDRESS => mac = value.try_into().ok(),
+            _ => {}
+        }
+    }
+    let kind = match hardware {
+        _ if flags & IFF_LOOPBACK != 0 => LinkKind::Loopback,
+        ARPHRD_ETHER => LinkKind::Ethernet,
+        _ => LinkKind::Other,
+    };
+    let (is_up, has_carrier) = (flags & IFF_UP != 0, flags & IFF_LOWER_UP != 0);
+    Some(Link { index, name, kind, mac, is_up, has_carrier })
+}
+
+fn address(body: &[u8]) -> Option<Option<InterfaceAddress>> {
+    let [family, prefix, short_flags, scope] = *body.first_chunk()?;
+    let index = word(body, 4)?;
+    let mut flags = u32::from(short_flags);
+    let (mut local, mut peer) = (None, None);
+    for (kind, value) in attributes(body.get(8..)?)? {
+        match kind {
+            IFA_LOCAL => local = ip(family, value),
+            IFA_ADDRESS => peer = ip(family, value),
+            IFA_FLAGS => flags = word(value, 0)?,
+            _ => {}
+        }
+    }
+    // On a point-to-point interface IFA_ADDRESS is the other end.
+    Some(local.or(peer).map(|address| {
+        let temporary = family == AF_INET6 && flags & TEMPORARY != 0;
+        let usable = scope == RT_SCOPE_UNIVERSE && flags & UNUSABLE == 0 && !temporary;
+        let usability = if usable { Usability::Global } else { Usability::Restricted };
+        InterfaceAddress { index, address, prefix, usability }
+    }))
+}
+
+fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
+    match family {
+        AF_INET => <[u8; 4]>::try_from(value).ok().map(|octets| Ipv4Addr::from(octets).into()),
+        AF_INET6 => <[u8; 16]>::try_from(value).ok().map(|octets| Ipv6Addr::from(octets).into()),
+        _ => None,
+    }
+}
+
+fn attributes(mut bytes: &[u8]) -> Option<Vec<(u16, &[u8])>> {
+    /// The upper bits tell nesting and byte order.
+    const KIND: u16 = 0x3fff;
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let length = usize::from(half(bytes, 0)?);
+        found.push((half(bytes, 2)? & KIND, bytes.get(4..length)?));
+        bytes = bytes.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
+    }
+    Some(found)
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
+}
+
+fn half(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..at + 2)?.try_into().ok().map(u16::from_ne_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::{
+        InterfaceAddress, Link, LinkKind, Message, Usability, add_address, attribute, parse, request,
+        set_default_route,
+    };
+
+    const HOME: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 7);
+
+    fn link_message(flags: u32) -> Vec<u8> {
+        let mut body = vec![0, 0, 1, 0];
+        body.extend(2_u32.to_ne_bytes());
+        body.extend(flags.to_ne_bytes());
+        body.extend(0_u32.to_ne_bytes());
+        attribute(&mut body, 3, b"usb0\0");
+        attribute(&mut body, 1, &[0xb8, 0x27, 0xeb, 1, 2, 3]);
+        attribute(&mut body, 0x8000 | 18, &[1, 2, 3]);
+        request(16, 0, 9, &body)
+    }
+
+    #[test]
+    fn a_link_is_read_with_its_cable() {
+        let link = |is_up, has_carrier| {
+            let mac = Some([0xb8, 0x27, 0xeb, 1, 2, 3]);
+            Message::Link(Link {
+                index: 2,
+                name: "usb0".to_owned(),
+                kind: LinkKind::Ethernet,
+                mac,
+                is_up,
+                has_carrier,
+            })
+        };
+        for (flags, expected) in
+            [(0, link(false, false)), (1, link(true, false)), (0x1_0041, link(true, true))]
+        {
+            assert_eq!(parse(&link_message(flags)), Some(vec![(9, expected)]));
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_set_is_read_back() {
+        let [global, restricted] = [0, 0x40].map(|flags| {
+            let mut bytes = add_address(3, 2, HOME, 24);
+            bytes[18] = flags;
+            let messages = parse(&bytes).unwrap();
+            let [(3, Message::Address(found))] = &messages[..] else { panic!("{messages:?}") };
+            found.clone()
+        });
+        let expected = |usability| InterfaceAddress { index: 2, address: HOME.into(), prefix: 24, usability };
+        assert_eq!(global, expected(Usability::Global));
+        assert_eq!(restricted, expected(Usability::Restricted), "deprecated");
+    }
+
+    #[test]
+    fn the_broadcast_address_ends_in_ones() {
+        let bytes = add_address(1, 2, HOME, 20);
+        assert!(bytes.windows(8).any(|part| part == [8, 0, 4, 0, 192, 168, 15, 255]));
+        let alone = add_address(1, 2, HOME, 32);
+        assert_eq!(alone.len(), 16 + 8 + 16, "one address has no broadcast");
+    }
+
+    #[test]
+    fn a_route_is_aligned_and_has_its_own_length() {
+        let bytes = set_default_route(1, 2, HOME);
+        assert_eq!(bytes.len(), 16 + 12 + 24);
+        assert_eq!(bytes[..4], u32::try_from(bytes.len()).unwrap().to_ne_bytes());
+    }
+
+    #[test]
+    fn several_messages_come_in_one_datagram() {
+        let mut bytes = link_message(1);
+        bytes.extend(request(3, 2, 9, &[0; 4]));
+        bytes.extend(request(2, 0, 10, &(-17_i32).to_ne_bytes()));
+        bytes.extend(request(99, 0, 11, &[]));
+        let kinds: Vec<_> = parse(&bytes).unwrap().into_iter().skip(1).collect();
+        assert_eq!(kinds, [(9, Message::Done), (10, Message::Outcome(-17)), (11, Message::Other)]);
+    }
+
+    #[test]
+    fn cut_or_lying_messages_are_refused() {
+        let whole = link_message(1);
+        for length in 1..whole.len() - 1 {
+            assert_eq!(parse(&whole[..length]), None, "{length}");
+        }
+        let mut lying = whole.clone();
+        lying[32] = 3;
+        assert_eq!(parse(&lying), None, "an attribute shorter than its own header");
+        let mut endless = whole;
+        endless[..4].copy_from_slice(&0_u32.to_ne_bytes());
+        assert_eq!(parse(&endless), None);
+    }
+}
