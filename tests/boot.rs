@@ -34,7 +34,6 @@ fn the_pi_image_boots_with_the_device_tree_of_a_zero_2_w() -> Result<()> {
 }
 
 #[test]
-#[ignore = "long: U-Boot reads the emulated card at 1 to 3 MB/s"]
 fn the_pi_image_boots_through_its_own_u_boot() -> Result<()> {
     let guest = boxes::pi_image(Machine::UBoot(Model::ThreeB), "boot-uboot")?.start()?;
     guest.wait_for("Hearth: starting slot A", UBOOT_LIMIT)?;

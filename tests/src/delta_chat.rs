@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The program, from PyPI; `scripts/test` puts it into the path.
+/// The program, from PyPI; `scripts/test` installs it into the project's cache and puts it into the path.
 const PROGRAM: &str = "deltachat-rpc-server";
 /// How long an answer may take; configuring an account talks to the server several times.
 const ANSWER_LIMIT: Duration = Duration::from_secs(180);
@@ -69,7 +70,7 @@ impl Person {
 
     fn start(name: &str) -> Result<Self> {
         let directory = TempDir::new()?;
-        let mut process = Command::new(PROGRAM)
+        let mut process = Command::new(program())
             .env("DC_ACCOUNTS_PATH", directory.path().join("accounts"))
             .env("RUST_LOG", "error")
             .stdin(Stdio::piped())
@@ -299,6 +300,18 @@ impl Drop for Person {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The program in the project's cache, or else whichever the path has.
+fn program() -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = variable("HEARTH_CACHE")
+        .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("hearth")))
+        .or_else(|| Some(variable("HOME")?.join(".cache/hearth")));
+    cache
+        .map(|cache| cache.join("python/bin").join(PROGRAM))
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| PROGRAM.into())
 }
 
 #[expect(clippy::disallowed_methods, reason = "an end-to-end test waits for other programs in real time")]

@@ -3,4 +3,5 @@
 pub mod boxes;
 pub mod delta_chat;
 pub mod mail;
+pub mod product;
 pub mod story;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
 use crate::config::{self, Config, Finding, Tls, has_errors};
+use crate::serve;
 
 /// Prints all findings and whether the configuration can be used.
 pub(crate) fn run(path: &Path) -> ExitCode {
@@ -37,13 +38,11 @@ pub(crate) fn print(findings: &[Finding]) {
 /// What only shows on the machine itself.
 fn examine_machine(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Tls::Files { certificate, key } = &config.tls {
-        for (name, path) in [("tls.certificate", certificate), ("tls.key", key)] {
-            if let Err(error) = std::fs::File::open(path) {
-                let problem = format!("{} cannot be opened: {error}.", path.display());
-                findings.push(Finding::error(name, problem, "Name a readable PEM file."));
-            }
-        }
+    if let Tls::Files { certificate, key } = &config.tls
+        && let Err(error) = serve::tls::from_files(certificate, key)
+    {
+        let advice = "Name two readable PEM files that belong together.";
+        findings.push(Finding::error("tls.certificate", format!("It cannot be used: {error:#}."), advice));
     }
     let directory = &config.state_directory;
     match std::fs::metadata(directory) {

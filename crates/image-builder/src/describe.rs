@@ -169,7 +169,7 @@ pub struct Board {
     pub consoles: Vec<String>,
     /// What else this board's kernel must be told.
     pub kernel_arguments: Vec<String>,
-    /// The module sections it needs.
+    /// The sections of `image/modules.toml` it needs.
     pub modules: Vec<String>,
     /// Device firmware for the initramfs.
     #[serde(default)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{describe, ext4, fat, tool};
+use crate::{debian, describe, ext4, fat, modules, tool};
 
 /// Trouble while building, reading or flashing an image.
 #[derive(Debug, thiserror::Error)]
@@ -23,14 +23,12 @@ pub enum Error {
     /// The card's map or state.
     #[error(transparent)]
     Map(#[from] boot_slot::Error),
-    /// A package lacks a file.
-    #[error("the package {package} has no file {path}: see where it went and correct the description")]
-    MissingPart {
-        /// The package.
-        package: String,
-        /// The path in it.
-        path: String,
-    },
+    /// Debian's packages.
+    #[error(transparent)]
+    Debian(#[from] debian::Error),
+    /// The kernel's modules.
+    #[error(transparent)]
+    Modules(#[from] modules::Error),
     /// The product's binary cannot be on a card.
     #[error(
         "{path} cannot go on a card: {reason}; build it with `scripts/toolchain cargo build --release -p hearth`"
@@ -65,8 +63,8 @@ pub enum Error {
         /// What the compressor said.
         source: std::io::Error,
     },
-    /// A text of ours could not be made.
-    #[error("writing {what} as JSON failed")]
+    /// A JSON text could not be made or read.
+    #[error("{what} could not be written or read as JSON")]
     Json {
         /// The file.
         what: &'static str,

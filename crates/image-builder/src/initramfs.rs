@@ -7,6 +7,7 @@ use crate::cpio::{Archive, Node};
 use crate::describe::{Board, Image, Project};
 use crate::error::Error;
 use crate::ext4;
+use crate::modules::Load;
 use crate::parts::Parts;
 
 /// `/etc/hearth/build.json`: what a running system knows about itself.
@@ -70,15 +71,21 @@ pub(crate) fn put_build(archive: &mut Archive, build: &Build) -> Result<(), Erro
     Ok(())
 }
 
-/// Modules lie flat and uncompressed (the archive as a whole compresses better), with the order of loading beside them.
+/// Modules lie flat and uncompressed (the archive as a whole compresses better), with the order of loading beside them:
+/// `order` at every start, `order.wifi` once Wi-Fi has been set up, one file name a line.
 fn put_modules(archive: &mut Archive, parts: &dyn Parts, board: &Board) -> Result<(), Error> {
-    let mut order = String::new();
+    let (mut at_start, mut for_wifi) = (String::new(), String::new());
     for module in parts.modules(&board.modules)? {
-        order.push_str(&module.file);
-        order.push('\n');
-        archive.put(&format!("lib/modules/{}", module.file), Node::File(module.content));
+        let order = match module.load {
+            Load::Boot => &mut at_start,
+            Load::Wifi => &mut for_wifi,
+        };
+        order.push_str(&module.name);
+        order.push_str(".ko\n");
+        archive.put(&format!("lib/modules/{}.ko", module.name), Node::File(module.bytes));
     }
-    archive.put("lib/modules/order", Node::File(order.into_bytes()));
+    archive.put("lib/modules/order", Node::File(at_start.into_bytes()));
+    archive.put("lib/modules/order.wifi", Node::File(for_wifi.into_bytes()));
     Ok(())
 }
 

@@ -13,7 +13,9 @@
 //! ```
 
 pub mod assemble;
+pub mod binary;
 mod boot;
+pub mod card;
 pub mod compress;
 pub mod cpio;
 pub mod debian;

@@ -1,2 +1,17 @@
-//! Board and image description in, SD-card image out.
-fn main() {}
+//! The builder's command line: what is asked for, and how the answer looks. The work is the library's.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::Arguments::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            cli::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

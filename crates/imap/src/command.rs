@@ -1,6 +1,13 @@
 //! Commands as values: what `parse` makes and `act` carries out.
 
-use mail_types::Secret;
+use std::collections::BTreeSet;
+
+use mail_types::{Flags, ModSeq, Secret, UidValidity, UnixTime};
+
+use crate::MailboxName;
+use crate::dialogue::{Access, FlagChange, MetadataDepth, MetadataOwner, SpecialUse, Subscription};
+use crate::frame::Announcement;
+use crate::sequence::SequenceSet;
 
 /// A command with all its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +26,50 @@ pub(crate) enum Command {
     Login(Credentials),
     /// `AUTHENTICATE PLAIN`, with the initial response of RFC 4959, still in base64.
     AuthenticatePlain(Option<Vec<u8>>),
+    /// `ENABLE`
+    Enable(Vec<String>),
+    /// `SELECT` and `EXAMINE`
+    Select(Select),
+    /// `CREATE`
+    Create(Create),
+    /// `DELETE`
+    Delete(MailboxName),
+    /// `RENAME`
+    Rename { from: MailboxName, to: MailboxName },
+    /// `SUBSCRIBE` and `UNSUBSCRIBE`
+    Subscribe(MailboxName, Subscription),
+    /// `LIST` and `LSUB`
+    List(List),
+    /// `NAMESPACE`
+    Namespace,
+    /// `STATUS`
+    Status(MailboxName, Vec<StatusItem>),
+    /// `APPEND`, up to its message
+    Append(Append),
+    /// `IDLE`
+    Idle,
+    /// `GETQUOTAROOT`
+    QuotaRoot(MailboxName),
+    /// `GETQUOTA`
+    Quota(Vec<u8>),
+    /// `SETQUOTA`
+    SetQuota,
+    /// `GETMETADATA`
+    GetMetadata(GetMetadata),
+    /// `SETMETADATA`
+    SetMetadata(SetMetadata),
+    /// `CLOSE`
+    Close,
+    /// `UNSELECT`
+    Unselect,
+    /// `EXPUNGE`, or `UID EXPUNGE` with its set.
+    Expunge(Option<SequenceSet>),
+    /// `FETCH` and `UID FETCH`
+    Fetch(Fetch),
+    /// `STORE` and `UID STORE`
+    Store(Store),
+    /// `COPY`, `MOVE` and their `UID` forms.
+    Transfer(Transfer),
 }
 
 /// A name and a password.
@@ -28,6 +79,279 @@ pub(crate) struct Credentials {
     pub(crate) user: String,
     /// The password.
     pub(crate) password: Secret,
+}
+
+/// `SELECT` or `EXAMINE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Select {
+    pub(crate) mailbox: MailboxName,
+    pub(crate) access: Access,
+    pub(crate) tracking: SelectTracking,
+}
+
+/// The parameters of RFC 7162.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SelectTracking {
+    /// None.
+    Plain,
+    /// `(CONDSTORE)`
+    Condstore,
+    /// `(QRESYNC (...))`
+    Qresync(Qresync),
+}
+
+/// What a client that comes back knows of a mailbox (RFC 7162 section 3.2.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Qresync {
+    pub(crate) uid_validity: UidValidity,
+    pub(crate) since: ModSeq,
+    /// The UIDs it knows; without them all.
+    pub(crate) known: Option<SequenceSet>,
+}
+
+/// `CREATE`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Create {
+    pub(crate) mailbox: MailboxName,
+    pub(crate) special_use: Option<SpecialUse>,
+}
+
+/// `LIST` with the options of RFC 5258, or `LSUB`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct List {
+    pub(crate) kind: ListKind,
+    pub(crate) reference: String,
+    pub(crate) patterns: Vec<String>,
+    pub(crate) select: BTreeSet<ListSelect>,
+    pub(crate) wants: BTreeSet<ListReturn>,
+    /// `RETURN (STATUS (...))` of RFC 5819.
+    pub(crate) status: Vec<StatusItem>,
+}
+
+/// Which of the two commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListKind {
+    /// `LIST`
+    List,
+    /// `LSUB`
+    Lsub,
+}
+
+/// RFC 5258: selection options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ListSelect {
+    /// `SUBSCRIBED`
+    Subscribed,
+    /// `REMOTE`, which makes no difference here.
+    Remote,
+    /// `RECURSIVEMATCH`
+    RecursiveMatch,
+    /// `SPECIAL-USE`
+    SpecialUse,
+}
+
+/// RFC 5258: return options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ListReturn {
+    /// `SUBSCRIBED`
+    Subscribed,
+    /// `CHILDREN`, which are told always.
+    Children,
+    /// `SPECIAL-USE`, which is told always.
+    SpecialUse,
+}
+
+/// Something to tell about a mailbox at a glance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StatusItem {
+    /// `MESSAGES`
+    Messages,
+    /// `RECENT`
+    Recent,
+    /// `UIDNEXT`
+    UidNext,
+    /// `UIDVALIDITY`
+    UidValidity,
+    /// `UNSEEN`
+    Unseen,
+    /// `DELETED`
+    Deleted,
+    /// `SIZE` (RFC 8438)
+    Size,
+    /// `HIGHESTMODSEQ` (RFC 7162)
+    HighestModSeq,
+}
+
+/// `APPEND`: its message comes later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Append {
+    pub(crate) mailbox: MailboxName,
+    pub(crate) flags: Flags,
+    pub(crate) date: Option<UnixTime>,
+    pub(crate) literal: Announcement,
+}
+
+/// `GETMETADATA` (RFC 5464 section 4.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GetMetadata {
+    pub(crate) of: MetadataOwner,
+    /// The mailbox name as the client wrote it: Delta Chat compares.
+    pub(crate) name: Vec<u8>,
+    pub(crate) entries: Vec<String>,
+    pub(crate) depth: MetadataDepth,
+    pub(crate) max_size: Option<u32>,
+}
+
+/// `SETMETADATA` (RFC 5464 section 4.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SetMetadata {
+    pub(crate) of: MetadataOwner,
+    pub(crate) entries: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// What the numbers of a set are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Message sequence numbers.
+    Number,
+    /// Unique identifiers: the `UID` form of a command.
+    Uid,
+}
+
+/// `FETCH`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fetch {
+    pub(crate) set: SequenceSet,
+    pub(crate) by: By,
+    pub(crate) items: Vec<FetchItem>,
+    pub(crate) changed_since: Option<ModSeq>,
+    pub(crate) vanished: Vanished,
+}
+
+/// Whether `UID FETCH` tells what is gone (RFC 7162 section 3.2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vanished {
+    /// It does.
+    Tell,
+    /// It does not.
+    Omit,
+}
+
+/// One thing to fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FetchItem {
+    /// `UID`
+    Uid,
+    /// `FLAGS`
+    Flags,
+    /// `INTERNALDATE`
+    InternalDate,
+    /// `RFC822.SIZE`
+    Size,
+    /// `MODSEQ`
+    ModSeq,
+    /// `ENVELOPE`
+    Envelope,
+    /// `BODY`
+    Body,
+    /// `BODYSTRUCTURE`
+    BodyStructure,
+    /// `BODY[...]` and its old names.
+    Section(FetchSection),
+}
+
+/// `BODY[section]<partial>`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FetchSection {
+    pub(crate) section: Section,
+    /// First byte and number of bytes.
+    pub(crate) partial: Option<(u32, u32)>,
+    pub(crate) seen: MarkSeen,
+    pub(crate) name: SectionName,
+}
+
+/// Whether fetching sets `\Seen`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MarkSeen {
+    /// `BODY[...]`
+    Yes,
+    /// `BODY.PEEK[...]`
+    No,
+}
+
+/// How the section is called in the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SectionName {
+    /// `BODY[...]`
+    Body,
+    /// `RFC822`
+    Rfc822,
+    /// `RFC822.HEADER`
+    Rfc822Header,
+    /// `RFC822.TEXT`
+    Rfc822Text,
+}
+
+/// A part of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Section {
+    /// Part numbers; none for the message itself.
+    pub(crate) path: Vec<u32>,
+    pub(crate) text: SectionText,
+}
+
+/// What of the part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SectionText {
+    /// All of it.
+    Whole,
+    /// `HEADER`
+    Header,
+    /// `HEADER.FIELDS (...)`
+    Fields(Vec<String>),
+    /// `HEADER.FIELDS.NOT (...)`
+    FieldsNot(Vec<String>),
+    /// `TEXT`
+    Text,
+    /// `MIME`
+    Mime,
+}
+
+/// `STORE`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Store {
+    pub(crate) set: SequenceSet,
+    pub(crate) by: By,
+    pub(crate) change: FlagChange,
+    pub(crate) echo: Echo,
+    pub(crate) unchanged_since: Option<ModSeq>,
+}
+
+/// Whether `STORE` tells the flags that result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Echo {
+    /// `FLAGS`
+    Tell,
+    /// `FLAGS.SILENT`
+    Silent,
+}
+
+/// `COPY` or `MOVE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Transfer {
+    pub(crate) set: SequenceSet,
+    pub(crate) by: By,
+    pub(crate) to: MailboxName,
+    pub(crate) originals: Originals,
+}
+
+/// What becomes of the originals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Originals {
+    /// `COPY`
+    Keep,
+    /// `MOVE`
+    Remove,
 }
 
 /// In which states a command is legal (RFC 3501 section 6).
@@ -49,6 +373,28 @@ impl Command {
         match self {
             Self::Capability | Self::Noop | Self::Logout | Self::Id => Legal::Always,
             Self::StartTls | Self::Login(_) | Self::AuthenticatePlain(_) => Legal::NotAuthenticated,
+            Self::Create(_)
+            | Self::Delete(_)
+            | Self::Rename { .. }
+            | Self::Subscribe(..)
+            | Self::List(_)
+            | Self::Namespace
+            | Self::Status(..)
+            | Self::Append(_)
+            | Self::Enable(_)
+            | Self::Select(_)
+            | Self::Idle
+            | Self::QuotaRoot(_)
+            | Self::Quota(_)
+            | Self::SetQuota
+            | Self::GetMetadata(_)
+            | Self::SetMetadata(_) => Legal::Authenticated,
+            Self::Close
+            | Self::Unselect
+            | Self::Expunge(_)
+            | Self::Fetch(_)
+            | Self::Store(_)
+            | Self::Transfer(_) => Legal::Selected,
         }
     }
 }

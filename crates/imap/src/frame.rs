@@ -259,8 +259,9 @@ impl Framer {
     }
 
     fn take(&mut self, count: usize) -> Vec<u8> {
-        let bytes: Vec<u8> = self.input.iter().skip(self.start).take(count).copied().collect();
-        self.start += bytes.len();
+        let end = self.start.saturating_add(count).min(self.input.len());
+        let bytes = self.input.get(self.start..end).unwrap_or(&[]).to_vec();
+        self.start = end;
         if self.start == self.input.len() {
             // An idle connection keeps no buffer.
             self.input = Vec::new();

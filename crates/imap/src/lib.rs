@@ -15,13 +15,18 @@
 
 mod act;
 mod command;
+mod datetime;
 mod dialogue;
 mod frame;
 mod limits;
 mod mailbox_name;
+mod message;
 mod parse;
 mod respond;
+mod sequence;
 mod session;
+mod view;
+mod writer;
 
 pub use dialogue::{
     Access, Answer, Changes, Existence, Expunged, FlagChange, FlagMode, HEAD_LIMIT, Input, Mailbox,

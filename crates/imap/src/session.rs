@@ -1,16 +1,17 @@
 //! The session: takes input, runs one command at a time, says when to be woken. What a command does is in `act`.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::act::{self, Context, Event, Job, Step, Writer};
+use crate::act::{self, Context, Event, Job, Step, Updates};
 use crate::command::{Command, Legal};
 use crate::dialogue::{Answer, Input, Output, Refusal, Settings, Transport};
 use crate::frame::{Announcement, Frame, Framer, LiteralKind};
 use crate::limits;
 use crate::parse;
 use crate::respond::{Completion, Kind};
+use crate::view::{News, View};
+use crate::writer::Writer;
 
 /// One IMAP connection.
 ///
@@ -27,7 +28,8 @@ pub struct Session {
     doing: Doing,
     answer: Option<Answer>,
     out: Writer,
-    outputs: VecDeque<Output>,
+    tracking: Tracking,
+    freshness: Freshness,
     clock: Clock,
     bad_commands: u32,
     failed_logins: u32,
@@ -40,6 +42,28 @@ pub(crate) enum State {
     NotAuthenticated,
     /// Logged in, no mailbox selected.
     Authenticated,
+    /// A mailbox is selected.
+    Selected(Box<View>),
+}
+
+/// What the client wants to hear of modification sequences (RFC 7162); each step implies those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tracking {
+    /// Nothing.
+    Plain,
+    /// `MODSEQ` with every change of flags.
+    Condstore,
+    /// And `VANISHED` instead of `EXPUNGE`.
+    Qresync,
+}
+
+/// Whether the selected mailbox may have changed since it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// Nobody has said so.
+    Fresh,
+    /// It may.
+    Stale,
 }
 
 /// What the session is busy with.
@@ -53,6 +77,10 @@ enum Doing {
     AwaitAnswer(Running),
     /// A command waits for more from the client.
     AwaitInput(Running),
+    /// `IDLE` waits for whatever comes.
+    AwaitNews(Running),
+    /// A command is done; before that is said, the mailbox is looked at.
+    AwaitChanges(Finished),
     /// The driver is busy with the TLS handshake.
     AwaitTls,
     /// All is said.
@@ -63,13 +91,24 @@ enum Doing {
 struct Running {
     tag: String,
     job: Box<dyn Job>,
+    updates: Updates,
+}
+
+#[derive(Debug)]
+struct Finished {
+    tag: String,
+    completion: Completion,
+    updates: Updates,
 }
 
 /// When things happened and are to happen.
 #[derive(Debug)]
 struct Clock {
     now: Instant,
+    /// When the client said something last.
     heard: Instant,
+    /// When it was told something last.
+    spoken: Instant,
     /// The wake-up the driver knows of.
     wake: Option<Instant>,
 }
@@ -90,8 +129,9 @@ impl Session {
             doing: Doing::AwaitCommand,
             answer: None,
             out,
-            outputs: VecDeque::new(),
-            clock: Clock { now, heard: now, wake: None },
+            tracking: Tracking::Plain,
+            freshness: Freshness::Fresh,
+            clock: Clock { now, heard: now, spoken: now, wake: None },
             bad_commands: 0,
             failed_logins: 0,
         }
@@ -121,60 +161,70 @@ impl Session {
             (Input::Tick, _) => self.tick(),
             (Input::ShuttingDown, _) => self.say_goodbye("[UNAVAILABLE] Server shutting down."),
             (Input::Closed, _) => self.close(),
-            (Input::MailboxChanged | Input::TlsStarted, _) => {}
+            (Input::MailboxChanged, _) => self.freshness = Freshness::Stale,
+            (Input::TlsStarted, _) => {}
         }
     }
 
     /// The next thing to do, if there is any.
     pub fn poll(&mut self) -> Option<Output> {
         loop {
-            if let Some(output) = self.outputs.pop_front() {
+            if let Some(output) = self.out.next() {
                 return Some(output);
-            }
-            if self.out.len() >= limits::OUTPUT_CHUNK {
-                return Some(Output::Send(self.out.take()));
             }
             if !self.advance() {
                 break;
             }
         }
-        if self.out.len() > 0 && !matches!(self.doing, Doing::AwaitAnswer(_)) {
-            return Some(Output::Send(self.out.take()));
+        if !matches!(self.doing, Doing::AwaitAnswer(_) | Doing::AwaitChanges(_)) {
+            self.out.flush();
         }
-        self.wake_up_call()
+        if self.out.has_spoken() {
+            self.clock.spoken = self.clock.now;
+        }
+        self.out.next().or_else(|| self.wake_up_call())
     }
 
     /// Does one piece of work; false when there is none.
     fn advance(&mut self) -> bool {
-        match std::mem::replace(&mut self.doing, Doing::Over) {
-            Doing::AwaitCommand => {
-                self.doing = Doing::AwaitCommand;
-                match self.framer.next_frame() {
-                    Some(frame) => self.begin(frame),
-                    None => return false,
-                }
-            }
+        match std::mem::replace(&mut self.doing, Doing::AwaitCommand) {
+            Doing::AwaitCommand => match self.framer.next_frame() {
+                Some(frame) => self.begin(frame),
+                None => return false,
+            },
             Doing::Ready(running, event) => self.step(running, event),
             Doing::AwaitAnswer(running) => match self.answer.take() {
                 Some(answer) => self.step(running, Event::Answer(answer)),
-                None => {
-                    self.doing = Doing::AwaitAnswer(running);
-                    return false;
-                }
+                None => return self.keep_waiting(Doing::AwaitAnswer(running)),
             },
             Doing::AwaitInput(running) => match self.framer.next_frame() {
                 Some(frame) => self.step(running, Event::Frame(frame)),
-                None => {
-                    self.doing = Doing::AwaitInput(running);
-                    return false;
-                }
+                None => return self.keep_waiting(Doing::AwaitInput(running)),
             },
-            other @ (Doing::AwaitTls | Doing::Over) => {
-                self.doing = other;
-                return false;
+            Doing::AwaitNews(running) => {
+                if let Some(frame) = self.framer.next_frame() {
+                    self.step(running, Event::Frame(frame));
+                } else if self.freshness == Freshness::Stale && matches!(self.state, State::Selected(_)) {
+                    self.step(running, Event::News);
+                } else if self.clock.now >= self.clock.spoken + self.settings.keep_alive {
+                    self.clock.spoken = self.clock.now;
+                    self.step(running, Event::KeepAlive);
+                } else {
+                    return self.keep_waiting(Doing::AwaitNews(running));
+                }
             }
+            Doing::AwaitChanges(finished) => match self.answer.take() {
+                Some(answer) => self.take_in(finished, answer),
+                None => return self.keep_waiting(Doing::AwaitChanges(finished)),
+            },
+            waiting @ (Doing::AwaitTls | Doing::Over) => return self.keep_waiting(waiting),
         }
         true
+    }
+
+    fn keep_waiting(&mut self, doing: Doing) -> bool {
+        self.doing = doing;
+        false
     }
 
     /// A frame has come in and no command is running.
@@ -195,16 +245,23 @@ impl Session {
         }
     }
 
+    /// A literal is announced: the message of an `APPEND`, or a string.
     fn decide_literal(&mut self, announcement: Announcement) {
+        if let Some(parse::Tagged { tag, command }) = parse::append(self.framer.partial(), announcement) {
+            return self.start(tag, command);
+        }
         if self.framer.accept().is_ok() {
-            if announcement.kind == LiteralKind::Synchronising {
-                self.out.text("+ OK\r\n");
-            }
+            self.ask_for_literal(announcement.kind);
         } else {
             let tag = parse::tag(&mut parse::Cursor::new(self.framer.partial())).ok();
-            self.framer.refuse();
             let refused = Completion::bad("The literal is too long.").code("TOOBIG");
             self.complete_bad(tag.as_deref(), refused);
+        }
+    }
+
+    fn ask_for_literal(&mut self, kind: LiteralKind) {
+        if kind == LiteralKind::Synchronising {
+            self.out.text("+ OK\r\n");
         }
     }
 
@@ -212,34 +269,39 @@ impl Session {
         let legal = match (command.legal(), &self.state) {
             (Legal::Always, _)
             | (Legal::NotAuthenticated, State::NotAuthenticated)
-            | (Legal::Authenticated, State::Authenticated) => Ok(()),
+            | (Legal::Authenticated, State::Authenticated | State::Selected(_))
+            | (Legal::Selected, State::Selected(_)) => Ok(()),
             (Legal::NotAuthenticated, _) => Err("You have logged in already."),
             (_, State::NotAuthenticated) => Err("Log in first."),
             (Legal::Selected, _) => Err("Select a mailbox first."),
         };
         match legal {
-            Ok(()) => self.doing = Doing::Ready(Running { tag, job: act::job(command) }, Event::Go),
+            Ok(()) => {
+                let updates = Updates::after(&command);
+                self.doing = Doing::Ready(Running { tag, job: act::job(command), updates }, Event::Go);
+            }
             Err(reason) => self.complete_bad(Some(&tag), Completion::bad(reason)),
         }
     }
 
     /// Runs the job one step further.
     fn step(&mut self, mut running: Running, event: Event) {
-        let mut context = Context {
-            settings: &self.settings,
-            transport: self.transport,
-            state: &mut self.state,
-            out: &mut self.out,
-        };
-        match running.job.step(&mut context, event) {
+        let step = running.job.step(&mut self.context(), event);
+        match step {
+            Step::Again => self.doing = Doing::Ready(running, Event::Go),
             Step::Ask(question) => {
-                self.outputs.push_back(Output::Ask(question));
+                self.out.ask(Output::Ask(question));
                 self.doing = Doing::AwaitAnswer(running);
             }
             Step::AwaitInput => self.doing = Doing::AwaitInput(running),
+            Step::AcceptLiteral(kind) => {
+                self.framer.stream();
+                self.ask_for_literal(kind);
+                self.doing = Doing::AwaitInput(running);
+            }
+            Step::AwaitNews => self.doing = Doing::AwaitNews(running),
             Step::Done(completion) => {
-                self.doing = Doing::AwaitCommand;
-                self.complete(&running.tag, &completion);
+                self.finish(Finished { tag: running.tag, completion, updates: running.updates });
             }
             Step::Logout(completion) => {
                 self.complete(&running.tag, &completion);
@@ -247,10 +309,49 @@ impl Session {
             }
             Step::StartTls(completion) => {
                 self.complete(&running.tag, &completion);
-                self.flush();
-                self.outputs.push_back(Output::StartTls);
+                self.out.push(Output::StartTls);
                 self.doing = Doing::AwaitTls;
             }
+        }
+    }
+
+    fn context(&mut self) -> Context<'_> {
+        Context {
+            settings: &self.settings,
+            transport: self.transport,
+            state: &mut self.state,
+            tracking: &mut self.tracking,
+            freshness: &mut self.freshness,
+            out: &mut self.out,
+        }
+    }
+
+    /// A command has done its work: look at the mailbox if something may have changed there, then say so.
+    fn finish(&mut self, finished: Finished) {
+        // What a command leaves unread of its literal is of no use to the next one.
+        self.framer.refuse();
+        self.framer.skip_stream();
+        if finished.updates != Updates::Nothing {
+            if self.freshness == Freshness::Stale
+                && let Some(question) = act::whats_new(&mut self.context())
+            {
+                self.out.ask(Output::Ask(question));
+                self.doing = Doing::AwaitChanges(finished);
+                return;
+            }
+            if let State::Selected(view) = &mut self.state {
+                act::tell(&mut self.out, view, &News::default(), finished.updates, self.tracking);
+            }
+        }
+        self.complete(&finished.tag, &finished.completion);
+    }
+
+    /// What has changed is known now.
+    fn take_in(&mut self, finished: Finished, answer: Answer) {
+        let taken = act::take_in(&mut self.context(), answer, finished.updates);
+        self.complete(&finished.tag, &finished.completion);
+        if taken == Err(Refusal::NoSuchMailbox) {
+            self.say_goodbye("The mailbox has been deleted.");
         }
     }
 
@@ -268,11 +369,12 @@ impl Session {
                 }
             }
             State::NotAuthenticated => {}
-            State::Authenticated => self.framer.set_limit(limits::COMMAND),
+            State::Authenticated | State::Selected(_) => self.framer.set_limit(limits::COMMAND),
         }
     }
 
     fn complete_bad(&mut self, tag: Option<&str>, completion: Completion) {
+        self.framer.refuse();
         self.out.text(&completion.line(tag.unwrap_or("*")));
         self.count_bad();
     }
@@ -284,20 +386,21 @@ impl Session {
         }
     }
 
-    /// Something that was to happen by now.
+    /// Something that was to happen by now. What `IDLE` does about it is seen to in `advance`.
     fn tick(&mut self) {
-        if self.clock.now >= self.deadline() {
+        if !matches!(self.doing, Doing::AwaitNews(_)) && self.clock.now >= self.deadline() {
             self.say_goodbye("Disconnected for inactivity.");
         }
     }
 
-    /// When the client's silence ends the session.
+    /// When something is to happen if nothing happens before. A client in `IDLE` may be silent for ever: whether it
+    /// is still there shows when the signs of life cannot be delivered.
     fn deadline(&self) -> Instant {
-        let timeout = match self.state {
-            State::NotAuthenticated => self.settings.login_timeout,
-            State::Authenticated => self.settings.idle_timeout,
-        };
-        self.clock.heard + timeout
+        match (&self.doing, &self.state) {
+            (Doing::AwaitNews(_), _) => self.clock.spoken + self.settings.keep_alive,
+            (_, State::NotAuthenticated) => self.clock.heard + self.settings.login_timeout,
+            _ => self.clock.heard + self.settings.idle_timeout,
+        }
     }
 
     /// Tells the driver when to wake the session, if what it was told last would be too late, or is past.
@@ -320,14 +423,7 @@ impl Session {
     }
 
     fn close(&mut self) {
-        self.flush();
-        self.outputs.push_back(Output::Close);
+        self.out.push(Output::Close);
         self.doing = Doing::Over;
-    }
-
-    fn flush(&mut self) {
-        if self.out.len() > 0 {
-            self.outputs.push_back(Output::Send(self.out.take()));
-        }
     }
 }

@@ -140,3 +140,38 @@ fn listen(mut errors: impl Read, shared: &Shared) {
         state.said.drain(..excess);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str) -> Qemu {
+        Qemu::start("sh", &["-c".into(), script.into()]).unwrap()
+    }
+
+    #[test]
+    fn a_process_is_ended_by_its_id_and_is_gone_when_kill_returns() {
+        let process = shell("exec sleep 1000");
+        assert!(!process.ended());
+        process.kill();
+        assert!(process.ended());
+        assert!(!std::path::Path::new(&format!("/proc/{}", process.id())).exists());
+        process.kill();
+    }
+
+    #[test]
+    fn its_own_end_is_noticed_and_its_last_words_are_kept() {
+        let process = shell("echo no such machine >&2; exit 1");
+        assert!(process.wait(LIMIT));
+        assert_eq!(process.said(), "no such machine");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_said_to_be_missing() {
+        let process = Qemu::start("no-such-program-of-ours", &[]).unwrap();
+        assert!(process.wait(LIMIT));
+        assert!(process.said().contains("no-such-program-of-ours"), "{}", process.said());
+    }
+}

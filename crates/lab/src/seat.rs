@@ -4,6 +4,7 @@
 //! whose owner was killed is known by its free lock and swept up by the next guest.
 
 use std::fs::{self, File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,8 +54,15 @@ fn base() -> PathBuf {
 fn turn(path: &Path, limit: Duration) -> Result<File> {
     let lock = lock_file(path)?;
     let deadline = Deadline::after(limit);
+    let mut told = false;
     loop {
-        match lock.try_lock() {
+        let tried = lock.try_lock();
+        if matches!(tried, Err(TryLockError::WouldBlock)) && !told {
+            told = true;
+            // Somebody who waits wants to know for what; nobody listening is no trouble.
+            let _ = writeln!(std::io::stderr(), "lab: another guest runs; waiting for it to end");
+        }
+        match tried {
             Ok(()) => return Ok(lock),
             Err(TryLockError::WouldBlock) if deadline.left().is_some() => clock::let_pass(LOOK),
             Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: path.into(), waited: limit }),

@@ -150,6 +150,12 @@ impl Session {
             }
         }
         if !has_power {
+            if self.mode.once == Ending::AtFirstLink {
+                bail!(
+                    "the box went off before it showed a pairing link; its console's last lines:\n{}",
+                    self.last_words()
+                );
+            }
             terminal::note("The box restarts.");
             self.restart()?;
         }
@@ -200,6 +206,10 @@ impl Session {
             );
         }
         Ok(Next::GoOn)
+    }
+
+    fn last_words(&self) -> String {
+        last_lines(&self.guest.lines()).collect::<Vec<_>>().join("\n")
     }
 
     fn newest_link(&self) -> Option<Line> {

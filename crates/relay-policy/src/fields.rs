@@ -1,10 +1,9 @@
 //! A header section (RFC 5322 section 2.2): collected up to a limit, then read field by field.
 
-use mail_parser::parsers::MessageStream;
-use mail_parser::{ContentType, HeaderValue};
 use mail_types::Address;
 
 use crate::lines::Piece;
+use crate::syntax::{MediaType, first_mailbox, media_type};
 
 /// A value that has to be understood may have this many bytes. Header sections are long because of keys and lists.
 const VALUE_LIMIT: usize = 16 * 1024;
@@ -99,23 +98,16 @@ impl Header {
 
     /// The media type; none if there is no field that can be understood in only one way.
     pub(crate) fn media_type(&self) -> Option<MediaType> {
-        let value = self.only("Content-Type").filter(|value| value.len() <= VALUE_LIMIT)?;
-        let value = format!("{value}\r\n");
-        let HeaderValue::ContentType(parsed) = MessageStream::new(value.as_bytes()).parse_content_type()
-        else {
-            return None;
-        };
-        MediaType::from_parsed(&parsed)
+        self.only("Content-Type")
+            .filter(|value| value.len() <= VALUE_LIMIT)
+            .and_then(|value| media_type(value.as_bytes()))
     }
 
-    /// The address of the first mailbox in From (or of the first member of a group).
+    /// The address of the first mailbox in From.
     pub(crate) fn from(&self) -> Option<Address> {
-        let value = self.only("From").filter(|value| value.len() <= VALUE_LIMIT)?;
-        let value = format!("{value}\r\n");
-        let HeaderValue::Address(parsed) = MessageStream::new(value.as_bytes()).parse_address() else {
-            return None;
-        };
-        parsed.first()?.address()?.parse().ok()
+        self.only("From")
+            .filter(|value| value.len() <= VALUE_LIMIT)
+            .and_then(|value| first_mailbox(value.as_bytes()))
     }
 }
 
@@ -127,29 +119,4 @@ fn field(line: &[u8]) -> Option<Field> {
     let printable = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
     let name = str::from_utf8(name).ok().filter(|_| printable)?.to_owned();
     Some(Field { name, value: value.get(1..).unwrap_or_default().to_vec() })
-}
-
-/// A media type, lower-cased, with its boundary.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct MediaType {
-    /// `type/subtype`
-    pub(crate) name: String,
-    /// The boundary of a multipart.
-    pub(crate) boundary: Option<String>,
-}
-
-/// RFC 2046 section 5.1.1 allows 70 characters.
-const BOUNDARY_LIMIT: usize = 200;
-
-impl MediaType {
-    fn from_parsed(parsed: &ContentType<'_>) -> Option<Self> {
-        let name = format!("{}/{}", parsed.ctype(), parsed.subtype()?).to_ascii_lowercase();
-        let attributes = parsed.attributes().unwrap_or_default();
-        let mut boundaries =
-            attributes.iter().filter(|attribute| attribute.name.eq_ignore_ascii_case("boundary"));
-        let boundary = boundaries.next().map(|attribute| attribute.value.to_string());
-        let unclear = boundaries.next().is_some()
-            || boundary.as_ref().is_some_and(|text| text.is_empty() || text.len() > BOUNDARY_LIMIT);
-        (!unclear).then_some(Self { name, boundary })
-    }
 }

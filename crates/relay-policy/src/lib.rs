@@ -27,6 +27,7 @@ mod parts;
 mod rate;
 mod refusal;
 mod routing;
+mod syntax;
 mod transfer;
 
 pub use account::{AccountRefusal, AccountRules, mint_name, mint_password};

@@ -16,7 +16,8 @@ pub enum Input<'a> {
     Answer(Answer),
     /// The TLS handshake that [`Output::StartTls`] asked for is done.
     TlsStarted,
-    /// The time that [`Output::WakeAt`] named has come (an early or late tick does no harm).
+    /// The time that [`Output::WakeAt`] named has come. An early or late tick does no harm, and each one makes the
+    /// session name its next wake-up.
     Tick,
     /// The client is gone. The session wants nothing more but [`Output::DiscardSpool`], if a spool is open.
     Closed,

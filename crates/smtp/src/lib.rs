@@ -9,9 +9,13 @@
 //!                           \-> [content] ---------/
 //! ```
 //!
+//! [`client`] is the other side, for mail to other servers.
+//!
 //! CHUNKING is not offered: no mail program around chatmail uses it, and its content escapes the line checks that
 //! stop message smuggling. SMTPUTF8 is not offered either: an address here is ASCII ([`mail_types::Address`]).
 #![forbid(unsafe_code)]
+
+pub mod client;
 
 mod auth;
 mod command;
@@ -20,8 +24,10 @@ mod dialogue;
 mod lines;
 mod reply;
 mod session;
+mod stuffing;
 
 pub use content::{Content, ContentError, Progress};
 pub use dialogue::{Answer, Envelope, Input, Output, Question, Role, Settings, Transport, Why};
 pub use reply::{Reply, table};
 pub use session::Session;
+pub use stuffing::Stuffing;

@@ -8,10 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Result};
 use crate::files;
 
-/// A body up to this size lives in the journal until the next checkpoint: one write and one sync less, and nothing to
-/// unlink when the phone fetches and deletes it at once.
-pub(crate) const INLINE_LIMIT: usize = 64 << 10;
-
 /// Bodies whose numbers differ only below this bit lie in the same directory.
 const SHARD_SHIFT: u32 = 16 + 10;
 
@@ -21,18 +17,19 @@ pub(crate) struct BodyFiles {
     messages: PathBuf,
     spool: PathBuf,
     next_spool: AtomicU64,
+    inline_limit: usize,
 }
 
 impl BodyFiles {
     /// Makes the directories and removes what a crash left in the spool.
-    pub(crate) fn open(directory: &Path) -> Result<Self> {
+    pub(crate) fn open(directory: &Path, inline_limit: usize) -> Result<Self> {
         let (messages, spool) = (directory.join("messages"), directory.join("spool"));
         files::create_directory(&messages)?;
         files::create_directory(&spool)?;
         for name in files::names(&spool)? {
             files::remove(&spool.join(name))?;
         }
-        Ok(Self { messages, spool, next_spool: AtomicU64::new(0) })
+        Ok(Self { messages, spool, next_spool: AtomicU64::new(0), inline_limit })
     }
 
     /// Where a body's file lies.
@@ -48,6 +45,7 @@ impl BodyFiles {
             path: self.spool.join(name),
             size: 0,
             limit,
+            inline_limit: self.inline_limit,
             crc: crc32fast::Hasher::new(),
         }
     }
@@ -81,6 +79,7 @@ pub struct Spool {
     path: PathBuf,
     size: u64,
     limit: u64,
+    inline_limit: usize,
     crc: crc32fast::Hasher,
 }
 
@@ -143,7 +142,7 @@ impl Write for Spool {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the message is larger than its limit"));
         }
         match &mut self.content {
-            Content::Memory(start) if size <= INLINE_LIMIT as u64 => start.extend_from_slice(bytes),
+            Content::Memory(start) if size <= self.inline_limit as u64 => start.extend_from_slice(bytes),
             Content::Memory(start) => {
                 let mut file = files::create(&self.path).map_err(io::Error::other)?;
                 let start = std::mem::take(start);

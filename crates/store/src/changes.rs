@@ -8,10 +8,10 @@ use mail_types::{ModSeq, Uid};
 use crate::bodies::{BodyReader, Source};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::frame;
 use crate::keys;
-use crate::mailboxes::counters;
-use crate::records::{BodyRef, MessageRecord};
-use crate::state::State;
+use crate::records::BodyRef;
+use crate::state::{State, decode};
 use crate::store::Store;
 use crate::types::{Changes, MailboxId, Snapshot, UidRange};
 
@@ -35,9 +35,8 @@ impl Store {
     pub fn body(&self, mailbox: MailboxId, uid: Uid) -> Result<BodyReader> {
         let key = keys::message(mailbox, uid);
         let find = |state: &State| {
-            let value = state.value(&key).ok_or(Error::NoSuchMessage)?;
-            let record = MessageRecord::decode(value);
-            record.map(|record| record.body).ok_or(Error::Bug("a message's record has an unknown shape"))
+            let value = state.message(mailbox, &key)?.ok_or(Error::NoSuchMessage)?;
+            Ok(decode(&value)?.body)
         };
         self.open_body(find)
     }
@@ -47,16 +46,16 @@ impl Store {
         let (body, inline) = {
             let state = self.read();
             let body = find(&state)?;
-            (body, state.inline.get(&body.body).cloned())
+            let place = state.places.find(body.body);
+            (body, place.map(|(place, container)| (place, container.clone())))
         };
         let path = self.bodies().path(body.body);
         let source = match inline {
-            Some(inline) => Source::Memory(Cursor::new(files::read_at(
-                &inline.journal,
-                &path,
-                inline.offset,
-                inline.length,
-            )?)),
+            Some((place, container)) => {
+                let length = usize::try_from(place.length).unwrap_or(usize::MAX).min(frame::LIMIT);
+                let bytes = files::read_at(&container.file, &container.path, place.offset, length)?;
+                Source::Memory(Cursor::new(bytes))
+            }
             None => match File::open(&path) {
                 Ok(file) => Source::File(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -72,19 +71,21 @@ impl Store {
 }
 
 fn snapshot(state: &State, mailbox: MailboxId) -> Result<Snapshot> {
-    let counters = counters(state, mailbox)?;
-    let mut messages = Vec::with_capacity(usize::try_from(counters.messages).unwrap_or(0).min(1 << 20));
-    for (key, value) in state.scan(&keys::messages(mailbox)) {
-        let (_, uid) = keys::parse_message(key).ok_or(Error::Bug("a message's key has an unknown shape"))?;
-        let record =
-            MessageRecord::decode(value).ok_or(Error::Bug("a message's record has an unknown shape"))?;
-        messages.push(record.entry(uid));
-    }
+    let counters = state.counters(mailbox)?;
+    let messages = state.snapshots.messages(mailbox, || {
+        let mut messages = Vec::new();
+        for (key, value) in state.messages(mailbox)? {
+            let (_, uid) =
+                keys::parse_message(&key).ok_or(Error::Bug("a message's key has an unknown shape"))?;
+            messages.push(decode(&value)?.entry(uid));
+        }
+        Ok(messages)
+    })?;
     Ok(Snapshot {
         uid_validity: counters.uid_validity,
         uid_next: counters.uid_next,
         highest_modseq: counters.modseq,
-        messages: messages.into(),
+        messages,
     })
 }
 

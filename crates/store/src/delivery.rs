@@ -25,6 +25,7 @@ impl Store {
         outbound: &[OutboundDraft],
     ) -> Result<Submitted> {
         let (size, crc) = (spool.size(), spool.crc());
+        self.require_room(size)?;
         let body = spool.finish()?;
         let (targets, outbound) = (targets.to_vec(), outbound.to_vec());
         // The spool outlives the commit: if that fails, dropping it removes the file.

@@ -40,6 +40,9 @@ pub enum Error {
         /// What was found wrong.
         what: String,
     },
+    /// A mailbox's records and its counters do not agree, and making the index again did not help.
+    #[error("a mailbox's records are not what they should be; stop the server and run `hearth store check`")]
+    MailboxDamaged,
     /// An earlier write failed, so that nobody knows what is on disk: the store must be opened again.
     #[error("the store refuses changes since a write to disk failed; it must be opened again")]
     Poisoned,

@@ -10,10 +10,11 @@
 //! bytes that rotted: only the latter are followed by a frame that counts them as durable.
 
 use crate::codec::{Fields, put_string};
-use crate::keys::Key;
 
 /// Bytes before the operations.
 pub(crate) const HEADER: usize = 24;
+/// Where the bytes of a body lie in a frame that holds nothing else: behind tag, key and length.
+pub(crate) const BODY_OFFSET: usize = HEADER + 1 + 4 + 8 + 4;
 /// The longest frame that is written or believed, in bytes of operations.
 pub(crate) const LIMIT: usize = 64 << 20;
 
@@ -40,11 +41,16 @@ const FREE: u8 = 4;
 pub(crate) struct FrameBuilder(Vec<u8>);
 
 impl FrameBuilder {
-    pub(crate) fn put(&mut self, key: &Key, value: &[u8]) {
+    /// Bytes of operations so far.
+    pub(crate) fn length(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) {
         self.operation(PUT, key, value);
     }
 
-    pub(crate) fn delete(&mut self, key: &Key) {
+    pub(crate) fn delete(&mut self, key: &[u8]) {
         self.operation(DELETE, key, &[]);
     }
 
@@ -167,11 +173,11 @@ mod tests {
 
     fn example() -> Vec<u8> {
         let mut builder = FrameBuilder::default();
-        builder.put(&b"key".to_vec(), b"value");
+        builder.put(b"key", b"value");
         builder.operation(200, b"a tag", b"from the future");
         builder.body(7, b"Subject: x");
         builder.free(6);
-        builder.delete(&b"gone".to_vec());
+        builder.delete(b"gone");
         let mut out = Vec::new();
         assert!(builder.finish(3, 2, &mut out));
         out
@@ -193,6 +199,15 @@ mod tests {
                 Operation::Delete { key: b"gone" },
             ]
         );
+    }
+
+    #[test]
+    fn a_lone_body_lies_where_packs_expect_it() {
+        let mut builder = FrameBuilder::default();
+        builder.body(1, b"body");
+        let mut out = Vec::new();
+        builder.finish(1, 0, &mut out);
+        assert_eq!(out.get(super::BODY_OFFSET..), Some(&b"body"[..]));
     }
 
     #[test]

@@ -7,21 +7,15 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::codec::Fields;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::frame::{self, Found, Frame};
-
-const MAGIC: &[u8; 8] = b"hrthjrnl";
-/// What this release writes.
-const VERSION: u32 = 1;
-/// What a release must know to read what this release writes; raised only a release after `VERSION`.
-const OLDEST_READER: u32 = 1;
-/// magic, version, oldest reader, position, crc32
-const HEADER: usize = 28;
+use crate::log::{HEADER, Kind};
 
 /// A journal that is open for appending.
 pub(crate) struct Journal {
+    /// The position that its first frame follows.
+    position: u64,
     path: PathBuf,
     file: Arc<File>,
     length: u64,
@@ -39,14 +33,14 @@ pub(crate) struct Recovered {
 impl Journal {
     /// Makes a journal for what happens after the position, durable under its final name.
     pub(crate) fn create(directory: &Path, position: u64) -> Result<Self> {
-        let path = directory.join(name(position));
-        let unfinished = directory.join("journal.new");
+        let path = directory.join(Kind::Journal.name(position));
+        let unfinished = directory.join(Kind::Journal.unfinished());
         let file = files::create(&unfinished)?;
-        file.write_all_at(&header(position), 0).map_err(Error::io("write", &unfinished))?;
+        file.write_all_at(&Kind::Journal.header(position), 0).map_err(Error::io("write", &unfinished))?;
         file.sync_all().map_err(Error::io("sync", &unfinished))?;
         fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished))?;
         files::sync_directory(directory)?;
-        Ok(Self { path, file: Arc::new(file), length: HEADER as u64 })
+        Ok(Self { position, path, file: Arc::new(file), length: HEADER as u64 })
     }
 
     /// Reads a journal, hands every frame with its place in the file to `visit`, and cuts off a torn tail.
@@ -55,9 +49,9 @@ impl Journal {
         position: u64,
         mut visit: impl FnMut(&Frame<'_>, u64, &Arc<File>) -> Result<()>,
     ) -> Result<(Self, Recovered)> {
-        let path = directory.join(name(position));
+        let path = directory.join(Kind::Journal.name(position));
         let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
-        check_header(&path, &bytes, position)?;
+        Kind::Journal.check_header(&path, &bytes, position)?;
         let file = Arc::new(files::open(&path)?);
         let mut recovered = Recovered::default();
         let mut offset = HEADER;
@@ -84,7 +78,15 @@ impl Journal {
         }
         // What was read may so far only lie in the page cache of a process that was killed.
         file.sync_all().map_err(Error::io("sync", &path))?;
-        Ok((Self { path, file, length: offset as u64 }, recovered))
+        Ok((Self { position, path, file, length: offset as u64 }, recovered))
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn file(&self) -> &Arc<File> {
@@ -126,49 +128,6 @@ pub(crate) enum AppendError {
     Undone(Error),
     /// Nobody knows what is in the file.
     Fatal(Error),
-}
-
-/// A journal's file name.
-pub(crate) fn name(position: u64) -> String {
-    format!("journal-{position:016x}")
-}
-
-/// The position in a journal's file name.
-pub(crate) fn position_of(name: &str) -> Option<u64> {
-    u64::from_str_radix(name.strip_prefix("journal-").filter(|digits| digits.len() == 16)?, 16).ok()
-}
-
-fn header(position: u64) -> Vec<u8> {
-    let mut header = Vec::with_capacity(HEADER);
-    header.extend_from_slice(MAGIC);
-    header.extend_from_slice(&VERSION.to_le_bytes());
-    header.extend_from_slice(&OLDEST_READER.to_le_bytes());
-    header.extend_from_slice(&position.to_le_bytes());
-    header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
-    header
-}
-
-fn check_header(path: &Path, bytes: &[u8], position: u64) -> Result<()> {
-    let damaged = |what: &str| Error::Damaged { path: path.to_owned(), what: what.to_owned() };
-    let mut fields = Fields::new(bytes);
-    let short = || damaged("its header is cut off");
-    if fields.bytes(MAGIC.len()).ok_or_else(short)? != MAGIC {
-        return Err(damaged("it does not begin like a journal"));
-    }
-    let _version = fields.u32().ok_or_else(short)?;
-    let oldest_reader = fields.u32().ok_or_else(short)?;
-    let found = fields.u64().ok_or_else(short)?;
-    let crc = fields.u32().ok_or_else(short)?;
-    if bytes.get(..HEADER - 4).map(crc32fast::hash) != Some(crc) {
-        return Err(damaged("its header's checksum is wrong"));
-    }
-    if oldest_reader > VERSION {
-        return Err(Error::Version { path: path.to_owned(), found: oldest_reader, known: VERSION });
-    }
-    if found != position {
-        return Err(damaged("its header names another position than its file name"));
-    }
-    Ok(())
 }
 
 /// A stretch of the journal that was durable once and is not readable.

@@ -40,6 +40,17 @@ pub(crate) fn counters(mailbox: MailboxId) -> Key {
     number(b'C', mailbox.0)
 }
 
+/// All counters.
+pub(crate) const COUNTERS: &[u8] = b"C";
+
+/// The table of small bodies' places. It is in exports only; journals tell of places by what lies in them.
+pub(crate) const PLACES: u8 = b'L';
+
+/// A small body's place.
+pub(crate) fn place(body: u64) -> Key {
+    number(PLACES, body)
+}
+
 /// A message.
 pub(crate) fn message(mailbox: MailboxId, uid: Uid) -> Key {
     let mut key = messages(mailbox);

@@ -6,7 +6,8 @@
 //! DIR/lock                    held while a process has the store open
 //! DIR/export-POSITION         every record as of one journal position (a checkpoint)
 //! DIR/journal-POSITION        what happened after that position; small message bodies live inside
-//! DIR/messages/SHARD/BODY     a large body at once, a small one that outlives a checkpoint
+//! DIR/pack-POSITION           small bodies that outlived their journal
+//! DIR/messages/SHARD/BODY     a large body
 //! DIR/spool/                  bodies on their way in; emptied when the store is opened
 //! DIR/index/                  sled: a copy of the message records, may be deleted at any time
 //! ```
@@ -22,20 +23,26 @@
 mod accounts;
 mod bodies;
 mod changes;
+mod checkpoint;
 mod codec;
 mod delivery;
 mod error;
 mod files;
 mod frame;
+mod index;
 mod journal;
 mod keys;
+mod log;
 mod mailboxes;
 mod messages;
 mod metadata;
 mod outbound;
+mod places;
 mod push;
 mod records;
+mod recovery;
 mod settings;
+mod snapshots;
 mod state;
 mod store;
 mod transaction;
@@ -44,7 +51,7 @@ mod writer;
 
 pub use bodies::{BodyReader, Spool};
 pub use error::{Error, Result};
-pub use store::{ChangeCallback, OpenReport, Store};
+pub use store::{ChangeCallback, OpenReport, Options, Store};
 pub use types::{
     Account, AccountState, Changes, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged, Invite,
     MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, Outbound, OutboundDraft, OutboundId,

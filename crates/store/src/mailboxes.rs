@@ -5,8 +5,8 @@ use mail_types::{Address, UnixTime};
 use crate::accounts;
 use crate::error::{Error, Result};
 use crate::keys::{self, Key};
-use crate::records::{AccountRecord, Counters, MailboxRecord, MessageRecord, from_json};
-use crate::state::State;
+use crate::records::{AccountRecord, MailboxRecord, from_json};
+use crate::state::{State, decode};
 use crate::store::Store;
 use crate::transaction::Transaction;
 use crate::types::{MailboxId, MailboxInfo, SpecialUse};
@@ -60,7 +60,7 @@ impl Store {
                 .ok_or(Error::Bug("a mailbox's key is too short"))?;
             if from == INBOX {
                 let new = create(transaction, &address, &to, None, now)?;
-                let uids = crate::messages::uids(transaction, id);
+                let uids = crate::messages::uids(transaction, id)?;
                 crate::messages::move_messages(transaction, id, new, &uids)?;
                 return Ok(());
             }
@@ -125,10 +125,8 @@ pub(crate) fn create(
 /// Deletes a mailbox with its messages and metadata; its watchers are told.
 pub(crate) fn delete(transaction: &mut Transaction<'_>, account: u64, mailbox: MailboxId) -> Result<()> {
     transaction.note_change(mailbox, account)?;
-    for (key, value) in transaction.scan(&keys::messages(mailbox)) {
-        let record =
-            MessageRecord::decode(&value).ok_or(Error::Bug("a message's record has an unknown shape"))?;
-        transaction.release_body(record.body.body);
+    for (key, value) in transaction.messages(mailbox)? {
+        transaction.release_body(decode(&value)?.body.body);
         transaction.delete(key);
     }
     for (key, _) in transaction.scan(&keys::metadata_of(account, mailbox.0)) {
@@ -162,16 +160,10 @@ pub(crate) fn account_id(state: &State, address: &Address) -> Result<u64> {
     }
 }
 
-/// The counters of a mailbox in the published state.
-pub(crate) fn counters(state: &State, mailbox: MailboxId) -> Result<Counters> {
-    let value = state.value(&keys::counters(mailbox)).ok_or(Error::NoSuchMailbox)?;
-    Counters::decode(value).ok_or(Error::Bug("a mailbox's counters have an unknown shape"))
-}
-
 fn info(state: &State, key: &Key, value: &[u8]) -> Result<MailboxInfo> {
     let record: MailboxRecord = from_json(value)?;
     let id = keys::second_number_of(key).map(MailboxId).ok_or(Error::Bug("a mailbox's key is too short"))?;
-    let counters = counters(state, id)?;
+    let counters = state.counters(id)?;
     Ok(MailboxInfo {
         id,
         name: record.name,

@@ -7,6 +7,7 @@ use crate::codec;
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::records::{Counters, MessageRecord};
+use crate::state::decode;
 use crate::store::Store;
 use crate::transaction::Transaction;
 use crate::types::{FlagChange, FlagMode, FlagsChanged, MailboxId, Moved};
@@ -98,9 +99,9 @@ pub(crate) fn move_messages(
 }
 
 /// All UIDs of a mailbox.
-pub(crate) fn uids(transaction: &Transaction<'_>, mailbox: MailboxId) -> Vec<Uid> {
-    let messages = transaction.scan(&keys::messages(mailbox));
-    messages.keys().filter_map(|key| keys::parse_message(key)).map(|(_, uid)| uid).collect()
+pub(crate) fn uids(transaction: &Transaction<'_>, mailbox: MailboxId) -> Result<Vec<Uid>> {
+    let messages = transaction.messages(mailbox)?;
+    Ok(messages.keys().filter_map(|key| keys::parse_message(key)).map(|(_, uid)| uid).collect())
 }
 
 fn change_flags(
@@ -119,9 +120,8 @@ fn change_flags(
         }
         let flags = bounded(changed(&record.flags, change));
         if flags != record.flags {
-            let old = record.clone();
             record.flags = flags;
-            record = mailbox_change.replace(transaction, uid, &old, record)?;
+            mailbox_change.replace(transaction, uid, &mut record)?;
         }
         result.messages.push(record.entry(uid));
     }
@@ -146,8 +146,7 @@ fn changed(flags: &Flags, change: &FlagChange) -> Flags {
 }
 
 fn message(transaction: &Transaction<'_>, mailbox: MailboxId, uid: Uid) -> Result<Option<MessageRecord>> {
-    let Some(value) = transaction.value(&keys::message(mailbox, uid)) else { return Ok(None) };
-    MessageRecord::decode(value).map(Some).ok_or(Error::Bug("a message's record has an unknown shape"))
+    transaction.message(mailbox, uid)?.map(|value| decode(&value)).transpose()
 }
 
 /// A change of one mailbox: everything in it gets the same new modification sequence, and the counters are kept right.
@@ -185,9 +184,10 @@ impl MailboxChange {
 
     /// Takes a message away, if it is there. Its body stays.
     fn remove(&mut self, transaction: &mut Transaction<'_>, uid: Uid) -> Result<Option<MessageRecord>> {
-        let Some(record) = message(transaction, self.mailbox, uid)? else { return Ok(None) };
+        let Some(value) = transaction.message(self.mailbox, uid)? else { return Ok(None) };
+        let record = decode(&value)?;
         let key = keys::message(self.mailbox, uid);
-        self.counters.hash ^= codec::hash(&[&key, &record.encode()]);
+        self.counters.hash ^= codec::hash(&[&key, &value]);
         self.counters.messages = self.counters.messages.saturating_sub(1);
         self.counters.bytes = self.counters.bytes.saturating_sub(record.body.size);
         transaction.delete(key);
@@ -200,13 +200,14 @@ impl MailboxChange {
         &mut self,
         transaction: &mut Transaction<'_>,
         uid: Uid,
-        old: &MessageRecord,
-        mut new: MessageRecord,
-    ) -> Result<MessageRecord> {
-        self.counters.hash ^= codec::hash(&[&keys::message(self.mailbox, uid), &old.encode()]);
-        new.modseq = self.modseq;
-        self.put(transaction, uid, &new);
-        Ok(new)
+        record: &mut MessageRecord,
+    ) -> Result<()> {
+        // The bytes as they are, not as this release would write them: a newer one may have added fields.
+        let old = transaction.message(self.mailbox, uid)?.ok_or(Error::NoSuchMessage)?;
+        self.counters.hash ^= codec::hash(&[&keys::message(self.mailbox, uid), &old]);
+        record.modseq = self.modseq;
+        self.put(transaction, uid, record);
+        Ok(())
     }
 
     /// Writes the counters, if there was a change.

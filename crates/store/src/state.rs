@@ -1,12 +1,17 @@
 //! What readers see: all records as of the last durable transaction.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
 
 use mail_types::{ModSeq, Uid};
 
+use crate::codec;
+use crate::error::{Error, Result};
+use crate::index::{Care, Index};
 use crate::keys::{self, Key};
+use crate::places::Places;
+use crate::records::{Counters, MessageRecord};
+use crate::snapshots::Snapshots;
 use crate::types::MailboxId;
 
 /// How many expunged UIDs are remembered for each mailbox, for exact answers to QRESYNC.
@@ -14,14 +19,6 @@ const EXPUNGED_LIMIT: usize = 4096;
 
 /// Records put (`Some`) and deleted (`None`).
 pub(crate) type Edits = BTreeMap<Key, Option<Vec<u8>>>;
-
-/// A small body inside a journal.
-#[derive(Clone, Debug)]
-pub(crate) struct InlineBody {
-    pub(crate) journal: Arc<File>,
-    pub(crate) offset: u64,
-    pub(crate) length: usize,
-}
 
 /// UIDs that went lately.
 #[derive(Debug)]
@@ -39,35 +36,102 @@ pub(crate) struct State {
     pub(crate) position: u64,
     /// Every table but the messages'.
     resident: BTreeMap<Key, Vec<u8>>,
-    /// The messages' table.
-    messages: BTreeMap<Key, Vec<u8>>,
-    /// The small bodies that have no file of their own.
-    pub(crate) inline: BTreeMap<u64, InlineBody>,
+    /// Message records that changed since the last checkpoint.
+    fresh: Edits,
+    /// Message records as of the last checkpoint; none before the store is open.
+    index: Option<Index>,
+    /// Mailboxes whose records in the index were compared with their counters.
+    verified: Mutex<BTreeSet<MailboxId>>,
+    /// Mailboxes that somebody looked at.
+    pub(crate) snapshots: Snapshots,
+    /// The small bodies.
+    pub(crate) places: Places,
     /// What went lately, by mailbox.
     pub(crate) expunged: BTreeMap<MailboxId, Expunged>,
 }
 
 impl State {
-    /// A record's value.
+    /// A record's value, of any table but the messages'.
     pub(crate) fn value(&self, key: &[u8]) -> Option<&[u8]> {
-        self.table(key).get(key).map(Vec::as_slice)
+        self.resident.get(key).map(Vec::as_slice)
     }
 
-    /// All records whose keys begin with the prefix, which names at least the table.
+    /// All records whose keys begin with the prefix, of any table but the messages'.
     pub(crate) fn scan<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = (&'a Key, &'a Vec<u8>)> + 'a {
-        let table = self.table(prefix);
-        table.range(prefix.to_vec()..).take_while(move |(key, _)| key.starts_with(prefix))
+        self.resident.range(prefix.to_vec()..).take_while(move |(key, _)| key.starts_with(prefix))
+    }
+
+    /// A message's record.
+    pub(crate) fn message(&self, mailbox: MailboxId, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        match (self.fresh.get(key), &self.index) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, Some(index)) => {
+                self.verify(mailbox)?;
+                index.value(key)
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The records of all messages of a mailbox.
+    pub(crate) fn messages(&self, mailbox: MailboxId) -> Result<BTreeMap<Key, Vec<u8>>> {
+        self.verify(mailbox)?;
+        self.merged(mailbox, Care::Usual)
+    }
+
+    /// The counters of a mailbox.
+    pub(crate) fn counters(&self, mailbox: MailboxId) -> Result<Counters> {
+        let value = self.value(&keys::counters(mailbox)).ok_or(Error::NoSuchMailbox)?;
+        Counters::decode(value).ok_or(Error::Bug("a mailbox's counters have an unknown shape"))
+    }
+
+    /// Message records that changed since the last checkpoint.
+    pub(crate) fn fresh(&self) -> &Edits {
+        &self.fresh
+    }
+
+    /// The message records as of the last checkpoint.
+    pub(crate) fn index(&self) -> Result<&Index> {
+        self.index.as_ref().ok_or(Error::Bug("the index is used before it is open"))
+    }
+
+    pub(crate) fn set_index(&mut self, index: Index) {
+        self.index = Some(index);
+    }
+
+    /// The last checkpoint is this moment.
+    pub(crate) fn forget_fresh(&mut self) {
+        self.fresh.clear();
     }
 
     /// Makes edits visible.
     pub(crate) fn apply(&mut self, edits: Edits) {
         for (key, value) in edits {
-            let table = self.table_mut(&key);
-            match value {
-                Some(value) => table.insert(key, value),
-                None => table.remove(&key),
-            };
+            if key.first() == Some(&keys::MESSAGES) {
+                if let Some((mailbox, uid)) = keys::parse_message(&key) {
+                    self.snapshots.edit(mailbox, uid, value.as_deref());
+                }
+                self.fresh.insert(key, value);
+            } else {
+                if value.is_none()
+                    && key.starts_with(keys::COUNTERS)
+                    && let Some(mailbox) = keys::number_of(&key)
+                {
+                    self.forget_mailbox(MailboxId(mailbox));
+                }
+                match value {
+                    Some(value) => self.resident.insert(key, value),
+                    None => self.resident.remove(&key),
+                };
+            }
         }
+    }
+
+    /// Forgets what is only remembered for speed about a mailbox that is gone.
+    fn forget_mailbox(&mut self, mailbox: MailboxId) {
+        self.expunged.remove(&mailbox);
+        self.snapshots.forget(mailbox);
+        self.verified.get_mut().unwrap_or_else(PoisonError::into_inner).remove(&mailbox);
     }
 
     /// Remembers that a UID went; `before` is the mailbox's modification sequence before the transaction.
@@ -82,11 +146,51 @@ impl State {
         }
     }
 
-    fn table(&self, key: &[u8]) -> &BTreeMap<Key, Vec<u8>> {
-        if key.first() == Some(&keys::MESSAGES) { &self.messages } else { &self.resident }
+    /// Compares a mailbox with its counters when it is first read; an index that has it wrong is made again.
+    fn verify(&self, mailbox: MailboxId) -> Result<()> {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.contains(&mailbox) {
+            return Ok(());
+        }
+        let counters = self.counters(mailbox)?;
+        let agrees = |records: &BTreeMap<Key, Vec<u8>>| {
+            let counted = records.len() == usize::try_from(counters.messages).unwrap_or(usize::MAX);
+            counted && hash_of(records) == counters.hash
+        };
+        if !agrees(&self.merged(mailbox, Care::First)?) {
+            self.index()?.rebuild()?;
+            if !agrees(&self.merged(mailbox, Care::First)?) {
+                return Err(Error::MailboxDamaged);
+            }
+        }
+        verified.insert(mailbox);
+        Ok(())
     }
 
-    fn table_mut(&mut self, key: &[u8]) -> &mut BTreeMap<Key, Vec<u8>> {
-        if key.first() == Some(&keys::MESSAGES) { &mut self.messages } else { &mut self.resident }
+    /// Without comparing anything.
+    pub(crate) fn merged(&self, mailbox: MailboxId, care: Care) -> Result<BTreeMap<Key, Vec<u8>>> {
+        let prefix = keys::messages(mailbox);
+        let mut records = match &self.index {
+            Some(index) => index.scan(&prefix, care)?,
+            None => BTreeMap::new(),
+        };
+        for (key, value) in self.fresh.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix))
+        {
+            match value {
+                Some(value) => records.insert(key.clone(), value.clone()),
+                None => records.remove(key),
+            };
+        }
+        Ok(records)
     }
+}
+
+/// What a mailbox's counters hold for these records.
+pub(crate) fn hash_of(records: &BTreeMap<Key, Vec<u8>>) -> u64 {
+    records.iter().fold(0, |hash, (key, value)| hash ^ codec::hash(&[key, value]))
+}
+
+/// A message's record from its bytes, which passed a checksum.
+pub(crate) fn decode(bytes: &[u8]) -> Result<MessageRecord> {
+    MessageRecord::decode(bytes).ok_or(Error::Bug("a message's record has an unknown shape"))
 }

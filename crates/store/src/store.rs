@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
@@ -12,12 +12,11 @@ use mail_types::Address;
 use crate::bodies::{BodyFiles, Spool};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::frame::{Frame, Operation};
-use crate::journal::{self, Journal};
-use crate::state::{Edits, InlineBody, State};
+use crate::recovery::{Recovery, recover};
+use crate::state::State;
 use crate::transaction::Transaction;
 use crate::types::{DiskSpace, MailboxId};
-use crate::writer::{Job, Writer, job};
+use crate::writer::{Task, Writer, job};
 
 /// Told after a change of a mailbox is durable and visible; it runs on the writer's thread, so it must be quick and
 /// must not call the store.
@@ -31,6 +30,24 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
+/// How a store weighs disk against memory and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// A journal of this length asks for a checkpoint. It bounds what a start has to replay.
+    pub checkpoint_bytes: u64,
+    /// A body up to this size lives in the journal until it outlives that: one write and one sync less, and nothing
+    /// to unlink when the phone fetches and deletes it at once.
+    pub inline_limit: usize,
+    /// New messages are refused when less than this is free on the disk, so that deleting still works.
+    pub reserve_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { checkpoint_bytes: 16 << 20, inline_limit: 64 << 10, reserve_bytes: 16 << 20 }
+    }
+}
+
 /// What opening a store found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenReport {
@@ -40,6 +57,8 @@ pub struct OpenReport {
     pub replayed: u64,
     /// Bytes of unfinished writes that were cut off; a power cut leaves them, and nobody was promised anything.
     pub torn_bytes: u64,
+    /// The index was not usable and was made again; a power cut during a checkpoint may cause it.
+    pub index_rebuilt: bool,
     /// What was found damaged and how it was repaired, for the owner to know. Empty on a sound disk.
     pub damage: Vec<String>,
 }
@@ -47,6 +66,8 @@ pub struct OpenReport {
 /// What the writer and the readers share.
 pub(crate) struct Shared {
     pub(crate) state: RwLock<State>,
+    pub(crate) directory: PathBuf,
+    pub(crate) options: Options,
     pub(crate) bodies: BodyFiles,
     pub(crate) callback: RwLock<Option<ChangeCallback>>,
     pub(crate) trouble: Mutex<Option<String>>,
@@ -54,8 +75,7 @@ pub(crate) struct Shared {
 
 struct Inner {
     shared: Arc<Shared>,
-    directory: std::path::PathBuf,
-    jobs: Option<Sender<Job>>,
+    tasks: Option<Sender<Task>>,
     writer: Option<JoinHandle<()>>,
     /// Locked as long as this lives.
     _lock: File,
@@ -64,35 +84,50 @@ struct Inner {
 impl Store {
     /// Opens the store in a directory, which is made if there is none.
     pub fn open(directory: impl AsRef<Path>) -> Result<(Self, OpenReport)> {
+        Self::open_with(directory, Options::default())
+    }
+
+    /// Opens the store in a directory with other options than usual; they may differ from one time to the next.
+    pub fn open_with(directory: impl AsRef<Path>, options: Options) -> Result<(Self, OpenReport)> {
         let directory = directory.as_ref();
         files::create_directory(directory)?;
         let lock = lock(directory)?;
-        let bodies = BodyFiles::open(directory)?;
-        let mut state = State::default();
-        let mut report = OpenReport::default();
-        let journal = recover(directory, &mut state, &bodies, &mut report)?;
-        report.position = state.position;
+        let bodies = BodyFiles::open(directory, options.inline_limit)?;
+        let Recovery { state, journal, export, report, repaired } = recover(directory, &bodies)?;
         let position = state.position;
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
+            directory: directory.to_owned(),
+            options,
             bodies,
             callback: RwLock::new(None),
             trouble: Mutex::new(None),
         });
-        let (jobs, waiting) = channel();
-        let writer = Writer { shared: Arc::clone(&shared), journal, position, trouble: None };
+        let mut writer = Writer {
+            shared: Arc::clone(&shared),
+            journal,
+            position,
+            trouble: None,
+            last_export: export,
+            checkpoint_at: options.checkpoint_bytes,
+        };
+        if repaired {
+            writer.checkpoint()?;
+        }
+        let (tasks, waiting) = channel();
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run(&waiting))
             .map_err(Error::io("start a thread for", directory))?;
-        let inner = Inner {
-            shared,
-            directory: directory.to_owned(),
-            jobs: Some(jobs),
-            writer: Some(writer),
-            _lock: lock,
-        };
+        let inner = Inner { shared, tasks: Some(tasks), writer: Some(writer), _lock: lock };
         Ok((Self { inner: Arc::new(inner) }, report))
+    }
+
+    /// Makes a checkpoint now instead of when the journal is long enough.
+    pub fn checkpoint(&self) -> Result<()> {
+        let (reply, result) = sync_channel(1);
+        self.send(Task::Checkpoint(reply))?;
+        result.recv().map_err(|_| Error::Closed)?
     }
 
     /// Has this called after every change of a mailbox. It replaces the callback before.
@@ -109,7 +144,7 @@ impl Store {
 
     /// Room on the file system that the store lies on.
     pub fn disk_space(&self) -> Result<DiskSpace> {
-        let directory = &self.inner.directory;
+        let directory = &self.inner.shared.directory;
         let found = rustix::fs::statvfs(directory)
             .map_err(|errno| Error::io("measure the file system of", directory)(errno.into()))?;
         Ok(DiskSpace {
@@ -122,6 +157,12 @@ impl Store {
     #[must_use]
     pub fn spool(&self, limit: u64) -> Spool {
         self.inner.shared.bodies.spool(limit)
+    }
+
+    /// Refuses what would fill the disk up to the last block.
+    pub(crate) fn require_room(&self, bytes: u64) -> Result<()> {
+        let wanted = self.inner.shared.options.reserve_bytes.saturating_add(bytes);
+        if self.disk_space()?.free < wanted { Err(Error::DiskFull) } else { Ok(()) }
     }
 
     pub(crate) fn bodies(&self) -> &BodyFiles {
@@ -138,21 +179,24 @@ impl Store {
         operation: impl FnOnce(&mut Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, result) = sync_channel(1);
-        let jobs = self.inner.jobs.as_ref().ok_or(Error::Closed)?;
-        jobs.send(job(reply, operation)).map_err(|_| Error::Closed)?;
+        self.send(Task::Transaction(job(reply, operation)))?;
         result.recv().map_err(|_| Error::Closed)?
+    }
+
+    fn send(&self, task: Task) -> Result<()> {
+        self.inner.tasks.as_ref().ok_or(Error::Closed)?.send(task).map_err(|_| Error::Closed)
     }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("directory", &self.inner.directory).finish_non_exhaustive()
+        f.debug_struct("Store").field("directory", &self.inner.shared.directory).finish_non_exhaustive()
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        drop(self.tasks.take());
         let here = std::thread::current().id();
         // The callback may own the last clone; then this runs on the writer's own thread, which ends by itself.
         if let Some(writer) = self.writer.take().filter(|writer| writer.thread().id() != here) {
@@ -170,66 +214,4 @@ fn lock(directory: &Path) -> Result<File> {
         Err(std::fs::TryLockError::WouldBlock) => Err(Error::Locked(directory.to_owned())),
         Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock", path)(error)),
     }
-}
-
-/// Brings the state up to the last durable transaction.
-fn recover(
-    directory: &Path,
-    state: &mut State,
-    bodies: &BodyFiles,
-    report: &mut OpenReport,
-) -> Result<Journal> {
-    let names = files::names(directory)?;
-    let Some(position) = names.iter().filter_map(|name| journal::position_of(name)).max() else {
-        return Journal::create(directory, 0);
-    };
-    state.position = position;
-    let mut freed = Vec::new();
-    let (journal, recovered) = Journal::recover(directory, position, |frame, offset, file| {
-        report.replayed += 1;
-        replay(state, frame, offset, file, &mut freed)
-    })?;
-    for body in freed {
-        bodies.remove(body)?;
-    }
-    report.torn_bytes = recovered.torn;
-    if recovered.damaged > 0 {
-        report.damage.push(format!(
-            "{} bytes of the journal are unreadable; what they held is lost",
-            recovered.damaged
-        ));
-    }
-    Ok(journal)
-}
-
-fn replay(
-    state: &mut State,
-    frame: &Frame<'_>,
-    start: u64,
-    file: &Arc<File>,
-    freed: &mut Vec<u64>,
-) -> Result<()> {
-    let mut edits = Edits::new();
-    for operation in frame.operations() {
-        match operation.ok_or(Error::Bug("a journal frame has an unknown shape"))? {
-            Operation::Put { key, value } => {
-                edits.insert(key.to_vec(), Some(value.to_vec()));
-            }
-            Operation::Delete { key } => {
-                edits.insert(key.to_vec(), None);
-            }
-            Operation::Body { body, offset, length } => {
-                let journal = Arc::clone(file);
-                state.inline.insert(body, InlineBody { journal, offset: start + offset as u64, length });
-            }
-            Operation::Free { body } => {
-                if state.inline.remove(&body).is_none() {
-                    freed.push(body);
-                }
-            }
-        }
-    }
-    state.apply(edits);
-    state.position = frame.sequence;
-    Ok(())
 }

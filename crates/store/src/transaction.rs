@@ -96,19 +96,45 @@ impl<'a> Transaction<'a> {
         Ok(id)
     }
 
+    /// A record's value, of any table but the messages'.
     pub(crate) fn value(&self, key: &[u8]) -> Option<&[u8]> {
         let edited = self.effects.edits.get(key).or_else(|| self.earlier.edits.get(key));
         edited.map_or_else(|| self.state.value(key), |value| value.as_deref())
+    }
+
+    /// A message's record.
+    pub(crate) fn message(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Vec<u8>>> {
+        let key = keys::message(mailbox, uid);
+        match self.effects.edits.get(&key).or_else(|| self.earlier.edits.get(&key)) {
+            Some(value) => Ok(value.clone()),
+            None => self.state.message(mailbox, &key),
+        }
+    }
+
+    /// The records of all messages of a mailbox.
+    pub(crate) fn messages(&self, mailbox: MailboxId) -> Result<BTreeMap<Key, Vec<u8>>> {
+        // A mailbox that was made a moment ago is not in the published state.
+        let mut found = match self.state.messages(mailbox) {
+            Err(Error::NoSuchMailbox) => BTreeMap::new(),
+            found => found?,
+        };
+        self.edit(&keys::messages(mailbox), &mut found);
+        Ok(found)
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>> {
         self.value(key).map(from_json).transpose()
     }
 
-    /// All records whose keys begin with the prefix.
+    /// All records whose keys begin with the prefix, of any table but the messages'.
     pub(crate) fn scan(&self, prefix: &[u8]) -> BTreeMap<Key, Vec<u8>> {
         let mut found: BTreeMap<Key, Vec<u8>> =
             self.state.scan(prefix).map(|(key, value)| (key.clone(), value.clone())).collect();
+        self.edit(prefix, &mut found);
+        found
+    }
+
+    fn edit(&self, prefix: &[u8], found: &mut BTreeMap<Key, Vec<u8>>) {
         for edits in [&self.earlier.edits, &self.effects.edits] {
             for (key, value) in edits.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix))
             {
@@ -118,7 +144,6 @@ impl<'a> Transaction<'a> {
                 };
             }
         }
-        found
     }
 
     pub(crate) fn put(&mut self, key: Key, value: Vec<u8>) {

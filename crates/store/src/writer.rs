@@ -1,12 +1,17 @@
 //! The one thread that changes anything: runs the transactions that wait, makes them durable with one sync, shows
 //! them to readers, answers the callers.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, PoisonError};
 
+use crate::checkpoint;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::journal::{AppendError, Journal};
-use crate::state::InlineBody;
+use crate::log::Kind;
+use crate::places::{ContainerId, Place};
+use crate::state::State;
 use crate::store::Shared;
 use crate::transaction::{Effects, Transaction};
 
@@ -26,6 +31,12 @@ pub(crate) type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> (Verdict, Answer) 
 pub(crate) enum Verdict {
     Keep,
     Discard,
+}
+
+/// What the writer is asked for.
+pub(crate) enum Task {
+    Transaction(Job),
+    Checkpoint(SyncSender<Result<()>>),
 }
 
 /// Wraps an operation as a job whose result goes to `reply` once it is durable.
@@ -52,6 +63,10 @@ pub(crate) struct Writer {
     pub(crate) position: u64,
     /// After a failed sync nobody knows what is on disk.
     pub(crate) trouble: Option<String>,
+    /// The position of the newest export; zero is the empty store.
+    pub(crate) last_export: u64,
+    /// The journal's length that asks for a checkpoint.
+    pub(crate) checkpoint_at: u64,
 }
 
 /// Transactions on their way to the disk together.
@@ -65,41 +80,59 @@ struct Batch {
 
 impl Writer {
     /// Runs until every sender is gone.
-    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
-            let batch = self.collect(first, jobs);
-            self.commit(batch);
+    pub(crate) fn run(mut self, tasks: &Receiver<Task>) {
+        while let Ok(first) = tasks.recv() {
+            let mut next = Some(first);
+            while let Some(task) = next.take() {
+                match task {
+                    Task::Transaction(first) => {
+                        let (batch, behind) = self.collect(first, tasks);
+                        next = behind;
+                        self.commit(batch);
+                        self.checkpoint_if_due();
+                    }
+                    Task::Checkpoint(reply) => {
+                        let result =
+                            if self.trouble.is_some() { Err(Error::Poisoned) } else { self.checkpoint() };
+                        // A caller that no longer waits is no reason to stop.
+                        let _ = reply.send(result);
+                    }
+                }
+            }
         }
     }
 
-    fn collect(&self, first: Job, jobs: &Receiver<Job>) -> Batch {
+    /// Runs the transactions that wait, up to a limit; gives the task that ended the batch if it is of another kind.
+    fn collect(&self, first: Job, tasks: &Receiver<Task>) -> (Batch, Option<Task>) {
         let shared = Arc::clone(&self.shared);
         let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
         let mut batch = Batch::default();
-        let mut next = Some(first);
-        while let Some(job) = next {
-            let sequence = self.position + batch.transactions + 1;
-            let mut transaction = Transaction::new(&state, &batch.effects, sequence);
-            let (verdict, answer) = job(&mut transaction);
-            let effects = transaction.into_effects();
-            if verdict == Verdict::Keep && !effects.is_empty() {
-                if self.trouble.is_some() {
-                    answer(Err(Error::Poisoned));
-                } else if effects.frame().finish(sequence, self.position, &mut batch.frames) {
-                    batch.effects.merge(effects);
-                    batch.transactions += 1;
-                    batch.answers.push(answer);
-                } else {
-                    answer(Err(Error::TooLarge { what: "a change", limit: crate::frame::LIMIT as u64 }));
-                }
-            } else {
-                // What it read may be part of this batch, so it is answered with it.
-                batch.answers.push(answer);
-            }
+        let mut next = Some(Task::Transaction(first));
+        while let Some(Task::Transaction(job)) = next {
+            self.run_transaction(job, &state, &mut batch);
             let room = batch.answers.len() < BATCH_LIMIT && batch.frames.len() < BATCH_BYTES;
-            next = if room { jobs.try_recv().ok() } else { None };
+            next = if room { tasks.try_recv().ok() } else { None };
         }
-        batch
+        (batch, next)
+    }
+
+    fn run_transaction(&self, job: Job, state: &State, batch: &mut Batch) {
+        let sequence = self.position + batch.transactions + 1;
+        let mut transaction = Transaction::new(state, &batch.effects, sequence);
+        let (verdict, answer) = job(&mut transaction);
+        let effects = transaction.into_effects();
+        if verdict == Verdict::Discard || effects.is_empty() {
+            // What it read may be part of this batch, so it is answered with it.
+            batch.answers.push(answer);
+        } else if self.trouble.is_some() {
+            answer(Err(Error::Poisoned));
+        } else if effects.frame().finish(sequence, self.position, &mut batch.frames) {
+            batch.effects.merge(effects);
+            batch.transactions += 1;
+            batch.answers.push(answer);
+        } else {
+            answer(Err(Error::TooLarge { what: "a change", limit: crate::frame::LIMIT as u64 }));
+        }
     }
 
     fn commit(&mut self, batch: Batch) {
@@ -110,7 +143,9 @@ impl Writer {
                 return self.fail(failure, answers);
             }
             self.position += transactions;
-            self.publish(&frames, start, effects);
+            if let Err(mistake) = self.publish(&frames, start, effects) {
+                self.poison(&mistake);
+            }
         }
         for answer in answers {
             answer(Ok(()));
@@ -132,9 +167,7 @@ impl Writer {
         let error = match failure {
             AppendError::Undone(error) => error,
             AppendError::Fatal(error) => {
-                let trouble = error.to_string();
-                self.trouble = Some(trouble.clone());
-                *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+                self.poison(&error);
                 Error::Poisoned
             }
         };
@@ -146,20 +179,20 @@ impl Writer {
         }
     }
 
-    fn publish(&self, frames: &[u8], start: u64, effects: Effects) {
-        let Effects { edits, inline, freed, expunged, changed, .. } = effects;
+    fn publish(&mut self, frames: &[u8], start: u64, effects: Effects) -> Result<()> {
+        let Effects { edits, freed, expunged, changed, .. } = effects;
+        let container = ContainerId { kind: Kind::Journal, position: self.journal.position() };
         let mut unlink = Vec::new();
         {
             let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
             state.position = self.position;
             state.apply(edits);
             for (body, offset, length) in inline_places(frames) {
-                let journal = Arc::clone(self.journal.file());
-                state.inline.insert(body, InlineBody { journal, offset: start + offset, length });
+                let length = u32::try_from(length).map_err(|_| Error::Bug("a small body is large"))?;
+                state.places.insert(body, Place { container, offset: start + offset, length })?;
             }
-            drop(inline);
             for body in freed {
-                if state.inline.remove(&body).is_none() {
+                if !state.places.remove(body) {
                     unlink.push(body);
                 }
             }
@@ -177,6 +210,98 @@ impl Writer {
             // The journal says that it is free, so the next start tries again.
             let _ = self.shared.bodies.remove(body);
         }
+        Ok(())
+    }
+
+    fn poison(&mut self, error: &Error) {
+        let trouble = error.to_string();
+        *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble.clone());
+        self.trouble = Some(trouble);
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        if self.journal.length() < self.checkpoint_at || self.trouble.is_some() {
+            return;
+        }
+        if self.checkpoint().is_err() {
+            // On a full disk, say; the journal simply goes on for a while.
+            self.checkpoint_at = self.journal.length() + self.shared.options.checkpoint_bytes / 4;
+        }
+    }
+
+    /// Makes an export of this moment and begins a new journal.
+    ///
+    /// At every point in between, what is on disk opens to the same state: an export without its journal continues
+    /// in the journal before, and what nothing refers to is removed last.
+    pub(crate) fn checkpoint(&mut self) -> Result<()> {
+        let directory = &self.shared.directory;
+        // The journal may be older than the export, when a crash came between the two.
+        let kept = self.last_export.min(self.journal.position());
+        let (journal, moved) = {
+            let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
+            if state.position == self.journal.position() {
+                return Ok(());
+            }
+            state.index()?.apply(state.fresh(), state.position)?;
+            let sparse: BTreeSet<ContainerId> = state
+                .places
+                .containers()
+                .filter(|(id, container)| match id.kind {
+                    Kind::Journal => id.position < kept,
+                    _ => container.is_sparse(),
+                })
+                .map(|(id, _)| id)
+                .collect();
+            let moved = checkpoint::write_pack(directory, &state, |container| sparse.contains(&container))?;
+            checkpoint::write_export(directory, &state, &moved)?;
+            (Journal::create(directory, state.position), moved)
+        };
+        let journal = match journal {
+            Ok(journal) => journal,
+            Err(error) => {
+                // A journal that may or may not have its name: nothing may be written to the one before.
+                if directory.join(Kind::Journal.name(self.position)).exists() {
+                    self.poison(&error);
+                }
+                return Err(error);
+            }
+        };
+        {
+            let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+            for (body, place) in moved {
+                checkpoint::add_container(directory, &mut state, place.container)?;
+                state.places.insert(body, place)?;
+            }
+            let container = ContainerId { kind: Kind::Journal, position: journal.position() };
+            state.places.add_container(container, Arc::clone(journal.file()), journal.path().to_owned());
+            state.index()?.set_export(self.position);
+            state.forget_fresh();
+        }
+        self.journal = journal;
+        self.checkpoint_at = self.shared.options.checkpoint_bytes;
+        self.last_export = self.position;
+        self.clean_up(kept)
+    }
+
+    /// Removes what neither the newest export nor the one before (as of `kept`) needs.
+    fn clean_up(&self, kept: u64) -> Result<()> {
+        let directory = &self.shared.directory;
+        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        let idle = state.places.containers().filter(|(id, container)| match id.kind {
+            Kind::Journal => id.position < kept,
+            _ => container.is_empty(),
+        });
+        let idle: Vec<_> = idle.map(|(id, container)| (id, container.path.clone())).collect();
+        for (id, path) in idle {
+            state.places.remove_container(id);
+            files::remove(&path)?;
+        }
+        for kind in [Kind::Export, Kind::Journal] {
+            for position in kind.positions(directory)?.into_iter().filter(|position| *position < kept) {
+                files::remove(&directory.join(kind.name(position)))?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the store promises its callers, seen from outside, each time also after closing and opening it again.
 //! Crashes and power cuts are elsewhere.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex};
@@ -397,4 +397,49 @@ fn many_threads_deliver_and_every_message_gets_its_own_uid() {
     drop(store);
     world.reopen();
     assert_eq!(world.uids(inbox), given);
+}
+
+#[test]
+fn everything_is_the_same_after_checkpoints_and_without_the_index() {
+    let mut world = World::new();
+    let (anna, inbox) = world.account("anna");
+    let archive = world.store().create_mailbox(&anna, "Archive", None, NOW).unwrap();
+    let mut expected = Vec::new();
+    for round in 0..6_u32 {
+        let text = |number: u32| format!("message {round}.{number}").into_bytes();
+        for number in 0..4 {
+            let uid = world.deliver(&text(number), &[inbox])[0];
+            expected.push((uid, text(number)));
+        }
+        let gone = expected.remove(expected.len() / 2).0;
+        world.store().expunge(inbox, &uids(&[gone])).unwrap();
+        world.store().copy(inbox, &uids(&[expected[0].0]), archive).unwrap();
+        world.store().checkpoint().unwrap();
+        if round % 2 == 1 {
+            world.reopen();
+        }
+        if round == 3 {
+            world.store = None;
+            std::fs::remove_dir_all(world.directory.path().join("store/index")).unwrap();
+            let (store, report) = Store::open(world.directory.path().join("store")).unwrap();
+            assert!(report.index_rebuilt && report.damage.is_empty());
+            world.store = Some(store);
+        }
+        assert_eq!(world.uids(inbox), expected.iter().map(|(uid, _)| *uid).collect::<Vec<_>>());
+        for (uid, text) in &expected {
+            assert_eq!(&world.body(inbox, *uid), text);
+        }
+        let copies = world.uids(archive);
+        assert_eq!(copies.len(), round as usize + 1);
+        assert_eq!(world.body(archive, copies[round as usize]), expected[0].1);
+    }
+    let names: Vec<_> = std::fs::read_dir(world.directory.path().join("store")).unwrap().collect();
+    let count = |prefix: &str| {
+        names
+            .iter()
+            .filter(|name| name.as_ref().unwrap().file_name().to_str().unwrap().starts_with(prefix))
+            .count()
+    };
+    assert_eq!((count("export-"), count("journal-")), (2, 2));
+    assert!(count("pack-") >= 1, "what outlived two checkpoints is in a pack");
 }

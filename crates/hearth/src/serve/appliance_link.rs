@@ -1,35 +1,35 @@
 //! The server's end of the two pipes to `hearth init`, and what stands in for them on a machine without it.
 
-use std::sync::Arc;
-
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, watch};
 
-use super::health;
 use super::pairing::{PairingHandle, View};
-use super::server::Server;
 use crate::appliance::{LINE_LIMIT, ToInit, ToServe};
 
 /// Messages to init that may wait.
 const WAITING: usize = 16;
 
-/// Starts both directions. Returns when init says stop, or is gone.
-pub(super) async fn run(server: Arc<Server>) {
+/// Speaks with init over these two streams. Returns when init says stop, or is gone.
+pub(super) async fn run<R, W>(pairing: PairingHandle, good: watch::Receiver<u64>, input: R, output: W)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
     let (sender, messages) = mpsc::channel(WAITING);
     let tasks = [
-        tokio::spawn(write(messages)),
-        tokio::spawn(show(server.pairing.clone(), sender.clone())),
-        tokio::spawn(beat(Arc::clone(&server), sender)),
+        tokio::spawn(write(messages, output)),
+        tokio::spawn(show(pairing.clone(), sender.clone())),
+        tokio::spawn(beat(good, sender)),
     ];
-    listen(&server.pairing).await;
+    listen(&pairing, input).await;
     for task in tasks {
         task.abort();
     }
 }
 
 /// Init's messages, one a line, until it says stop.
-async fn listen(pairing: &PairingHandle) {
-    let mut input = BufReader::new(tokio::io::stdin());
+async fn listen<R: AsyncRead + Unpin>(pairing: &PairingHandle, input: R) {
+    let mut input = BufReader::new(input);
     loop {
         let mut line = Vec::new();
         let limit = u64::try_from(LINE_LIMIT).unwrap_or(u64::MAX);
@@ -76,34 +76,17 @@ async fn show(pairing: PairingHandle, messages: mpsc::Sender<ToInit>) {
 }
 
 /// Ready once, then healthy as long as it is true: init feeds the watchdog only while it hears this.
-async fn beat(server: Arc<Server>, messages: mpsc::Sender<ToInit>) {
-    let mut ready = false;
-    let mut known = Vec::new();
-    let mut interval = tokio::time::interval(health::INTERVAL);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        let troubles = health::check(&server).await;
-        if troubles != known {
-            for trouble in &troubles {
-                tracing::error!(trouble, "the self-check found something wrong");
-            }
-            server.pairing.troubles(troubles.clone()).await;
-            known.clone_from(&troubles);
-        }
-        if !troubles.is_empty() {
-            continue;
-        }
-        let was_ready = std::mem::replace(&mut ready, true);
-        let message = if was_ready { ToInit::Healthy } else { ToInit::Ready };
+async fn beat(mut good: watch::Receiver<u64>, messages: mpsc::Sender<ToInit>) {
+    let mut message = ToInit::Ready;
+    while good.changed().await.is_ok() {
         if messages.send(message).await.is_err() {
             return;
         }
+        message = ToInit::Healthy;
     }
 }
 
-async fn write(mut messages: mpsc::Receiver<ToInit>) {
-    let mut output = tokio::io::stdout();
+async fn write<W: AsyncWrite + Unpin>(mut messages: mpsc::Receiver<ToInit>, mut output: W) {
     while let Some(message) = messages.recv().await {
         let Ok(line) = serde_json::to_string(&message) else { continue };
         let written = output.write_all((line + "\n").as_bytes()).await;
@@ -126,5 +109,71 @@ pub(super) async fn show_on_terminal(mut watched: watch::Receiver<View>) {
         if watched.changed().await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_types::Domain;
+    use pairing::LedState;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, duplex, split};
+    use tokio::sync::watch;
+
+    use super::run;
+    use crate::appliance::{ToInit, ToServe};
+    use crate::config::Registration;
+    use crate::serve::pairing::{PairingTask, Setup};
+
+    async fn next(lines: &mut Lines<BufReader<DuplexStream>>) -> ToInit {
+        let line = lines.next_line().await.unwrap().expect("a line");
+        assert!(line.len() < crate::appliance::LINE_LIMIT, "{} bytes", line.len());
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The next LED state, over screens and heartbeats.
+    async fn led(lines: &mut Lines<BufReader<DuplexStream>>) -> LedState {
+        loop {
+            if let ToInit::Led(led) = next(lines).await {
+                return led;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_press_of_the_button_reaches_led_and_screen() {
+        let (task, pairing) = PairingTask::new(Setup {
+            domain: Domain::Name("hearth-1a2b.local".to_owned()),
+            registration: Registration::Pairing,
+            host: None,
+            imaps_port: 993,
+            submissions_port: 465,
+            accounts: 1,
+            addresses: Vec::new(),
+        });
+        tokio::spawn(task.run());
+        let (good, beats) = watch::channel(0);
+        let (mut to_serve, input) = duplex(1024);
+        let (output, from_serve) = duplex(64 * 1024);
+        let link = tokio::spawn(run(pairing, beats, split(input).0, output));
+        let mut lines = BufReader::new(from_serve).lines();
+
+        assert_eq!(led(&mut lines).await, LedState::WaitingForNetwork);
+        let mut say = async |message: ToServe| {
+            let line = serde_json::to_string(&message).unwrap() + "\n";
+            to_serve.write_all(line.as_bytes()).await.unwrap();
+        };
+        say(ToServe::Addresses(vec!["192.0.2.7".parse().unwrap()])).await;
+        assert_eq!(led(&mut lines).await, LedState::Ready);
+        say(ToServe::ButtonPressed).await;
+        say(ToServe::ButtonReleased).await;
+        assert_eq!(led(&mut lines).await, LedState::PairingOpen);
+        let ToInit::Screen(screen) = next(&mut lines).await else { panic!("the screen follows the LED") };
+        assert!(screen.contains("&ih=192.0.2.7&"), "{screen}");
+        good.send_replace(1);
+        assert_eq!(next(&mut lines).await, ToInit::Ready);
+        good.send_replace(2);
+        assert_eq!(next(&mut lines).await, ToInit::Healthy);
+        say(ToServe::Stop).await;
+        link.await.unwrap();
     }
 }

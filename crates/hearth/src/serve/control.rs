@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
 
+use super::life::Life;
 use super::server::Server;
 use crate::config::Registration;
 use crate::control::{Disk, LINE_LIMIT, Request, Response, Status};
@@ -34,19 +34,25 @@ pub(super) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
 }
 
 /// Answers until the server goes down.
-pub(super) async fn run(listener: UnixListener, server: Arc<Server>, mut shutdown: watch::Receiver<bool>) {
+pub(super) async fn run(listener: UnixListener, server: Arc<Server>, life: Life) {
+    let mut shutdown = server.shutdown.clone();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = shutdown.wait_for(|&stop| stop) => return,
+            _ = shutdown.wait_for(|&stop| stop) => break,
         };
         if let Ok((stream, _)) = accepted {
-            let server = Arc::clone(&server);
+            let (server, life) = (Arc::clone(&server), life.clone());
             tokio::spawn(async move {
                 let _ = tokio::time::timeout(REQUEST_TIMEOUT, serve(stream, &server)).await;
+                drop(server);
+                drop(life);
             });
         }
     }
+    // In this order: whoever waits for the last life may open the store again.
+    drop(server);
+    drop(life);
 }
 
 async fn serve(stream: UnixStream, server: &Server) -> anyhow::Result<()> {

@@ -30,7 +30,8 @@ const UNREACHABLE: (u8, u16, u16) = (5, 4, 4);
 /// The way into mailboxes.
 pub(crate) struct Delivery {
     store: Store,
-    domain: Domain,
+    /// The current domain, then those of old accounts.
+    domains: Vec<Domain>,
     quota: Quota,
     rate: Mutex<RateLimiter>,
 }
@@ -44,10 +45,10 @@ struct Plan {
 
 impl Delivery {
     /// Into this store.
-    pub(crate) fn new(config: &Config, store: Store) -> Self {
+    pub(crate) fn new(config: &Config, domains: Vec<Domain>, store: Store) -> Self {
         let rate = RateLimiter::new(config.limits.sends_per_minute, config.limits.send_burst);
         let quota = Quota { bytes: config.limits.quota };
-        Self { store, domain: config.domain.clone(), quota, rate: Mutex::new(rate) }
+        Self { store, domains, quota, rate: Mutex::new(rate) }
     }
 
     /// Counts one message of the sender.
@@ -63,8 +64,8 @@ impl Delivery {
         recipients: Vec<Address>,
         spool: Spool,
     ) -> Result<(), Reply> {
-        let (store, domain, quota) = (self.store.clone(), self.domain.clone(), self.quota);
-        let work = move || deliver(&store, &domain, quota, &sender, &recipients, spool);
+        let (store, domains, quota) = (self.store.clone(), self.domains.clone(), self.quota);
+        let work = move || deliver(&store, &domains, quota, &sender, &recipients, spool);
         match blocking::run(work).await {
             Ok(outcome) => outcome.map_err(|error| reply(&error)),
             Err(blocking::Unfinished) => Err(table::LOCAL_TROUBLE),
@@ -83,13 +84,13 @@ fn reply(error: &anyhow::Error) -> Reply {
 
 fn deliver(
     store: &Store,
-    domain: &Domain,
+    domains: &[Domain],
     quota: Quota,
     sender: &Address,
     recipients: &[Address],
     spool: Spool,
 ) -> anyhow::Result<()> {
-    let mut plan = plan(store, domain, quota, recipients, spool.size())?;
+    let mut plan = plan(store, domains, quota, recipients, spool.size())?;
     // Read before the spool is gone, also for a mailbox that is deleted in this moment.
     let mut head = Vec::new();
     spool.reader()?.take(QUOTED).read_to_end(&mut head)?;
@@ -99,12 +100,12 @@ fn deliver(
             plan.accounts.into_iter().zip(delivered).filter(|(_, what)| *what == Delivered::NoSuchMailbox);
         plan.failed.extend(gone.map(|(address, _)| no_such_user(address)));
     }
-    if plan.failed.is_empty() { Ok(()) } else { bounce(store, domain, sender, &plan.failed, &head) }
+    if plan.failed.is_empty() { Ok(()) } else { bounce(store, sender, &plan.failed, &head) }
 }
 
 fn plan(
     store: &Store,
-    domain: &Domain,
+    domains: &[Domain],
     quota: Quota,
     recipients: &[Address],
     size: u64,
@@ -112,7 +113,7 @@ fn plan(
     let mut plan = Plan { accounts: Vec::new(), targets: Vec::new(), failed: Vec::new() };
     let mut seen = BTreeSet::new();
     for recipient in recipients {
-        let account = match route(recipient, std::slice::from_ref(domain)) {
+        let account = match route(recipient, domains) {
             Route::Local(account) => account,
             Route::Remote(_) => {
                 plan.failed.push(unreachable(recipient.clone()));
@@ -151,13 +152,12 @@ fn failed(address: Address, status: (u8, u16, u16), diagnostic: Reply) -> Failed
 /// Tells the sender, over quota or not: whoever is full must learn why nothing gets through.
 fn bounce(
     store: &Store,
-    domain: &Domain,
     sender: &Address,
     failed: &[FailedRecipient],
     original: &[u8],
 ) -> anyhow::Result<()> {
     let (now, random) = (clock::wall(), entropy::bytes()?);
-    let report = Bounce { domain, to: sender, failed, original, now, random }.write();
+    let report = Bounce { domain: sender.domain(), to: sender, failed, original, now, random }.write();
     let mut spool = store.spool(BOUNCE_LIMIT);
     std::io::Write::write_all(&mut spool, &report)?;
     let target = Target { mailbox: store.inbox(sender)?, flags: Flags::default(), internal_date: now };

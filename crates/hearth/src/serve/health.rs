@@ -1,37 +1,73 @@
 //! Whether the server really works, asked the way a client would: over the loopback, and through the store's writer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use super::blocking;
 use super::listeners::{Ports, Service};
 use super::server::Server;
 
 /// How often the server is asked.
-pub(super) const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(5);
 /// A server that has not answered by then does not work.
 const LIMIT: Duration = Duration::from_secs(4);
 /// A setting that does not exist; removing it goes through the writer and touches no disk.
 const PROBE: &str = "health.probe";
 
-/// What is wrong, one sentence each; nothing, when everything works.
-pub(super) async fn check(server: &Server) -> Vec<String> {
-    let mut troubles = Vec::new();
+/// What the self-check found, one sentence each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Health {
+    /// The server does not do its work.
+    pub(super) broken: Vec<String>,
+    /// It does, but a person should look.
+    pub(super) worrying: Vec<String>,
+}
+
+/// Checks again and again, shows what is found, and counts the good checks for whoever feeds a watchdog.
+pub(super) async fn run(server: Arc<Server>, good: watch::Sender<u64>) {
+    let mut known = Health::default();
+    let mut interval = tokio::time::interval(INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let health = check(&server).await;
+        if health != known {
+            for trouble in health.broken.iter().chain(&health.worrying) {
+                tracing::error!(trouble, "the self-check found something");
+            }
+            server.pairing.troubles([&health.broken[..], &health.worrying[..]].concat()).await;
+        }
+        if health.broken.is_empty() {
+            good.send_modify(|count| *count += 1);
+        }
+        known = health;
+    }
+}
+
+/// Looks once.
+pub(super) async fn check(server: &Server) -> Health {
+    let mut health = Health::default();
     match tokio::time::timeout(LIMIT, store_works(server)).await {
         Ok(None) => {}
-        Ok(Some(trouble)) => troubles.push(trouble),
-        Err(_) => troubles.push("The disk does not answer.".to_owned()),
+        Ok(Some(trouble)) => health.broken.push(trouble),
+        Err(_) => health.broken.push("The disk does not answer.".to_owned()),
     }
     for service in [Service::Imap, Service::Submission, Service::Imaps, Service::Submissions] {
         let works = tokio::time::timeout(LIMIT, answers(&server.ports, service)).await;
         if !works.is_ok_and(|works| works) {
-            troubles.push(format!("The server does not answer on its {service:?} port."));
+            health.broken.push(format!("The server does not answer on its {service:?} port."));
         }
     }
-    troubles
+    if let Some(shortage) = server.resources.shortage() {
+        health.worrying.push(format!("No new accounts are made: {shortage}."));
+    }
+    health
 }
 
 async fn store_works(server: &Server) -> Option<String> {
@@ -60,7 +96,7 @@ async fn answers(ports: &Ports, service: Service) -> bool {
 }
 
 /// Where the machine itself reaches a socket.
-pub(super) fn loopback(address: SocketAddr) -> SocketAddr {
+fn loopback(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

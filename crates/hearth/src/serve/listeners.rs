@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::watch;
 
 use super::connection;
+use super::life::Life;
 use super::server::Server;
 use crate::config::Listen;
 
@@ -124,7 +124,8 @@ enum Came {
 }
 
 /// Lets clients in until the server goes down.
-pub(crate) async fn accept(listener: Listener, server: Arc<Server>, mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn accept(listener: Listener, server: Arc<Server>, life: Life) {
+    let mut shutdown = server.shutdown.clone();
     let mut pause = FIRST_PAUSE;
     loop {
         let came = tokio::select! {
@@ -138,14 +139,24 @@ pub(crate) async fn accept(listener: Listener, server: Arc<Server>, mut shutdown
                     tracing::debug!(%peer, "too many connections: one was turned away");
                     continue;
                 };
-                tokio::spawn(connection::serve(Arc::clone(&server), listener.service, stream, peer, place));
+                let served = connection::serve(Arc::clone(&server), listener.service, stream, peer, place);
+                let life = life.clone();
+                tokio::spawn(async move {
+                    served.await;
+                    drop(life);
+                });
             }
             Came::Client(Err(error)) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            Came::Shutdown => return,
+            Came::Shutdown => {
+                // In this order: whoever waits for the last life may open the store again.
+                drop(server);
+                drop(life);
+                return;
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ mod driver;
 mod health;
 mod imap_desk;
 mod incoming;
+mod life;
 mod listeners;
 mod machine_resources;
 mod machines;
@@ -27,7 +28,7 @@ mod server;
 mod submission_desk;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub(crate) mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
@@ -39,7 +40,7 @@ use std::time::Duration;
 
 use ::pairing::Endpoint;
 use anyhow::Context;
-use mail_types::Secret;
+use mail_types::{Domain, Secret};
 use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -52,6 +53,7 @@ use accounts::Accounts;
 use changes::Changes;
 use delivery::Delivery;
 use door::Door;
+use life::Afterwards;
 use listeners::{Ports, Service};
 use machine_resources::Resources;
 use pairing::{PairingTask, Setup};
@@ -105,15 +107,18 @@ async fn serve(config: Config, host: Host) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let running = start(config).await?;
-    let server = Arc::clone(&running.server);
-    let pairing = server.pairing.clone();
-    if host == Host::Machine {
-        tokio::spawn(appliance_link::show_on_terminal(pairing.watch()));
-    }
+    let pairing = running.server.pairing.clone();
+    let (good, checks) = watch::channel(0);
+    tokio::spawn(health::run(Arc::clone(&running.server), good));
     let link = async {
         match host {
-            Host::Appliance => appliance_link::run(server).await,
-            Host::Machine => std::future::pending().await,
+            Host::Appliance => {
+                appliance_link::run(pairing, checks, tokio::io::stdin(), tokio::io::stdout()).await
+            }
+            Host::Machine => {
+                appliance_link::show_on_terminal(pairing.watch()).await;
+                std::future::pending().await
+            }
         }
     };
     tokio::select! {
@@ -131,6 +136,7 @@ pub(crate) struct Running {
     /// What its connections share.
     pub(crate) server: Arc<Server>,
     shutdown: watch::Sender<bool>,
+    afterwards: Afterwards,
 }
 
 impl Running {
@@ -138,12 +144,9 @@ impl Running {
     pub(crate) async fn stop(self) {
         // Nobody to tell is fine too.
         let _ = self.shutdown.send(true);
-        let farewell = async {
-            while self.server.door.count() > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        if tokio::time::timeout(FAREWELL, self.afterwards.come()).await.is_err() {
+            tracing::warn!("some connections did not end in time and are cut off");
+        }
         for file in [socket(&self.server.config), run_directory(&self.server.config).join("ports.json")] {
             // What is left over does no harm: the next start replaces it.
             let _ = std::fs::remove_file(file);
@@ -171,11 +174,13 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
     let endpoint = pairing::endpoint(&setup, &setup.addresses);
     let (pairing_task, pairing) = PairingTask::new(setup);
     let resources = Resources::new(&config, store.clone());
-    let accounts = Accounts::new(&config, store.clone(), resources.clone(), pairing.clone())?;
+    let domains = domains(&config, &store)?;
+    let accounts =
+        Accounts::new(&config, domains.clone(), store.clone(), resources.clone(), pairing.clone())?;
     let (shutdown, stopping) = watch::channel(false);
     let server = Arc::new(Server {
         accounts,
-        delivery: Delivery::new(&config, store.clone()),
+        delivery: Delivery::new(&config, domains, store.clone()),
         changes,
         pairing,
         door: Door::new(config.limits.connections, config.limits.connections_per_address),
@@ -186,23 +191,24 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
         }),
         smtp: submission_settings(&config),
         site: Arc::new(site(&config, endpoint, &ports)),
-        shutdown: stopping.clone(),
+        shutdown: stopping,
         connections_so_far: AtomicU64::new(0),
         tls,
         ports,
         store,
         config,
     });
+    let (life, afterwards) = life::begin();
     tokio::spawn(pairing_task.run());
-    tokio::spawn(control::run(control, Arc::clone(&server), stopping.clone()));
+    tokio::spawn(control::run(control, Arc::clone(&server), life.clone()));
     for listener in listeners {
-        tokio::spawn(listeners::accept(listener, Arc::clone(&server), stopping.clone()));
+        tokio::spawn(listeners::accept(listener, Arc::clone(&server), life.clone()));
     }
     listeners::write_ports(&server.ports, &run.join("ports.json"))?;
     for (service, addresses) in &server.ports {
         tracing::info!(?service, ?addresses, "listening");
     }
-    Ok(Running { server, shutdown })
+    Ok(Running { server, shutdown, afterwards })
 }
 
 fn make_directories(directories: &[&Path]) -> anyhow::Result<()> {
@@ -219,6 +225,17 @@ async fn open_store(config: &Config) -> anyhow::Result<(Store, store::OpenReport
     let directory = config.state_directory.join("store");
     let opened = blocking::run(move || Store::open(directory)).await?;
     opened.context("opening the store")
+}
+
+/// The domain of new accounts, then those of accounts that were made before the box was given another name.
+fn domains(config: &Config, store: &Store) -> anyhow::Result<Vec<Domain>> {
+    let mut domains = vec![config.domain.clone()];
+    for account in store.accounts().context("reading the accounts")? {
+        if !domains.contains(account.address.domain()) {
+            domains.push(account.address.domain().clone());
+        }
+    }
+    Ok(domains)
 }
 
 fn tls_settings(config: &Config, store: &Store) -> anyhow::Result<tls::TlsSettings> {

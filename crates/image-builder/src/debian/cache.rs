@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::download::{Download, Size};
 use super::error::Error;
 use super::lock::LockedPackage;
 use super::mirror::Mirror;
@@ -74,7 +76,11 @@ impl Cache {
     fn keep(&self, place: &Path, bytes: &[u8]) -> Result<(), Error> {
         let failed = |source| Error::File { doing: "write", path: place.to_owned(), source };
         fs::create_dir_all(&self.folder).map_err(failed)?;
-        let mut file = tempfile::Builder::new().suffix(".part").tempfile_in(&self.folder).map_err(failed)?;
+        // A temporary file is private by default, but there is nothing private in a package.
+        let everybody = fs::Permissions::from_mode(0o644);
+        let mut builder = tempfile::Builder::new();
+        let mut file =
+            builder.suffix(".part").permissions(everybody).tempfile_in(&self.folder).map_err(failed)?;
         file.write_all(bytes).map_err(failed)?;
         file.persist(place).map_err(|error| failed(error.error))?;
         Ok(())
@@ -82,10 +88,9 @@ impl Cache {
 }
 
 fn download(package: &LockedPackage, mirror: &Mirror, progress: &dyn Progress) -> Result<Vec<u8>, Error> {
-    let step = format!("{} {}", package.name, package.version);
-    progress.begin(&step, Some(package.size));
-    let result = mirror.get(package.archive, &package.path, package.size, progress);
-    progress.end();
+    let step =
+        Download { name: format!("{} {}", package.name, package.version), size: Size::Exactly(package.size) };
+    let result = mirror.get(package.archive, &package.path, &step, progress);
     result.map_err(|error| match error {
         Error::NotFound { .. } => {
             Error::Dropped { package: package.name.clone(), version: package.version.clone() }

@@ -2,50 +2,52 @@
 //! with a network that stumbles. What the bytes mean, and whether to believe them, is decided by the caller.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::http::uri::Scheme;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Proxy, RequestBuilder};
+
 use super::error::Error;
+use super::proxy::{Proxies, authorization, forwarding_agent};
 use crate::progress::Progress;
 
 /// Opens addresses. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub(super) struct Client {
-    agent: ureq::Agent,
+    direct: Agent,
+    /// For `http:` and for `https:` addresses.
+    through_proxy: [Option<Agent>; 2],
+    proxies: Proxies,
     pauses: &'static [Duration],
 }
 
 impl Client {
-    /// `fallback_proxy` is used when the environment (`http_proxy` and its kin) names none.
-    pub(super) fn new(fallback_proxy: Option<&str>) -> Self {
-        let tls = ureq::tls::TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let proxy = ureq::Proxy::try_from_env().or_else(|| ureq::Proxy::new(fallback_proxy?).ok());
-        let config = ureq::Agent::config_builder()
-            .tls_config(tls)
-            .proxy(proxy)
-            .user_agent(concat!("hearth-image-builder/", env!("CARGO_PKG_VERSION")))
-            .http_status_as_error(false)
-            .timeout_resolve(Some(CONNECT_TIMEOUT))
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(SILENCE_TIMEOUT))
-            .timeout_per_read(Some(SILENCE_TIMEOUT))
-            .build();
-        Self { agent: ureq::Agent::new_with_config(config), pauses: &PAUSES }
+    pub(super) fn new(proxies: Proxies) -> Self {
+        let http = proxies.http.as_ref().map(|proxy| forwarding_agent(config(None), proxy));
+        let https = proxies.https.clone().map(|proxy| Agent::new_with_config(config(Some(proxy))));
+        let direct = Agent::new_with_config(config(None));
+        Self { direct, through_proxy: [http, https], proxies, pauses: &PAUSES }
     }
 
-    /// Opens `url` and hands it to `attempt`; trouble of the network is waited out and tried again from the start.
-    pub(super) fn retry<T>(
+    /// Reads a file into memory; trouble of the network is waited out and tried again from the start.
+    pub(super) fn get(
         &self,
         url: &str,
+        download: &Download,
         progress: &dyn Progress,
-        attempt: &mut dyn FnMut(Source) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    ) -> Result<Vec<u8>, Error> {
         let mut pauses = self.pauses.iter();
         loop {
-            let result = self.open(url).and_then(&mut *attempt);
+            progress.begin(&download.name, download.size.known());
+            let result = self.open(url).and_then(|source| source.read(download.size.limit(), progress));
+            progress.end();
             let Err(error) = result else { return result };
             let Some(pause) = pauses.next().filter(|_| is_worth_another_try(&error)) else {
                 return Err(error);
@@ -64,49 +66,152 @@ impl Client {
             })?;
             return Ok(Source { url: url.to_owned(), bytes: Box::new(file) });
         }
-        let response = self
-            .agent
-            .get(url)
-            .call()
-            .map_err(|source| Error::Network { url: url.to_owned(), source: Box::new(source) })?;
+        let response = self.ask(url)?;
         match response.status().as_u16() {
             200 => {}
             404 | 410 => return Err(not_found()),
             status => return Err(Error::Status { url: url.to_owned(), status }),
         }
-        // The size limit is ours, in `Source::copy`; the library's default would cut the kernel package.
+        // The size limit is ours, in `Source::read`; the library's default would cut the kernel package.
         let bytes = response.into_body().into_with_config().limit(u64::MAX).reader();
         Ok(Source { url: url.to_owned(), bytes: Box::new(bytes) })
     }
+
+    /// Asks for an address, and for those that it leads on to.
+    fn ask(&self, url: &str) -> Result<Response, Error> {
+        let mut url = url.to_owned();
+        for _ in 0..MAX_REDIRECTS {
+            let failed = |source| Error::Network { url: url.clone(), source: Box::new(source) };
+            let target: Uri = url.parse().map_err(|_| failed(ureq::Error::BadUri(url.clone())))?;
+            let response = self.request(&target).call().map_err(failed)?;
+            match redirect(&target, &response) {
+                Some(next) => url = next,
+                None => return Ok(response),
+            }
+        }
+        Err(Error::Network { url, source: Box::new(ureq::Error::TooManyRedirects) })
+    }
+
+    fn request(&self, target: &Uri) -> RequestBuilder<WithoutBody> {
+        let [http, https] = &self.through_proxy;
+        let agent = if target.scheme() == Some(&Scheme::HTTPS) { https } else { http };
+        let agent = agent.as_ref().filter(|_| !self.proxies.passes_over(target.host().unwrap_or_default()));
+        let request = agent.unwrap_or(&self.direct).get(target);
+        // A tunnel's name and password are the library's business.
+        let forwards = agent.is_some() && target.scheme() == Some(&Scheme::HTTP);
+        match self.proxies.http.as_ref().filter(|_| forwards).and_then(authorization) {
+            Some(words) => request.header("Proxy-Authorization", words),
+            None => request,
+        }
+    }
 }
 
-/// A file that is being downloaded.
-pub(super) struct Source {
+fn config(proxy: Option<Proxy>) -> Config {
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::from(host_roots()))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .proxy(proxy)
+        .user_agent(concat!("hearth-image-builder/", env!("CARGO_PKG_VERSION")))
+        .http_status_as_error(false)
+        // Followed here, since an address of the other kind may have another proxy.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_resolve(Some(CONNECT_TIMEOUT))
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_recv_response(Some(SILENCE_TIMEOUT))
+        .timeout_per_read(Some(SILENCE_TIMEOUT))
+        .build()
+}
+
+/// The roots that this host trusts, so that a house with a root of its own works too.
+///
+/// Little hangs on them: what is downloaded is believed by Debian's signature or by its hash.
+fn host_roots() -> Vec<Certificate<'static>> {
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let places = named.into_iter().chain(ROOT_FILES.map(PathBuf::from));
+    let Some(text) = places.filter_map(|place| std::fs::read(place).ok()).find(|text| !text.is_empty())
+    else {
+        return Vec::new();
+    };
+    let certificate = |item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    };
+    ureq::tls::parse_pem(&text).filter_map(certificate).collect()
+}
+
+/// Where an answer leads on to: another address of the web, or another path on the same server.
+fn redirect(from: &Uri, response: &Response) -> Option<String> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = response.headers().get("Location")?.to_str().ok()?;
+    if location.starts_with("http://") || location.starts_with("https://") {
+        return Some(location.to_owned());
+    }
+    let path = location.strip_prefix('/').filter(|path| !path.starts_with('/'))?;
+    Some(format!("{}://{}/{path}", from.scheme_str()?, from.authority()?))
+}
+
+type Response = ureq::http::Response<ureq::Body>;
+
+/// What is downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Download {
+    /// What it is called to a person who watches.
+    pub(super) name: String,
+    /// How large it may be.
+    pub(super) size: Size,
+}
+
+/// What is known about a file's size before it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    /// Something we trust has said it.
+    Exactly(u64),
+    /// It is not known, but may not be more.
+    AtMost(u64),
+}
+
+impl Size {
+    fn known(self) -> Option<u64> {
+        match self {
+            Self::Exactly(size) => Some(size),
+            Self::AtMost(_) => None,
+        }
+    }
+
+    fn limit(self) -> u64 {
+        let (Self::Exactly(limit) | Self::AtMost(limit)) = self;
+        limit
+    }
+}
+
+/// A file that has been opened.
+struct Source {
     url: String,
     bytes: Box<dyn Read>,
 }
 
 impl Source {
-    /// Copies everything to `sink`, and no byte beyond `limit`. Gives the number of bytes.
-    pub(super) fn copy(
-        mut self,
-        sink: &mut dyn Write,
-        limit: u64,
-        progress: &dyn Progress,
-    ) -> Result<u64, Error> {
+    /// Reads everything, and no byte beyond `limit`.
+    fn read(mut self, limit: u64, progress: &dyn Progress) -> Result<Vec<u8>, Error> {
         let mut buffer = vec![0; BUFFER];
-        let mut total: u64 = 0;
+        let mut all = Vec::new();
         loop {
             let count = self.bytes.read(&mut buffer).map_err(|error| self.failed(error))?;
             if count == 0 {
-                return Ok(total);
+                return Ok(all);
             }
-            total = total.saturating_add(count as u64);
-            if total > limit {
+            if all.len() as u64 + count as u64 > limit {
                 return Err(Error::TooLarge { what: self.url, limit });
             }
-            let chunk = buffer.get(..count).ok_or(Error::Bug("a reader gave more than it was asked for"))?;
-            sink.write_all(chunk).map_err(Error::io(format!("write what comes from {}", self.url)))?;
+            all.extend_from_slice(
+                buffer.get(..count).ok_or(Error::Bug("a reader gave more than it was asked for"))?,
+            );
             progress.advance(count as u64);
         }
     }
@@ -138,14 +243,18 @@ fn wait(pause: Duration) {
     std::thread::sleep(pause);
 }
 
+/// Debian and its kin, Fedora and its kin, Alpine and others.
+const ROOT_FILES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(40);
 const BUFFER: usize = 64 << 10;
+const MAX_REDIRECTS: usize = 10;
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
     use std::thread;
 
@@ -163,8 +272,16 @@ mod tests {
             for answer in answers {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                asked.push(lines.next().unwrap().unwrap());
-                while !lines.next().unwrap().unwrap().is_empty() {}
+                let mut line = lines.next().unwrap().unwrap();
+                let headers: Vec<String> =
+                    lines.map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+                if headers
+                    .iter()
+                    .any(|header| header.eq_ignore_ascii_case("Proxy-Authorization: Basic bWU6c2VjcmV0"))
+                {
+                    line += " as me";
+                }
+                asked.push(line);
                 stream.write_all(answer).unwrap();
             }
             asked
@@ -173,12 +290,12 @@ mod tests {
     }
 
     fn get(url: &str, limit: u64) -> Result<Vec<u8>, Error> {
-        let mut client = Client::new(None);
-        client.pauses = &AT_ONCE;
-        client.retry(url, &Quiet, &mut |source| {
-            let mut bytes = Vec::new();
-            source.copy(&mut bytes, limit, &Quiet).map(|_| bytes)
-        })
+        get_through(Proxies::default(), url, limit)
+    }
+
+    fn get_through(proxies: Proxies, url: &str, limit: u64) -> Result<Vec<u8>, Error> {
+        let client = Client { pauses: &AT_ONCE, ..Client::new(proxies) };
+        client.get(url, &Download { name: "a file".to_owned(), size: Size::AtMost(limit) }, &Quiet)
     }
 
     const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ngood";
@@ -212,6 +329,56 @@ mod tests {
         let (url, server) = serve(&[GOOD]);
         assert!(matches!(get(&url, 3), Err(Error::TooLarge { limit: 3, .. })));
         server.join().unwrap();
+    }
+
+    #[test]
+    fn redirects_are_followed_on_the_web_only() {
+        let (there, second) = serve(&[GOOD]);
+        let moved: &'static [u8] = Box::leak(
+            format!(
+                "HTTP/1.1 302 Found\r\nLocation: {there}/b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+            .into_boxed_str()
+            .into_boxed_bytes(),
+        );
+        let answers: &'static [&'static [u8]] = Box::leak(Box::new([MOVED, moved]));
+        let (url, first) = serve(answers);
+        assert_eq!(get(&format!("{url}/first"), 4).unwrap(), b"good");
+        assert_eq!(first.join().unwrap(), ["GET /first HTTP/1.1", "GET /other HTTP/1.1"]);
+        assert_eq!(second.join().unwrap(), ["GET /b HTTP/1.1"]);
+
+        let (url, server) = serve(&[TO_FILE]);
+        assert!(matches!(get(&url, 4), Err(Error::Status { status: 302, .. })));
+        server.join().unwrap();
+    }
+
+    const MOVED: &[u8] =
+        b"HTTP/1.1 301 Moved\r\nLocation: /other\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    const TO_FILE: &[u8] =
+        b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+    #[test]
+    fn a_proxy_is_told_the_whole_address() {
+        let (proxy, server) = serve(&[BUSY, GOOD]);
+        let address = proxy.replace("http://", "http://me:secret@");
+        let environment = |name: &str| match name {
+            "http_proxy" => Some(address.clone()),
+            "no_proxy" => Some("direct.invalid".to_owned()),
+            _ => None,
+        };
+        let proxies = Proxies::choose(environment, None);
+        let url = "http://mirror.invalid:8000/debian/pool/a+b.deb";
+        assert_eq!(get_through(proxies.clone(), url, 4).unwrap(), b"good");
+        assert_eq!(
+            server.join().unwrap(),
+            ["GET http://mirror.invalid:8000/debian/pool/a+b.deb HTTP/1.1 as me"; 2]
+        );
+        let client = Client { pauses: &[], ..Client::new(proxies) };
+        let download = Download { name: String::new(), size: Size::AtMost(1) };
+        assert!(
+            client.get("http://direct.invalid/x", &download, &Quiet).is_err(),
+            "no proxy knows this host"
+        );
     }
 
     #[test]

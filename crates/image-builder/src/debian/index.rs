@@ -23,8 +23,8 @@ pub(super) struct Origin {
 pub(super) struct Candidate {
     /// As it would be locked; `wanted_as` is still empty.
     pub(super) package: LockedPackage,
-    /// What it depends on, in order.
-    pub(super) depends: Vec<Dependency>,
+    /// What it depends on, in order; one alternative of each is enough.
+    pub(super) depends: Vec<Vec<Dependency>>,
 }
 
 /// One alternative of a dependency.
@@ -115,8 +115,9 @@ fn source(field: Option<&str>, name: &str, version: &str) -> (String, String) {
 /// alternatives = one *("|" one)
 /// one         = name [":" architecture] ["(" operator version ")"] ["[" ... "]"]
 /// ```
-fn dependencies(field: &str) -> Vec<Dependency> {
-    field.split([',', '|']).filter_map(dependency).collect()
+fn dependencies(field: &str) -> Vec<Vec<Dependency>> {
+    let alternatives = |group: &str| group.split('|').filter_map(dependency).collect::<Vec<_>>();
+    field.split(',').map(alternatives).filter(|group| !group.is_empty()).collect()
 }
 
 fn dependency(text: &str) -> Option<Dependency> {
@@ -173,7 +174,7 @@ mod tests {
         let package = &all[0].package;
         assert_eq!((package.source.as_str(), package.source_version.as_str()), ("src", "1.0+b1"));
         let exact = Dependency { name: "x".to_owned(), version: Some("1.0-1".to_owned()) };
-        assert_eq!(all[0].depends, [exact, plain("y"), plain("z"), plain("w")]);
+        assert_eq!(all[0].depends, [vec![exact], vec![plain("y"), plain("z")], vec![plain("w")]]);
 
         let all = read(&(entry("a", "2", "") + &entry("ab", "2", "Source: other\n"))).unwrap();
         assert_eq!((all[0].package.source.as_str(), all[1].package.source_version.as_str()), ("a", "2"));

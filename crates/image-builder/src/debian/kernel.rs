@@ -1,5 +1,5 @@
 //! The kernel among the packages: where its image, device trees and modules are. Debian has packed them in two
-//! ways, all in one package (6.12) or split in three (7.x); both are known here and nowhere else.
+//! ways, all in one package (6.12) or split in several (7.x); both are known here and nowhere else.
 
 use super::error::Error;
 use super::fetch::Packages;

@@ -170,3 +170,140 @@ fn seconds(time: Timestamp) -> SystemTime {
 const CLOCK_SLACK: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_KEYS: usize = 1 << 20;
 const MAX_SIGNATURES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use pgp::composed::ArmorOptions;
+
+    use super::*;
+    use crate::debian::tests::{NOW, Signing, keyring, now, secret_key};
+
+    const TEXT: &str = "Origin: Debian\nCodename: trixie\n- a line with a dash\n\nlast";
+    const PINNED: &str = include_str!("../../../../image/keys/debian-archive-trixie.asc");
+
+    fn is_untrusted(result: Result<Verified, Error>) -> bool {
+        matches!(result, Err(Error::Untrusted { .. }))
+    }
+
+    #[test]
+    fn the_pinned_keys_are_those_of_debian_13() {
+        let mut fingerprints = Keyring::parse(PINNED).unwrap().fingerprints();
+        fingerprints.sort();
+        assert_eq!(
+            fingerprints,
+            [
+                "04B54C3CDCA79751B16BC6B5225629DF75B188BD",
+                "41587F7DB8C774BCCF131416762F67A0B2C39DE4",
+                "5E04A1E3223A19A20706E20F9904613D4CCE68C6",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_pinned_keys_end_when_debian_says() {
+        let is_current = |year: u64| {
+            let then = SystemTime::UNIX_EPOCH + Duration::from_secs((year - 1970) * 31_556_952);
+            let current = |key: &SignedPublicKey| {
+                let signatures = key.details.users.iter().flat_map(|user| &user.signatures);
+                may_sign(signatures, key.primary_key.created_at(), then, NeedsFlag::Yes)
+            };
+            Keyring::parse(PINNED).unwrap().keys.iter().filter(|key| current(key)).count()
+        };
+        assert_eq!([2026, 2034, 2036].map(is_current), [3, 2, 0]);
+    }
+
+    #[test]
+    fn a_text_signed_by_a_pinned_key_comes_back_as_it_was_signed() {
+        let key = secret_key(1);
+        let verified =
+            keyring(&key).verify("trixie", Signing::by(&*key).sign(TEXT).as_bytes(), now()).unwrap();
+        assert_eq!(
+            verified.text,
+            TEXT.replace("dash ", "dash"),
+            "blanks at the end of a line are not signed"
+        );
+        assert_eq!(verified.signed_by, format!("{:X}", key.fingerprint()));
+        // By the standard, blanks at the end of a line are not part of what is signed; they do not come back either.
+        let blanks = Signing::by(&*key).sign(TEXT).replace("dash\n", "dash \t\n");
+        assert_eq!(keyring(&key).verify("trixie", blanks.as_bytes(), now()).unwrap(), verified);
+        let by_subkey = Signing::by(&key.secret_subkeys[0].key).sign(TEXT);
+        assert_eq!(keyring(&key).verify("trixie", by_subkey.as_bytes(), now()).unwrap(), verified);
+    }
+
+    #[test]
+    fn one_good_signature_among_others_is_enough() {
+        let (ours, other) = (secret_key(1), secret_key(2));
+        let message = CleartextSignedMessage::new_many(TEXT, |text| {
+            Ok(vec![Signing::by(&*other).signature(text), Signing::by(&*ours).signature(text)])
+        });
+        let message = message.unwrap().to_armored_string(ArmorOptions::default()).unwrap();
+        assert!(keyring(&ours).verify("trixie", message.as_bytes(), now()).is_ok());
+        assert!(is_untrusted(keyring(&secret_key(3)).verify("trixie", message.as_bytes(), now())));
+    }
+
+    #[test]
+    fn another_key_is_refused() {
+        let (ours, other) = (secret_key(1), secret_key(2));
+        let signed = Signing::by(&*other).sign(TEXT);
+        assert!(is_untrusted(keyring(&ours).verify("trixie", signed.as_bytes(), now())));
+    }
+
+    #[test]
+    fn every_changed_character_of_the_text_is_noticed() {
+        let key = secret_key(1);
+        let keys = keyring(&key);
+        let signed = Signing::by(&*key).sign(TEXT).into_bytes();
+        let start = signed.windows(7).position(|window| window == b"Origin:").unwrap();
+        let end = signed.windows(4).position(|window| window == b"last").unwrap() + 4;
+        for at in start..end {
+            // The dash that protects a line and the blank behind it are not part of the text.
+            if signed[at..].starts_with(b"- -") || signed[at - 1..].starts_with(b"- -") || signed[at] == b' '
+            {
+                continue;
+            }
+            let mut broken = signed.clone();
+            broken[at] ^= 1;
+            assert!(is_untrusted(keys.verify("trixie", &broken, now())), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn cut_unsigned_and_padded_files_are_refused() {
+        let key = secret_key(1);
+        let keys = keyring(&key);
+        let signed = Signing::by(&*key).sign(TEXT);
+        for end in 0..signed.rfind("\n=").unwrap_or(signed.len() - 40) {
+            assert!(
+                is_untrusted(keys.verify("trixie", signed.get(..end).unwrap().as_bytes(), now())),
+                "cut at {end}"
+            );
+        }
+        for file in
+            [TEXT.to_owned(), format!("Codename: evil\n\n{signed}"), format!("{signed}\nCodename: evil\n")]
+        {
+            assert!(is_untrusted(keys.verify("trixie", file.as_bytes(), now())), "{file}");
+        }
+        assert!(is_untrusted(keys.verify("trixie", b"\xff\xfe", now())));
+    }
+
+    #[test]
+    fn signatures_from_the_future_and_expired_ones_are_refused() {
+        let key = secret_key(1);
+        let verify =
+            |signing: Signing<'_, _>| keyring(&key).verify("trixie", signing.sign(TEXT).as_bytes(), now());
+        assert!(verify(Signing { created: NOW - 100, lifetime: 200, ..Signing::by(&*key) }).is_ok());
+        assert!(is_untrusted(verify(Signing { created: NOW - 100, lifetime: 50, ..Signing::by(&*key) })));
+        assert!(is_untrusted(verify(Signing { created: NOW + 2 * 86_400, ..Signing::by(&*key) })));
+    }
+
+    #[test]
+    fn files_without_sound_keys_are_refused() {
+        for text in
+            ["", "no key", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n-----END PGP PUBLIC KEY BLOCK-----\n"]
+        {
+            assert!(matches!(Keyring::parse(text), Err(Error::Keys { .. })), "{text}");
+        }
+        let half = PINNED.get(..PINNED.len() / 2).unwrap();
+        assert!(matches!(Keyring::parse(half), Err(Error::Keys { .. })));
+    }
+}

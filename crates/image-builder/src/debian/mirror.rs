@@ -5,9 +5,10 @@ use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::download::Client;
+use super::download::{Client, Download};
 use super::error::Error;
 use super::lock::Archive;
+use super::proxy::Proxies;
 use crate::progress::Progress;
 
 /// Environment variable with the address of a Debian mirror.
@@ -42,7 +43,7 @@ impl Mirror {
     /// Addresses that cannot be used.
     pub fn find(settings: MirrorSettings<'_>) -> Result<Self, Error> {
         let mut mirror = Self::choose(settings, |name| std::env::var(name).ok(), apt_repositories)?;
-        mirror.client = Client::new(apt_proxy().as_deref());
+        mirror.client = Client::new(Proxies::choose(|name| std::env::var(name).ok(), apt_proxy().as_deref()));
         Ok(mirror)
     }
 
@@ -61,20 +62,15 @@ impl Mirror {
         self.security.is_some()
     }
 
-    /// Reads a file of at most `limit` bytes into memory.
+    /// Reads a file into memory.
     pub(super) fn get(
         &self,
         archive: Archive,
         path: &str,
-        limit: u64,
+        download: &Download,
         progress: &dyn Progress,
     ) -> Result<Vec<u8>, Error> {
-        let url = self.url(archive, path)?;
-        self.client.retry(&url, progress, &mut |source| {
-            let mut bytes = Vec::new();
-            source.copy(&mut bytes, limit, progress)?;
-            Ok(bytes)
-        })
+        self.client.get(&self.url(archive, path)?, download, progress)
     }
 
     /// Where a file of an archive is.
@@ -110,7 +106,7 @@ impl Mirror {
             main = main.or_else(|| ending("/debian"));
             security = security.or_else(|| ending("/debian-security"));
         }
-        Ok(Self { main, security, client: Client::new(None) })
+        Ok(Self { main, security, client: Client::new(Proxies::default()) })
     }
 }
 
@@ -166,7 +162,15 @@ pub(super) fn is_plain_path(path: &str) -> bool {
 
 /// The repositories which this host's apt uses; none where there is no apt.
 fn apt_repositories() -> Vec<String> {
-    let lines = output_of("apt-get", &["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
+    let mut lines =
+        output_of("apt-get", &["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
+    if lines.is_empty() {
+        // Where nobody has run `apt-get update` yet, it still tells what that would download.
+        lines = output_of("apt-get", &["--print-uris", "update"])
+            .iter()
+            .filter_map(|line| repository(line))
+            .collect();
+    }
     let mut all = Vec::new();
     for line in lines {
         // Cloud images of Debian keep the addresses in a file of their own.
@@ -176,6 +180,12 @@ fn apt_repositories() -> Vec<String> {
         }
     }
     all
+}
+
+/// The repository in a line like `'http://host/debian/dists/trixie/InRelease' host_debian_... 0`.
+fn repository(line: &str) -> Option<String> {
+    let (url, _) = line.strip_prefix('\'')?.split_once('\'')?;
+    url.split_once("/dists/").map(|(base, _)| base.to_owned())
 }
 
 /// One address a line, followed by optional words that rank it.
@@ -278,6 +288,18 @@ mod tests {
         assert!(
             mirror.url(Archive::Main, "pool/main/l/linux/linux-image-6.1+deb13_6.1~rc1-1_arm64.deb").is_ok()
         );
+    }
+
+    #[test]
+    fn what_apt_would_download_names_its_repositories() {
+        let line =
+            "'http://a.example/debian/dists/trixie/InRelease' a.example_debian_dists_trixie_InRelease 0 ";
+        assert_eq!(repository(line).as_deref(), Some("http://a.example/debian"));
+        for line in
+            ["", "'", "http://a.example/debian/dists/x", "'http://a.example/debian/flat/InRelease' x 0"]
+        {
+            assert_eq!(repository(line), None, "{line}");
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod keyring;
 mod lock;
 mod mirror;
 mod package;
+mod proxy;
 mod release;
 mod resolve;
 mod version;
@@ -43,8 +44,5 @@ pub use package::Package;
 pub use resolve::{Refresh, refresh_lock};
 pub use wanted::{Wanted, WantedPackage};
 
-/// What other parts of the builder need to make packages for their tests.
 #[cfg(test)]
-pub(crate) mod tests {
-    pub(crate) use super::package::tests::{Fixture, deb};
-}
+pub(crate) mod tests;

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::time::SystemTime;
 
 use super::cache::sha256_hex;
+use super::download::{Download, Size};
 use super::error::Error;
 use super::index::{Candidate, Dependency, Origin, candidates, newest};
 use super::keyring::Keyring;
@@ -163,17 +164,16 @@ impl Offers<'_> {
         if promise.size > MAX_INDEX {
             return Err(Error::TooLarge { what: format!("{path} of {}", origin.suite), limit: MAX_INDEX });
         }
+        let name = format!("packages of {}/{}", origin.suite, origin.component);
+        let step = Download { name, size: Size::Exactly(promise.size) };
         let get = |path: &str| {
             let path = format!("dists/{}/{path}", origin.suite);
-            self.refresh.mirror.get(origin.archive, &path, promise.size, self.progress)
+            self.refresh.mirror.get(origin.archive, &path, &step, self.progress)
         };
-        self.progress
-            .begin(&format!("packages of {}/{}", origin.suite, origin.component), Some(promise.size));
         let result = match by_hash.map(get) {
             Some(Err(Error::NotFound { .. })) | None => get(path),
             Some(other) => other,
         };
-        self.progress.end();
         let bytes = result?;
         let found = sha256_hex(&bytes);
         if found != promise.sha256 {
@@ -194,11 +194,9 @@ impl Offers<'_> {
                 ));
                 return Ok(None);
             }
-            self.progress.begin(&format!("release file of {suite}"), None);
-            let path = format!("dists/{suite}/InRelease");
-            let file = refresh.mirror.get(archive, &path, MAX_RELEASE, self.progress);
-            self.progress.end();
-            let file = file?;
+            let step = Download { name: format!("release file of {suite}"), size: Size::AtMost(MAX_RELEASE) };
+            let file =
+                refresh.mirror.get(archive, &format!("dists/{suite}/InRelease"), &step, self.progress)?;
             let verified = refresh.keys.verify(suite, &file, refresh.now)?;
             let release = Release::parse(suite, &verified.text, refresh.now)?;
             let locked = LockedRelease {
@@ -239,13 +237,20 @@ fn follow(
     let mut chosen: BTreeMap<String, LockedPackage> = BTreeMap::new();
     let mut open = VecDeque::from([from]);
     while let Some(candidate) = open.pop_front() {
-        let followed =
-            candidate.depends.iter().filter(|d| prefixes.iter().any(|prefix| d.name.starts_with(prefix)));
-        for dependency in followed {
-            if chosen.contains_key(&dependency.name) || dependency.name == from.package.name {
+        for alternatives in &candidate.depends {
+            let followed: Vec<_> = alternatives
+                .iter()
+                .filter(|one| prefixes.iter().any(|prefix| one.name.starts_with(prefix)))
+                .collect();
+            // What may also be something that is not followed is not ours to decide.
+            let Some(first) = followed.first().filter(|_| followed.len() == alternatives.len()) else {
+                continue;
+            };
+            let next =
+                followed.iter().find_map(|one| newest(offered, one)).ok_or_else(|| first.name.clone())?;
+            if chosen.contains_key(&next.package.name) || next.package.name == from.package.name {
                 continue;
             }
-            let next = newest(offered, dependency).ok_or_else(|| dependency.name.clone())?;
             chosen.insert(next.package.name.clone(), next.package.clone());
             open.push_back(next);
         }

@@ -190,7 +190,9 @@ fn folder_entries(folder: &[u8]) -> Vec<(String, u8, u32, u64)> {
         let short = raw.get(..11).unwrap_or_default();
         let name = if long.is_empty() { name::display_short(short) } else { String::from_utf16_lossy(&long) };
         long.clear();
-        if attributes & ATTRIBUTE_VOLUME == 0 && !short.starts_with(b".") && !name.contains('/') {
+        // A name that leads elsewhere when joined to a folder's is none of ours.
+        let plain = !name.contains(['/', '\\', '\0']) && name != "." && name != "..";
+        if attributes & ATTRIBUTE_VOLUME == 0 && !short.starts_with(b".") && plain {
             entries.push((name, attributes, field(20, 2) << 16 | field(26, 2), u64::from(field(28, 4))));
         }
     }

@@ -3,7 +3,7 @@
 use super::{Context, Event, Job, Step};
 use crate::dialogue::{Push, Settings, Transport};
 use crate::respond::{Completion, string};
-use crate::session::State;
+use crate::session::{Freshness, State, Tracking};
 
 /// RFC 3501 section 6.1.1
 #[derive(Debug)]
@@ -13,7 +13,7 @@ impl Job for Capability {
     fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
         let list = capabilities(context.settings, context.transport, context.state);
         context.out.text(&format!("* CAPABILITY {list}\r\n"));
-        Step::Done(Completion::ok("Capability completed."))
+        Step::Done(Completion::ok("Capability completed"))
     }
 }
 
@@ -24,7 +24,10 @@ pub(crate) fn capabilities(settings: &Settings, transport: Transport, state: &St
             "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ STARTTLS LOGINDISABLED"
         }
         (State::NotAuthenticated, Transport::Tls) => "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ AUTH=PLAIN",
-        _ => "IMAP4rev1 SASL-IR ID LITERAL+",
+        _ => {
+            "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ NAMESPACE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE \
+             LIST-EXTENDED LIST-STATUS STATUS=SIZE UNSELECT UIDPLUS MOVE CONDSTORE QRESYNC QUOTA METADATA"
+        }
     }
     .to_owned();
     if settings.push == Push::Offered {
@@ -39,8 +42,10 @@ pub(crate) fn capabilities(settings: &Settings, transport: Transport, state: &St
 pub(super) struct Noop;
 
 impl Job for Noop {
-    fn step(&mut self, _: &mut Context<'_>, _: Event) -> Step {
-        Step::Done(Completion::ok("NOOP completed."))
+    fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
+        // Looked at even if nobody has said that there is anything: that is what the command is for.
+        *context.freshness = Freshness::Stale;
+        Step::Done(Completion::ok("NOOP completed"))
     }
 }
 
@@ -55,7 +60,29 @@ impl Job for Id {
         context.out.text(" \"version\" ");
         context.out.bytes(&string(context.settings.version.as_bytes()));
         context.out.text(")\r\n");
-        Step::Done(Completion::ok("ID completed."))
+        Step::Done(Completion::ok("ID completed"))
+    }
+}
+
+/// RFC 5161
+#[derive(Debug)]
+pub(super) struct Enable(pub(super) Vec<String>);
+
+impl Job for Enable {
+    fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
+        let mut enabled = String::new();
+        for name in &self.0 {
+            let tracking = match name.as_str() {
+                "CONDSTORE" => Tracking::Condstore,
+                "QRESYNC" => Tracking::Qresync,
+                _ => continue,
+            };
+            *context.tracking = tracking.max(*context.tracking);
+            enabled.push(' ');
+            enabled.push_str(name);
+        }
+        context.out.text(&format!("* ENABLED{enabled}\r\n"));
+        Step::Done(Completion::ok("Enable completed"))
     }
 }
 
@@ -66,7 +93,7 @@ pub(super) struct Logout;
 impl Job for Logout {
     fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
         context.out.text("* BYE Logging out\r\n");
-        Step::Logout(Completion::ok("Logout completed."))
+        Step::Logout(Completion::ok("Logout completed"))
     }
 }
 

@@ -68,3 +68,12 @@ pub(super) fn id(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     }
     Err(Syntax("too many parameters"))
 }
+
+/// RFC 5161: enable = "ENABLE" 1*(SP capability)
+pub(super) fn enable(cursor: &mut Cursor<'_>) -> Parsed<Command> {
+    let mut names = Vec::new();
+    while cursor.skip(" ") {
+        names.push(cursor.atom()?.to_ascii_uppercase());
+    }
+    if names.is_empty() { Err(Syntax("a capability is missing")) } else { Ok(Command::Enable(names)) }
+}

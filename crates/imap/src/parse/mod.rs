@@ -1,12 +1,23 @@
 //! Parsing: a framed command in, a [`Command`] out. Nothing is looked up and nothing is done here.
 
+mod append;
 mod cursor;
+mod fetch;
+mod list;
 mod login;
+mod mailboxes;
+mod metadata;
+mod select;
+mod sets;
+mod store;
 
-pub(crate) use cursor::{Cursor, Parsed, Syntax};
+pub(crate) use append::append;
+pub(crate) use cursor::{Cursor, Parsed, Syntax, is_atom_char};
 pub(crate) use login::plain_response;
 
-use crate::command::Command;
+use crate::MailboxName;
+use crate::command::{By, Command, ListKind, Originals};
+use crate::dialogue::{Access, Subscription};
 
 /// A command and its tag.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,10 +68,60 @@ fn untagged(cursor: &mut Cursor<'_>) -> Parsed<Command> {
         "ID" => login::id(cursor)?,
         "LOGIN" => login::login(cursor)?,
         "AUTHENTICATE" => login::authenticate(cursor)?,
-        _ => return Err(Syntax("unknown command")),
+        "ENABLE" => login::enable(cursor)?,
+        "IDLE" => Command::Idle,
+        "SELECT" => select::select(cursor, Access::ReadWrite)?,
+        "EXAMINE" => select::select(cursor, Access::ReadOnly)?,
+        "CREATE" => mailboxes::create(cursor)?,
+        "DELETE" => mailboxes::delete(cursor)?,
+        "RENAME" => mailboxes::rename(cursor)?,
+        "SUBSCRIBE" => mailboxes::subscribe(cursor, Subscription::Subscribed)?,
+        "UNSUBSCRIBE" => mailboxes::subscribe(cursor, Subscription::Unsubscribed)?,
+        "LIST" => list::list(cursor, ListKind::List)?,
+        "LSUB" => list::list(cursor, ListKind::Lsub)?,
+        "NAMESPACE" => Command::Namespace,
+        "STATUS" => mailboxes::status(cursor)?,
+        "APPEND" => return Err(Syntax("APPEND takes a mailbox, flags, a date and a literal")),
+        "GETQUOTAROOT" => metadata::quota_root(cursor)?,
+        "GETQUOTA" => metadata::quota(cursor)?,
+        "SETQUOTA" => metadata::set_quota(cursor)?,
+        "GETMETADATA" => metadata::get(cursor)?,
+        "SETMETADATA" => metadata::set(cursor)?,
+        "CLOSE" => Command::Close,
+        "UNSELECT" => Command::Unselect,
+        "EXPUNGE" => Command::Expunge(None),
+        "UID" => uid(cursor)?,
+        other => on_messages(other, cursor, By::Number)?,
     };
     cursor.end()?;
     Ok(command)
+}
+
+/// RFC 3501: uid = "UID" SP (copy / fetch / search / store); RFC 4315 and RFC 6851 add to that.
+fn uid(cursor: &mut Cursor<'_>) -> Parsed<Command> {
+    cursor.space()?;
+    let name = cursor.atom()?.to_ascii_uppercase();
+    if name == "EXPUNGE" {
+        cursor.space()?;
+        return Ok(Command::Expunge(Some(sets::sequence_set(cursor)?)));
+    }
+    on_messages(&name, cursor, By::Uid)
+}
+
+/// The commands that exist with and without `UID`.
+fn on_messages(name: &str, cursor: &mut Cursor<'_>, by: By) -> Parsed<Command> {
+    match name {
+        "FETCH" => fetch::fetch(cursor, by),
+        "STORE" => store::store(cursor, by),
+        "COPY" => store::copy(cursor, by, Originals::Keep),
+        "MOVE" => store::copy(cursor, by, Originals::Remove),
+        _ => Err(Syntax("unknown command")),
+    }
+}
+
+/// RFC 3501: mailbox = "INBOX" / astring
+pub(crate) fn mailbox(cursor: &mut Cursor<'_>) -> Parsed<MailboxName> {
+    MailboxName::from_wire(&cursor.astring()?).map_err(|_| Syntax("the mailbox name is not valid"))
 }
 
 #[cfg(test)]

@@ -223,6 +223,31 @@ fn silence_ends_the_connection() {
 }
 
 #[test]
+fn silence_after_the_handshake_ends_the_connection_too() {
+    Script::new(submission_in_clear())
+        .server("220 box.test ESMTP Hearth")
+        .client("STARTTLS")
+        .server("220 2.0.0 Ready to start TLS")
+        .start_tls()
+        .tls_started()
+        .wait(60)
+        .server("421 4.4.2 Timeout, closing the connection")
+        .closed(Why::TimedOut)
+        .run();
+}
+
+#[test]
+fn bytes_behind_starttls_are_an_attack() {
+    let mut session =
+        smtp::Session::new(smtp::Settings::new("box.test"), smtp::Role::Submission, smtp::Transport::Plain);
+    // In one read: what came in clear text must not count as having come under TLS.
+    session.handle(crate::script::start(), smtp::Input::Bytes(b"EHLO x\r\nSTARTTLS\r\nNOOP\r\n"));
+    let outputs: Vec<smtp::Output> = std::iter::from_fn(|| session.poll()).collect();
+    assert!(!outputs.contains(&smtp::Output::StartTls), "{outputs:?}");
+    assert!(outputs.contains(&smtp::Output::Close(Why::Misbehaved)), "{outputs:?}");
+}
+
+#[test]
 fn our_own_slowness_is_no_silence_of_the_client() {
     Script::logged_in()
         .client("MAIL FROM:<anna@box.test>")

@@ -260,7 +260,11 @@ impl Player {
                 }
             }
             Step::Answer(answer) => self.handle(Input::Answer(answer.clone())),
-            Step::TlsStarted => self.handle(Input::TlsStarted),
+            Step::TlsStarted => {
+                // A driver may start anew with the encrypted stream, and then knows of no wake-up.
+                self.wake = None;
+                self.handle(Input::TlsStarted);
+            }
             Step::Shutdown => self.handle(Input::Shutdown),
             Step::Hangup => self.handle(Input::Closed),
             Step::Wait(time) => self.wait(*time),

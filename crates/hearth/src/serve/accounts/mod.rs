@@ -40,7 +40,8 @@ pub(crate) enum Login {
 /// The accounts of the server.
 pub(crate) struct Accounts {
     store: Store,
-    domain: Domain,
+    /// The domain of new accounts, then those of old ones.
+    domains: Vec<Domain>,
     registration: Registration,
     rules: AccountRules,
     resources: Resources,
@@ -54,13 +55,14 @@ impl Accounts {
     /// The accounts in this store.
     pub(crate) fn new(
         config: &Config,
+        domains: Vec<Domain>,
         store: Store,
         resources: Resources,
         pairing: PairingHandle,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             store,
-            domain: config.domain.clone(),
+            domains,
             registration: config.registration,
             rules: rules(&config.limits),
             resources,
@@ -73,7 +75,7 @@ impl Accounts {
 
     /// Lets somebody in, or not. The address is in lower case already; passwords are bytes.
     pub(crate) async fn login(&self, address: &Address, password: &Secret) -> Login {
-        if *address.domain() != self.domain {
+        if !self.domains.contains(address.domain()) {
             return Login::Foreign;
         }
         let outcome = self.try_login(address, password).await;
@@ -137,7 +139,7 @@ impl Accounts {
 
     /// Registration rules of chatmail-protocol note 1.4, after the door that the mode opens.
     async fn may_register(&self, address: &Address, password: &Secret) -> bool {
-        if self.rules.check(address, password, std::slice::from_ref(&self.domain)).is_err() {
+        if self.rules.check(address, password, self.domains.get(..1).unwrap_or_default()).is_err() {
             return false;
         }
         let invited = match self.registration {

@@ -1,0 +1,7 @@
+//! The whole server in one process, on ports the kernel chose, with plain scripts as its clients.
+
+mod harness;
+mod logins;
+mod mail;
+mod operation;
+mod pairing_window;

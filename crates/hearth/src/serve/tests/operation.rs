@@ -1,0 +1,54 @@
+//! What the owner sees: ports, status, limits, and that a stopped server takes its leave.
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+
+use super::harness::{ALICE, House};
+use crate::control::{Request, Response};
+use crate::serve::health;
+use crate::serve::listeners::Service;
+
+/// One request over the control socket, and the answer's line.
+pub(super) async fn control(house: &House, request: Request) -> String {
+    let mut socket = UnixStream::connect(house.directory().join("state/run/control.sock")).await.unwrap();
+    socket.write_all((serde_json::to_string(&request).unwrap() + "\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    BufReader::new(socket).read_line(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_tells_accounts_connections_and_ports() {
+    let house = House::start("registration = \"open\"").await;
+    let _client = house.imap(ALICE).await;
+    let answer: Response = serde_json::from_str(&control(&house, Request::Status).await).unwrap();
+    let Response::Status(status) = answer else { panic!("{answer:?}") };
+    assert_eq!((status.accounts, status.connections, status.domain.as_str()), (1, 1, "chat.test"));
+    assert_eq!(status.listening["imaps"], [house.address(Service::Imaps)]);
+    let ports = std::fs::read_to_string(house.directory().join("state/run/ports.json")).unwrap();
+    assert!(ports.contains(&house.address(Service::Http).to_string()), "{ports}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_working_server_finds_itself_healthy() {
+    let house = House::start("").await;
+    assert_eq!(health::check(house.server()).await, health::Health::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_told_when_the_server_stops() {
+    let house = House::start("registration = \"open\"").await;
+    let mut client = house.imap(ALICE).await;
+    let house = house.restart("registration = \"open\"").await;
+    client.until("* BYE").await;
+    house.imap(ALICE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_on_the_same_directory_is_refused() {
+    let house = House::start("").await;
+    let text = format!("state_directory = {:?}", house.directory().join("state"));
+    let (config, _) = crate::config::examine(&text).unwrap();
+    let error = crate::serve::start(config).await.err().expect("a refusal");
+    assert!(format!("{error:#}").contains("in use by another process"), "{error:#}");
+}

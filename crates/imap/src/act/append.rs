@@ -1,0 +1,82 @@
+//! `APPEND` (RFC 3501 section 6.3.11), with the new UID (RFC 4315). The message is never held here: its pieces go
+//! to the driver as they come.
+
+use super::{Context, Event, Job, Step};
+use crate::command::Append;
+use crate::dialogue::{Answer, Output, Question, Refusal};
+use crate::frame::Frame;
+use crate::respond::Completion;
+use crate::session::{Freshness, State};
+
+/// Takes a message in.
+#[derive(Debug)]
+pub(super) struct Appending {
+    append: Append,
+    left: u64,
+}
+
+impl Appending {
+    pub(super) fn new(append: Append) -> Self {
+        let left = append.literal.size;
+        Self { append, left }
+    }
+
+    /// Before the client is told to go on: is there room?
+    fn begin(&self, context: &Context<'_>) -> Step {
+        let size = self.append.literal.size;
+        if size == 0 {
+            return Step::Done(Completion::no("A message cannot be empty"));
+        }
+        if size > context.settings.message_size {
+            return Step::Done(Completion::no("The message is too large").code("TOOBIG"));
+        }
+        Step::Ask(Question::AppendBegin {
+            mailbox: self.append.mailbox.clone(),
+            flags: self.append.flags.clone(),
+            date: self.append.date,
+            size,
+        })
+    }
+
+    fn take(&mut self, context: &mut Context<'_>, frame: Frame) -> Step {
+        match frame {
+            Frame::Chunk(bytes) => {
+                self.left = self.left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                context.out.push(Output::Spool(bytes));
+                Step::AwaitInput
+            }
+            Frame::Command(rest) if self.left == 0 && rest.trim_ascii().is_empty() => {
+                Step::Ask(Question::AppendCommit)
+            }
+            Frame::Command(_) | Frame::Literal(_) | Frame::TooLong(_) => {
+                context.out.push(Output::SpoolAbandon);
+                Step::Done(Completion::bad("There is more after the message than APPEND takes"))
+            }
+        }
+    }
+}
+
+impl Job for Appending {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match event {
+            Event::Go => self.begin(context),
+            Event::Answer(Answer::Done) => Step::AcceptLiteral(self.append.literal.kind),
+            Event::Answer(Answer::Appended { uid_validity, uid }) => {
+                // The client shall hear of the new message before it hears that the command is done.
+                if let State::Selected(view) = &*context.state
+                    && view.mailbox == self.append.mailbox
+                {
+                    *context.freshness = Freshness::Stale;
+                }
+                let code = format!("APPENDUID {} {}", uid_validity.get(), uid.get());
+                Step::Done(Completion::ok("Append completed").code(code))
+            }
+            Event::Answer(Answer::Refused(Refusal::NoSuchMailbox)) => {
+                Step::Done(Completion::from(Refusal::NoSuchMailbox).code("TRYCREATE"))
+            }
+            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            Event::Frame(frame) => self.take(context, frame),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `CLOSE`, `UNSELECT` and `EXPUNGE`.
+
+use mail_types::Uid;
+
+use super::updates::{Updates, take_in, tell_gone, whats_new};
+use super::{Context, Event, Job, Step};
+use crate::command::By;
+use crate::dialogue::{Access, Answer, Question};
+use crate::respond::Completion;
+use crate::sequence::SequenceSet;
+use crate::session::{Freshness, State, Tracking};
+
+/// `CLOSE` (RFC 3501 section 6.4.2), which expunges, or `UNSELECT` (RFC 3691), which does not.
+#[derive(Debug)]
+pub(super) struct Close {
+    next: Next,
+    done: &'static str,
+}
+
+/// What a job is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Learn of the flags that others have set.
+    Refresh,
+    Expunge,
+    Leave,
+    Finish,
+}
+
+impl Close {
+    pub(super) fn expunging() -> Self {
+        Self { next: Next::Refresh, done: "Close completed" }
+    }
+
+    pub(super) fn quietly() -> Self {
+        Self { next: Next::Leave, done: "Unselect completed" }
+    }
+}
+
+impl Job for Close {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match event {
+            Event::Answer(Answer::Refused(refusal)) if self.next == Next::Leave => {
+                // Nothing has been expunged: the mailbox stays selected, so that the client can try again.
+                return Step::Done(refusal.into());
+            }
+            Event::Answer(answer @ Answer::Changes(_)) => {
+                let _ = take_in(context, answer, Updates::Nothing);
+            }
+            _ => {}
+        }
+        if self.next == Next::Refresh {
+            self.next = Next::Expunge;
+            if *context.freshness == Freshness::Stale
+                && let Some(question) = whats_new(context)
+            {
+                return Step::Ask(question);
+            }
+        }
+        if self.next == Next::Expunge {
+            self.next = Next::Leave;
+            if let Some(view) = context.view()
+                && view.access == Access::ReadWrite
+                && let uids = view.deleted()
+                && !uids.is_empty()
+            {
+                return Step::Ask(Question::Expunge { mailbox: view.mailbox.clone(), uids });
+            }
+        }
+        if self.next == Next::Leave {
+            self.next = Next::Finish;
+            return Step::Ask(Question::LeaveMailbox);
+        }
+        *context.state = State::Authenticated;
+        Step::Done(Completion::ok(self.done))
+    }
+}
+
+/// `EXPUNGE` (RFC 3501 section 6.4.3) and `UID EXPUNGE` (RFC 4315).
+#[derive(Debug)]
+pub(super) struct Expunge {
+    set: Option<SequenceSet>,
+    next: Next,
+}
+
+impl Expunge {
+    pub(super) fn new(set: Option<SequenceSet>) -> Self {
+        Self { set, next: Next::Refresh }
+    }
+
+    /// The messages that are flagged `\Deleted`, as far as the command names them.
+    fn uids(&self, context: &mut Context<'_>) -> Vec<Uid> {
+        let Some(view) = context.view() else {
+            return Vec::new();
+        };
+        let mut uids = view.deleted();
+        if let Some(set) = &self.set {
+            let named = view.resolve(set, By::Uid).unwrap_or_default();
+            uids.retain(|uid| named.binary_search(uid).is_ok());
+        }
+        uids
+    }
+}
+
+impl Job for Expunge {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        let mut highest = None;
+        match event {
+            Event::Answer(Answer::Changes(changes)) => {
+                let _ = take_in(context, Answer::Changes(changes), Updates::All);
+            }
+            Event::Answer(Answer::Expunged { uids, highest_modseq }) => {
+                if let State::Selected(view) = context.state {
+                    view.mark_gone(&uids);
+                    tell_gone(context.out, view, *context.tracking);
+                }
+                highest = Some(highest_modseq);
+            }
+            Event::Answer(Answer::Refused(refusal)) if self.next == Next::Finish => {
+                return Step::Done(refusal.into());
+            }
+            _ => {}
+        }
+        if self.next == Next::Refresh {
+            if context.view().is_some_and(|view| view.access == Access::ReadOnly) {
+                return Step::Done(Completion::no("The mailbox is read-only"));
+            }
+            self.next = Next::Expunge;
+            if *context.freshness == Freshness::Stale
+                && let Some(question) = whats_new(context)
+            {
+                return Step::Ask(question);
+            }
+        }
+        if self.next == Next::Expunge {
+            self.next = Next::Finish;
+            let uids = self.uids(context);
+            if let Some(view) = context.view()
+                && !uids.is_empty()
+            {
+                return Step::Ask(Question::Expunge { mailbox: view.mailbox.clone(), uids });
+            }
+        }
+        let completion = Completion::ok("Expunge completed");
+        Step::Done(match highest {
+            Some(modseq) if *context.tracking == Tracking::Qresync => {
+                completion.code(format!("HIGHESTMODSEQ {}", modseq.0))
+            }
+            _ => completion,
+        })
+    }
+}

@@ -1,0 +1,295 @@
+//! `FETCH` (RFC 3501 section 6.4.5): which messages, and reading as much of them as is needed.
+//! How the response is written is in `fetch_response`.
+
+use mail_types::{Flags, SystemFlag, Uid};
+
+use super::fetch_response::{Content, respond};
+use super::{Context, Event, Job, Step};
+use crate::command::{By, Fetch, FetchItem, MarkSeen, SectionText, Vanished};
+use crate::dialogue::{
+    Access, Answer, Expunged, FlagChange, FlagMode, HEAD_LIMIT, Question, READ_LIMIT, Refusal,
+};
+use crate::message::header::{self, HEADER_LIMIT};
+use crate::respond::Completion;
+use crate::sequence::write_set;
+use crate::session::{State, Tracking};
+
+/// Messages that are marked as seen with one question, before they are sent.
+const SEEN_BATCH: usize = 100;
+/// Messages that are answered from the view before the output is handed over.
+const VIEW_BATCH: usize = 100;
+/// What is read at first when only the header is wanted: more than nearly all headers are long.
+const HEADER_HEAD: u32 = 16_384;
+
+/// Fetches.
+#[derive(Debug)]
+pub(super) struct Fetching {
+    fetch: Fetch,
+    need: Need,
+    uids: Vec<Uid>,
+    /// The next message, as an index into `uids`.
+    next: usize,
+    /// Messages before this index are marked as seen.
+    marked: usize,
+    reading: Option<Reading>,
+    outcome: Outcome,
+}
+
+/// How much of a message an item is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// Nothing that the view does not know.
+    View,
+    /// Bytes by their place.
+    Bytes,
+    /// The header.
+    Header,
+}
+
+/// The message that is being read.
+#[derive(Debug)]
+struct Reading {
+    uid: Uid,
+    content: Content,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Complete,
+    /// Some messages were expunged by somebody else.
+    SomeGone,
+}
+
+impl Fetching {
+    pub(super) fn new(mut fetch: Fetch) -> Self {
+        if fetch.by == By::Uid && !fetch.items.contains(&FetchItem::Uid) {
+            fetch.items.insert(0, FetchItem::Uid);
+        }
+        if fetch.changed_since.is_some() && !fetch.items.contains(&FetchItem::ModSeq) {
+            fetch.items.push(FetchItem::ModSeq);
+        }
+        let need = fetch.items.iter().map(need).max().unwrap_or(Need::View);
+        let (uids, outcome) = (Vec::new(), Outcome::Complete);
+        Self { fetch, need, uids, next: 0, marked: 0, reading: None, outcome }
+    }
+
+    fn begin(&mut self, context: &mut Context<'_>) -> Step {
+        if self.fetch.items.contains(&FetchItem::ModSeq) {
+            *context.tracking = Tracking::Condstore.max(*context.tracking);
+        }
+        let structured = |item: &FetchItem| match item {
+            FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => true,
+            FetchItem::Section(section) => !section.section.path.is_empty(),
+            _ => false,
+        };
+        if self.fetch.items.iter().any(structured) {
+            return Step::Done(Completion::no("Parts of messages cannot be fetched yet").code("CANNOT"));
+        }
+        let tracking = *context.tracking;
+        let Some(view) = context.view() else {
+            return Step::Done(Completion::unexpected());
+        };
+        let Ok(mut uids) = view.resolve(&self.fetch.set, self.fetch.by) else {
+            return Step::Done(Completion::bad("There is no message with such a number"));
+        };
+        if let Some(since) = self.fetch.changed_since {
+            uids.retain(|&uid| view.find(uid).is_some_and(|(_, message)| message.modseq > since));
+        }
+        self.uids = uids;
+        match (self.fetch.vanished, self.fetch.changed_since) {
+            (Vanished::Tell, Some(_)) if tracking != Tracking::Qresync => {
+                Step::Done(Completion::bad("Say ENABLE QRESYNC first"))
+            }
+            (Vanished::Tell, Some(since)) => {
+                Step::Ask(Question::Changes { mailbox: view.mailbox.clone(), since })
+            }
+            _ => self.go_on(context),
+        }
+    }
+
+    /// The next message, or the end.
+    fn go_on(&mut self, context: &mut Context<'_>) -> Step {
+        if self.need == Need::View {
+            return self.respond_from_view(context);
+        }
+        let Some(&uid) = self.uids.get(self.next) else {
+            return Step::Done(self.completed());
+        };
+        if self.next >= self.marked
+            && let Some(question) = self.mark_seen(context)
+        {
+            return Step::Ask(question);
+        }
+        let Some(view) = context.view() else {
+            return Step::Done(Completion::unexpected());
+        };
+        Step::Ask(Question::OpenMessage { mailbox: view.mailbox.clone(), uid, head: self.head() })
+    }
+
+    /// Marks the next messages as seen, if that is what fetching them does.
+    fn mark_seen(&mut self, context: &mut Context<'_>) -> Option<Question> {
+        self.marked = self.next + SEEN_BATCH;
+        let marks = |item: &FetchItem| match item {
+            FetchItem::Section(section) => section.seen == MarkSeen::Yes,
+            _ => false,
+        };
+        let view = context.view()?;
+        if view.access == Access::ReadOnly || !self.fetch.items.iter().any(marks) {
+            self.marked = usize::MAX;
+            return None;
+        }
+        let unseen =
+            |uid: &Uid| view.find(*uid).is_some_and(|(_, message)| !message.flags.has(SystemFlag::Seen));
+        let batch = self.uids.iter().skip(self.next).take(SEEN_BATCH).copied();
+        let uids: Vec<Uid> = batch.filter(unseen).collect();
+        let flags: Flags = [SystemFlag::Seen].into_iter().collect();
+        (!uids.is_empty()).then(|| Question::StoreFlags {
+            mailbox: view.mailbox.clone(),
+            uids,
+            change: FlagChange { mode: FlagMode::Add, flags },
+            unchanged_since: None,
+        })
+    }
+
+    /// Some messages from what the view knows.
+    fn respond_from_view(&mut self, context: &mut Context<'_>) -> Step {
+        let State::Selected(view) = &mut *context.state else {
+            return Step::Done(Completion::unexpected());
+        };
+        for &uid in self.uids.iter().skip(self.next).take(VIEW_BATCH) {
+            if let Some((number, message)) = view.find(uid) {
+                respond(context.out, number, message, &self.fetch.items, &Content::default());
+            }
+        }
+        self.next += VIEW_BATCH;
+        if self.next < self.uids.len() { Step::Again } else { Step::Done(self.completed()) }
+    }
+
+    /// How much to read with the first question.
+    fn head(&self) -> u32 {
+        let whole = |item: &FetchItem| match item {
+            FetchItem::Section(section) => {
+                section.partial.is_none()
+                    && matches!(section.section.text, SectionText::Whole | SectionText::Text)
+            }
+            _ => false,
+        };
+        match self.need {
+            _ if self.fetch.items.iter().any(whole) => HEAD_LIMIT,
+            Need::View | Need::Bytes => 0,
+            Need::Header => HEADER_HEAD,
+        }
+    }
+
+    /// The open message has been read this far: that is enough, or there is more to read.
+    fn read(&mut self, context: &mut Context<'_>, mut reading: Reading) -> Step {
+        let content = &mut reading.content;
+        if self.need >= Need::Header && content.header_end.is_none() {
+            let limit = content.size.min(HEADER_LIMIT);
+            let read = content.length();
+            match header::end(&content.head) {
+                Some(end) => content.header_end = Some(end),
+                None if read >= limit => content.header_end = Some(content.head.len()),
+                None => {
+                    let range = read..limit.min(read + READ_LIMIT);
+                    self.reading = Some(reading);
+                    return Step::Ask(Question::ReadMessage(range));
+                }
+            }
+        }
+        if let State::Selected(view) = &mut *context.state
+            && let Some((number, message)) = view.find(reading.uid)
+        {
+            respond(context.out, number, message, &self.fetch.items, &reading.content);
+        }
+        self.next += 1;
+        Step::Again
+    }
+
+    fn answer(&mut self, context: &mut Context<'_>, answer: Answer) -> Step {
+        match (answer, self.reading.take()) {
+            (Answer::Message { size, head }, _) => match self.uids.get(self.next) {
+                Some(&uid) => {
+                    let content = Content { size, head, header_end: None };
+                    self.read(context, Reading { uid, content })
+                }
+                None => Step::Done(Completion::unexpected()),
+            },
+            (Answer::Bytes(bytes), Some(mut reading)) if !bytes.is_empty() => {
+                reading.content.head.extend_from_slice(&bytes);
+                self.read(context, reading)
+            }
+            (Answer::Stored { messages, .. }, _) => {
+                if let Some(view) = context.view() {
+                    for flags in messages {
+                        view.set_flags(flags);
+                    }
+                }
+                self.go_on(context)
+            }
+            (Answer::Changes(changes), _) => {
+                self.tell_vanished(context, changes.expunged);
+                self.go_on(context)
+            }
+            (Answer::Refused(Refusal::Gone), _) => {
+                self.outcome = Outcome::SomeGone;
+                self.next += 1;
+                Step::Again
+            }
+            (Answer::Refused(refusal), _) => Step::Done(refusal.into()),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+
+    /// RFC 7162 section 3.2.6: the UIDs of the set that are gone.
+    fn tell_vanished(&self, context: &mut Context<'_>, expunged: Expunged) {
+        let State::Selected(view) = &mut *context.state else {
+            return;
+        };
+        let last = view.uid_next.get().saturating_sub(1);
+        let ranges = self.fetch.set.ranges(Some(last));
+        let asked = |uid: &u32| ranges.iter().any(|(from, to)| (from..=to).contains(&uid));
+        let vanished: Vec<u32> = match expunged {
+            Expunged::These(uids) => uids.iter().map(|uid| uid.get()).filter(asked).collect(),
+            Expunged::AllBut(uids) => {
+                let present = |uid: &u32| uids.binary_search_by_key(uid, |uid| uid.get()).is_ok();
+                let all = ranges.iter().flat_map(|&(from, to)| from..=to.min(last));
+                all.filter(|uid| !present(uid)).collect()
+            }
+        };
+        if !vanished.is_empty() {
+            context.out.text(&format!("* VANISHED (EARLIER) {}\r\n", write_set(vanished)));
+        }
+    }
+
+    fn completed(&self) -> Completion {
+        match self.outcome {
+            Outcome::Complete => Completion::ok("Fetch completed"),
+            Outcome::SomeGone => Completion::ok("Some messages are no longer there").code("EXPUNGEISSUED"),
+        }
+    }
+}
+
+impl Job for Fetching {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match event {
+            Event::Go if self.uids.is_empty() => self.begin(context),
+            Event::Go => self.go_on(context),
+            Event::Answer(answer) => self.answer(context, answer),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+}
+
+fn need(item: &FetchItem) -> Need {
+    match item {
+        FetchItem::Uid | FetchItem::Flags | FetchItem::InternalDate | FetchItem::Size | FetchItem::ModSeq => {
+            Need::View
+        }
+        FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => Need::Header,
+        FetchItem::Section(section) => match section.section.text {
+            SectionText::Whole => Need::Bytes,
+            _ => Need::Header,
+        },
+    }
+}

@@ -1,0 +1,159 @@
+//! Writing one `FETCH` response (RFC 3501 section 7.4.2) from what is known and what was read.
+
+use std::ops::Range;
+
+use super::updates::flag_list;
+use crate::command::{FetchItem, FetchSection, SectionName, SectionText};
+use crate::datetime::write_date_time;
+use crate::message::header::{Selection, select};
+use crate::parse::is_atom_char;
+use crate::respond::string;
+use crate::view::Message;
+use crate::writer::Writer;
+
+/// What was read of the open message.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    /// Its length in bytes.
+    pub(super) size: u64,
+    /// Its first bytes.
+    pub(super) head: Vec<u8>,
+    /// Where in `head` the header ends.
+    pub(super) header_end: Option<usize>,
+}
+
+impl Content {
+    /// How much was read.
+    pub(super) fn length(&self) -> u64 {
+        u64::try_from(self.head.len()).unwrap_or(u64::MAX)
+    }
+
+    fn header(&self) -> &[u8] {
+        self.header_end.and_then(|end| self.head.get(..end)).unwrap_or(&[])
+    }
+
+    fn header_length(&self) -> u64 {
+        u64::try_from(self.header().len()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The content of a section.
+enum Found {
+    /// It stands in the message.
+    Range(Range<u64>),
+    /// It was made.
+    Bytes(Vec<u8>),
+}
+
+/// Writes the response.
+pub(super) fn respond(
+    out: &mut Writer,
+    number: usize,
+    message: &Message,
+    items: &[FetchItem],
+    content: &Content,
+) {
+    out.text(&format!("* {number} FETCH ("));
+    let mut tells_flags = items.contains(&FetchItem::Flags);
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.text(" ");
+        }
+        match item {
+            FetchItem::Uid => out.text(&format!("UID {}", message.uid.get())),
+            FetchItem::Flags => out.text(&format!("FLAGS {}", flag_list(&message.flags))),
+            FetchItem::InternalDate => {
+                out.text(&format!("INTERNALDATE {}", write_date_time(message.internal_date)));
+            }
+            FetchItem::Size => out.text(&format!("RFC822.SIZE {}", message.size)),
+            FetchItem::ModSeq => out.text(&format!("MODSEQ ({})", message.modseq.0)),
+            FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => {}
+            FetchItem::Section(section) => {
+                write_section(out, section, content);
+                if section.seen == crate::command::MarkSeen::Yes && !tells_flags {
+                    out.text(&format!(" FLAGS {}", flag_list(&message.flags)));
+                    tells_flags = true;
+                }
+            }
+        }
+    }
+    out.text(")\r\n");
+}
+
+fn write_section(out: &mut Writer, section: &FetchSection, content: &Content) {
+    write_name(out, section);
+    let found = match &section.section.text {
+        SectionText::Whole => Found::Range(0..content.size),
+        SectionText::Header | SectionText::Mime => Found::Range(0..content.header_length()),
+        SectionText::Text => Found::Range(content.header_length()..content.size),
+        SectionText::Fields(names) => Found::Bytes(select(content.header(), names, Selection::Only)),
+        SectionText::FieldsNot(names) => Found::Bytes(select(content.header(), names, Selection::Except)),
+    };
+    match found {
+        Found::Range(range) => write_range(out, clip(range, section.partial), content),
+        Found::Bytes(bytes) => {
+            let whole = 0..u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let range = clip(whole, section.partial);
+            let bytes = slice(&bytes, &range).unwrap_or(&[]);
+            out.text(&format!("{{{}}}\r\n", bytes.len()));
+            out.bytes(bytes);
+        }
+    }
+}
+
+/// What a client asked for by `<first.count>`; beyond the end there is nothing, which is no error.
+fn clip(range: Range<u64>, partial: Option<(u32, u32)>) -> Range<u64> {
+    let Some((first, count)) = partial else {
+        return range;
+    };
+    let start = range.start.saturating_add(u64::from(first)).min(range.end);
+    start..start.saturating_add(u64::from(count)).min(range.end)
+}
+
+/// A literal with a range of the message: from memory if it was read already, else copied by the driver.
+fn write_range(out: &mut Writer, range: Range<u64>, content: &Content) {
+    out.text(&format!("{{{}}}\r\n", range.end - range.start));
+    match slice(&content.head, &range) {
+        Some(bytes) => out.bytes(bytes),
+        None => out.message(range),
+    }
+}
+
+fn slice<'a>(bytes: &'a [u8], range: &Range<u64>) -> Option<&'a [u8]> {
+    bytes.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
+}
+
+/// The section's name as RFC 3501 wants it back.
+fn write_name(out: &mut Writer, section: &FetchSection) {
+    match section.name {
+        SectionName::Rfc822 => return out.text("RFC822 "),
+        SectionName::Rfc822Header => return out.text("RFC822.HEADER "),
+        SectionName::Rfc822Text => return out.text("RFC822.TEXT "),
+        SectionName::Body => {}
+    }
+    out.text("BODY[");
+    let mut levels: Vec<String> = section.section.path.iter().map(u32::to_string).collect();
+    let (text, names) = match &section.section.text {
+        SectionText::Whole => (None, None),
+        SectionText::Header => (Some("HEADER"), None),
+        SectionText::Text => (Some("TEXT"), None),
+        SectionText::Mime => (Some("MIME"), None),
+        SectionText::Fields(names) => (Some("HEADER.FIELDS"), Some(names)),
+        SectionText::FieldsNot(names) => (Some("HEADER.FIELDS.NOT"), Some(names)),
+    };
+    levels.extend(text.map(str::to_owned));
+    out.text(&levels.join("."));
+    if let Some(names) = names {
+        let write = |name: &String| {
+            if name.bytes().all(is_atom_char) { name.clone().into_bytes() } else { string(name.as_bytes()) }
+        };
+        out.text(" (");
+        out.bytes(&names.iter().map(write).collect::<Vec<_>>().join(&b' '));
+        out.text(")");
+    }
+    out.text("]");
+    if let Some((first, _)) = section.partial {
+        out.text(&format!("<{first}>"));
+    }
+    out.text(" ");
+}

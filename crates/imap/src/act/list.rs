@@ -1,0 +1,281 @@
+//! `LIST` with its options (RFC 5258, 5819, 6154, 3348), `LSUB` and `NAMESPACE`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::mailboxes::status_line;
+use super::{Context, Event, Job, Step};
+use crate::MailboxName;
+use crate::command::{List, ListKind, ListReturn, ListSelect};
+use crate::dialogue::{Answer, Existence, Mailbox, Question, SpecialUse, Subscription};
+use crate::mailbox_name::SEPARATOR;
+use crate::respond::{Completion, string};
+
+/// Lists mailboxes, then tells their status if that is asked for.
+#[derive(Debug)]
+pub(super) struct Listing {
+    list: List,
+    /// The mailboxes whose status is still to be told.
+    waiting: VecDeque<MailboxName>,
+}
+
+/// A name in the hierarchy and what is known of it.
+#[derive(Debug)]
+struct Node {
+    existence: Existence,
+    subscription: Subscription,
+    special_use: Option<SpecialUse>,
+    children: Children,
+}
+
+/// What lies below a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Children {
+    existing: usize,
+    subscribed: usize,
+    special: usize,
+}
+
+impl Listing {
+    pub(super) fn new(list: List) -> Self {
+        Self { list, waiting: VecDeque::new() }
+    }
+
+    fn tell(&mut self, context: &mut Context<'_>, mailboxes: Vec<Mailbox>) {
+        let patterns: Vec<Vec<char>> =
+            self.list.patterns.iter().map(|pattern| full_pattern(&self.list.reference, pattern)).collect();
+        for (name, node) in hierarchy(mailboxes) {
+            let matches = |pattern: &Vec<char>| matches(pattern, name.as_str());
+            if !patterns.iter().any(matches) {
+                continue;
+            }
+            let line = match self.list.kind {
+                ListKind::List => self.list_line(&name, &node),
+                ListKind::Lsub => lsub_line(&name, &node),
+            };
+            let Some(line) = line else {
+                continue;
+            };
+            context.out.bytes(&line);
+            if !self.list.status.is_empty() && node.existence == Existence::Exists {
+                self.waiting.push_back(name);
+            }
+        }
+    }
+
+    /// RFC 5258 section 3: the line for a name, if the selection options let it through.
+    fn list_line(&self, name: &MailboxName, node: &Node) -> Option<Vec<u8>> {
+        let select = &self.list.select;
+        let by_subscription = select.contains(&ListSelect::Subscribed);
+        let by_use = select.contains(&ListSelect::SpecialUse);
+        let chosen = (!by_subscription || node.subscription == Subscription::Subscribed)
+            && (!by_use || node.special_use.is_some());
+        let child_info = select.contains(&ListSelect::RecursiveMatch)
+            && ((by_subscription && node.children.subscribed > 0) || (by_use && node.children.special > 0));
+        let known = by_subscription || node.existence == Existence::Exists || node.children.existing > 0;
+        if !known || !(chosen || child_info) {
+            return None;
+        }
+        let mut attributes = Vec::new();
+        if node.existence == Existence::NameOnly {
+            // Clients that do not know the first one know the second one.
+            attributes.extend(["\\NonExistent", "\\Noselect"]);
+        }
+        attributes.push(if node.children.existing > 0 { "\\HasChildren" } else { "\\HasNoChildren" });
+        let tells = by_subscription || self.list.wants.contains(&ListReturn::Subscribed);
+        if tells && node.subscription == Subscription::Subscribed {
+            attributes.push("\\Subscribed");
+        }
+        attributes.extend(node.special_use.map(SpecialUse::attribute));
+        let mut line = line("LIST", &attributes, name);
+        if child_info {
+            let info = if by_subscription { "\"SUBSCRIBED\"" } else { "\"SPECIAL-USE\"" };
+            line.extend_from_slice(format!(" (CHILDINFO ({info}))").as_bytes());
+        }
+        line.extend_from_slice(b"\r\n");
+        Some(line)
+    }
+}
+
+impl Job for Listing {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match event {
+            Event::Go if self.list.patterns.iter().all(String::is_empty) => {
+                // RFC 3501 section 6.3.8: an empty pattern asks for the separator.
+                let kind = if self.list.kind == ListKind::List { "LIST" } else { "LSUB" };
+                context.out.text(&format!("* {kind} (\\Noselect) \"{SEPARATOR}\" \"\"\r\n"));
+                return Step::Done(completed(self.list.kind));
+            }
+            Event::Go => return Step::Ask(Question::ListMailboxes),
+            Event::Answer(Answer::Mailboxes(mailboxes)) => self.tell(context, mailboxes),
+            Event::Answer(Answer::Status(status)) => {
+                if let Some(mailbox) = self.waiting.pop_front() {
+                    context.out.bytes(&status_line(&mailbox, &self.list.status, &status));
+                }
+            }
+            // A mailbox that cannot tell its status is passed over (RFC 5819 section 2).
+            Event::Answer(Answer::Refused(_)) if !self.waiting.is_empty() => {
+                self.waiting.pop_front();
+            }
+            Event::Answer(Answer::Refused(refusal)) => return Step::Done(refusal.into()),
+            _ => return Step::Done(Completion::unexpected()),
+        }
+        match self.waiting.front() {
+            Some(mailbox) => Step::Ask(Question::Status(mailbox.clone())),
+            None => Step::Done(completed(self.list.kind)),
+        }
+    }
+}
+
+fn completed(kind: ListKind) -> Completion {
+    Completion::ok(match kind {
+        ListKind::List => "List completed",
+        ListKind::Lsub => "Lsub completed",
+    })
+}
+
+/// RFC 3501 section 6.3.9: subscribed names, and names above them as `\Noselect`.
+fn lsub_line(name: &MailboxName, node: &Node) -> Option<Vec<u8>> {
+    let attributes: &[&str] = match node.subscription {
+        Subscription::Subscribed => &[],
+        Subscription::Unsubscribed if node.children.subscribed > 0 => &["\\Noselect"],
+        Subscription::Unsubscribed => return None,
+    };
+    let mut line = line("LSUB", attributes, name);
+    line.extend_from_slice(b"\r\n");
+    Some(line)
+}
+
+fn line(kind: &str, attributes: &[&str], name: &MailboxName) -> Vec<u8> {
+    let start = format!("* {kind} ({}) \"{SEPARATOR}\" ", attributes.join(" "));
+    [start.as_bytes(), &string(name.to_wire().as_bytes())].concat()
+}
+
+/// All names, those that are only above others included.
+fn hierarchy(mailboxes: Vec<Mailbox>) -> BTreeMap<MailboxName, Node> {
+    let mut nodes: BTreeMap<MailboxName, Node> = BTreeMap::new();
+    let empty = || Node {
+        existence: Existence::NameOnly,
+        subscription: Subscription::Unsubscribed,
+        special_use: None,
+        children: Children::default(),
+    };
+    for mailbox in mailboxes {
+        let mut above = mailbox.name.parent();
+        while let Some(name) = above {
+            above = name.parent();
+            let children = &mut nodes.entry(name).or_insert_with(empty).children;
+            children.existing += usize::from(mailbox.existence == Existence::Exists);
+            children.subscribed += usize::from(mailbox.subscription == Subscription::Subscribed);
+            children.special += usize::from(mailbox.special_use.is_some());
+        }
+        let node = nodes.entry(mailbox.name).or_insert_with(empty);
+        node.existence = mailbox.existence;
+        node.subscription = mailbox.subscription;
+        node.special_use = mailbox.special_use;
+    }
+    nodes
+}
+
+/// Reference and pattern put together, `INBOX` written as everywhere.
+fn full_pattern(reference: &str, pattern: &str) -> Vec<char> {
+    let full = format!("{reference}{pattern}");
+    let (first, rest) = match full.split_once(SEPARATOR) {
+        Some((first, rest)) => (first, format!("{SEPARATOR}{rest}")),
+        None => (full.as_str(), String::new()),
+    };
+    let first = if first.eq_ignore_ascii_case("INBOX") { "INBOX" } else { first };
+    format!("{first}{rest}").chars().collect()
+}
+
+/// RFC 3501 section 6.3.8: `*` stands for anything, `%` for anything but the separator. Works on the set of places
+/// in the pattern that can be reached, so that no pattern is slow.
+fn matches(pattern: &[char], name: &str) -> bool {
+    let mut reached = vec![false; pattern.len() + 1];
+    if let Some(first) = reached.first_mut() {
+        *first = true;
+    }
+    skip_wildcards(pattern, &mut reached);
+    for c in name.chars() {
+        let mut next = vec![false; pattern.len() + 1];
+        for (place, &symbol) in pattern.iter().enumerate() {
+            if !reached.get(place).copied().unwrap_or(false) {
+                continue;
+            }
+            let stays = symbol == '*' || (symbol == '%' && c != SEPARATOR);
+            let target = if stays { next.get_mut(place) } else { next.get_mut(place + 1) };
+            if let Some(target) = target.filter(|_| stays || symbol == c) {
+                *target = true;
+            }
+        }
+        skip_wildcards(pattern, &mut next);
+        reached = next;
+    }
+    reached.last().copied().unwrap_or(false)
+}
+
+/// A wildcard can stand for nothing.
+fn skip_wildcards(pattern: &[char], reached: &mut [bool]) {
+    for (place, &symbol) in pattern.iter().enumerate() {
+        let here = reached.get(place).copied().unwrap_or(false);
+        if here
+            && (symbol == '*' || symbol == '%')
+            && let Some(next) = reached.get_mut(place + 1)
+        {
+            *next = true;
+        }
+    }
+}
+
+impl SpecialUse {
+    /// RFC 6154 section 2
+    fn attribute(self) -> &'static str {
+        match self {
+            Self::All => "\\All",
+            Self::Archive => "\\Archive",
+            Self::Drafts => "\\Drafts",
+            Self::Flagged => "\\Flagged",
+            Self::Junk => "\\Junk",
+            Self::Sent => "\\Sent",
+            Self::Trash => "\\Trash",
+        }
+    }
+}
+
+/// RFC 2342: one personal namespace, no others.
+#[derive(Debug)]
+pub(super) struct Namespace;
+
+impl Job for Namespace {
+    fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
+        context.out.text(&format!("* NAMESPACE ((\"\" \"{SEPARATOR}\")) NIL NIL\r\n"));
+        Step::Done(Completion::ok("Namespace completed"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{full_pattern, matches};
+
+    #[test]
+    fn patterns_match_names() {
+        let check = |reference: &str, pattern: &str, name: &str, expected: bool| {
+            assert_eq!(
+                matches(&full_pattern(reference, pattern), name),
+                expected,
+                "{reference} {pattern} {name}"
+            );
+        };
+        check("", "*", "a/b/c", true);
+        check("", "%", "a", true);
+        check("", "%", "a/b", false);
+        check("", "a/%", "a/b", true);
+        check("a/", "%", "a/b", true);
+        check("", "%/%", "a/b", true);
+        check("", "*b%", "a/b/bc", true);
+        check("", "*b%", "a/b/c", false);
+        check("", "inbox", "INBOX", true);
+        check("", "inbox/%", "INBOX/x", true);
+        check("", "i%", "INBOX", false);
+        check("", &"*a".repeat(200), &"a".repeat(399), true);
+    }
+}

@@ -1,0 +1,75 @@
+//! Commands that are one question: `CREATE`, `DELETE`, `RENAME`, `SUBSCRIBE`, `UNSUBSCRIBE`; and `STATUS`.
+
+use super::{Context, Event, Job, Step};
+use crate::MailboxName;
+use crate::command::StatusItem;
+use crate::dialogue::{Answer, MailboxStatus, Question};
+use crate::respond::{Completion, string};
+
+/// Asks one question and tells how it went.
+#[derive(Debug)]
+pub(super) struct OneQuestion {
+    question: Option<Question>,
+    done: &'static str,
+}
+
+impl OneQuestion {
+    pub(super) fn new(question: Question, done: &'static str) -> Self {
+        Self { question: Some(question), done }
+    }
+}
+
+impl Job for OneQuestion {
+    fn step(&mut self, _: &mut Context<'_>, event: Event) -> Step {
+        match (event, self.question.take()) {
+            (Event::Go, Some(question)) => Step::Ask(question),
+            (Event::Answer(Answer::Done), _) => Step::Done(Completion::ok(self.done)),
+            (Event::Answer(Answer::Refused(refusal)), _) => Step::Done(refusal.into()),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+}
+
+/// `STATUS` (RFC 3501 section 6.3.10)
+#[derive(Debug)]
+pub(super) struct Status {
+    mailbox: MailboxName,
+    items: Vec<StatusItem>,
+}
+
+impl Status {
+    pub(super) fn new(mailbox: MailboxName, items: Vec<StatusItem>) -> Self {
+        Self { mailbox, items }
+    }
+}
+
+impl Job for Status {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match event {
+            Event::Go => Step::Ask(Question::Status(self.mailbox.clone())),
+            Event::Answer(Answer::Status(status)) => {
+                context.out.bytes(&status_line(&self.mailbox, &self.items, &status));
+                Step::Done(Completion::ok("Status completed"))
+            }
+            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+}
+
+/// The untagged STATUS response.
+pub(super) fn status_line(mailbox: &MailboxName, items: &[StatusItem], status: &MailboxStatus) -> Vec<u8> {
+    let write = |item: &StatusItem| match item {
+        StatusItem::Messages => format!("MESSAGES {}", status.messages),
+        StatusItem::Recent => "RECENT 0".to_owned(),
+        StatusItem::UidNext => format!("UIDNEXT {}", status.uid_next.get()),
+        StatusItem::UidValidity => format!("UIDVALIDITY {}", status.uid_validity.get()),
+        StatusItem::Unseen => format!("UNSEEN {}", status.unseen),
+        StatusItem::Deleted => format!("DELETED {}", status.deleted),
+        StatusItem::Size => format!("SIZE {}", status.size),
+        StatusItem::HighestModSeq => format!("HIGHESTMODSEQ {}", status.highest_modseq.0),
+    };
+    let items = items.iter().map(write).collect::<Vec<_>>().join(" ");
+    let name = string(mailbox.to_wire().as_bytes());
+    [b"* STATUS ".as_slice(), &name, b" (", items.as_bytes(), b")\r\n"].concat()
+}

@@ -1,0 +1,82 @@
+//! `GETMETADATA` and `SETMETADATA` (RFC 5464), with Dovecot's texts and literals, which relay's own tests expect.
+
+use super::{Context, Event, Job, Step};
+use crate::command::{GetMetadata, SetMetadata};
+use crate::dialogue::{Answer, MetadataDepth, Question, Refusal};
+use crate::respond::{Completion, literal, string};
+
+/// `GETMETADATA`
+#[derive(Debug)]
+pub(super) struct Get(pub(super) GetMetadata);
+
+impl Get {
+    /// Writes the values in the order asked for. Delta Chat wants a list that is not empty and the mailbox name
+    /// quoted, as it was asked for.
+    fn tell(&self, context: &mut Context<'_>, mut values: Vec<(String, Option<Vec<u8>>)>) -> Completion {
+        if self.0.depth == MetadataDepth::Zero {
+            let missing = |entry: &&String| !values.iter().any(|(name, _)| name == *entry);
+            let missing: Vec<_> = self.0.entries.iter().filter(missing).cloned().collect();
+            values.extend(missing.into_iter().map(|entry| (entry, None)));
+            values.sort_by_key(|(name, _)| self.0.entries.iter().position(|entry| entry == name));
+        }
+        let limit = self.0.max_size.map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(usize::MAX));
+        let mut longest = 0;
+        let mut items: Vec<Vec<u8>> = Vec::new();
+        for (name, value) in values {
+            let value = match value {
+                Some(value) if value.len() > limit => {
+                    longest = longest.max(value.len());
+                    continue;
+                }
+                Some(value) => literal(&value),
+                None => b"NIL".to_vec(),
+            };
+            items.push([name.as_bytes(), b" ", &value].concat());
+        }
+        if !items.is_empty() {
+            context.out.text("* METADATA ");
+            context.out.bytes(&string(&self.0.name));
+            context.out.text(" (");
+            context.out.bytes(&items.join(&b' '));
+            context.out.text(")\r\n");
+        }
+        let completion = Completion::ok("Getmetadata completed");
+        if longest > 0 { completion.code(format!("METADATA LONGENTRIES {longest}")) } else { completion }
+    }
+}
+
+impl Job for Get {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match event {
+            Event::Go => Step::Ask(Question::ReadMetadata {
+                of: self.0.of.clone(),
+                entries: self.0.entries.clone(),
+                depth: self.0.depth,
+            }),
+            Event::Answer(Answer::Metadata(values)) => Step::Done(self.tell(context, values)),
+            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+}
+
+/// `SETMETADATA`
+#[derive(Debug)]
+pub(super) struct Set(pub(super) Option<SetMetadata>);
+
+impl Job for Set {
+    fn step(&mut self, _: &mut Context<'_>, event: Event) -> Step {
+        match (event, self.0.take()) {
+            (Event::Go, Some(SetMetadata { of, entries })) => {
+                Step::Ask(Question::WriteMetadata { of, entries })
+            }
+            (Event::Answer(Answer::Done), _) => Step::Done(Completion::ok("Setmetadata completed")),
+            // RFC 5464 section 4.3 has codes of its own.
+            (Event::Answer(Answer::Refused(Refusal::Limit)), _) => {
+                Step::Done(Completion::no("Too many entries").code("METADATA TOOMANY"))
+            }
+            (Event::Answer(Answer::Refused(refusal)), _) => Step::Done(refusal.into()),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `GETQUOTAROOT`, `GETQUOTA` and `SETQUOTA` (RFC 2087): one root, one resource.
+
+use super::{Context, Event, Job, Step};
+use crate::MailboxName;
+use crate::dialogue::{Answer, Question, QuotaUsage};
+use crate::respond::{Completion, string};
+
+/// The name that Dovecot gives to it, which clients show.
+const ROOT: &str = "User quota";
+
+/// `GETQUOTAROOT` of a mailbox, or `GETQUOTA` of a root.
+#[derive(Debug)]
+pub(super) struct QuotaRoot {
+    asked: Asked,
+}
+
+#[derive(Debug)]
+enum Asked {
+    Mailbox(MailboxName),
+    Root(Vec<u8>),
+}
+
+impl QuotaRoot {
+    pub(super) fn of(mailbox: MailboxName) -> Self {
+        Self { asked: Asked::Mailbox(mailbox) }
+    }
+
+    pub(super) fn named(root: Vec<u8>) -> Self {
+        Self { asked: Asked::Root(root) }
+    }
+
+    fn tell(&self, context: &mut Context<'_>, usage: QuotaUsage) -> Completion {
+        let text = match &self.asked {
+            Asked::Mailbox(mailbox) => {
+                context.out.text("* QUOTAROOT ");
+                context.out.bytes(&string(mailbox.to_wire().as_bytes()));
+                context.out.text(&format!(" \"{ROOT}\"\r\n"));
+                "Getquotaroot completed"
+            }
+            Asked::Root(_) => "Getquota completed",
+        };
+        // In units of 1024 octets (RFC 2087 section 3).
+        let limits = match usage.limit {
+            Some(limit) => format!("(STORAGE {} {})", usage.used.div_ceil(1024), limit / 1024),
+            None => "()".to_owned(),
+        };
+        context.out.text(&format!("* QUOTA \"{ROOT}\" {limits}\r\n"));
+        Completion::ok(text)
+    }
+}
+
+impl Job for QuotaRoot {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match event {
+            Event::Answer(Answer::Quota(usage)) => Step::Done(self.tell(context, usage)),
+            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            Event::Go => match &self.asked {
+                Asked::Root(root) if root != ROOT.as_bytes() => {
+                    Step::Done(Completion::no("There is no such quota root").code("NONEXISTENT"))
+                }
+                _ => Step::Ask(Question::Quota),
+            },
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+}
+
+/// `SETQUOTA`: quotas are the server's business.
+#[derive(Debug)]
+pub(super) struct SetQuota;
+
+impl Job for SetQuota {
+    fn step(&mut self, _: &mut Context<'_>, _: Event) -> Step {
+        Step::Done(Completion::no("Permission denied").code("NOPERM"))
+    }
+}

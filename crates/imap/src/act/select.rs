@@ -1,0 +1,146 @@
+//! `SELECT` and `EXAMINE` (RFC 3501 section 6.3.1), with the parameters of RFC 7162.
+
+use mail_types::SystemFlag;
+
+use super::updates::flag_list;
+use super::{Context, Event, Job, Step};
+use crate::command::{By, Qresync, Select, SelectTracking};
+use crate::dialogue::{Access, Answer, Changes, Expunged, Question, Snapshot};
+use crate::respond::Completion;
+use crate::sequence::write_set;
+use crate::session::{Freshness, State, Tracking};
+use crate::view::View;
+use crate::writer::Writer;
+
+/// Opens a mailbox.
+#[derive(Debug)]
+pub(super) struct Selecting {
+    select: Select,
+}
+
+impl Selecting {
+    pub(super) fn new(select: Select) -> Self {
+        Self { select }
+    }
+
+    fn open(&self, context: &mut Context<'_>, snapshot: Snapshot) -> Step {
+        let tracking = match self.select.tracking {
+            SelectTracking::Plain => Tracking::Plain,
+            SelectTracking::Condstore | SelectTracking::Qresync(_) => Tracking::Condstore,
+        };
+        *context.tracking = tracking.max(*context.tracking);
+        let view = View::new(self.select.mailbox.clone(), self.select.access, snapshot);
+        announce(context.out, &view);
+        let resync = match &self.select.tracking {
+            SelectTracking::Qresync(qresync) if qresync.uid_validity == view.uid_validity => {
+                Some(Question::Changes { mailbox: view.mailbox.clone(), since: qresync.since })
+            }
+            _ => None,
+        };
+        *context.state = State::Selected(Box::new(view));
+        *context.freshness = Freshness::Fresh;
+        resync.map_or_else(|| Step::Done(self.completed()), Step::Ask)
+    }
+
+    fn completed(&self) -> Completion {
+        match self.select.access {
+            Access::ReadWrite => Completion::ok("Select completed").code("READ-WRITE"),
+            Access::ReadOnly => Completion::ok("Examine completed").code("READ-ONLY"),
+        }
+    }
+}
+
+impl Job for Selecting {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match event {
+            Event::Go => {
+                if matches!(self.select.tracking, SelectTracking::Qresync(_))
+                    && *context.tracking != Tracking::Qresync
+                {
+                    return Step::Done(Completion::bad("Say ENABLE QRESYNC first"));
+                }
+                // A failing SELECT leaves no mailbox selected (RFC 3501 section 6.3.1).
+                if matches!(context.state, State::Selected(_)) {
+                    *context.state = State::Authenticated;
+                    context.out.text("* OK [CLOSED] Previous mailbox is now closed\r\n");
+                }
+                Step::Ask(Question::OpenMailbox {
+                    mailbox: self.select.mailbox.clone(),
+                    access: self.select.access,
+                })
+            }
+            Event::Answer(Answer::Opened(snapshot)) => self.open(context, snapshot),
+            Event::Answer(Answer::Changes(changes)) => {
+                if let (State::Selected(view), SelectTracking::Qresync(qresync)) =
+                    (&mut *context.state, &self.select.tracking)
+                {
+                    resync(context.out, view, qresync, &changes);
+                }
+                Step::Done(self.completed())
+            }
+            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+}
+
+/// The untagged responses that RFC 3501 and RFC 7162 require.
+fn announce(out: &mut Writer, view: &View) {
+    let system = SystemFlag::ALL.map(SystemFlag::as_str).join(" ");
+    let flags = [system.as_str()].into_iter().chain(view.keywords()).collect::<Vec<_>>().join(" ");
+    out.text(&format!("* FLAGS ({flags})\r\n"));
+    let permanent = match view.access {
+        Access::ReadWrite => format!("{flags} \\*"),
+        Access::ReadOnly => String::new(),
+    };
+    out.text(&format!("* OK [PERMANENTFLAGS ({permanent})] Flags permitted\r\n"));
+    out.text(&format!("* {} EXISTS\r\n* 0 RECENT\r\n", view.exists()));
+    let unseen = view.iter().find(|(_, message)| !message.flags.has(SystemFlag::Seen));
+    if let Some((number, _)) = unseen {
+        out.text(&format!("* OK [UNSEEN {number}] First unseen\r\n"));
+    }
+    out.text(&format!("* OK [UIDVALIDITY {}] UIDs valid\r\n", view.uid_validity.get()));
+    out.text(&format!("* OK [UIDNEXT {}] Predicted next UID\r\n", view.uid_next.get()));
+    out.text(&format!("* OK [HIGHESTMODSEQ {}] Highest\r\n", view.synced.0));
+}
+
+/// What has happened since the client was here last (RFC 7162 section 3.2.5).
+fn resync(out: &mut Writer, view: &View, qresync: &Qresync, changes: &Changes) {
+    let known =
+        |uid: u32| qresync.known.as_ref().is_none_or(|known| known.contains(uid, Some(view.uid_next.get())));
+    let vanished: Vec<u32> = match &changes.expunged {
+        Expunged::These(uids) => uids.iter().map(|uid| uid.get()).filter(|&uid| known(uid)).collect(),
+        // Without a list of what is gone, everything that the client may know and that is not here counts as gone.
+        Expunged::AllBut(_) => {
+            let mut vanished = Vec::new();
+            let ranges = match &qresync.known {
+                Some(known) => known.ranges(Some(view.uid_next.get())),
+                None => vec![(1, view.uid_next.get())],
+            };
+            for (from, to) in ranges {
+                vanished.extend(missing(view, from, to.min(view.uid_next.get().saturating_sub(1))));
+            }
+            vanished
+        }
+    };
+    if !vanished.is_empty() {
+        out.text(&format!("* VANISHED (EARLIER) {}\r\n", write_set(vanished)));
+    }
+    for change in &changes.changed {
+        if let Some((number, message)) = view.find(change.uid).filter(|_| known(change.uid.get())) {
+            let (flags, modseq) = (flag_list(&message.flags), message.modseq.0);
+            let uid = message.uid.get();
+            out.text(&format!("* {number} FETCH (UID {uid} FLAGS {flags} MODSEQ ({modseq}))\r\n"));
+        }
+    }
+}
+
+/// The UIDs of a range that no message has.
+fn missing(view: &View, from: u32, to: u32) -> impl Iterator<Item = u32> {
+    let set = crate::sequence::SequenceSet(vec![(
+        crate::sequence::Bound::Number(from),
+        crate::sequence::Bound::Number(to),
+    )]);
+    let present = view.resolve(&set, By::Uid).unwrap_or_default();
+    (from..=to).filter(move |&uid| present.binary_search_by_key(&uid, |uid| uid.get()).is_err())
+}

@@ -1,0 +1,106 @@
+//! `STORE` (RFC 3501 section 6.4.6, RFC 7162 section 3.1.3).
+
+use mail_types::{ModSeq, Uid};
+
+use super::updates::flag_list;
+use super::{Context, Event, Job, Step};
+use crate::command::{By, Echo, Store};
+use crate::dialogue::{Access, Answer, MessageFlags, Question};
+use crate::respond::Completion;
+use crate::sequence::{write_set, write_uids};
+use crate::session::{State, Tracking};
+
+/// Changes flags.
+#[derive(Debug)]
+pub(super) struct Storing {
+    store: Store,
+    uids: Vec<Uid>,
+}
+
+impl Storing {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, uids: Vec::new() }
+    }
+
+    fn begin(&mut self, context: &mut Context<'_>) -> Step {
+        if self.store.unchanged_since.is_some() {
+            *context.tracking = Tracking::Condstore.max(*context.tracking);
+        }
+        let Some(view) = context.view() else {
+            return Step::Done(Completion::unexpected());
+        };
+        if view.access == Access::ReadOnly {
+            return Step::Done(Completion::no("The mailbox is read-only"));
+        }
+        match view.resolve(&self.store.set, self.store.by) {
+            Ok(uids) if uids.is_empty() => Step::Done(Completion::ok("Store completed")),
+            Ok(uids) => {
+                self.uids.clone_from(&uids);
+                Step::Ask(Question::StoreFlags {
+                    mailbox: view.mailbox.clone(),
+                    uids,
+                    change: self.store.change.clone(),
+                    unchanged_since: self.store.unchanged_since,
+                })
+            }
+            Err(_) => Step::Done(Completion::bad("There is no message with such a number")),
+        }
+    }
+
+    fn finish(&self, context: &mut Context<'_>, messages: Vec<MessageFlags>, modified: &[Uid]) -> Step {
+        let State::Selected(view) = context.state else {
+            return Step::Done(Completion::unexpected());
+        };
+        let gone = messages.len() + modified.len() < self.uids.len();
+        for flags in messages {
+            let uid = flags.uid;
+            view.set_flags(flags);
+            let Some((number, message)) = view.find(uid) else {
+                continue;
+            };
+            let line = self.line(number, uid, &flag_list(&message.flags), message.modseq, *context.tracking);
+            context.out.text(&line);
+        }
+        let completion = Completion::ok("Store completed");
+        if !modified.is_empty() {
+            let set = match self.store.by {
+                By::Uid => write_uids(modified),
+                By::Number => {
+                    write_set(modified.iter().filter_map(|&uid| u32::try_from(view.find(uid)?.0).ok()))
+                }
+            };
+            return Step::Done(
+                Completion::ok("Conditional store failed for some").code(format!("MODIFIED {set}")),
+            );
+        }
+        Step::Done(if gone { completion.code("EXPUNGEISSUED") } else { completion })
+    }
+
+    /// The FETCH response; none when nobody wants one.
+    fn line(&self, number: usize, uid: Uid, flags: &str, modseq: ModSeq, tracking: Tracking) -> String {
+        let mut items = Vec::new();
+        if self.store.by == By::Uid || tracking == Tracking::Qresync {
+            items.push(format!("UID {}", uid.get()));
+        }
+        if self.store.echo == Echo::Tell {
+            items.push(format!("FLAGS {flags}"));
+        }
+        if tracking >= Tracking::Condstore {
+            items.push(format!("MODSEQ ({})", modseq.0));
+        } else if self.store.echo == Echo::Silent {
+            return String::new();
+        }
+        format!("* {number} FETCH ({})\r\n", items.join(" "))
+    }
+}
+
+impl Job for Storing {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match event {
+            Event::Go => self.begin(context),
+            Event::Answer(Answer::Stored { messages, modified }) => self.finish(context, messages, &modified),
+            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `COPY` (RFC 3501 section 6.4.7) and `MOVE` (RFC 6851), telling the new UIDs (RFC 4315).
+
+use mail_types::{Uid, UidValidity};
+
+use super::updates::tell_gone;
+use super::{Context, Event, Job, Step};
+use crate::command::{Originals, Transfer};
+use crate::dialogue::{Access, Answer, Question, Refusal};
+use crate::respond::{Completion, Kind};
+use crate::sequence::write_uids;
+use crate::session::State;
+
+/// Copies or moves messages.
+#[derive(Debug)]
+pub(super) struct Transferring {
+    transfer: Transfer,
+}
+
+impl Transferring {
+    pub(super) fn new(transfer: Transfer) -> Self {
+        Self { transfer }
+    }
+
+    fn begin(&self, context: &mut Context<'_>) -> Step {
+        let Some(view) = context.view() else {
+            return Step::Done(Completion::unexpected());
+        };
+        if view.access == Access::ReadOnly && self.transfer.originals == Originals::Remove {
+            return Step::Done(Completion::no("The mailbox is read-only"));
+        }
+        let (mailbox, to) = (view.mailbox.clone(), self.transfer.to.clone());
+        match view.resolve(&self.transfer.set, self.transfer.by) {
+            Ok(uids) if uids.is_empty() => Step::Done(self.completed()),
+            Ok(uids) => Step::Ask(match self.transfer.originals {
+                Originals::Keep => Question::Copy { mailbox, uids, to },
+                Originals::Remove => Question::Move { mailbox, uids, to },
+            }),
+            Err(_) => Step::Done(Completion::bad("There is no message with such a number")),
+        }
+    }
+
+    fn completed(&self) -> Completion {
+        Completion::ok(match self.transfer.originals {
+            Originals::Keep => "Copy completed",
+            Originals::Remove => "Move completed",
+        })
+    }
+
+    /// Of a move, the new UIDs are told before the old ones are expunged (RFC 6851 section 4.3).
+    fn finish(&self, context: &mut Context<'_>, validity: UidValidity, uids: &[(Uid, Uid)]) -> Step {
+        if uids.is_empty() {
+            return Step::Done(Refusal::Gone.into());
+        }
+        let old = uids.iter().map(|(old, _)| old);
+        let set = write_uids(old.clone());
+        let code =
+            format!("COPYUID {} {set} {}", validity.get(), write_uids(uids.iter().map(|(_, new)| new)));
+        match (self.transfer.originals, &mut *context.state) {
+            (Originals::Remove, State::Selected(view)) => {
+                context.out.text(&format!("* OK [{code}] Moved UIDs\r\n"));
+                view.mark_gone(&old.copied().collect::<Vec<_>>());
+                tell_gone(context.out, view, *context.tracking);
+                Step::Done(self.completed())
+            }
+            _ => Step::Done(self.completed().code(code)),
+        }
+    }
+}
+
+impl Job for Transferring {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match event {
+            Event::Go => self.begin(context),
+            Event::Answer(Answer::Copied { uid_validity, uids }) => self.finish(context, uid_validity, &uids),
+            Event::Answer(Answer::Refused(Refusal::NoSuchMailbox)) => {
+                // RFC 3501 section 6.4.7: the client may create it and try again.
+                Step::Done(Completion { code: Some("TRYCREATE".into()), ..Refusal::NoSuchMailbox.into() })
+            }
+            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            _ => Step::Done(Completion { kind: Kind::No, ..Completion::unexpected() }),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `APPEND`, as far as it has come when its message is announced.
+
+use mail_types::{Flags, UnixTime};
+
+use super::sets::flag_list;
+use super::{Cursor, Parsed, Syntax, Tagged, mailbox, tag};
+use crate::command::{Append, Command};
+use crate::datetime;
+use crate::frame::Announcement;
+
+/// RFC 3501: append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal; none if the literal that is
+/// announced is not the message (it can be the mailbox name, or belong to another command).
+pub(crate) fn append(partial: &[u8], literal: Announcement) -> Option<Tagged> {
+    let mut cursor = Cursor::new(partial);
+    let tag = tag(&mut cursor).ok()?;
+    cursor.space().ok()?;
+    if !cursor.atom().ok()?.eq_ignore_ascii_case("APPEND") {
+        return None;
+    }
+    let append = arguments(&mut cursor, literal).ok()?;
+    Some(Tagged { tag, command: Command::Append(append) })
+}
+
+fn arguments(cursor: &mut Cursor<'_>, literal: Announcement) -> Parsed<Append> {
+    cursor.space()?;
+    let mailbox = mailbox(cursor)?;
+    cursor.space()?;
+    let mut append = Append { mailbox, flags: Flags::default(), date: None, literal };
+    if cursor.peek() == Some(b'(') {
+        append.flags = flag_list(cursor)?;
+        cursor.space()?;
+    }
+    if cursor.peek() == Some(b'"') {
+        append.date = Some(date_time(cursor)?);
+        cursor.space()?;
+    }
+    cursor.expect("{", "the message is missing")?;
+    cursor.number64()?;
+    cursor.skip("+");
+    cursor.expect("}", "a literal is malformed")?;
+    cursor.end()?;
+    Ok(append)
+}
+
+/// RFC 3501: date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE
+fn date_time(cursor: &mut Cursor<'_>) -> Parsed<UnixTime> {
+    const WRONG: Syntax = Syntax("a date is malformed");
+    cursor.expect("\"", "a date is malformed")?;
+    cursor.skip_spaces();
+    let day = i64::from(cursor.number()?);
+    cursor.expect("-", "a date is malformed")?;
+    let month = cursor.take_while(|byte| byte.is_ascii_alphabetic(), "a date is malformed")?;
+    let month = datetime::month(month).ok_or(WRONG)?;
+    cursor.expect("-", "a date is malformed")?;
+    let year = i64::from(cursor.number()?);
+    cursor.space()?;
+    let hour = i64::from(cursor.number()?);
+    cursor.expect(":", "a date is malformed")?;
+    let minute = i64::from(cursor.number()?);
+    cursor.expect(":", "a date is malformed")?;
+    let second = i64::from(cursor.number()?);
+    cursor.space()?;
+    let east = match cursor.peek() {
+        Some(b'+') => 1,
+        Some(b'-') => -1,
+        _ => return Err(WRONG),
+    };
+    let _ = cursor.skip("+") || cursor.skip("-");
+    let zone = i64::from(cursor.number()?);
+    cursor.expect("\"", "a date is malformed")?;
+    if zone > 2_359 || zone % 100 > 59 {
+        return Err(WRONG);
+    }
+    let days = datetime::days(year, month, day).ok_or(WRONG)?;
+    let offset = east * (zone / 100 * 60 + zone % 100);
+    let seconds = datetime::seconds(days, (hour, minute, second), offset).ok_or(WRONG)?;
+    // What is older than 1970 is as old as can be told.
+    Ok(UnixTime(u64::try_from(seconds).unwrap_or(0)))
+}

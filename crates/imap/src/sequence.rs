@@ -1,0 +1,86 @@
+//! Sequence sets (RFC 3501 section 9) as values, and numbers written as sets.
+
+use mail_types::Uid;
+
+/// One end of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// A number.
+    Number(u32),
+    /// `*`, the largest number in use.
+    Star,
+}
+
+/// A set of message numbers or UIDs, as the client wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SequenceSet(pub(crate) Vec<(Bound, Bound)>);
+
+impl SequenceSet {
+    /// The set as ascending ranges that do not touch, `*` being `largest`. Of an empty mailbox `*` is nothing.
+    pub(crate) fn ranges(&self, largest: Option<u32>) -> Vec<(u32, u32)> {
+        let value = |bound: Bound| match bound {
+            Bound::Number(number) => Some(number),
+            Bound::Star => largest,
+        };
+        let ordered = |&(from, to): &(Bound, Bound)| match (value(from), value(to)) {
+            (Some(a), Some(b)) => Some((a.min(b), a.max(b))),
+            _ => None,
+        };
+        let mut ranges: Vec<(u32, u32)> = self.0.iter().filter_map(ordered).collect();
+        ranges.sort_unstable();
+        let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
+        for (from, to) in ranges {
+            match merged.last_mut() {
+                Some(last) if from <= last.1.saturating_add(1) => last.1 = last.1.max(to),
+                _ => merged.push((from, to)),
+            }
+        }
+        merged
+    }
+
+    /// Whether the number is in the set.
+    pub(crate) fn contains(&self, number: u32, largest: Option<u32>) -> bool {
+        self.ranges(largest).iter().any(|&(from, to)| (from..=to).contains(&number))
+    }
+}
+
+/// Ascending numbers as a set: `1:3,7`.
+pub(crate) fn write_set(numbers: impl IntoIterator<Item = u32>) -> String {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some(last) if last.1.checked_add(1) == Some(number) => last.1 = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let write = |&(from, to): &(u32, u32)| if from == to { from.to_string() } else { format!("{from}:{to}") };
+    ranges.iter().map(write).collect::<Vec<_>>().join(",")
+}
+
+/// Ascending UIDs as a set.
+pub(crate) fn write_uids<'a>(uids: impl IntoIterator<Item = &'a Uid>) -> String {
+    write_set(uids.into_iter().map(|uid| uid.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bound::{Number, Star};
+    use super::{SequenceSet, write_set};
+
+    #[test]
+    fn ranges_are_ordered_and_merged() {
+        let check = |set: &[_], largest, expected: &[_]| {
+            assert_eq!(SequenceSet(set.to_vec()).ranges(largest), expected);
+        };
+        check(&[(Number(5), Number(3)), (Number(1), Number(2))], Some(9), &[(1, 5)]);
+        check(&[(Number(12), Star)], Some(9), &[(9, 12)]);
+        check(&[(Number(1), Star)], None, &[]);
+        check(&[(Number(u32::MAX), Star), (Number(7), Number(7))], Some(9), &[(7, 7), (9, u32::MAX)]);
+    }
+
+    #[test]
+    fn numbers_are_written_as_ranges() {
+        assert_eq!(write_set([1, 2, 3, 7, 9, 10]), "1:3,7,9:10");
+        assert_eq!(write_set([]), "");
+    }
+}

@@ -1,0 +1,294 @@
+//! The selected mailbox as this session has told its client: which sequence number is which message.
+//!
+//! What others do reaches the view through [`View::apply`]; an expunged message keeps its number until the session
+//! may say so (RFC 3501 sections 5.5 and 7.4.1), which is what [`View::forget_gone`] is for.
+
+use std::collections::BTreeSet;
+
+use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
+
+use crate::MailboxName;
+use crate::command::By;
+use crate::dialogue::{Access, Changes, Expunged, MessageFlags, MessageInfo, Snapshot};
+use crate::sequence::{Bound, SequenceSet};
+
+/// A selected mailbox.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) mailbox: MailboxName,
+    pub(crate) access: Access,
+    pub(crate) uid_validity: UidValidity,
+    pub(crate) uid_next: Uid,
+    /// All changes up to here are in the view.
+    pub(crate) synced: ModSeq,
+    messages: Vec<Message>,
+}
+
+/// A message that has a sequence number.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) uid: Uid,
+    pub(crate) size: u64,
+    pub(crate) internal_date: UnixTime,
+    pub(crate) modseq: ModSeq,
+    pub(crate) flags: Flags,
+    /// Whether it is still there.
+    presence: Presence,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    Present,
+    /// Expunged, but the client has not been told.
+    Gone,
+}
+
+/// What a client should hear after changes were applied.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    /// There are new messages.
+    pub(crate) arrived: bool,
+    /// Messages with other flags than before.
+    pub(crate) flagged: Vec<Uid>,
+}
+
+/// A sequence number that no message has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoSuchMessage;
+
+impl View {
+    pub(crate) fn new(mailbox: MailboxName, access: Access, snapshot: Snapshot) -> Self {
+        let mut view = Self {
+            mailbox,
+            access,
+            uid_validity: snapshot.uid_validity,
+            uid_next: snapshot.uid_next,
+            synced: snapshot.highest_modseq,
+            messages: Vec::with_capacity(snapshot.messages.len()),
+        };
+        for message in snapshot.messages {
+            view.append(message);
+        }
+        view
+    }
+
+    /// How many messages have a number, the gone ones included.
+    pub(crate) fn exists(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// All messages with their numbers, the gone ones included.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Message)> {
+        self.messages.iter().enumerate().map(|(index, message)| (index + 1, message))
+    }
+
+    /// A message and its number.
+    pub(crate) fn find(&self, uid: Uid) -> Option<(usize, &Message)> {
+        let index = self.index(uid)?;
+        Some((index + 1, self.messages.get(index)?))
+    }
+
+    /// The UIDs of a set, ascending. A single sequence number that no message has is an error; a range that
+    /// reaches too far is not (RFC 3501 calls both one, but clients do the latter).
+    pub(crate) fn resolve(&self, set: &SequenceSet, by: By) -> Result<Vec<Uid>, NoSuchMessage> {
+        match by {
+            By::Uid => {
+                let largest = self.messages.last().map(|message| message.uid.get());
+                let mut uids = Vec::new();
+                for (from, to) in set.ranges(largest) {
+                    let first = self.messages.partition_point(|message| message.uid.get() < from);
+                    let within = self.messages.iter().skip(first).map(|message| message.uid);
+                    uids.extend(within.take_while(|uid| uid.get() <= to));
+                }
+                Ok(uids)
+            }
+            By::Number => {
+                let largest = u32::try_from(self.messages.len()).ok().filter(|&count| count > 0);
+                let beyond = |&(from, to): &(Bound, Bound)| match (from, to) {
+                    (Bound::Number(a), Bound::Number(b)) => a.min(b) > largest.unwrap_or(0),
+                    _ => false,
+                };
+                if set.0.iter().any(beyond) {
+                    return Err(NoSuchMessage);
+                }
+                let mut uids = Vec::new();
+                for (from, to) in set.ranges(largest) {
+                    let skip = usize::try_from(from).unwrap_or(usize::MAX).saturating_sub(1);
+                    let count = usize::try_from(to - from).unwrap_or(usize::MAX).saturating_add(1);
+                    uids.extend(self.messages.iter().skip(skip).take(count).map(|message| message.uid));
+                }
+                Ok(uids)
+            }
+        }
+    }
+
+    /// The UIDs of the messages flagged `\Deleted` that are still there.
+    pub(crate) fn deleted(&self) -> Vec<Uid> {
+        let deleted = |message: &&Message| {
+            message.flags.has(SystemFlag::Deleted) && message.presence == Presence::Present
+        };
+        self.messages.iter().filter(deleted).map(|message| message.uid).collect()
+    }
+
+    /// The keywords in use.
+    pub(crate) fn keywords(&self) -> BTreeSet<&str> {
+        let keywords = self.messages.iter().flat_map(|message| &message.flags.keywords);
+        keywords.map(mail_types::Keyword::as_str).collect()
+    }
+
+    /// Takes in what happened in the mailbox.
+    pub(crate) fn apply(&mut self, changes: Changes) -> News {
+        let mut news = News::default();
+        for message in changes.changed {
+            match self.index(message.uid) {
+                Some(_) => {
+                    let MessageInfo { uid, flags, modseq, .. } = message;
+                    if self.set_flags(MessageFlags { uid, flags, modseq }) {
+                        news.flagged.push(uid);
+                    }
+                }
+                None => news.arrived |= self.append(message),
+            }
+        }
+        match changes.expunged {
+            Expunged::These(uids) => self.mark_gone(&uids),
+            Expunged::AllBut(uids) => {
+                for message in &mut self.messages {
+                    if uids.binary_search(&message.uid).is_err() {
+                        message.presence = Presence::Gone;
+                    }
+                }
+            }
+        }
+        self.uid_next = self.uid_next.max(changes.uid_next);
+        self.synced = self.synced.max(changes.highest_modseq);
+        news
+    }
+
+    /// Takes in a message's flags; whether that is news.
+    pub(crate) fn set_flags(&mut self, flags: MessageFlags) -> bool {
+        let message = self.index(flags.uid).and_then(|index| self.messages.get_mut(index));
+        let Some(message) = message.filter(|message| message.modseq < flags.modseq) else {
+            return false;
+        };
+        message.modseq = flags.modseq;
+        message.flags = flags.flags;
+        true
+    }
+
+    /// These messages are there no more.
+    pub(crate) fn mark_gone(&mut self, uids: &[Uid]) {
+        for &uid in uids {
+            if let Some(message) = self.index(uid).and_then(|index| self.messages.get_mut(index)) {
+                message.presence = Presence::Gone;
+            }
+        }
+    }
+
+    /// Takes the numbers away from the messages that are gone: each number is as it was when its predecessors in
+    /// the list had been taken away already, which is how `EXPUNGE` counts.
+    pub(crate) fn forget_gone(&mut self) -> Vec<(usize, Uid)> {
+        let mut forgotten = Vec::new();
+        let mut number = 0;
+        self.messages.retain(|message| {
+            let present = message.presence == Presence::Present;
+            if present {
+                number += 1;
+            } else {
+                forgotten.push((number + 1, message.uid));
+            }
+            present
+        });
+        forgotten
+    }
+
+    fn index(&self, uid: Uid) -> Option<usize> {
+        self.messages.binary_search_by_key(&uid, |message| message.uid).ok()
+    }
+
+    /// Adds a message at the end, where new UIDs belong; whether it could be added.
+    fn append(&mut self, message: MessageInfo) -> bool {
+        if self.messages.last().is_some_and(|last| last.uid >= message.uid) {
+            return false;
+        }
+        self.messages.push(Message {
+            uid: message.uid,
+            size: message.size,
+            internal_date: message.internal_date,
+            modseq: message.modseq,
+            flags: message.flags,
+            presence: Presence::Present,
+        });
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_types::{Flags, ModSeq, Uid, UidValidity, UnixTime};
+
+    use super::{News, NoSuchMessage, View};
+    use crate::MailboxName;
+    use crate::command::By;
+    use crate::dialogue::{Access, Changes, Expunged, MessageInfo, Snapshot};
+    use crate::sequence::Bound::{Number, Star};
+    use crate::sequence::SequenceSet;
+
+    fn uid(number: u32) -> Uid {
+        Uid::new(number).unwrap()
+    }
+
+    fn message(number: u32) -> MessageInfo {
+        let (flags, internal_date, modseq) = (Flags::default(), UnixTime(0), ModSeq(1));
+        MessageInfo { uid: uid(number), flags, size: 1, internal_date, modseq }
+    }
+
+    fn view(uids: &[u32]) -> View {
+        let snapshot = Snapshot {
+            uid_validity: UidValidity::new(1).unwrap(),
+            uid_next: uid(100),
+            highest_modseq: ModSeq(1),
+            messages: uids.iter().map(|&uid| message(uid)).collect(),
+        };
+        View::new(MailboxName::inbox(), Access::ReadWrite, snapshot)
+    }
+
+    fn changes(new: &[u32], expunged: Expunged) -> Changes {
+        let changed = new.iter().map(|&uid| message(uid)).collect();
+        Changes { changed, expunged, uid_next: uid(200), highest_modseq: ModSeq(2) }
+    }
+
+    #[test]
+    fn sets_name_messages() {
+        let view = view(&[10, 20, 30]);
+        let check = |by, from, to, expected: Result<&[u32], NoSuchMessage>| {
+            let found = view.resolve(&SequenceSet(vec![(from, to)]), by);
+            let found = found.map(|uids| uids.iter().map(|uid| uid.get()).collect::<Vec<_>>());
+            assert_eq!(found, expected.map(<[u32]>::to_vec));
+        };
+        check(By::Number, Number(2), Star, Ok(&[20, 30]));
+        check(By::Number, Number(2), Number(99), Ok(&[20, 30]));
+        check(By::Number, Number(4), Number(4), Err(NoSuchMessage));
+        check(By::Uid, Number(15), Number(25), Ok(&[20]));
+        check(By::Uid, Number(99), Star, Ok(&[30]));
+        check(By::Uid, Number(99), Number(100), Ok(&[]));
+    }
+
+    #[test]
+    fn expunged_messages_keep_their_numbers_until_told() {
+        let mut view = view(&[10, 20, 30, 40]);
+        let news = view.apply(changes(&[50], Expunged::These(vec![uid(10), uid(30), uid(77)])));
+        assert_eq!(news, News { arrived: true, flagged: Vec::new() });
+        assert_eq!(view.find(uid(40)).unwrap().0, 4);
+        assert_eq!(view.forget_gone(), [(1, uid(10)), (2, uid(30))]);
+        assert_eq!(view.find(uid(40)).unwrap().0, 2);
+        assert_eq!(view.exists(), 3);
+    }
+
+    #[test]
+    fn a_store_may_list_the_survivors_instead() {
+        let mut view = view(&[10, 20, 30]);
+        view.apply(changes(&[], Expunged::AllBut(vec![uid(20)])));
+        assert_eq!(view.forget_gone(), [(1, uid(10)), (2, uid(30))]);
+    }
+}

@@ -1,0 +1,108 @@
+//! `APPEND`: messages that stream in.
+
+use imap::{MailboxName, Output, Question};
+
+use crate::each_seed;
+use crate::world::{Wire, World};
+
+#[test]
+fn a_message_is_appended_with_flags_and_date() {
+    each_seed(|world| {
+        let phone = world.select();
+        world.play(
+            phone,
+            r#"
+            C: a APPEND INBOX (\Seen $Forwarded) " 1-Feb-2026 10:11:12 +0130" {6}
+            S: + OK
+            C: x: y
+            C:
+            S: * 1 EXISTS
+            S: * 0 RECENT
+            S: a OK [APPENDUID 1718000000 42] Append completed
+            C: b FETCH 1 (FLAGS INTERNALDATE BODY.PEEK[])
+            S: * 1 FETCH (FLAGS (\Seen $Forwarded) INTERNALDATE " 1-Feb-2026 08:41:12 +0000" BODY[] {6}
+            S: x: y
+            S: )
+            S: b OK Fetch completed
+            C: c APPEND Nowhere {3}
+            S: c NO [TRYCREATE] There is no such mailbox.
+            C: d APPEND Nowhere {3+}
+            S: d NO [TRYCREATE] There is no such mailbox.
+            C: abc
+            C: e APPEND INBOX {2000000}
+            S: e NO [OVERQUOTA] There is no room left in the account.
+            C: f APPEND INBOX {99999999}
+            S: f NO [TOOBIG] The message is too large
+            C: g APPEND INBOX {0}
+            S: g NO A message cannot be empty
+            C: h APPEND INBOX nonsense {3}
+            S: + OK
+            C: abc
+            S: h BAD APPEND takes a mailbox, flags, a date and a literal
+            C: i APPEND {5}
+            S: + OK
+            C: INBOX {3+}
+            C: abc
+            S: * 2 EXISTS
+            S: * 0 RECENT
+            S: i OK [APPENDUID 1718000000 43] Append completed
+            C: j APPEND INBOX {3+}
+            C: abc {3+}
+            S: j BAD There is more after the message than APPEND takes
+            C: def
+            C: k NOOP
+            S: k OK NOOP completed
+        "#,
+        );
+        assert_eq!(world.toy.mailboxes[&MailboxName::inbox()].messages.len(), 2);
+    });
+}
+
+#[test]
+fn a_large_message_streams_and_nothing_piles_up() {
+    let mut world = World::new(3);
+    world.settings.message_size = 1_000_000;
+    let phone = world.login();
+    let message = vec![b'x'; 900_000];
+    world.send(phone, format!("a APPEND INBOX {{{}+}}\r\n", message.len()).as_bytes());
+    world.send(phone, &message);
+    world.send(phone, b"\r\n");
+    assert_eq!(world.heard(phone), "a OK [APPENDUID 1718000000 42] Append completed\r\n");
+}
+
+#[test]
+fn input_is_not_wanted_while_too_much_waits() {
+    let mut world = World::new(3);
+    let phone = world.login();
+    world.holding = true;
+    world.send(phone, b"a APPEND INBOX {500000+}\r\n");
+    let mut sent = 0;
+    while world.wants_input(phone) {
+        world.input(phone, imap::Input::Bytes(&[b'x'; 4_096]));
+        sent += 4_096;
+    }
+    assert!(sent < 120_000, "{sent} bytes were taken while a question was open");
+    world.release();
+    assert!(world.wants_input(phone));
+    world.send(phone, &vec![b'x'; 500_000 - sent]);
+    world.send(phone, b"\r\n");
+    assert_eq!(world.heard(phone), "a OK [APPENDUID 1718000000 42] Append completed\r\n");
+}
+
+#[test]
+fn a_connection_that_breaks_leaves_nothing_behind() {
+    let mut world = World::new(3);
+    let phone = world.login();
+    world.send(phone, b"a APPEND INBOX {10+}\r\nabc");
+    world.input(phone, imap::Input::Closed);
+    assert_eq!(world.wire(phone), Wire::Closed);
+    assert!(world.toy.mailboxes[&MailboxName::inbox()].messages.is_empty());
+}
+
+#[test]
+fn dialogue_values_can_be_compared_and_shown() {
+    // Drivers log questions at `trace`; secrets must not be in them.
+    let question = Question::Authenticate { user: "a".to_owned(), password: mail_types::Secret::new("p") };
+    assert_eq!(Output::Ask(question.clone()), Output::Ask(question.clone()));
+    assert!(!format!("{question:?}").contains("\"p\""));
+}

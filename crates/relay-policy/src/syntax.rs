@@ -1,0 +1,295 @@
+//! The two header values that decide something, read by their grammar and no further: From (RFC 5322 section 3.4) and
+//! Content-Type (RFC 2045 section 5.1).
+//!
+//! A lenient parser makes something of any text, and two lenient parsers make different things of it: the gate would
+//! then judge another message than the one its reader sees. So what does not fit the grammar is no value here.
+
+use mail_types::Address;
+
+/// How deep comments may nest, which is as deep as the parser recurses.
+const COMMENT_DEPTH: u32 = 8;
+/// RFC 2046 section 5.1.1 allows 70 characters.
+const BOUNDARY_LIMIT: usize = 200;
+
+/// A media type, lower-cased, with its boundary.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct MediaType {
+    /// `type/subtype`
+    pub(crate) name: String,
+    /// The boundary of a multipart.
+    pub(crate) boundary: Option<String>,
+}
+
+/// content := type "/" subtype *(";" parameter)
+///
+/// Quirk: a `;` at the end is skipped; Delta Chat of some years writes one.
+pub(crate) fn media_type(value: &[u8]) -> Option<MediaType> {
+    let mut scanner = Scanner { rest: value };
+    scanner.skip_comments()?;
+    let main = scanner.take_while(is_token)?;
+    scanner.expect(b'/')?;
+    let sub = scanner.take_while(is_token)?;
+    let name = format!("{}/{}", text(main)?, text(sub)?).to_ascii_lowercase();
+    let mut boundary = None;
+    scanner.skip_comments()?;
+    while !scanner.rest.is_empty() {
+        scanner.expect(b';')?;
+        scanner.skip_comments()?;
+        if scanner.rest.is_empty() {
+            break;
+        }
+        let (attribute, value) = parameter(&mut scanner)?;
+        let attribute = attribute.to_ascii_lowercase();
+        if attribute == b"boundary" {
+            let usable = !value.is_empty() && value.len() <= BOUNDARY_LIMIT && boundary.is_none();
+            boundary = Some(String::from_utf8(value).ok().filter(|_| usable)?);
+        } else if attribute.starts_with(b"boundary*") {
+            // RFC 2231: few programs understand a boundary in pieces, and none writes one.
+            return None;
+        }
+        scanner.skip_comments()?;
+    }
+    Some(MediaType { name, boundary })
+}
+
+/// parameter := attribute "=" value; value := token / quoted-string
+fn parameter<'a>(scanner: &mut Scanner<'a>) -> Option<(&'a [u8], Vec<u8>)> {
+    let attribute = scanner.take_while(is_token)?;
+    scanner.skip_comments()?;
+    scanner.expect(b'=')?;
+    scanner.skip_comments()?;
+    let value = match scanner.peek()? {
+        b'"' => scanner.quoted_string()?,
+        _ => scanner.take_while(is_token)?.to_vec(),
+    };
+    Some((attribute, value))
+}
+
+/// The first address of a mailbox-list. All of the list has to fit the grammar.
+///
+/// Quirk: dots and bytes beyond ASCII may stand in a name without quotes.
+pub(crate) fn first_mailbox(value: &[u8]) -> Option<Address> {
+    let mut scanner = Scanner { rest: value };
+    let first = mailbox(&mut scanner)?;
+    while !scanner.rest.is_empty() {
+        scanner.expect(b',')?;
+        mailbox(&mut scanner)?;
+    }
+    Some(first)
+}
+
+/// mailbox = ([display-name] angle-addr) / addr-spec
+fn mailbox(scanner: &mut Scanner<'_>) -> Option<Address> {
+    scanner.skip_comments()?;
+    let before = scanner.rest;
+    let mut words = 0_u32;
+    loop {
+        match scanner.peek() {
+            Some(b'<') => break,
+            Some(b'"') => {
+                scanner.quoted_string()?;
+            }
+            Some(b'@') if words == 1 => {
+                // What looked like a name is the local part of an address without angle brackets.
+                scanner.rest = before;
+                let address = address(scanner.take_while(is_address)?)?;
+                scanner.skip_comments()?;
+                return Some(address);
+            }
+            _ => {
+                scanner.take_while(is_phrase)?;
+            }
+        }
+        words = words.saturating_add(1);
+        scanner.skip_comments()?;
+    }
+    scanner.expect(b'<')?;
+    scanner.skip_comments()?;
+    let address = address(scanner.take_while(is_address)?)?;
+    scanner.skip_comments()?;
+    scanner.expect(b'>')?;
+    scanner.skip_comments()?;
+    Some(address)
+}
+
+fn address(bytes: &[u8]) -> Option<Address> {
+    text(bytes)?.parse().ok()
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    str::from_utf8(bytes).ok()
+}
+
+/// token := 1*<any (US-ASCII) CHAR except SPACE, CTLs, or tspecials>
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte)
+}
+
+/// atext, and the two things of the quirk
+fn is_phrase(byte: u8) -> bool {
+    is_atext(byte) || byte == b'.' || !byte.is_ascii()
+}
+
+/// Everything an address without quotes has: its own parser looks closer.
+fn is_address(byte: u8) -> bool {
+    is_atext(byte) || b".@[]:".contains(&byte)
+}
+
+fn is_atext(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
+}
+
+/// What is left of an unfolded value.
+struct Scanner<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Scanner<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(byte)
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+
+    /// At least one byte of a kind.
+    fn take_while(&mut self, kind: impl Fn(u8) -> bool) -> Option<&'a [u8]> {
+        let end = self.rest.iter().position(|byte| !kind(*byte)).unwrap_or(self.rest.len());
+        let (taken, rest) = self.rest.split_at_checked(end).filter(|(taken, _)| !taken.is_empty())?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    /// CFWS: white space and comments, as much as there is. None if a comment does not end.
+    fn skip_comments(&mut self) -> Option<()> {
+        loop {
+            match self.peek() {
+                Some(b' ' | b'\t') => drop(self.next()),
+                Some(b'(') => self.comment()?,
+                _ => return Some(()),
+            }
+        }
+    }
+
+    /// comment = "(" *(ctext / quoted-pair / comment) ")"
+    fn comment(&mut self) -> Option<()> {
+        let mut depth = 0_u32;
+        loop {
+            match self.next()? {
+                b'(' => depth = depth.checked_add(1).filter(|depth| *depth <= COMMENT_DEPTH)?,
+                b')' if depth == 1 => return Some(()),
+                b')' => depth = depth.checked_sub(1)?,
+                b'\\' => drop(self.next()?),
+                byte if byte.is_ascii_control() && byte != b'\t' => return None,
+                _ => {}
+            }
+        }
+    }
+
+    /// quoted-string = DQUOTE *(qtext / quoted-pair) DQUOTE
+    fn quoted_string(&mut self) -> Option<Vec<u8>> {
+        self.expect(b'"')?;
+        let mut content = Vec::new();
+        loop {
+            match self.next()? {
+                b'"' => return Some(content),
+                b'\\' => content.push(self.next()?),
+                byte if byte.is_ascii_control() && byte != b'\t' => return None,
+                byte => content.push(byte),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{first_mailbox, media_type};
+
+    #[track_caller]
+    fn author(value: &str, expected: Option<&str>) {
+        let address = first_mailbox(value.as_bytes()).map(|address| address.to_string());
+        assert_eq!(address.as_deref(), expected, "{value}");
+    }
+
+    #[test]
+    fn mailboxes_are_read_as_people_and_programs_write_them() {
+        author("anna@box.test", Some("anna@box.test"));
+        author(" <Anna@Box.Test> ", Some("anna@box.test"));
+        author("Anna B. Ärger <anna@box.test>", Some("anna@box.test"));
+        author("\"Anna \\\"x\\\", <eve@x> (\" (y)<anna@box.test>", Some("anna@box.test"));
+        author("=?utf-8?b?w4TDpA==?= =?utf-8?q?=C3=A4_?= <anna@box.test>", Some("anna@box.test"));
+        author("MAILER-DAEMON@box.test (Mail Delivery (again) System)", Some("mailer-daemon@box.test"));
+        author("anna@[192.0.2.1], Ben <ben@[IPv6:2001:db8::1]>", Some("anna@[192.0.2.1]"));
+        author("\"\" < anna@box.test >", Some("anna@box.test"));
+    }
+
+    #[test]
+    fn what_parsers_disagree_about_is_no_author() {
+        author("<anna@box.test> <eve@box.test>", None);
+        author("<anna@box.test>, <eve@box.test", None);
+        author("<anna@box.test>To: <eve@box.test>", None);
+        author("eve@box.test <anna@box.test>", None);
+        author("eve@box.test anna@box.test", None);
+        author("@ <anna@box.test>", None);
+        author(", anna@box.test", None);
+        author("anna@box.test,", None);
+        author("Group: anna@box.test;", None);
+        author("\"anna@box.test", None);
+        author("anna@box.test (", None);
+        author("anna@box.test \\", None);
+        author("\"anna\"@box.test", None);
+        author("anna @box.test", None);
+        author("<<anna@box.test>>", None);
+        author("Anna", None);
+        author("", None);
+        author("<>", None);
+        author(&format!("{}anna@box.test", "(".repeat(100_000)), None);
+    }
+
+    #[track_caller]
+    fn kind(value: &str, expected: Option<(&str, Option<&str>)>) {
+        let parsed = media_type(value.as_bytes());
+        let parsed = parsed.as_ref().map(|parsed| (parsed.name.as_str(), parsed.boundary.as_deref()));
+        assert_eq!(parsed, expected, "{value}");
+    }
+
+    #[test]
+    fn media_types_are_read_by_their_grammar() {
+        kind("Text/Plain", Some(("text/plain", None)));
+        kind(" text/plain (x) ; charset=utf-8 ; format=flowed;", Some(("text/plain", None)));
+        kind("multipart/mixed; BOUNDARY = \"a \\\"b\"", Some(("multipart/mixed", Some("a \"b"))));
+        kind("multipart/mixed; x=\"; boundary=c\"; boundary=b", Some(("multipart/mixed", Some("b"))));
+        kind("a/b; name*0*=utf-8'en'x%20; name*1=\"ä\"", Some(("a/b", None)));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_no_media_type() {
+        for value in [
+            "",
+            "text",
+            "text/",
+            "text/plain charset=utf-8",
+            "text/plain; charset",
+            "text/plain; charset=",
+            "text/plain; charset=\"utf-8",
+            "text/plain; charset=utf-8,",
+            "text/plain;; charset=utf-8",
+            "multipart/mixed; boundary=\"\"",
+            "multipart/mixed; boundary=b; boundary=b",
+            "multipart/mixed; boundary*0=b",
+            "multipart/mixed; boundary=\"b\"=?utf-8?q?x?=",
+            "multipart/mixed; boundary=\"b\\",
+            "multipart/mixed; boundary=b (",
+        ] {
+            kind(value, None);
+        }
+        kind(&format!("multipart/mixed; boundary={}", "b".repeat(201)), None);
+    }
+}

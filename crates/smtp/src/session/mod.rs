@@ -1,0 +1,299 @@
+//! The session: one state, and what each command, answer and tick does to it.
+//!
+//! Other modules read bytes ([`crate::lines`], [`crate::content`]) and commands ([`crate::command`]); here is only the
+//! order of things: `opening` up to the login, `transaction` from MAIL to the end of the message, `clock` for silence.
+
+mod clock;
+mod opening;
+mod transaction;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use mail_types::Address;
+
+use self::transaction::Transaction;
+use crate::auth::Exchange;
+use crate::command::{Command, parse};
+use crate::content::Content;
+use crate::dialogue::{Answer, Input, Output, Question, Role, Settings, Transport, Why};
+use crate::lines::{LINE_LIMIT, Line, Lines};
+use crate::reply::{Reply, table};
+
+/// How many bytes may wait while a question is open before [`Session::wants_input`] says no: enough for MAIL, a
+/// thousand RCPT and DATA in one go, which clients with PIPELINING send without waiting.
+const PIPELINE_LIMIT: usize = 128 * 1024;
+/// A driver that pushes on regardless finds the session closed at this many.
+const FLOOD_LIMIT: usize = 8 * PIPELINE_LIMIT;
+/// Commands that made no sense, or were refused, before the session gives up.
+const ERROR_LIMIT: u32 = 20;
+
+/// One connection. Feed it with [`Session::handle`], then do everything [`Session::poll`] gives, in order.
+///
+/// Memory is bounded: by [`Session::wants_input`] for what comes in, by the recipient limit for the envelope. Message
+/// content leaves as [`Output::Spool`] with the `handle` that brought it.
+#[derive(Debug)]
+pub struct Session {
+    settings: Settings,
+    role: Role,
+    transport: Transport,
+    state: State,
+    lines: Lines,
+    greeted: bool,
+    login: Option<Address>,
+    transaction: Option<Transaction>,
+    errors: u32,
+    failed_logins: u32,
+    /// Whether bytes were spooled that nobody committed or discarded.
+    spool_open: bool,
+    shutting_down: bool,
+    deadline: Option<Instant>,
+    /// The wake-up the driver knows of.
+    announced: Option<Instant>,
+    outputs: VecDeque<Output>,
+}
+
+/// What the session waits for.
+#[derive(Debug)]
+enum State {
+    ExpectCommand,
+    ExpectSasl(Exchange),
+    ExpectContent(Content, Instant),
+    AwaitTls,
+    AwaitAnswer(Asked),
+    Closed,
+}
+
+/// The question that is open, with what its answer completes.
+#[derive(Debug)]
+enum Asked {
+    Authenticate,
+    Sender(Option<Address>),
+    Recipient(Address),
+    Commit,
+}
+
+impl Session {
+    /// A new connection. The greeting is the first output.
+    #[must_use]
+    pub fn new(settings: Settings, role: Role, transport: Transport) -> Self {
+        let mut session = Self {
+            settings,
+            role,
+            transport,
+            state: State::ExpectCommand,
+            lines: Lines::default(),
+            greeted: false,
+            login: None,
+            transaction: None,
+            errors: 0,
+            failed_logins: 0,
+            spool_open: false,
+            shutting_down: false,
+            deadline: None,
+            announced: None,
+            outputs: VecDeque::new(),
+        };
+        let greeting = format!("{} ESMTP Hearth", session.settings.host_name);
+        session.reply(&Reply::new(220, &greeting));
+        session
+    }
+
+    /// Something happened at `now`. The first call may be a [`Input::Tick`]: it starts the clock.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        if matches!(self.state, State::Closed) {
+            return;
+        }
+        match input {
+            Input::Bytes(bytes) => self.lines.push(bytes),
+            Input::Answer(answer) => {
+                self.handle_answer(answer);
+                self.restart_clock(now);
+            }
+            Input::TlsStarted => {
+                self.handle_tls_started();
+                self.restart_clock(now);
+            }
+            Input::Tick => self.handle_tick(now),
+            Input::Closed => self.end(),
+            Input::Shutdown => self.shutting_down = true,
+        }
+        self.advance(now);
+        if self.lines.len() > FLOOD_LIMIT {
+            self.reply(&table::FLOODED);
+            self.close(Why::Misbehaved);
+        }
+        self.announce_deadline();
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Whether the driver may read more from the client now. It says no while enough waits behind an open question,
+    /// during the TLS handshake, and after the end.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        match self.state {
+            State::Closed | State::AwaitTls => false,
+            _ => self.lines.len() < PIPELINE_LIMIT,
+        }
+    }
+
+    /// Who is logged in.
+    #[must_use]
+    pub fn login(&self) -> Option<&Address> {
+        self.login.as_ref()
+    }
+
+    /// Reads what waits, as far as the state allows.
+    fn advance(&mut self, now: Instant) {
+        loop {
+            let going = match &self.state {
+                State::ExpectCommand | State::ExpectSasl(_) if self.shutting_down => {
+                    self.reply(&table::SHUTTING_DOWN);
+                    self.close(Why::Shutdown);
+                    false
+                }
+                State::ExpectCommand | State::ExpectSasl(_) => match self.lines.next_line() {
+                    Some(line) => {
+                        self.handle_line(now, line);
+                        self.restart_clock(now);
+                        true
+                    }
+                    None => false,
+                },
+                State::ExpectContent(..) if self.lines.len() > 0 => self.read_content(now),
+                State::ExpectContent(..) => false,
+                State::AwaitTls | State::AwaitAnswer(_) | State::Closed => false,
+            };
+            if !going {
+                return;
+            }
+        }
+    }
+
+    fn handle_line(&mut self, now: Instant, line: Line) {
+        let line = match line {
+            Line::Whole(line) => line,
+            Line::TooLong => {
+                self.state = State::ExpectCommand;
+                return self.refuse(&table::LINE_TOO_LONG);
+            }
+            Line::Bare => {
+                // A peer that ends lines otherwise than we do would read our dialogue otherwise, too.
+                self.reply(&table::BARE_NEWLINE);
+                return self.close(Why::Misbehaved);
+            }
+        };
+        match std::mem::replace(&mut self.state, State::ExpectCommand) {
+            State::ExpectSasl(exchange) => self.handle_step(exchange.respond(&line)),
+            _ => match parse(&line) {
+                Ok(command) => self.handle_command(now, command),
+                Err(reply) => self.refuse(&reply),
+            },
+        }
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Ehlo => self.greet(&self.extensions()),
+            Command::Helo => self.greet(&[]),
+            Command::StartTls => self.start_tls(),
+            Command::Auth { mechanism, initial } => self.authenticate(mechanism, initial.as_deref()),
+            Command::Mail { sender, size } => self.mail(sender, size),
+            Command::Rcpt { recipient } => self.rcpt(recipient),
+            Command::Data => self.data(now),
+            Command::Rset => {
+                self.transaction = None;
+                self.reply(&table::OK);
+            }
+            Command::Noop => self.reply(&table::OK),
+            Command::Vrfy => self.reply(&table::CANNOT_VERIFY),
+            Command::Help => self.reply(&table::HELP),
+            Command::Quit => {
+                self.reply(&table::BYE);
+                self.close(Why::Quit);
+            }
+        }
+    }
+
+    fn handle_answer(&mut self, answer: Answer) {
+        let State::AwaitAnswer(_) = self.state else { return };
+        let State::AwaitAnswer(asked) = std::mem::replace(&mut self.state, State::ExpectCommand) else {
+            return;
+        };
+        match (asked, answer) {
+            (Asked::Authenticate, Answer::Authenticated(login)) => {
+                self.login = Some(login);
+                self.reply(&table::AUTHENTICATED);
+            }
+            (Asked::Authenticate, Answer::Refused(reply)) => self.refuse_login(&reply),
+            (Asked::Sender(sender), Answer::Accepted) => self.open_transaction(sender, None),
+            (Asked::Sender(sender), Answer::RefusedAtRecipients(reply)) => {
+                self.open_transaction(sender, Some(reply));
+            }
+            (Asked::Recipient(recipient), Answer::Accepted) => match &mut self.transaction {
+                Some(transaction) => {
+                    transaction.envelope.recipients.push(recipient);
+                    self.reply(&table::RECIPIENT_OK);
+                }
+                None => self.reply(&table::LOCAL_TROUBLE),
+            },
+            (Asked::Commit, Answer::Accepted) => self.reply(&table::ACCEPTED),
+            (_, Answer::Refused(reply)) => self.reply(&reply),
+            (_, Answer::Accepted | Answer::Authenticated(_) | Answer::RefusedAtRecipients(_)) => {
+                self.reply(&table::LOCAL_TROUBLE);
+            }
+        }
+    }
+
+    fn ask(&mut self, asked: Asked, question: Question) {
+        self.state = State::AwaitAnswer(asked);
+        self.outputs.push_back(Output::Ask(question));
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        self.send(reply.line());
+    }
+
+    /// Replies to something that makes no sense, and counts it.
+    fn refuse(&mut self, reply: &Reply) {
+        self.reply(reply);
+        self.errors = self.errors.saturating_add(1);
+        if self.errors >= ERROR_LIMIT {
+            self.reply(&table::TOO_MANY_ERRORS);
+            self.close(Why::Misbehaved);
+        }
+    }
+
+    /// Replies to pipelined commands leave in one write.
+    fn send(&mut self, bytes: Vec<u8>) {
+        match self.outputs.back_mut() {
+            Some(Output::Send(waiting)) => waiting.extend_from_slice(&bytes),
+            _ => self.outputs.push_back(Output::Send(bytes)),
+        }
+    }
+
+    fn discard_spool(&mut self) {
+        if std::mem::take(&mut self.spool_open) {
+            self.outputs.push_back(Output::DiscardSpool);
+        }
+    }
+
+    fn close(&mut self, why: Why) {
+        self.end();
+        self.outputs.push_back(Output::Close(why));
+    }
+
+    fn end(&mut self) {
+        self.discard_spool();
+        self.lines.clear();
+        self.transaction = None;
+        self.deadline = None;
+        self.state = State::Closed;
+    }
+}
+
+const _: () = assert!(LINE_LIMIT < PIPELINE_LIMIT, "a whole line must fit");

@@ -1,0 +1,260 @@
+//! The index: a copy of the message records as of the last export, so that they need not all be in memory.
+//! The only file that names sled.
+//!
+//! Nothing here is trusted. sled 0.34 can lose what it said it had flushed, refuse to open, or give back single pages
+//! as they were before; so the index carries the journal position up to which it is complete, every mailbox that is
+//! read from it is compared with its counters (see `state`), and whatever is wrong, it is made again from the export.
+//! Changes since the export are not here but in memory, as they are in the journal anyway: most messages are
+//! deleted before they ever get here, and the card is spared.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use crate::checkpoint;
+use crate::error::Result;
+use crate::files;
+use crate::keys::Key;
+use crate::state::Edits;
+
+/// The key of the journal position up to which the index is complete. No record's key begins with a zero.
+const POSITION: &[u8] = b"\0position";
+/// What sled may keep in memory; it takes this as a hint.
+const CACHE_BYTES: u64 = 4 << 20;
+/// Records in one atomic batch.
+const BATCH: usize = 1000;
+
+/// The index. All its methods repair it by themselves; what is said about that is collected in `notes`.
+#[derive(Debug)]
+pub(crate) struct Index {
+    directory: PathBuf,
+    base: RwLock<Base>,
+}
+
+#[derive(Debug)]
+struct Base {
+    records: Records,
+    /// The export that it can be made again from.
+    export: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Records {
+    Sled(sled::Db),
+    /// When sled fails: everything as before, but more memory.
+    Memory(BTreeMap<Key, Vec<u8>>),
+}
+
+/// How the index was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Usable as it was.
+    Complete,
+    /// Missing, behind, ahead or damaged, and made again from the export.
+    Rebuilt,
+    /// It could not be made again; the records are in memory.
+    InMemory,
+}
+
+/// Whether these records are read for the first time since the start, so that sled may stumble over them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    First,
+    Usual,
+}
+
+impl Index {
+    /// Opens the index, which must be complete up to the export at least and must not be ahead of the journal.
+    pub(crate) fn open(directory: &Path, export: Option<u64>, journal_end: u64) -> Result<(Self, Found)> {
+        let directory = directory.join("index");
+        files::create_directory(&directory)?;
+        let wanted = export.unwrap_or(0)..=journal_end;
+        let left_busy = directory.join(BUSY).exists();
+        let sound = if left_busy {
+            None
+        } else {
+            existing(&directory).filter(|db| position(db).is_some_and(|at| wanted.contains(&at)))
+        };
+        let (records, found) = match sound {
+            Some(db) => (Records::Sled(db), Found::Complete),
+            None => build(&directory, export)?,
+        };
+        Ok((Self { directory, base: RwLock::new(Base { records, export }) }, found))
+    }
+
+    /// A record's value.
+    pub(crate) fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.read(Care::Usual, |base| match &base.records {
+            Records::Memory(records) => Some(records.get(key).cloned()),
+            Records::Sled(db) => db.get(key).ok().map(|value| value.map(|value| value.to_vec())),
+        })
+    }
+
+    /// All records whose keys begin with the prefix.
+    pub(crate) fn scan(&self, prefix: &[u8], care: Care) -> Result<BTreeMap<Key, Vec<u8>>> {
+        self.read(care, |base| match &base.records {
+            Records::Memory(records) => {
+                let found = records.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+                Some(found.map(|(key, value)| (key.clone(), value.clone())).collect())
+            }
+            Records::Sled(db) => db
+                .scan_prefix(prefix)
+                .map(|record| record.ok().map(|(key, value)| (key.to_vec(), value.to_vec())))
+                .collect(),
+        })
+    }
+
+    /// Brings the index up to a position; the edits stay with the caller until the next export is durable.
+    pub(crate) fn apply(&self, edits: &Edits, position: u64) -> Result<()> {
+        let mut base = self.base.write().unwrap_or_else(PoisonError::into_inner);
+        let done = match &mut base.records {
+            Records::Memory(records) => {
+                for (key, value) in edits {
+                    match value {
+                        Some(value) => records.insert(key.clone(), value.clone()),
+                        None => records.remove(key),
+                    };
+                }
+                Some(())
+            }
+            Records::Sled(db) => guarded(&self.directory, || apply(db, edits, position)),
+        };
+        if done.is_none() {
+            // What is missing is still among the edits, which are read first.
+            base.records = build(&self.directory, base.export)?.0;
+        }
+        Ok(())
+    }
+
+    /// From now on the index is made again from this export.
+    pub(crate) fn set_export(&self, export: u64) {
+        self.base.write().unwrap_or_else(PoisonError::into_inner).export = Some(export);
+    }
+
+    /// Makes the index again from the export.
+    pub(crate) fn rebuild(&self) -> Result<Found> {
+        let mut base = self.base.write().unwrap_or_else(PoisonError::into_inner);
+        let (records, found) = build(&self.directory, base.export)?;
+        base.records = records;
+        Ok(found)
+    }
+
+    fn read<T>(&self, care: Care, read: impl Fn(&Base) -> Option<T>) -> Result<T> {
+        let attempt = |base: &RwLockReadGuard<'_, Base>| match (&base.records, care) {
+            (Records::Sled(_), Care::First) => guarded(&self.directory, || read(base)),
+            _ => catch_unwind(AssertUnwindSafe(|| read(base))).ok().flatten(),
+        };
+        if let Some(value) = attempt(&self.base.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(value);
+        }
+        self.rebuild()?;
+        if let Some(value) = attempt(&self.base.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(value);
+        }
+        let mut base = self.base.write().unwrap_or_else(PoisonError::into_inner);
+        base.records = Records::Memory(from_export(&self.directory, base.export)?);
+        read(&base).ok_or(crate::error::Error::Bug("records in memory cannot be read"))
+    }
+}
+
+/// Present while sled is being called. A release build ends at a panic; finding this file at the next start tells
+/// that the index did it, so that it is not tried a second time.
+const BUSY: &str = "busy";
+
+/// Calls sled; an error and a panic both give `None`.
+fn guarded<T>(directory: &Path, call: impl FnOnce() -> Option<T>) -> Option<T> {
+    let busy = directory.join(BUSY);
+    // The mark is a help, not a condition: on a full disk it cannot be made.
+    let _ = fs::write(&busy, []);
+    let result = catch_unwind(AssertUnwindSafe(call)).ok().flatten();
+    let _ = fs::remove_file(&busy);
+    result
+}
+
+/// The data base that is there, if there is exactly one and sled can open it.
+fn existing(directory: &Path) -> Option<sled::Db> {
+    let names = files::names(directory).ok()?;
+    let [name] = names.as_slice() else { return None };
+    open_sled(directory, &directory.join(name))
+}
+
+fn open_sled(directory: &Path, path: &Path) -> Option<sled::Db> {
+    guarded(directory, || {
+        if path.is_dir() {
+            for name in files::names(path).ok()? {
+                // A snapshot that a crash left half-written keeps sled from opening for ever.
+                if name.ends_with(".generating") {
+                    files::remove(&path.join(name)).ok()?;
+                }
+            }
+        }
+        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
+        config.flush_every_ms(Some(500)).use_compression(false).open().ok()
+    })
+}
+
+fn position(db: &sled::Db) -> Option<u64> {
+    let value = db.get(POSITION).ok()??;
+    value.as_ref().as_array().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+fn apply(db: &sled::Db, edits: &Edits, position: u64) -> Option<()> {
+    let mut batch = sled::Batch::default();
+    for (count, (key, value)) in edits.iter().enumerate() {
+        match value {
+            Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+            None => batch.remove(key.as_slice()),
+        }
+        if count % BATCH == BATCH - 1 {
+            db.apply_batch(std::mem::take(&mut batch)).ok()?;
+        }
+    }
+    batch.insert(POSITION, &position.to_le_bytes());
+    db.apply_batch(batch).ok()?;
+    db.flush().ok().map(|_| ())
+}
+
+/// A new data base from the export, in a directory of its own: the old one may still be open somewhere in sled.
+fn build(directory: &Path, export: Option<u64>) -> Result<(Records, Found)> {
+    let old = files::names(directory)?;
+    let next = old.iter().filter_map(|name| name.parse::<u64>().ok()).max().map_or(0, |last| last + 1);
+    for name in &old {
+        // What cannot be removed makes the next start build again, which is no harm.
+        let _ = fs::remove_dir_all(directory.join(name));
+        let _ = fs::remove_file(directory.join(name));
+    }
+    let path = directory.join(next.to_string());
+    let Some(db) = open_sled(directory, &path) else {
+        return Ok((Records::Memory(from_export(directory, export)?), Found::InMemory));
+    };
+    let mut edits = Edits::new();
+    let mut sound = true;
+    if let Some(export) = export {
+        checkpoint::read_messages(parent(directory), export, |key, value| {
+            edits.insert(key.to_vec(), Some(value.to_vec()));
+            if edits.len() >= BATCH && sound {
+                sound = guarded(directory, || apply(&db, &std::mem::take(&mut edits), 0)).is_some();
+            }
+        })?;
+    }
+    if sound && guarded(directory, || apply(&db, &edits, export.unwrap_or(0))).is_some() {
+        return Ok((Records::Sled(db), Found::Rebuilt));
+    }
+    Ok((Records::Memory(from_export(directory, export)?), Found::InMemory))
+}
+
+fn from_export(directory: &Path, export: Option<u64>) -> Result<BTreeMap<Key, Vec<u8>>> {
+    let mut records = BTreeMap::new();
+    if let Some(export) = export {
+        checkpoint::read_messages(parent(directory), export, |key, value| {
+            records.insert(key.to_vec(), value.to_vec());
+        })?;
+    }
+    Ok(records)
+}
+
+fn parent(directory: &Path) -> &Path {
+    directory.parent().unwrap_or(directory)
+}

@@ -1,0 +1,272 @@
+//! From the files of a directory to the state as of the last durable transaction; damage is repaired where something
+//! else on disk knows better, and always reported.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::bodies::BodyFiles;
+use crate::checkpoint;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::frame::{Frame, Operation};
+use crate::index::{Found, Index};
+use crate::journal::Journal;
+use crate::keys;
+use crate::log::Kind;
+use crate::places::{ContainerId, Place};
+use crate::records::{OutboundRecord, from_json};
+use crate::state::{Edits, State, decode};
+use crate::store::OpenReport;
+
+/// A store as it was found.
+pub(crate) struct Recovery {
+    pub(crate) state: State,
+    pub(crate) journal: Journal,
+    /// The position of the export that the state began with; zero is the empty store.
+    pub(crate) export: u64,
+    pub(crate) report: OpenReport,
+    /// Something was repaired that should be made permanent by a checkpoint at once.
+    pub(crate) repaired: bool,
+}
+
+/// Brings the state up to the last durable transaction.
+pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> {
+    for kind in [Kind::Journal, Kind::Export, Kind::Pack] {
+        files::remove(&directory.join(kind.unfinished()))?;
+    }
+    let mut report = OpenReport::default();
+    let mut state = State::default();
+    let exports = Kind::Export.positions(directory)?;
+    let journals = Kind::Journal.positions(directory)?;
+    if exports.is_empty() && journals.is_empty() && !is_new(directory)? {
+        let what = "there are messages, but no journal".to_owned();
+        return Err(Error::Damaged { path: directory.to_owned(), what });
+    }
+    let export = load_export(directory, &mut state, &exports, &journals, &mut report)?;
+    let fallback = export != exports.last().copied().unwrap_or(0);
+    if fallback {
+        rescue_places(directory, &mut state, &mut report)?;
+    }
+    let mut freed = Vec::new();
+    let journal = replay_journals(directory, &mut state, export, &journals, &mut report, &mut freed)?;
+    for body in freed {
+        bodies.remove(body)?;
+    }
+    let position = Some(export).filter(|export| *export > 0);
+    let (index, found) = Index::open(directory, position, state.position)?;
+    state.set_index(index);
+    match found {
+        Found::Complete => {}
+        Found::Rebuilt => report.index_rebuilt = export > 0,
+        Found::InMemory => {
+            report.damage.push("the index cannot be written; the store needs more memory".to_owned())
+        }
+    }
+    let repaired = fallback || !report.damage.is_empty();
+    if repaired {
+        let edits = checkpoint::recount(&mut state)?;
+        if !edits.is_empty() {
+            report.damage.push(format!("{} mailboxes were counted anew", edits.len()));
+        }
+        state.apply(edits);
+        drop_unwanted_places(&mut state)?;
+    }
+    report.position = state.position;
+    Ok(Recovery { state, journal, export, report, repaired })
+}
+
+/// Whether nothing was ever stored here.
+fn is_new(directory: &Path) -> Result<bool> {
+    Ok(files::names(&directory.join("messages"))?.is_empty() && Kind::Pack.positions(directory)?.is_empty())
+}
+
+/// Loads the newest export that is sound and from which journals lead on.
+fn load_export(
+    directory: &Path,
+    state: &mut State,
+    exports: &[u64],
+    journals: &[u64],
+    report: &mut OpenReport,
+) -> Result<u64> {
+    let mut first_trouble = None;
+    for position in exports.iter().rev() {
+        match checkpoint::read_head(directory, *position) {
+            Ok(head) => {
+                state.position = *position;
+                state.apply(head.records);
+                for (body, place) in head.places {
+                    add_place(directory, state, body, place, report)?;
+                }
+                return Ok(*position);
+            }
+            Err(trouble @ Error::Damaged { .. }) => {
+                report.damage.push(trouble.to_string());
+                first_trouble.get_or_insert(trouble);
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    // Without a sound export only a journal from the very beginning tells everything.
+    match first_trouble {
+        Some(trouble) if journals.first() != Some(&0) => Err(trouble),
+        None if journals.first().is_some_and(|first| *first != 0) => {
+            let path = directory.join(Kind::Export.name(journals.first().copied().unwrap_or(0)));
+            Err(Error::Damaged { path, what: "it is missing".to_owned() })
+        }
+        _ => Ok(0),
+    }
+}
+
+fn add_place(
+    directory: &Path,
+    state: &mut State,
+    body: u64,
+    place: Place,
+    report: &mut OpenReport,
+) -> Result<()> {
+    match checkpoint::add_container(directory, state, place.container) {
+        Ok(()) => state.places.insert(body, place),
+        Err(Error::Io { source, path, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            let note = format!("{} is missing, and with it the text of messages", path.display());
+            if report.damage.last() != Some(&note) {
+                report.damage.push(note);
+            }
+            Ok(())
+        }
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// After a fallback to an older export: bodies that moved since are found in the packs.
+fn rescue_places(directory: &Path, state: &mut State, report: &mut OpenReport) -> Result<()> {
+    let mut found = Vec::new();
+    checkpoint::scan_packs(directory, |body, place| found.push((body, place)))?;
+    for (body, place) in found {
+        add_place(directory, state, body, place, report)?;
+    }
+    Ok(())
+}
+
+/// Replays every journal that reaches beyond the export, and gives the last one for appending.
+fn replay_journals(
+    directory: &Path,
+    state: &mut State,
+    export: u64,
+    journals: &[u64],
+    report: &mut OpenReport,
+    freed: &mut Vec<u64>,
+) -> Result<Journal> {
+    // A crash between an export and its journal leaves the journal before to go on with.
+    let begin = if journals.contains(&export) {
+        Some(export)
+    } else {
+        journals.iter().rev().find(|position| **position < export).copied()
+    };
+    let wanted: Vec<u64> = journals.iter().filter(|position| Some(**position) >= begin).copied().collect();
+    let mut last = None;
+    for (count, position) in wanted.iter().enumerate() {
+        let is_last = count + 1 == wanted.len();
+        let container = ContainerId { kind: Kind::Journal, position: *position };
+        if *position > state.position {
+            let lost = *position - state.position;
+            report.damage.push(format!("{lost} changes before {} are lost", Kind::Journal.name(*position)));
+            state.position = *position;
+        }
+        let opened = Journal::recover(directory, *position, |frame, offset, file| {
+            if frame.sequence <= export {
+                return Ok(());
+            }
+            report.replayed += 1;
+            let path = directory.join(Kind::Journal.name(*position));
+            state.places.add_container(container, Arc::clone(file), path);
+            replay(state, frame, offset, container, freed)
+        });
+        let (journal, recovered) = match opened {
+            // The header is written and synced before the journal gets its name, so this is damage. What the file
+            // held after it cannot be told from what it held before it was used.
+            Err(trouble @ Error::Damaged { .. }) if is_last => {
+                report.damage.push(trouble.to_string());
+                let path = directory.join(Kind::Journal.name(*position));
+                fs::rename(&path, directory.join("damaged-journal")).map_err(Error::io("rename", &path))?;
+                break;
+            }
+            opened => opened?,
+        };
+        if recovered.damaged > 0 || (recovered.torn > 0 && !is_last) {
+            let bytes = recovered.damaged + if is_last { 0 } else { recovered.torn };
+            let name = Kind::Journal.name(*position);
+            report.damage.push(format!("{bytes} bytes of {name} are unreadable; what they held is lost"));
+        }
+        if is_last {
+            report.torn_bytes = recovered.torn;
+            last = Some(journal);
+        }
+    }
+    let journal = match last {
+        Some(journal) => journal,
+        None => {
+            if export > 0 && begin.is_none() {
+                report
+                    .damage
+                    .push(format!("{} is missing, and what it held is lost", Kind::Journal.name(export)));
+            }
+            Journal::create(directory, state.position)?
+        }
+    };
+    let container = ContainerId { kind: Kind::Journal, position: journal.position() };
+    state.places.add_container(container, Arc::clone(journal.file()), journal.path().to_owned());
+    Ok(journal)
+}
+
+fn replay(
+    state: &mut State,
+    frame: &Frame<'_>,
+    start: u64,
+    container: ContainerId,
+    freed: &mut Vec<u64>,
+) -> Result<()> {
+    let mut edits = Edits::new();
+    for operation in frame.operations() {
+        match operation.ok_or(Error::Bug("a journal frame has an unknown shape"))? {
+            Operation::Put { key, value } => {
+                edits.insert(key.to_vec(), Some(value.to_vec()));
+            }
+            Operation::Delete { key } => {
+                edits.insert(key.to_vec(), None);
+            }
+            Operation::Body { body, offset, length } => {
+                let length = u32::try_from(length).map_err(|_| Error::Bug("a small body is large"))?;
+                state.places.insert(body, Place { container, offset: start + offset as u64, length })?;
+            }
+            Operation::Free { body } => {
+                if !state.places.remove(body) {
+                    freed.push(body);
+                }
+            }
+        }
+    }
+    state.apply(edits);
+    state.position = frame.sequence;
+    Ok(())
+}
+
+/// After a repair: small bodies that no record refers to are forgotten.
+fn drop_unwanted_places(state: &mut State) -> Result<()> {
+    let mut wanted = BTreeSet::new();
+    for mailbox in checkpoint::mailboxes(state)? {
+        for value in state.messages(mailbox)?.values() {
+            wanted.insert(decode(value)?.body.body);
+        }
+    }
+    for (_, value) in state.scan(keys::OUTBOUND) {
+        wanted.insert(from_json::<OutboundRecord>(value)?.body.body);
+    }
+    let unwanted: Vec<u64> =
+        state.places.iter().map(|(body, _)| body).filter(|body| !wanted.contains(body)).collect();
+    for body in unwanted {
+        state.places.remove(body);
+    }
+    Ok(())
+}

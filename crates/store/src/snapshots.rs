@@ -1,0 +1,80 @@
+//! The mailboxes that somebody looked at lately, as ready-made lists; a cache, nothing more.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mail_types::Uid;
+
+use crate::error::Result;
+use crate::records::MessageRecord;
+use crate::types::{MailboxId, MessageEntry};
+
+/// Messages in all lists together, about; beyond that the cache starts anew.
+const MESSAGES_LIMIT: usize = 50_000;
+
+/// Lists of messages by mailbox.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshots(Mutex<BTreeMap<MailboxId, Cached>>);
+
+#[derive(Debug)]
+struct Cached {
+    messages: Arc<[MessageEntry]>,
+    /// What changed since the list was made.
+    edits: BTreeMap<Uid, Option<MessageEntry>>,
+}
+
+impl Snapshots {
+    /// The list of a mailbox, made by `load` if it is not known.
+    pub(crate) fn messages(
+        &self,
+        mailbox: MailboxId,
+        load: impl FnOnce() -> Result<Vec<MessageEntry>>,
+    ) -> Result<Arc<[MessageEntry]>> {
+        let mut lists = self.lock();
+        if let Some(cached) = lists.get_mut(&mailbox) {
+            cached.settle();
+            return Ok(Arc::clone(&cached.messages));
+        }
+        let messages: Arc<[MessageEntry]> = load()?.into();
+        let known: usize = lists.values().map(|cached| cached.messages.len()).sum();
+        if known + messages.len() > MESSAGES_LIMIT {
+            lists.clear();
+        }
+        lists.insert(mailbox, Cached { messages: Arc::clone(&messages), edits: BTreeMap::new() });
+        Ok(messages)
+    }
+
+    /// Notes that a message came, changed or (without a record) went.
+    pub(crate) fn edit(&mut self, mailbox: MailboxId, uid: Uid, record: Option<&[u8]>) {
+        let lists = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cached) = lists.get_mut(&mailbox) {
+            let entry = record.and_then(MessageRecord::decode).map(|record| record.entry(uid));
+            cached.edits.insert(uid, entry);
+        }
+    }
+
+    /// Forgets a mailbox.
+    pub(crate) fn forget(&mut self, mailbox: MailboxId) {
+        self.lock().remove(&mailbox);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<MailboxId, Cached>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cached {
+    /// Works the edits into the list.
+    fn settle(&mut self) {
+        if self.edits.is_empty() {
+            return;
+        }
+        let edits = std::mem::take(&mut self.edits);
+        let kept = self.messages.iter().filter(|message| !edits.contains_key(&message.uid)).cloned();
+        let mut messages: Vec<MessageEntry> = kept.collect();
+        messages.extend(edits.into_values().flatten());
+        // Nearly sorted already, which this sort is quick with.
+        messages.sort_by_key(|message| message.uid);
+        self.messages = messages.into();
+    }
+}

@@ -1,0 +1,175 @@
+//! The daemon on this machine: `hearth serve` with a folder and ports of its own, ended when dropped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long the daemon may take to say where it listens.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running daemon with its own state.
+pub struct Daemon {
+    process: Option<Child>,
+    ports: Value,
+    directory: TempDir,
+    registration: String,
+    more: String,
+}
+
+impl Daemon {
+    /// Starts a daemon with this registration mode; `more` is appended to its configuration.
+    pub fn start(registration: &str, more: &str) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let mut daemon = Self {
+            process: None,
+            ports: Value::Null,
+            directory,
+            registration: registration.to_owned(),
+            more: more.to_owned(),
+        };
+        daemon.configure(|_| Ok(0))?;
+        daemon.switch_on()?;
+        // From now on the same ports, so that clients find it after a restart.
+        daemon.configure(|service| daemon.port(service))?;
+        Ok(daemon)
+    }
+
+    fn configure(&self, port: impl Fn(&str) -> Result<u16>) -> Result<()> {
+        let mut listen = String::new();
+        for service in ["imaps", "imap", "submissions", "submission", "https", "http"] {
+            listen.push_str(&format!("{service} = [\"127.0.0.1:{}\"]\n", port(service)?));
+        }
+        let Self { registration, more, .. } = self;
+        let text = format!(
+            "domain = \"hearth.test\"\nregistration = \"{registration}\"\nstate_directory = \"{}\"\n[listen]\n{listen}\
+             [pairing]\nhost = \"127.0.0.1\"\n{more}\n",
+            self.state().display()
+        );
+        Ok(std::fs::write(self.configuration(), text)?)
+    }
+
+    /// Starts it again on the same state.
+    pub fn switch_on(&mut self) -> Result<()> {
+        let ports = self.state().join("run/ports.json");
+        let _ = std::fs::remove_file(&ports);
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.directory.path().join("log"))?;
+        let process = Command::new(binary()?)
+            .args(["serve", "--config"])
+            .arg(self.configuration())
+            .env("HEARTH_LOG", "debug")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("starting the daemon")?;
+        self.process = Some(process);
+        let end = now() + START_LIMIT;
+        while now() < end {
+            if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten())
+            {
+                bail!("the daemon ended with {status}: {}", self.log());
+            }
+            if let Ok(text) = std::fs::read(&ports)
+                && let Ok(ports) = serde_json::from_slice(&text)
+            {
+                self.ports = ports;
+                return Ok(());
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        bail!("the daemon did not say where it listens: {}", self.log());
+    }
+
+    /// Ends it as a power cut would end it.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// The port of a service, as named in the configuration.
+    pub fn port(&self, service: &str) -> Result<u16> {
+        let value = &self.ports[service];
+        let value = value.get(0).unwrap_or(value);
+        let port = value.as_u64().or_else(|| value.as_str()?.rsplit(':').next()?.parse().ok());
+        let port = port.with_context(|| format!("no port of {service} in {}", self.ports))?;
+        Ok(u16::try_from(port)?)
+    }
+
+    /// A link to join by, from the pairing window.
+    pub fn pairing_link(&self) -> Result<String> {
+        let output = Command::new(binary()?).args(["pair", "--config"]).arg(self.configuration()).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let link = text.lines().find_map(|line| Some(line.get(line.find("dclogin:")?..)?.trim().to_owned()));
+        link.with_context(|| format!("no link in: {text}{}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// What the daemon says of itself.
+    pub fn status(&self) -> Result<Value> {
+        let output = Command::new(binary()?)
+            .args(["status", "--json", "--config"])
+            .arg(self.configuration())
+            .output()?;
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("hearth status: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// The last of what it wrote to its log.
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains(['█', '▀', '▄'])).collect();
+        lines.iter().rev().take(40).rev().fold(String::new(), |tail, line| tail + "\n" + line)
+    }
+
+    /// Everything it wrote to its log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// Where its state is.
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.directory.path().join("hearth.toml")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The program, built if it is not: cargo builds no other package's programs for a test.
+pub fn binary() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.parent().and_then(Path::parent).context("the folder of the build")?;
+    let target = folder.parent().context("the target folder")?;
+    static BUILT: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    let built = *BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let build = Command::new(cargo)
+            .args(["build", "--locked", "--quiet", "-p", "hearth", "--target-dir"])
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        build.is_ok_and(|status| status.success())
+    });
+    if !built {
+        bail!("cargo build -p hearth failed");
+    }
+    Ok(target.join("debug/hearth"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "an end-to-end test waits for other programs in real time")]
+fn now() -> Instant {
+    Instant::now()
+}
