@@ -169,3 +169,14 @@ fn a_trial_ends_whatever_happens() {
     card.copies[0] = vec![0; BLOCK_SIZE];
     assert_eq!((0..4).map(|_| card.boot()).collect::<Vec<_>>(), [Slot::B, Slot::B, Slot::B, Slot::A]);
 }
+
+#[test]
+fn a_block_written_by_debians_u_boot_is_read() {
+    // What `env export -c -s 0x4000` of u-boot-rpi 2025.01 left on an emulated card after the first try of slot B.
+    let mut block = vec![0x74, 0x31, 0x72, 0x1b];
+    block.extend_from_slice(b"A_LEFT=3\0B_LEFT=2\0FORMAT=1\0ORDER=B A\0TRIAL=1");
+    block.resize(BLOCK_SIZE, 0);
+    let tried_once = BootState { first: Slot::B, a_left: 3, b_left: 2, trial: Trial::Running };
+    assert_eq!(BootState::decode(&block), Ok(tried_once));
+    assert_eq!(tried_once.encode().unwrap(), block);
+}

@@ -23,6 +23,7 @@ pub mod describe;
 mod error;
 pub mod ext4;
 pub mod fat;
+pub mod flash;
 pub mod initramfs;
 pub mod modules;
 pub mod output;

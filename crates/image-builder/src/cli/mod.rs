@@ -2,6 +2,7 @@
 
 mod build;
 mod extract;
+mod flash;
 mod inspect;
 mod lock;
 mod terminal;
@@ -33,6 +34,7 @@ enum Command {
     Lock(lock::LockCommand),
     Inspect(inspect::Inspect),
     Extract(extract::Extract),
+    Flash(flash::Flash),
 }
 
 impl Arguments {
@@ -43,6 +45,7 @@ impl Arguments {
             Command::Lock(command) => command.run(&Project::find(&self.project)?, answer),
             Command::Inspect(command) => command.run(answer),
             Command::Extract(command) => command.run(answer),
+            Command::Flash(command) => command.run(answer),
         }
     }
 }

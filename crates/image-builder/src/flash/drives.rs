@@ -1,0 +1,337 @@
+//! Which drives there are, and which of them may be erased. Reads the kernel's own lists; the folder they are in is an
+//! argument, so that every case is a test. Opens nothing and writes nothing.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::FlashError;
+use crate::error::Error;
+
+/// Where the kernel lists drives and what is mounted.
+#[derive(Debug, Clone)]
+pub struct System {
+    /// `/sys/block`.
+    pub block: PathBuf,
+    /// `/proc`.
+    pub proc: PathBuf,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self { block: "/sys/block".into(), proc: "/proc".into() }
+    }
+}
+
+/// A whole drive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Drive {
+    /// Its device, `/dev/sdb`.
+    pub path: PathBuf,
+    /// Maker and model as the drive says.
+    pub model: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Why it must not be erased, if it must not.
+    pub refusal: Option<Refusal>,
+}
+
+/// Why a target is not written to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// A part of it is mounted.
+    #[error("it is mounted at {at}; unmount it first, if it really is the card (`umount {at}`)")]
+    Mounted {
+        /// Where.
+        at: String,
+    },
+    /// It is swap space, or part of a RAID, an encrypted or a logical volume.
+    #[error("it is in use by {by}")]
+    InUse {
+        /// What uses it.
+        by: String,
+    },
+    /// It is built in.
+    #[error("it is not removable, so it may be this computer's own disk")]
+    NotRemovable,
+    /// Its lock switch is on.
+    #[error("it is write-protected: look at the switch on the card's side")]
+    ReadOnly,
+    /// There is no card in the reader, or the card is too small.
+    #[error(
+        "it holds {capacity} bytes, which is too little; a card of 1 GB is enough, 8 GB and more are sensible"
+    )]
+    TooSmall {
+        /// Its size in bytes.
+        capacity: u64,
+    },
+    /// It is one partition.
+    #[error("it is a partition; name the whole drive, {drive}")]
+    Partition {
+        /// The drive it is on.
+        drive: PathBuf,
+    },
+    /// It is neither a drive nor a file.
+    #[error("it is neither a drive nor a file")]
+    Neither,
+}
+
+/// Something that may be written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A drive that passed.
+    Drive(Drive),
+    /// A plain file, which is made when it is not there.
+    File(PathBuf),
+}
+
+impl Target {
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Drive(drive) => &drive.path,
+            Self::File(path) => path,
+        }
+    }
+
+    /// How much fits, where there is a bound.
+    #[must_use]
+    pub fn capacity(&self) -> Option<u64> {
+        match self {
+            Self::Drive(drive) => Some(drive.size),
+            Self::File(_) => None,
+        }
+    }
+
+    /// Judges what a person named.
+    pub fn judge(system: &System, path: &Path) -> Result<Self, Error> {
+        let refused = |refusal| Err(Error::from(FlashError::Refused { target: path.to_owned(), refusal }));
+        let Ok(metadata) = std::fs::metadata(path) else {
+            // A name below /dev that is not there is a card that is not in, never a file to make.
+            let is_device_name = path.starts_with("/dev");
+            return if is_device_name { refused(Refusal::Neither) } else { Ok(Self::File(path.to_owned())) };
+        };
+        if metadata.is_file() {
+            return Ok(Self::File(path.to_owned()));
+        }
+        if !metadata.file_type().is_block_device() {
+            return refused(Refusal::Neither);
+        }
+        // Names below /dev/disk are links.
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let all = drives(system)?;
+        if let Some(drive) = all.iter().find(|drive| drive.path == real) {
+            return match &drive.refusal {
+                Some(refusal) => refused(refusal.clone()),
+                None => Ok(Self::Drive(drive.clone())),
+            };
+        }
+        let owner = all.iter().find(|drive| partitions(system, &drive.path).contains(&name));
+        refused(owner.map_or(Refusal::Neither, |drive| Refusal::Partition { drive: drive.path.clone() }))
+    }
+}
+
+/// All drives, sorted by name, each with its judgement.
+pub fn drives(system: &System) -> Result<Vec<Drive>, Error> {
+    let failed = |source| Error::Read { path: system.block.clone(), source };
+    let mounts = mounts(system);
+    let mut drives = Vec::new();
+    for entry in std::fs::read_dir(&system.block).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if VIRTUAL.iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
+        let folder = entry.path();
+        let text = |file: &str| {
+            std::fs::read_to_string(folder.join(file)).map(|text| text.trim().to_owned()).unwrap_or_default()
+        };
+        let size = text("size").parse::<u64>().unwrap_or(0).saturating_mul(512);
+        let parts = [text("device/vendor"), text("device/model"), text("device/name")];
+        let model = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        let path = Path::new("/dev").join(&name);
+        let refusal = judge_drive(system, &folder, &path, size, &mounts);
+        drives.push(Drive { path, model, size, refusal });
+    }
+    drives.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(drives)
+}
+
+fn judge_drive(
+    system: &System,
+    folder: &Path,
+    path: &Path,
+    size: u64,
+    mounts: &[(String, String)],
+) -> Option<Refusal> {
+    let is = |file: &str, value: &str| {
+        std::fs::read_to_string(folder.join(file)).is_ok_and(|text| text.trim() == value)
+    };
+    let own = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut names = partitions(system, path);
+    names.insert(own);
+    let device = |source: &str| source.strip_prefix("/dev/").is_some_and(|name| names.contains(name));
+    if let Some((_, at)) = mounts.iter().find(|(source, _)| device(source)) {
+        return Some(if at == SWAP {
+            Refusal::InUse { by: SWAP.to_owned() }
+        } else {
+            Refusal::Mounted { at: at.clone() }
+        });
+    }
+    for name in &names {
+        let holders =
+            if path.ends_with(name) { folder.join("holders") } else { folder.join(name).join("holders") };
+        if let Some(Ok(holder)) = std::fs::read_dir(holders).ok().and_then(|mut all| all.next()) {
+            return Some(Refusal::InUse { by: holder.file_name().to_string_lossy().into_owned() });
+        }
+    }
+    // Card readers that are built in say "removable 0" for SD cards; USB drives often say so too.
+    let usb = folder.canonicalize().is_ok_and(|real| {
+        real.components().any(|part| part.as_os_str().to_string_lossy().starts_with("usb"))
+    });
+    if !is("removable", "1") && !is("device/type", "SD") && !usb {
+        return Some(Refusal::NotRemovable);
+    }
+    if is("ro", "1") {
+        return Some(Refusal::ReadOnly);
+    }
+    (size < SMALLEST).then_some(Refusal::TooSmall { capacity: size })
+}
+
+/// The names of a drive's partitions.
+fn partitions(system: &System, drive: &Path) -> BTreeSet<String> {
+    let folder = drive.file_name().map(|name| system.block.join(name)).unwrap_or_default();
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.path().join("partition").exists())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Pairs of device and where it is mounted; swap space counts as mounted at [`SWAP`].
+fn mounts(system: &System) -> Vec<(String, String)> {
+    let read = |file: &str| std::fs::read_to_string(system.proc.join(file)).unwrap_or_default();
+    // "36 35 98:0 /root /where options - type source superoptions": a path's spaces are written as \040.
+    let info = read("self/mountinfo");
+    let mounted = info.lines().filter_map(|line| {
+        let (front, back) = line.split_once(" - ")?;
+        let at = front.split(' ').nth(4)?;
+        Some((back.split(' ').nth(1)?.to_owned(), at.replace("\\040", " ")))
+    });
+    let swaps = read("swaps");
+    let swap = swaps
+        .lines()
+        .skip(1)
+        .filter_map(|line| Some((line.split_whitespace().next()?.to_owned(), SWAP.to_owned())));
+    mounted.chain(swap).collect()
+}
+
+/// Not drives a person can put into a Pi.
+const VIRTUAL: [&str; 8] = ["loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd"];
+const SWAP: &str = "swap space";
+/// Slots and some room for mail; readers without a card say zero.
+const SMALLEST: u64 = 512 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A made-up computer: drives with their files below /sys/block, and what is mounted.
+    fn system(drives: &[(&str, &[(&str, &str)])], mounts: &str) -> (tempfile::TempDir, System) {
+        let folder = tempfile::tempdir().unwrap();
+        let system = System { block: folder.path().join("block"), proc: folder.path().join("proc") };
+        std::fs::create_dir_all(system.proc.join("self")).unwrap();
+        std::fs::write(system.proc.join("self/mountinfo"), mounts).unwrap();
+        for (name, files) in drives {
+            for (file, content) in *files {
+                let path = system.block.join(name).join(file);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, content).unwrap();
+            }
+        }
+        (folder, system)
+    }
+
+    const CARD: &[(&str, &str)] = &[
+        ("size", "62521344\n"),
+        ("removable", "1\n"),
+        ("ro", "0\n"),
+        ("device/vendor", "Generic \n"),
+        ("device/model", "Card Reader\n"),
+        ("sdb1/partition", "1\n"),
+    ];
+
+    fn refusal(files: &[(&str, &str)], mounts: &str) -> Option<Refusal> {
+        let (_folder, system) = system(&[("sdb", files)], mounts);
+        drives(&system).unwrap().remove(0).refusal
+    }
+
+    #[test]
+    fn an_idle_removable_drive_may_be_erased() {
+        let (_folder, system) = system(&[("sdb", CARD), ("loop0", CARD), ("dm-0", CARD)], "");
+        let found = drives(&system).unwrap();
+        assert_eq!(
+            found,
+            [Drive {
+                path: "/dev/sdb".into(),
+                model: "Generic Card Reader".to_owned(),
+                size: 62_521_344 * 512,
+                refusal: None
+            }]
+        );
+    }
+
+    #[test]
+    fn the_systems_disks_and_mounted_cards_are_refused() {
+        let mounted = "36 25 8:17 / /media/my\\040card rw shared:1 - vfat /dev/sdb1 rw\n";
+        assert_eq!(refusal(CARD, mounted), Some(Refusal::Mounted { at: "/media/my card".to_owned() }));
+        let whole = "36 25 8:16 / / rw - ext4 /dev/sdb rw\n";
+        assert_eq!(refusal(CARD, whole), Some(Refusal::Mounted { at: "/".to_owned() }));
+        let built_in = [("size", "62521344"), ("removable", "0")];
+        assert_eq!(refusal(&built_in, ""), Some(Refusal::NotRemovable));
+        let other = "36 25 8:1 / / rw - ext4 /dev/sdbb1 rw\n";
+        assert_eq!(refusal(CARD, other), None);
+    }
+
+    #[test]
+    fn drives_that_others_hold_are_refused() {
+        let held = [CARD, &[("sdb1/holders/dm-0", "")]].concat();
+        assert_eq!(refusal(&held, ""), Some(Refusal::InUse { by: "dm-0".to_owned() }));
+        let (_folder, system) = system(&[("sdb", CARD)], "");
+        std::fs::write(system.proc.join("swaps"), "Filename Type\n/dev/sdb1 partition 1 0 -2\n").unwrap();
+        let found = drives(&system).unwrap().remove(0).refusal;
+        assert_eq!(found, Some(Refusal::InUse { by: "swap space".to_owned() }));
+    }
+
+    #[test]
+    fn empty_readers_and_locked_cards_are_refused() {
+        let empty = [("size", "0"), ("removable", "1")];
+        assert_eq!(refusal(&empty, ""), Some(Refusal::TooSmall { capacity: 0 }));
+        let locked = [("size", "62521344"), ("removable", "1"), ("ro", "1")];
+        assert_eq!(refusal(&locked, ""), Some(Refusal::ReadOnly));
+    }
+
+    #[test]
+    fn a_built_in_reader_is_known_by_its_sd_card() {
+        let card = [("size", "62521344"), ("removable", "0"), ("device/type", "SD")];
+        assert_eq!(refusal(&card, ""), None);
+        let soldered = [("size", "62521344"), ("removable", "0"), ("device/type", "MMC")];
+        assert_eq!(refusal(&soldered, ""), Some(Refusal::NotRemovable));
+    }
+
+    #[test]
+    fn what_is_neither_drive_nor_file_is_refused() {
+        let (folder, system) = system(&[("sdb", CARD)], "");
+        for path in ["/dev/null", "/dev/not-there", folder.path().to_str().unwrap()] {
+            let error = Target::judge(&system, Path::new(path)).unwrap_err().to_string();
+            assert!(error.contains("neither a drive nor a file"), "{path}: {error}");
+        }
+        let file = folder.path().join("card.img");
+        assert_eq!(Target::judge(&system, &file).unwrap(), Target::File(file));
+    }
+}
