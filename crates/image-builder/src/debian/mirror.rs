@@ -2,9 +2,8 @@
 //! No mirror's name is written here, so none can age. A mirror is never trusted, only asked.
 
 use std::fmt;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
+use super::apt::{self, Repository};
 use super::download::{Client, Download};
 use super::error::Error;
 use super::lock::Archive;
@@ -42,8 +41,9 @@ impl Mirror {
     ///
     /// Addresses that cannot be used.
     pub fn find(settings: MirrorSettings<'_>) -> Result<Self, Error> {
-        let mut mirror = Self::choose(settings, |name| std::env::var(name).ok(), apt_repositories)?;
-        mirror.client = Client::new(Proxies::choose(|name| std::env::var(name).ok(), apt_proxy().as_deref()));
+        let mut mirror = Self::choose(settings, |name| std::env::var(name).ok(), apt::repositories)?;
+        mirror.client =
+            Client::new(Proxies::choose(|name| std::env::var(name).ok(), apt::proxy().as_deref()));
         Ok(mirror)
     }
 
@@ -90,7 +90,7 @@ impl Mirror {
     fn choose(
         settings: MirrorSettings<'_>,
         environment: impl Fn(&str) -> Option<String>,
-        apt: impl FnOnce() -> Vec<String>,
+        apt: impl FnOnce() -> Vec<Repository>,
     ) -> Result<Self, Error> {
         let said = |setting: Option<&str>, name| {
             let value =
@@ -101,10 +101,10 @@ impl Mirror {
         let mut security = said(settings.security, ENV_SECURITY_MIRROR)?;
         if main.is_none() || security.is_none() {
             // Addresses of apt that we cannot use (`cdrom:` and the like) are passed over.
-            let known: Vec<Base> = apt().iter().filter_map(|url| Base::parse(url).ok()).collect();
-            let ending = |end: &str| known.iter().find(|base| base.0.ends_with(end)).cloned();
-            main = main.or_else(|| ending("/debian"));
-            security = security.or_else(|| ending("/debian-security"));
+            let usable = |repository: Repository| Some((Base::parse(&repository.url).ok()?, repository));
+            let known: Vec<_> = apt().into_iter().filter_map(usable).collect();
+            main = main.or_else(|| pick(&known, "Debian", "/debian"));
+            security = security.or_else(|| pick(&known, "Debian-Security", "/debian-security"));
         }
         Ok(Self { main, security, client: Client::new(Proxies::default()) })
     }
@@ -160,57 +160,17 @@ pub(super) fn is_plain_path(path: &str) -> bool {
             .all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(allowed))
 }
 
-/// The repositories which this host's apt uses; none where there is no apt.
-fn apt_repositories() -> Vec<String> {
-    let mut lines =
-        output_of("apt-get", &["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
-    if lines.is_empty() {
-        // Where nobody has run `apt-get update` yet, it still tells what that would download.
-        lines = output_of("apt-get", &["--print-uris", "update"])
-            .iter()
-            .filter_map(|line| repository(line))
-            .collect();
-    }
-    let mut all = Vec::new();
-    for line in lines {
-        // Cloud images of Debian keep the addresses in a file of their own.
-        match line.strip_prefix("mirror+file:") {
-            Some(path) => all.extend(mirror_list(Path::new(path.trim_end_matches('/')))),
-            None => all.push(line),
-        }
-    }
-    all
-}
-
-/// The repository in a line like `'http://host/debian/dists/trixie/InRelease' host_debian_... 0`.
-fn repository(line: &str) -> Option<String> {
-    let (url, _) = line.strip_prefix('\'')?.split_once('\'')?;
-    url.split_once("/dists/").map(|(base, _)| base.to_owned())
-}
-
-/// One address a line, followed by optional words that rank it.
-fn mirror_list(path: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let lines = text.lines().filter_map(|line| line.split_whitespace().next());
-    lines.filter(|word| !word.starts_with('#')).map(str::to_owned).collect()
-}
-
-/// The proxy of the host's apt, which is often a cache in the same house.
-fn apt_proxy() -> Option<String> {
-    output_of("apt-config", &["dump", "--format", "%v%n", "Acquire::http::Proxy"])
-        .into_iter()
-        .find(|proxy| proxy.starts_with("http"))
-}
-
-fn output_of(program: &str, arguments: &[&str]) -> Vec<String> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let text =
-        output.ok().filter(|output| output.status.success()).map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&text)
-        .lines()
-        .map(|line| line.trim().to_owned())
-        .filter(|l| !l.is_empty())
-        .collect()
+/// Picks out of what apt uses. A shop's repository may well be at `/debian` too, so that names decide only where apt has
+/// no release file yet, and then the one that has updates is Debian's own.
+fn pick(known: &[(Base, Repository)], label: &str, ending: &str) -> Option<Base> {
+    let labelled = known.iter().find(|(_, repository)| repository.label.as_deref() == Some(label));
+    let named = || {
+        let named = || {
+            known.iter().filter(|(base, repository)| repository.label.is_none() && base.0.ends_with(ending))
+        };
+        named().find(|(_, repository)| repository.suite.ends_with("-updates")).or_else(|| named().next())
+    };
+    labelled.or_else(named).map(|(base, _)| base.clone())
 }
 
 const MAX_PATH: usize = 1024;
@@ -223,8 +183,14 @@ mod tests {
         Mirror::choose(
             MirrorSettings { main, security: None },
             |name| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
-            || apt.iter().map(|url| (*url).to_owned()).collect(),
+            || apt.iter().map(|line| repository(line)).collect(),
         )
+    }
+
+    /// `URL SUITE` of a repository whose release file apt does not have, `URL SUITE LABEL` of one that it has.
+    fn repository(line: &str) -> Repository {
+        let mut words = line.split(' ').map(str::to_owned);
+        Repository { url: words.next().unwrap(), suite: words.next().unwrap(), label: words.next() }
     }
 
     fn url(mirror: &Mirror) -> String {
@@ -234,9 +200,9 @@ mod tests {
     #[test]
     fn the_person_comes_first_then_the_environment_then_apt() {
         let apt = [
-            "http://apt.example/debian-security/",
-            "http://apt.example/debian/",
-            "http://other.example/debian/",
+            "http://apt.example/debian-security/ trixie-security",
+            "http://apt.example/debian/ trixie",
+            "http://other.example/debian/ trixie",
         ];
         let env = [(ENV_MIRROR, "https://env.example/d")];
         assert_eq!(url(&choose(Some("file:/srv/d/"), &env, &apt).unwrap()), "file:///srv/d/dists/x");
@@ -250,8 +216,22 @@ mod tests {
     }
 
     #[test]
+    fn a_shop_beside_debian_is_not_taken_for_it() {
+        let shop = "https://shop.example/linux/debian/ trixie";
+        let debian = ["http://d.example/debian trixie", "http://d.example/debian trixie-updates"];
+        let mirror = choose(None, &[], &[shop, debian[0], debian[1]]).unwrap();
+        assert_eq!(url(&mirror), "http://d.example/debian/dists/x");
+        let labelled =
+            ["http://c.example/odd/ trixie Debian", "http://c.example/safe/ trixie-security Debian-Security"];
+        let mirror = choose(None, &[], &[shop, labelled[0], labelled[1]]).unwrap();
+        assert_eq!(url(&mirror), "http://c.example/odd/dists/x");
+        assert_eq!(mirror.url(Archive::Security, "x").unwrap(), "http://c.example/safe/x");
+    }
+
+    #[test]
     fn without_a_mirror_the_message_says_what_to_pass() {
-        let mirror = choose(None, &[], &["cdrom:[Debian]/", "http://x.example/ubuntu/"]).unwrap();
+        let mirror =
+            choose(None, &[], &["cdrom:[Debian]/ trixie", "http://x.example/ubuntu/ noble"]).unwrap();
         assert!(!mirror.has_security());
         let message = mirror.url(Archive::Main, "x").unwrap_err().to_string();
         assert!(message.contains("--mirror URL") && message.contains(ENV_MIRROR), "{message}");
@@ -288,29 +268,5 @@ mod tests {
         assert!(
             mirror.url(Archive::Main, "pool/main/l/linux/linux-image-6.1+deb13_6.1~rc1-1_arm64.deb").is_ok()
         );
-    }
-
-    #[test]
-    fn what_apt_would_download_names_its_repositories() {
-        let line =
-            "'http://a.example/debian/dists/trixie/InRelease' a.example_debian_dists_trixie_InRelease 0 ";
-        assert_eq!(repository(line).as_deref(), Some("http://a.example/debian"));
-        for line in
-            ["", "'", "http://a.example/debian/dists/x", "'http://a.example/debian/flat/InRelease' x 0"]
-        {
-            assert_eq!(repository(line), None, "{line}");
-        }
-    }
-
-    #[test]
-    fn mirror_lists_of_cloud_images_are_read() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(
-            file.path(),
-            "# ours\nhttps://a.example/debian\tpriority:1\n\nhttps://b.example/debian\n",
-        )
-        .unwrap();
-        assert_eq!(mirror_list(file.path()), ["https://a.example/debian", "https://b.example/debian"]);
-        assert!(mirror_list(Path::new("/nonexistent")).is_empty());
     }
 }

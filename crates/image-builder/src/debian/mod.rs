@@ -11,6 +11,7 @@
 //! What may not be done here: running anything out of a package, writing outside the cache,
 //! knowing a mirror's name, reading the clock (now is an argument).
 
+mod apt;
 mod ar;
 mod ca_certificates;
 mod cache;
