@@ -39,7 +39,7 @@ pub(crate) fn print(findings: &[Finding]) {
 fn examine_machine(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Tls::Files { certificate, key } = &config.tls
-        && let Err(error) = serve::tls::from_files(certificate, key)
+        && let Err(error) = serve::try_certificate(certificate, key)
     {
         let advice = "Name two readable PEM files that belong together.";
         findings.push(Finding::error("tls.certificate", format!("It cannot be used: {error:#}."), advice));

@@ -28,7 +28,8 @@ mod server;
 mod submission_desk;
 #[cfg(test)]
 mod tests;
-pub(crate) mod tls;
+mod tickets;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
@@ -48,7 +49,7 @@ use tokio::sync::watch;
 use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
 use crate::config::{Config, Tls};
 use crate::control::{run_directory, socket};
-use crate::{check, config, web};
+use crate::{check, clock, config, entropy, web};
 use accounts::Accounts;
 use changes::Changes;
 use delivery::Delivery;
@@ -58,11 +59,14 @@ use listeners::{Ports, Service};
 use machine_resources::Resources;
 use pairing::{PairingTask, Setup};
 use server::Server;
+use tickets::Tickets;
 
 /// The variable that says how much is logged, as `tracing-subscriber` has it.
 const LOG_VARIABLE: &str = "HEARTH_LOG";
 /// Where the self-signed certificate and its key lie in the store's settings.
 const IDENTITY_SETTING: &str = "tls.self-signed";
+/// Where the secret behind session tickets lies in the store's settings.
+const TICKET_SETTING: &str = "tls.tickets";
 /// How long connections get to end when the server goes down.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// Threads for connections: a box has four cores, and more threads only cost memory.
@@ -101,6 +105,12 @@ pub(crate) fn run(path: &Path, host: Host) -> anyhow::Result<ExitCode> {
     runtime.block_on(serve(config, host))?;
     runtime.shutdown_timeout(FAREWELL);
     Ok(ExitCode::from(EXIT_OK))
+}
+
+/// Whether a certificate and its key can be used; for `hearth check`.
+pub(crate) fn try_certificate(certificate: &Path, key: &Path) -> anyhow::Result<()> {
+    let tickets = Arc::new(Tickets::new(&[], clock::wall));
+    tls::from_files(certificate, key, tickets).map(|_| ())
 }
 
 async fn serve(config: Config, host: Host) -> anyhow::Result<()> {
@@ -239,13 +249,16 @@ fn domains(config: &Config, store: &Store) -> anyhow::Result<Vec<Domain>> {
 }
 
 fn tls_settings(config: &Config, store: &Store) -> anyhow::Result<tls::TlsSettings> {
+    let fresh = Secret::new(entropy::bytes::<{ tickets::SECRET_LENGTH }>()?);
+    let secret = store.setting_or_insert(TICKET_SETTING, fresh).context("keeping the key of TLS tickets")?;
+    let tickets = Arc::new(Tickets::new(secret.expose(), clock::wall));
     if let Tls::Files { certificate, key } = &config.tls {
-        return tls::from_files(certificate, key);
+        return tls::from_files(certificate, key, tickets);
     }
     let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let kept = store.setting(IDENTITY_SETTING);
     let names = tls::own_names(config, &host_name);
-    let (settings, to_keep) = tls::self_signed(&names, kept.as_ref().map(Secret::expose))?;
+    let (settings, to_keep) = tls::self_signed(&names, kept.as_ref().map(Secret::expose), tickets)?;
     if let Some(identity) = to_keep {
         store.set_setting(IDENTITY_SETTING, Some(Secret::new(identity))).context("keeping the TLS key")?;
     }

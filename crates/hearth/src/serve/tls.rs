@@ -13,7 +13,7 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::server::ResolvesServerCert;
+use rustls::server::{ProducesTickets, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -61,9 +61,12 @@ pub(crate) struct KeptIdentity {
 
 impl TlsSettings {
     /// From a certificate and its key.
-    pub(crate) fn new(certified: CertifiedKey, summary: CertificateSummary) -> anyhow::Result<Self> {
+    fn new(
+        certified: CertifiedKey,
+        tickets: Arc<dyn ProducesTickets>,
+        summary: CertificateSummary,
+    ) -> anyhow::Result<Self> {
         let resolver: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(certified));
-        let tickets = rustls::crypto::ring::Ticketer::new().context("making keys for TLS session tickets")?;
         let build = |versions: &[&'static rustls::SupportedProtocolVersion]| {
             let mut settings = ServerConfig::builder_with_provider(provider())
                 .with_protocol_versions(versions)?
@@ -87,7 +90,11 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 }
 
 /// The certificate from two PEM files.
-pub(crate) fn from_files(certificate: &Path, key: &Path) -> anyhow::Result<TlsSettings> {
+pub(crate) fn from_files(
+    certificate: &Path,
+    key: &Path,
+    tickets: Arc<dyn ProducesTickets>,
+) -> anyhow::Result<TlsSettings> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("reading the certificate {}", certificate.display()))?;
@@ -96,7 +103,7 @@ pub(crate) fn from_files(certificate: &Path, key: &Path) -> anyhow::Result<TlsSe
     let certified = CertifiedKey::from_der(chain, private, &provider())
         .with_context(|| format!("{} and {} do not belong together", certificate.display(), key.display()))?;
     let names = vec![certificate.display().to_string()];
-    TlsSettings::new(certified, CertificateSummary { self_signed: false, names })
+    TlsSettings::new(certified, tickets, CertificateSummary { self_signed: false, names })
 }
 
 /// The self-signed certificate: the kept one if its names are still right, else a new one with the kept key.
@@ -104,6 +111,7 @@ pub(crate) fn from_files(certificate: &Path, key: &Path) -> anyhow::Result<TlsSe
 pub(crate) fn self_signed(
     names: &[String],
     kept: Option<&[u8]>,
+    tickets: Arc<dyn ProducesTickets>,
 ) -> anyhow::Result<(TlsSettings, Option<Vec<u8>>)> {
     let kept: Option<KeptIdentity> = kept
         .map(serde_json::from_slice)
@@ -123,7 +131,7 @@ pub(crate) fn self_signed(
         .context("using the self-signed certificate")?;
     let to_keep = keep.then(|| serde_json::to_vec(&identity)).transpose()?;
     let summary = CertificateSummary { self_signed: true, names: names.to_vec() };
-    Ok((TlsSettings::new(certified, summary)?, to_keep))
+    Ok((TlsSettings::new(certified, tickets, summary)?, to_keep))
 }
 
 /// The names of a self-signed certificate: the domain, what the machine is called at home, and what was asked for.
@@ -176,8 +184,17 @@ fn decode(text: &str) -> anyhow::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rustls::server::ProducesTickets;
+
     use super::{KeptIdentity, own_names, self_signed};
-    use crate::config;
+    use crate::serve::tickets::Tickets;
+    use crate::{clock, config};
+
+    fn tickets() -> Arc<dyn ProducesTickets> {
+        Arc::new(Tickets::new(&[0; 32], clock::wall))
+    }
 
     fn kept(bytes: &[u8]) -> KeptIdentity {
         serde_json::from_slice(bytes).unwrap()
@@ -186,10 +203,10 @@ mod tests {
     #[test]
     fn the_key_stays_when_names_change_and_everything_stays_when_they_do_not() {
         let names = vec!["box.example".to_owned(), "192.0.2.1".to_owned()];
-        let (_, first) = self_signed(&names, None).unwrap();
+        let (_, first) = self_signed(&names, None, tickets()).unwrap();
         let first = first.unwrap();
-        assert!(self_signed(&names, Some(&first)).unwrap().1.is_none());
-        let (_, second) = self_signed(&["other.example".to_owned()], Some(&first)).unwrap();
+        assert!(self_signed(&names, Some(&first), tickets()).unwrap().1.is_none());
+        let (_, second) = self_signed(&["other.example".to_owned()], Some(&first), tickets()).unwrap();
         let second = second.unwrap();
         assert_eq!(kept(&first).key, kept(&second).key);
         assert_ne!(kept(&first).certificate, kept(&second).certificate);
@@ -197,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_damaged_identity_is_an_error_and_not_a_new_key() {
-        assert!(self_signed(&["box.example".to_owned()], Some(b"{}")).is_err());
+        assert!(self_signed(&["box.example".to_owned()], Some(b"{}"), tickets()).is_err());
     }
 
     #[test]
