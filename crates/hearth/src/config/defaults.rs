@@ -51,6 +51,15 @@ pub(super) const REGISTRATION_FREE_DISK: u64 = 67_108_864;
 /// New accounts need this much available memory: 32 MiB.
 pub(super) const REGISTRATION_FREE_MEMORY: u64 = 33_554_432;
 
+/// Days a message waits for its phone, as on public relays.
+pub(super) const MESSAGES_DAYS: u32 = 20;
+/// Days a large message stays that a client has seen.
+pub(super) const LARGE_MESSAGES_DAYS: u32 = 7;
+/// Above this many bytes a message is large.
+pub(super) const LARGE_MESSAGE: u64 = 200_000;
+/// Days without a login after which an account goes.
+pub(super) const INACTIVE_ACCOUNTS_DAYS: u32 = 90;
+
 /// A port on all addresses of the machine, IPv4 included.
 pub(super) fn everywhere(port: u16) -> Vec<SocketAddr> {
     vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))]

@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) tls: Tls,
     /// What one client, account or message may use up.
     pub(crate) limits: Limits,
+    /// How long things are kept.
+    pub(crate) expiry: Expiry,
     /// What the pairing link tells clients.
     pub(crate) pairing: Pairing,
     /// What clients show about the server.
@@ -119,6 +121,19 @@ pub(crate) struct Limits {
     pub(crate) registration_free_memory: u64,
 }
 
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Expiry {
+    /// Days after which every message goes.
+    pub(crate) messages_days: u32,
+    /// Days after which a large message goes that a client has seen.
+    pub(crate) large_messages_days: u32,
+    /// Bytes above which a message is large.
+    pub(crate) large_message: u64,
+    /// Days without a login after which an account goes, with everything in it.
+    pub(crate) inactive_accounts_days: u32,
+}
+
 /// What the pairing link tells clients, where it differs from what the server sees of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pairing {
@@ -180,6 +195,7 @@ fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
         listen: section(&mut file, "listen", &mut findings, listen),
         tls: section(&mut file, "tls", &mut findings, tls),
         limits: section(&mut file, "limits", &mut findings, limits),
+        expiry: section(&mut file, "expiry", &mut findings, expiry),
         pairing: section(&mut file, "pairing", &mut findings, pairing),
         about: section(&mut file, "about", &mut findings, about),
     };
@@ -339,6 +355,23 @@ fn limits(table: &mut Reader) -> Limits {
 
 fn at_least<T: PartialOrd + std::fmt::Display>(least: T) -> impl FnOnce(T) -> Result<T, String> {
     move |value| if value < least { Err(format!("{value} is less than {least}.")) } else { Ok(value) }
+}
+
+fn expiry(table: &mut Reader) -> Expiry {
+    Expiry {
+        messages_days: table.take_with("messages_days", defaults::MESSAGES_DAYS, at_least(1)),
+        large_messages_days: table.take_with(
+            "large_messages_days",
+            defaults::LARGE_MESSAGES_DAYS,
+            at_least(1),
+        ),
+        large_message: table.take("large_message", defaults::LARGE_MESSAGE),
+        inactive_accounts_days: table.take_with(
+            "inactive_accounts_days",
+            defaults::INACTIVE_ACCOUNTS_DAYS,
+            at_least(1),
+        ),
+    }
 }
 
 fn pairing(table: &mut Reader) -> Pairing {

@@ -2,16 +2,16 @@
 //! is told of in a bounce. There is no transport to other relays yet: their recipients are bounced.
 
 use std::collections::BTreeSet;
-use std::io::Read;
-use std::sync::{Mutex, PoisonError};
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use mail_types::{Address, Domain, Flags};
-use relay_policy::{Bounce, FailedRecipient, Quota, RateLimiter, Refusal, Route, route};
+use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Quota, RateLimiter, Refusal, Route, route};
 use smtp::{Reply, table};
 use store::{Delivered, Spool, Store, Target};
 
-use super::blocking;
+use super::{blocking, expiry};
 use crate::config::Config;
 use crate::{clock, entropy};
 
@@ -29,11 +29,17 @@ const UNREACHABLE: (u8, u16, u16) = (5, 4, 4);
 
 /// The way into mailboxes.
 pub(crate) struct Delivery {
+    room: Arc<Room>,
+    rate: Mutex<RateLimiter>,
+}
+
+/// What sorting mail needs to know.
+struct Room {
     store: Store,
     /// The current domain, then those of old accounts.
     domains: Vec<Domain>,
     quota: Quota,
-    rate: Mutex<RateLimiter>,
+    rules: ExpiryRules,
 }
 
 /// Where a message is to go, and where it cannot.
@@ -47,8 +53,8 @@ impl Delivery {
     /// Into this store.
     pub(crate) fn new(config: &Config, domains: Vec<Domain>, store: Store) -> Self {
         let rate = RateLimiter::new(config.limits.sends_per_minute, config.limits.send_burst);
-        let quota = Quota { bytes: config.limits.quota };
-        Self { store, domains, quota, rate: Mutex::new(rate) }
+        let room = Room { store, domains, quota: expiry::quota(config), rules: expiry::rules(config) };
+        Self { room: Arc::new(room), rate: Mutex::new(rate) }
     }
 
     /// Counts one message of the sender.
@@ -64,9 +70,8 @@ impl Delivery {
         recipients: Vec<Address>,
         spool: Spool,
     ) -> Result<(), Reply> {
-        let (store, domains, quota) = (self.store.clone(), self.domains.clone(), self.quota);
-        let work = move || deliver(&store, &domains, quota, &sender, &recipients, spool);
-        match blocking::run(work).await {
+        let room = Arc::clone(&self.room);
+        match blocking::run(move || room.deliver(&sender, &recipients, spool)).await {
             Ok(outcome) => outcome.map_err(|error| reply(&error)),
             Err(blocking::Unfinished) => Err(table::LOCAL_TROUBLE),
         }
@@ -82,58 +87,69 @@ fn reply(error: &anyhow::Error) -> Reply {
     }
 }
 
-fn deliver(
-    store: &Store,
-    domains: &[Domain],
-    quota: Quota,
-    sender: &Address,
-    recipients: &[Address],
-    spool: Spool,
-) -> anyhow::Result<()> {
-    let mut plan = plan(store, domains, quota, recipients, spool.size())?;
-    // Read before the spool is gone, also for a mailbox that is deleted in this moment.
-    let mut head = Vec::new();
-    spool.reader()?.take(QUOTED).read_to_end(&mut head)?;
-    if !plan.targets.is_empty() {
-        let delivered = store.deliver(spool, &plan.targets)?;
-        let gone =
-            plan.accounts.into_iter().zip(delivered).filter(|(_, what)| *what == Delivered::NoSuchMailbox);
-        plan.failed.extend(gone.map(|(address, _)| no_such_user(address)));
+impl Room {
+    fn deliver(&self, sender: &Address, recipients: &[Address], spool: Spool) -> anyhow::Result<()> {
+        let mut plan = self.plan(recipients, spool.size())?;
+        // Read before the spool is gone, also for a mailbox that is deleted in this moment.
+        let mut head = Vec::new();
+        spool.reader()?.take(QUOTED).read_to_end(&mut head)?;
+        if !plan.targets.is_empty() {
+            let delivered = self.store.deliver(spool, &plan.targets)?;
+            for (account, outcome) in plan.accounts.into_iter().zip(delivered) {
+                match outcome {
+                    Delivered::Stored { .. } => self.trim(&account),
+                    Delivered::NoSuchMailbox => plan.failed.push(no_such_user(account)),
+                }
+            }
+        }
+        if plan.failed.is_empty() { Ok(()) } else { self.bounce(sender, &plan.failed, &head) }
     }
-    if plan.failed.is_empty() { Ok(()) } else { bounce(store, sender, &plan.failed, &head) }
-}
 
-fn plan(
-    store: &Store,
-    domains: &[Domain],
-    quota: Quota,
-    recipients: &[Address],
-    size: u64,
-) -> store::Result<Plan> {
-    let mut plan = Plan { accounts: Vec::new(), targets: Vec::new(), failed: Vec::new() };
-    let mut seen = BTreeSet::new();
-    for recipient in recipients {
-        let account = match route(recipient, domains) {
-            Route::Local(account) => account,
-            Route::Remote(_) => {
-                plan.failed.push(unreachable(recipient.clone()));
+    fn plan(&self, recipients: &[Address], size: u64) -> store::Result<Plan> {
+        let mut plan = Plan { accounts: Vec::new(), targets: Vec::new(), failed: Vec::new() };
+        let mut seen = BTreeSet::new();
+        for recipient in recipients {
+            let account = match route(recipient, &self.domains) {
+                Route::Local(account) => account,
+                Route::Remote(_) => {
+                    plan.failed.push(unreachable(recipient.clone()));
+                    continue;
+                }
+            };
+            if !seen.insert(account.clone()) {
                 continue;
             }
-        };
-        if !seen.insert(account.clone()) {
-            continue;
+            if self.store.account(&account)?.is_none() {
+                plan.failed.push(no_such_user(recipient.clone()));
+            } else if self.quota.admits(self.store.usage(&account)?.bytes, size) {
+                let mailbox = self.store.inbox(&account)?;
+                plan.targets.push(Target { mailbox, flags: Flags::default(), internal_date: clock::wall() });
+                plan.accounts.push(account);
+            } else {
+                plan.failed.push(failed(recipient.clone(), MAILBOX_FULL, Refusal::MailboxFull.reply()));
+            }
         }
-        if store.account(&account)?.is_none() {
-            plan.failed.push(no_such_user(recipient.clone()));
-        } else if quota.admits(store.usage(&account)?.bytes, size) {
-            let mailbox = store.inbox(&account)?;
-            plan.targets.push(Target { mailbox, flags: Flags::default(), internal_date: clock::wall() });
-            plan.accounts.push(account);
-        } else {
-            plan.failed.push(failed(recipient.clone(), MAILBOX_FULL, Refusal::MailboxFull.reply()));
+        Ok(plan)
+    }
+
+    /// The message is delivered; a mailbox that could not be trimmed is no reason to say otherwise.
+    fn trim(&self, account: &Address) {
+        if let Err(error) = expiry::trim(&self.store, &self.rules, self.quota, clock::wall(), account) {
+            tracing::warn!(%error, "a nearly full mailbox could not be trimmed");
         }
     }
-    Ok(plan)
+
+    /// Tells the sender, over quota or not: whoever is full must learn why nothing gets through.
+    fn bounce(&self, sender: &Address, failed: &[FailedRecipient], original: &[u8]) -> anyhow::Result<()> {
+        let (now, random) = (clock::wall(), entropy::bytes()?);
+        let report = Bounce { domain: sender.domain(), to: sender, failed, original, now, random }.write();
+        let mut spool = self.store.spool(BOUNCE_LIMIT);
+        spool.write_all(&report)?;
+        let target =
+            Target { mailbox: self.store.inbox(sender)?, flags: Flags::default(), internal_date: now };
+        self.store.deliver(spool, &[target])?;
+        Ok(())
+    }
 }
 
 fn no_such_user(address: Address) -> FailedRecipient {
@@ -147,20 +163,4 @@ fn unreachable(address: Address) -> FailedRecipient {
 
 fn failed(address: Address, status: (u8, u16, u16), diagnostic: Reply) -> FailedRecipient {
     FailedRecipient { address, status, diagnostic }
-}
-
-/// Tells the sender, over quota or not: whoever is full must learn why nothing gets through.
-fn bounce(
-    store: &Store,
-    sender: &Address,
-    failed: &[FailedRecipient],
-    original: &[u8],
-) -> anyhow::Result<()> {
-    let (now, random) = (clock::wall(), entropy::bytes()?);
-    let report = Bounce { domain: sender.domain(), to: sender, failed, original, now, random }.write();
-    let mut spool = store.spool(BOUNCE_LIMIT);
-    std::io::Write::write_all(&mut spool, &report)?;
-    let target = Target { mailbox: store.inbox(sender)?, flags: Flags::default(), internal_date: now };
-    store.deliver(spool, &[target])?;
-    Ok(())
 }

@@ -16,6 +16,7 @@ mod control;
 mod delivery;
 mod door;
 mod driver;
+mod expiry;
 mod health;
 mod imap_desk;
 mod incoming;
@@ -120,6 +121,7 @@ async fn serve(config: Config, host: Host) -> anyhow::Result<()> {
     let pairing = running.server.pairing.clone();
     let (good, checks) = watch::channel(0);
     tokio::spawn(health::run(Arc::clone(&running.server), good));
+    tokio::spawn(expiry::run(Arc::clone(&running.server)));
     let link = async {
         match host {
             Host::Appliance => {

@@ -1,0 +1,210 @@
+//! What goes by itself: old messages, accounts that nobody uses, and the oldest mail of a mailbox that is nearly full.
+//!
+//! The rules are `relay-policy`'s; here they meet the store. One run catches up with any number of days without power.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mail_types::{Address, Uid, UnixTime};
+use relay_policy::{ExpiryRules, Held, Noticed, Quota};
+use store::{Account, MailboxId, Store};
+
+use super::blocking;
+use super::server::Server;
+use crate::clock;
+use crate::config::Config;
+
+/// The first run leaves the start its peace.
+const FIRST_RUN: Duration = Duration::from_secs(5 * 60);
+/// Days are what counts, so a few runs a day are exact enough.
+const INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// What one run removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Removed {
+    pub(super) messages: usize,
+    pub(super) accounts: usize,
+}
+
+/// Runs for ever.
+pub(super) async fn run(server: Arc<Server>) {
+    tokio::time::sleep(FIRST_RUN).await;
+    loop {
+        let (store, rules, quota) = (server.store.clone(), rules(&server.config), quota(&server.config));
+        match blocking::run(move || sweep(&store, &rules, quota, clock::wall())).await {
+            Ok(Ok(removed)) if removed != Removed::default() => {
+                tracing::info!(
+                    messages = removed.messages,
+                    accounts = removed.accounts,
+                    "old things were removed"
+                );
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "old things could not be removed"),
+            Err(error) => tracing::error!(%error, "old things could not be removed"),
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// The configured rules.
+pub(super) fn rules(config: &Config) -> ExpiryRules {
+    let expiry = config.expiry;
+    ExpiryRules {
+        keep_days: expiry.messages_days.into(),
+        keep_large_days: expiry.large_messages_days.into(),
+        large: expiry.large_message,
+        inactive_days: expiry.inactive_accounts_days,
+        ..ExpiryRules::default()
+    }
+}
+
+/// The configured quota.
+pub(super) fn quota(config: &Config) -> Quota {
+    Quota { bytes: config.limits.quota }
+}
+
+/// Removes everything whose time has come.
+pub(super) fn sweep(
+    store: &Store,
+    rules: &ExpiryRules,
+    quota: Quota,
+    now: UnixTime,
+) -> store::Result<Removed> {
+    let mut removed = Removed::default();
+    for account in store.accounts()? {
+        if rules.account_expired(account.last_login, now.day()) {
+            store.delete_account(&account.address, now.day())?;
+            removed.accounts += 1;
+            continue;
+        }
+        let held = held(store, &account)?;
+        removed.messages += expunge(store, rules.expired(now, &held))?;
+        removed.messages += trim(store, rules, quota, now, &account.address)?;
+    }
+    Ok(removed)
+}
+
+/// Makes room in an account that is nearly full: its oldest messages go, but none of the last day.
+pub(super) fn trim(
+    store: &Store,
+    rules: &ExpiryRules,
+    quota: Quota,
+    now: UnixTime,
+    address: &Address,
+) -> store::Result<usize> {
+    if !quota.wants_trimming(store.usage(address)?.bytes) {
+        return Ok(0);
+    }
+    let Some(account) = store.account(address)? else { return Ok(0) };
+    expunge(store, rules.trimmed(now, quota, &held(store, &account)?))
+}
+
+/// All messages of an account. A client that logged in on a later day has noticed what came before.
+fn held(store: &Store, account: &Account) -> store::Result<Vec<Held<(MailboxId, Uid)>>> {
+    let mut held = Vec::new();
+    for mailbox in store.mailboxes(&account.address)? {
+        for message in store.snapshot(mailbox.id)?.messages.iter() {
+            let later = account.last_login > message.internal_date.day();
+            held.push(Held {
+                key: (mailbox.id, message.uid),
+                size: message.size,
+                received: message.internal_date,
+                noticed: if later { Noticed::ByAClient } else { Noticed::NotYet },
+            });
+        }
+    }
+    Ok(held)
+}
+
+fn expunge(store: &Store, keys: Vec<&(MailboxId, Uid)>) -> store::Result<usize> {
+    let mut sorted: Vec<(MailboxId, Uid)> = keys.into_iter().copied().collect();
+    sorted.sort_unstable();
+    let mut count = 0;
+    for of_one_mailbox in sorted.chunk_by(|(first, _), (second, _)| first == second) {
+        let Some(&(mailbox, _)) = of_one_mailbox.first() else { continue };
+        let uids: Vec<Uid> = of_one_mailbox.iter().map(|(_, uid)| *uid).collect();
+        count += store.expunge(mailbox, &uids)?.len();
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use mail_types::{Flags, Secret, UnixTime};
+    use relay_policy::{ExpiryRules, Quota};
+    use store::{Store, Target};
+
+    use super::{Removed, sweep, trim};
+
+    const DAY: u64 = 86_400;
+    const START: UnixTime = UnixTime(20_000 * DAY);
+
+    fn after(days: u64) -> UnixTime {
+        UnixTime(START.0 + days * DAY)
+    }
+
+    struct House {
+        store: Store,
+        _directory: tempfile::TempDir,
+    }
+
+    impl House {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let (store, _) = Store::open(directory.path()).unwrap();
+            store.create_account(&anna(), Secret::new("hash"), START).unwrap();
+            Self { store, _directory: directory }
+        }
+
+        fn deliver(&self, size: usize, internal_date: UnixTime) {
+            let mut spool = self.store.spool(1 << 20);
+            spool.write_all(&vec![b'x'; size]).unwrap();
+            let mailbox = self.store.inbox(&anna()).unwrap();
+            self.store.deliver(spool, &[Target { mailbox, flags: Flags::default(), internal_date }]).unwrap();
+        }
+
+        fn sweep(&self, now: UnixTime) -> Removed {
+            sweep(&self.store, &ExpiryRules::default(), Quota { bytes: 1000 * 1000 }, now).unwrap()
+        }
+    }
+
+    fn anna() -> mail_types::Address {
+        "anna@example.org".parse().unwrap()
+    }
+
+    #[test]
+    fn messages_go_after_their_days_and_accounts_after_theirs() {
+        let house = House::new();
+        house.deliver(100, START);
+        house.deliver(100, after(5));
+        assert_eq!(house.sweep(after(20)), Removed::default());
+        assert_eq!(house.sweep(after(21)), Removed { messages: 1, accounts: 0 });
+        assert_eq!(house.sweep(after(91)), Removed { messages: 0, accounts: 1 });
+        assert!(house.store.is_name_taken(&anna()));
+    }
+
+    #[test]
+    fn large_messages_go_early_once_a_client_has_been_there() {
+        let house = House::new();
+        house.deliver(300_000, START);
+        assert_eq!(house.sweep(after(8)), Removed::default());
+        house.store.record_login(&anna(), after(8).day()).unwrap();
+        assert_eq!(house.sweep(after(8)), Removed { messages: 1, accounts: 0 });
+    }
+
+    #[test]
+    fn a_nearly_full_mailbox_loses_its_oldest_mail_but_none_of_the_last_day() {
+        let house = House::new();
+        for day in 0..4 {
+            house.deliver(200_000, after(day));
+        }
+        let quota = Quota { bytes: 1000 * 1000 };
+        let trim = |now| trim(&house.store, &ExpiryRules::default(), quota, now, &anna()).unwrap();
+        assert_eq!(trim(after(3)), 1);
+        assert_eq!(trim(after(3)), 0);
+        assert_eq!(house.store.usage(&anna()).unwrap().messages, 3);
+    }
+}
