@@ -289,11 +289,23 @@ fn an_idle_connection_that_the_server_closes_is_over() {
 }
 
 #[test]
+fn a_message_for_a_broken_connection_comes_back() {
+    after_hello(
+        "
+        > closed
+        ! close: the other server closed the connection
+        > deliver anna@box.test ben@other.test
+        ! ben@other.test unsettled: the other server closed the connection
+        ",
+    );
+}
+
+#[test]
 fn one_message_at_a_time() {
     after_hello(&format!(
         "{DATA}
         > deliver anna@box.test dora@other.test
-        ! dora@other.test unsettled: the other server does not speak SMTP
+        ! dora@other.test unsettled: the other server closed the connection
         > content x
         C: x
         ! want content

@@ -83,7 +83,8 @@ impl Client {
 
     /// Something happened at `now`. The first call may be a [`Input::Tick`]: it starts the clock.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
-        if matches!(self.state, State::Closed) {
+        // A message given to a connection that broke in this moment comes back, too.
+        if matches!(self.state, State::Closed) && !matches!(input, Input::Deliver(_)) {
             return;
         }
         match input {

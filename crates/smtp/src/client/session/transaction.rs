@@ -37,8 +37,9 @@ impl Client {
     pub(super) fn handle_transaction(&mut self, now: Instant, transaction: Transaction) {
         let recipients = transaction.recipients.iter().map(|recipient| (recipient.clone(), None)).collect();
         if self.transaction.is_some() || !matches!(self.state, State::Ready) {
-            // Only one at a time; the driver's mistake costs the message nothing but time.
-            let unsettled = |recipient: Address| (recipient, Fate::Unsettled(Trouble::Protocol));
+            // The connection broke in this moment, or the driver forgot that there is one message at a time: either
+            // costs the message nothing but time.
+            let unsettled = |recipient: Address| (recipient, Fate::Unsettled(Trouble::ConnectionLost));
             let fates = transaction.recipients.into_iter().map(unsettled).collect();
             return self.outputs.push_back(Output::Done(fates));
         }
