@@ -127,11 +127,11 @@ impl Console {
         (state.lines.get(mark.0..).unwrap_or_default().to_vec(), Mark(state.lines.len()))
     }
 
-    /// The newest line of this boot that holds `text`.
-    pub(crate) fn newest(&self, text: &str) -> Option<Line> {
+    /// The newest line of this boot that is `wanted`.
+    pub(crate) fn newest(&self, wanted: impl Fn(&str) -> bool) -> Option<Line> {
         let state = self.lock();
         let boot = state.lines.get(state.boot.0..).unwrap_or_default();
-        boot.iter().rev().find(|line| line.text.contains(text)).cloned()
+        boot.iter().rev().find(|line| wanted(&line.text)).cloned()
     }
 
     /// The last lines, for a failure's message.
@@ -146,17 +146,22 @@ impl Console {
         text
     }
 
-    /// Waits for a complete line that holds `text`, after `since` or in this boot.
-    pub(crate) fn wait_for(&self, text: &str, since: Option<Mark>, limit: Duration) -> Waited {
+    /// Waits for a complete line that is `wanted`, after `since` or in this boot.
+    pub(crate) fn wait_for(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+        since: Option<Mark>,
+        limit: Duration,
+    ) -> Waited {
         let deadline = Deadline::after(limit);
         let mut state = self.lock();
         let mut next = since.map_or(state.boot, |since| since.max(state.boot)).0;
         loop {
             let fresh = state.lines.get(next..).unwrap_or_default();
-            if let Some(line) = fresh.iter().find(|line| line.text.contains(text)) {
+            if let Some(line) = fresh.iter().find(|line| wanted(&line.text)) {
                 return Waited::Found(line.clone());
             }
-            if !text.contains(PANIC) && fresh.iter().any(|line| line.text.contains(PANIC)) {
+            if fresh.iter().any(|line| line.text.contains(PANIC)) {
                 return Waited::Panicked;
             }
             next = state.lines.len().max(next);
@@ -247,6 +252,10 @@ mod tests {
         }
     }
 
+    fn with(text: &str) -> impl Fn(&str) -> bool + '_ {
+        move |line| line.contains(text)
+    }
+
     const LIMIT: Duration = Duration::from_secs(60);
 
     #[test]
@@ -259,34 +268,37 @@ mod tests {
     fn a_line_is_found_whether_it_came_before_or_after_the_wait_began() {
         let (console, mut guest, _folder) = attached();
         guest.write_all(b"first\r\nsecond 2\r\n").unwrap();
-        assert_eq!(found(console.wait_for("second", None, LIMIT)), "second 2");
-        assert_eq!(found(console.wait_for("first", None, LIMIT)), "first");
+        assert_eq!(found(console.wait_for(with("second"), None, LIMIT)), "second 2");
+        assert_eq!(found(console.wait_for(with("first"), None, LIMIT)), "first");
         let mark = console.mark();
-        assert_eq!(found(console.wait_for("first", Some(mark), Duration::from_millis(10))), "timed out");
+        assert_eq!(
+            found(console.wait_for(with("first"), Some(mark), Duration::from_millis(10))),
+            "timed out"
+        );
         guest.write_all(b"first again\n").unwrap();
-        assert_eq!(found(console.wait_for("first", Some(mark), LIMIT)), "first again");
+        assert_eq!(found(console.wait_for(with("first"), Some(mark), LIMIT)), "first again");
     }
 
     #[test]
     fn a_panic_or_a_closed_console_ends_the_wait_early() {
         let (console, mut guest, _folder) = attached();
         guest.write_all(b"Kernel panic - not syncing: VFS\n").unwrap();
-        assert_eq!(found(console.wait_for("hearth: ready", None, LIMIT)), "panicked");
+        assert_eq!(found(console.wait_for(with("hearth: ready"), None, LIMIT)), "panicked");
         drop(guest);
-        assert_eq!(found(console.wait_for("never", Some(console.mark()), LIMIT)), "closed");
+        assert_eq!(found(console.wait_for(with("never"), Some(console.mark()), LIMIT)), "closed");
     }
 
     #[test]
     fn a_new_boot_hides_the_lines_of_the_one_before_but_the_log_keeps_both() {
         let (console, mut guest, folder) = attached();
         guest.write_all(b"hearth: ready\n").unwrap();
-        assert_eq!(found(console.wait_for("ready", None, LIMIT)), "hearth: ready");
+        assert_eq!(found(console.wait_for(with("ready"), None, LIMIT)), "hearth: ready");
         drop(guest);
         let (mut guest, lab) = UnixStream::pair().unwrap();
         console.attach(lab, clock::now());
         guest.write_all(b"booting\n").unwrap();
-        assert_eq!(found(console.wait_for("booting", None, LIMIT)), "booting");
-        assert!(console.newest("ready").is_none());
+        assert_eq!(found(console.wait_for(with("booting"), None, LIMIT)), "booting");
+        assert!(console.newest(with("ready")).is_none());
         let log = std::fs::read_to_string(folder.path().join("console.log")).unwrap();
         assert!(log.contains("hearth: ready") && log.contains("booting"), "{log}");
     }

@@ -168,12 +168,12 @@ impl Guest {
 
     /// Waits until the console of this boot shows a line that holds `text`, or has shown one.
     pub fn wait_for(&self, text: &str, limit: Duration) -> Result<Line> {
-        self.wait(text, None, limit)
+        self.wait(&format!("{text:?} on the console"), |line| line.contains(text), None, limit)
     }
 
     /// Waits until the console shows a line that holds `text` after `mark`.
     pub fn wait_for_since(&self, mark: Mark, text: &str, limit: Duration) -> Result<Line> {
-        self.wait(text, Some(mark), limit)
+        self.wait(&format!("{text:?} on the console"), |line| line.contains(text), Some(mark), limit)
     }
 
     /// The place at the console's end, for [`Guest::wait_for_since`].
@@ -217,14 +217,25 @@ impl Guest {
         self.forwards.iter().map(|forward| (forward.guest, forward.host))
     }
 
-    /// The newest pairing link on the console of this boot, made to work from this host.
+    /// The newest pairing link on the console of this boot, made to work from this host. Links from before the box
+    /// had an address do not count.
     pub fn pairing_link(&self) -> Result<Option<String>> {
-        self.console.newest(link::SIGN).map(|line| self.working_link(&line)).transpose()
+        self.console.newest(is_link).map(|line| self.working_link(&line)).transpose()
+    }
+
+    /// When the newest pairing link was seen for the first time, counted from QEMU's start.
+    #[must_use]
+    pub fn pairing_link_at(&self) -> Option<Duration> {
+        let newest = self.console.newest(is_link)?;
+        let link = link::in_line(&newest.text)?;
+        let lines = self.console.lines();
+        lines.iter().find(|line| link::in_line(&line.text) == Some(link)).map(|line| line.at)
     }
 
     /// Waits for a pairing link after `mark` (or in this boot) and makes it work from this host.
     pub fn wait_for_pairing_link(&self, mark: Option<Mark>, limit: Duration) -> Result<String> {
-        let line = self.wait(link::SIGN, mark, limit)?;
+        let line =
+            self.wait("a pairing link with the box's IPv4 address on the console", is_link, mark, limit)?;
         self.working_link(&line)
     }
 
@@ -364,14 +375,20 @@ impl Guest {
         Ok(())
     }
 
-    fn wait(&self, text: &str, since: Option<Mark>, limit: Duration) -> Result<Line> {
+    fn wait(
+        &self,
+        what: &str,
+        wanted: impl Fn(&str) -> bool,
+        since: Option<Mark>,
+        limit: Duration,
+    ) -> Result<Line> {
         let run = self.running()?;
-        let what = || format!("{text:?} on the console");
-        match self.console.wait_for(text, since, limit) {
+        let tail = || self.console.tail();
+        match self.console.wait_for(wanted, since, limit) {
             Waited::Found(line) => Ok(line),
-            Waited::TimedOut => Err(Error::TimedOut { what: what(), limit, console: self.console.tail() }),
-            Waited::Panicked => Err(Error::Panicked { what: what(), console: self.console.tail() }),
-            Waited::Closed => Err(Error::QemuEnded { said: run.qemu.said(), console: self.console.tail() }),
+            Waited::TimedOut => Err(Error::TimedOut { what: what.into(), limit, console: tail() }),
+            Waited::Panicked => Err(Error::Panicked { what: what.into(), console: tail() }),
+            Waited::Closed => Err(Error::QemuEnded { said: run.qemu.said(), console: tail() }),
         }
     }
 
@@ -387,4 +404,8 @@ impl Guest {
     fn running_mut(&mut self) -> Result<&mut Run> {
         self.run.as_mut().ok_or(Error::Unsupported("the guest has no power"))
     }
+}
+
+fn is_link(line: &str) -> bool {
+    link::in_line(line).is_some()
 }

@@ -1,19 +1,21 @@
 //! The pairing link, as the guest shows it and as it works from this host, where the lab is the router. Pure.
 
+use std::net::Ipv4Addr;
+
 use crate::error::{Error, Result};
 
 /// What stands before the link on the console.
 const LABEL: &str = "Pairing link: ";
 const SCHEME: &str = "dclogin:";
 
-/// The link on a line of the console, if there is one.
+/// The link on a line of the console, if there is one that can be used: before the router has given the box an IPv4
+/// address, its links name the box by a name that only the home network knows, and nothing can be forwarded to it.
 pub(crate) fn in_line(line: &str) -> Option<&str> {
     let (_, link) = line.split_once(LABEL)?;
-    link.starts_with(SCHEME).then(|| link.trim_end())
+    let (_, query) = link.strip_prefix(SCHEME)?.split_once('?')?;
+    let host = query.split('&').find_map(|field| field.strip_prefix("ih="))?;
+    host.parse::<Ipv4Addr>().ok().map(|_| link.trim_end())
 }
-
-/// What to look for on the console.
-pub(crate) const SIGN: &str = "Pairing link: dclogin:";
 
 /// The same link with hosts and ports that work from this host: `port` tells where a port of the guest is forwarded.
 pub(crate) fn rewrite(link: &str, port: impl Fn(u16) -> Option<u16>) -> Result<String> {
@@ -72,6 +74,11 @@ mod tests {
     fn the_link_is_found_behind_its_label() {
         assert_eq!(in_line(&format!("Pairing link: {LINK} ")), Some(LINK));
         assert_eq!(in_line("Pairing link: https://example"), None);
+        assert_eq!(
+            in_line(&format!("Pairing link: {}", LINK.replace("10.0.2.15", "hearth-1a2b.local"))),
+            None
+        );
+        assert_eq!(in_line(&format!("Pairing link: {}", LINK.replace("10.0.2.15", "fec0%3A%3A15"))), None);
         assert_eq!(in_line("no link"), None);
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use lab::{Guest, Line, Machine, Mark};
 use serde_json::json;
 
@@ -57,7 +57,6 @@ const LAST_LINES: usize = 15;
 /// What the box's own lines begin with.
 const HEARTH: &str = "hearth: ";
 const READY: &str = "hearth: ready after ";
-const PAIRING: &str = "Pairing link: dclogin:";
 /// The first word of the status on the console.
 const STATUS: &str = "  Hearth ";
 
@@ -75,8 +74,15 @@ pub(crate) fn run(image: PathBuf, options: &GuestOptions, mode: Mode) -> Result<
     let guest = options.builder(image).start()?;
     let mark = guest.boot_mark();
     terminal::progress(guest.uptime(), "the emulated box has power; its own words follow");
-    let mut session =
-        Session { guest, machine, mode, mark, ready: None, limit: Duration::from_secs(options.limit) };
+    let mut session = Session {
+        guest,
+        machine,
+        mode,
+        mark,
+        ready: None,
+        shown: None,
+        limit: Duration::from_secs(options.limit),
+    };
     session.attend(&events)
 }
 
@@ -86,6 +92,7 @@ struct Session {
     mode: Mode,
     mark: Mark,
     ready: Option<Ready>,
+    shown: Option<String>,
     limit: Duration,
 }
 
@@ -130,7 +137,6 @@ impl Session {
         let has_power = self.guest.has_power();
         let (lines, mark) = self.guest.lines_after(self.mark);
         self.mark = mark;
-        let mut link = None;
         for line in &lines {
             if let Some(seconds) = line.text.split(READY).nth(1).and_then(|rest| rest.split(' ').next()) {
                 let guest_seconds = seconds.parse().unwrap_or_default();
@@ -139,12 +145,13 @@ impl Session {
             if let Some((_, said)) = line.text.split_once(HEARTH) {
                 terminal::progress(line.at, said);
             }
-            if line.text.contains(PAIRING) {
-                link = Some(line);
-            }
         }
-        if let Some(line) = link {
-            self.show_link(line)?;
+        // The screen is drawn again whenever anything on it changes: only a new link is news.
+        if let (Some(link), Some(_)) = (self.guest.pairing_link()?, self.ready)
+            && self.shown.as_ref() != Some(&link)
+        {
+            self.show_link(&link)?;
+            self.shown = Some(link);
             if self.mode.once == Ending::AtFirstLink {
                 return Ok(Next::Leave);
             }
@@ -172,8 +179,8 @@ impl Session {
                 terminal::progress(self.guest.uptime(), "holding the button");
                 self.guest.press(RESET_HOLD)?;
             }
-            "l" => match self.newest_link() {
-                Some(line) => self.show_link(&line)?,
+            "l" => match self.guest.pairing_link()? {
+                Some(link) => self.show_link(&link)?,
                 None => terminal::note("No pairing link yet: press the button with `b`."),
             },
             "s" => self.show_status()?,
@@ -212,15 +219,10 @@ impl Session {
         last_lines(&self.guest.lines()).collect::<Vec<_>>().join("\n")
     }
 
-    fn newest_link(&self) -> Option<Line> {
-        self.guest.lines().into_iter().rev().find(|line| line.text.contains(PAIRING))
-    }
-
-    fn show_link(&self, line: &Line) -> Result<()> {
-        let link = self.guest.pairing_link()?.context("the pairing link disappeared")?;
-        let seconds = self.ready.map(|ready| {
+    fn show_link(&self, link: &str) -> Result<()> {
+        let seconds = self.guest.pairing_link_at().zip(self.ready).map(|(at, ready)| {
             let kernel_start = ready.at.as_secs_f64() - ready.guest_seconds;
-            line.at.as_secs_f64() - kernel_start
+            at.as_secs_f64() - kernel_start
         });
         if self.mode.form == Form::Json {
             let ports: serde_json::Map<String, serde_json::Value> =
@@ -244,7 +246,7 @@ impl Session {
         terminal::say(&format!(
             "\n{}{web}\n\n{}",
             status(&self.guest.lines()).join("\n"),
-            terminal::code(&link)
+            terminal::code(link)
         ))?;
         terminal::say(&format!("Pairing link (works on this computer, one account each):\n{link}\n"))?;
         if let Some(seconds) = seconds {
