@@ -6,10 +6,9 @@ use mail_types::{Flags, SystemFlag, Uid};
 use super::fetch_response::{Content, respond};
 use super::{Context, Event, Job, Step};
 use crate::command::{By, Fetch, FetchItem, MarkSeen, SectionText, Vanished};
-use crate::dialogue::{
-    Access, Answer, Expunged, FlagChange, FlagMode, HEAD_LIMIT, Question, READ_LIMIT, Refusal,
-};
+use crate::dialogue::{Access, Answer, Expunged, FlagChange, FlagMode, HEAD_LIMIT, Question, Refusal};
 use crate::message::header::{self, HEADER_LIMIT};
+use crate::message::structure::Walker;
 use crate::respond::Completion;
 use crate::sequence::write_set;
 use crate::session::{State, Tracking};
@@ -18,6 +17,8 @@ use crate::session::{State, Tracking};
 const SEEN_BATCH: usize = 100;
 /// Messages that are answered from the view before the output is handed over.
 const VIEW_BATCH: usize = 100;
+/// What is read at once of a message that is read further than its beginning.
+const CHUNK: u64 = 262_144;
 /// What is read at first when only the header is wanted: more than nearly all headers are long.
 const HEADER_HEAD: u32 = 16_384;
 
@@ -44,6 +45,8 @@ enum Need {
     Bytes,
     /// The header.
     Header,
+    /// Where the parts are, for which all of it is read.
+    Structure,
 }
 
 /// The message that is being read.
@@ -51,6 +54,9 @@ enum Need {
 struct Reading {
     uid: Uid,
     content: Content,
+    /// How far the message was read.
+    read: u64,
+    walker: Option<Walker>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,14 +82,6 @@ impl Fetching {
     fn begin(&mut self, context: &mut Context<'_>) -> Step {
         if self.fetch.items.contains(&FetchItem::ModSeq) {
             *context.tracking = Tracking::Condstore.max(*context.tracking);
-        }
-        let structured = |item: &FetchItem| match item {
-            FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => true,
-            FetchItem::Section(section) => !section.section.path.is_empty(),
-            _ => false,
-        };
-        if self.fetch.items.iter().any(structured) {
-            return Step::Done(Completion::no("Parts of messages cannot be fetched yet").code("CANNOT"));
         }
         let tracking = *context.tracking;
         let Some(view) = context.view() else {
@@ -178,25 +176,22 @@ impl Fetching {
             _ if self.fetch.items.iter().any(whole) => HEAD_LIMIT,
             Need::View | Need::Bytes => 0,
             Need::Header => HEADER_HEAD,
+            Need::Structure => HEAD_LIMIT,
         }
     }
 
-    /// The open message has been read this far: that is enough, or there is more to read.
-    fn read(&mut self, context: &mut Context<'_>, mut reading: Reading) -> Step {
-        let content = &mut reading.content;
-        if self.need >= Need::Header && content.header_end.is_none() {
-            let limit = content.size.min(HEADER_LIMIT);
-            let read = content.length();
-            match header::end(&content.head) {
-                Some(end) => content.header_end = Some(end),
-                None if read >= limit => content.header_end = Some(content.head.len()),
-                None => {
-                    let range = read..limit.min(read + READ_LIMIT);
-                    self.reading = Some(reading);
-                    return Step::Ask(Question::ReadMessage(range));
-                }
-            }
+    /// More of the open message has been read: that is enough, or there is more to read.
+    fn read(&mut self, context: &mut Context<'_>, mut reading: Reading, bytes: &[u8]) -> Step {
+        reading.read += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if let Some(walker) = &mut reading.walker {
+            walker.feed(bytes);
         }
+        if let Some(until) = reading.wants(self.need) {
+            let range = reading.read..until.min(reading.read + CHUNK);
+            self.reading = Some(reading);
+            return Step::Ask(Question::ReadMessage(range));
+        }
+        reading.content.structure = reading.walker.take().map(Walker::finish);
         if let State::Selected(view) = &mut *context.state
             && let Some((number, message)) = view.find(reading.uid)
         {
@@ -210,14 +205,19 @@ impl Fetching {
         match (answer, self.reading.take()) {
             (Answer::Message { size, head }, _) => match self.uids.get(self.next) {
                 Some(&uid) => {
-                    let content = Content { size, head, header_end: None };
-                    self.read(context, Reading { uid, content })
+                    let walker = (self.need == Need::Structure).then(Walker::new);
+                    let content = Content { size, ..Content::default() };
+                    let mut reading = Reading { uid, content, read: 0, walker };
+                    reading.content.head.clone_from(&head);
+                    self.read(context, reading, &head)
                 }
                 None => Step::Done(Completion::unexpected()),
             },
             (Answer::Bytes(bytes), Some(mut reading)) if !bytes.is_empty() => {
-                reading.content.head.extend_from_slice(&bytes);
-                self.read(context, reading)
+                if self.need == Need::Header {
+                    reading.content.head.extend_from_slice(&bytes);
+                }
+                self.read(context, reading, &bytes)
             }
             (Answer::Stored { messages, .. }, _) => {
                 if let Some(view) = context.view() {
@@ -270,6 +270,25 @@ impl Fetching {
     }
 }
 
+impl Reading {
+    /// How far the message must be read, if that is further than it was.
+    fn wants(&mut self, need: Need) -> Option<u64> {
+        match need {
+            Need::View | Need::Bytes => None,
+            Need::Structure => Some(self.content.size).filter(|&size| self.read < size),
+            Need::Header => {
+                let limit = self.content.size.min(HEADER_LIMIT);
+                self.content.header_end = header::end(&self.content.head);
+                if self.content.header_end.is_none() && self.read < limit {
+                    return Some(limit);
+                }
+                self.content.header_end.get_or_insert(self.content.head.len());
+                None
+            }
+        }
+    }
+}
+
 impl Job for Fetching {
     fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
         match event {
@@ -286,7 +305,9 @@ fn need(item: &FetchItem) -> Need {
         FetchItem::Uid | FetchItem::Flags | FetchItem::InternalDate | FetchItem::Size | FetchItem::ModSeq => {
             Need::View
         }
-        FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => Need::Header,
+        FetchItem::Envelope => Need::Header,
+        FetchItem::Body | FetchItem::BodyStructure => Need::Structure,
+        FetchItem::Section(section) if !section.section.path.is_empty() => Need::Structure,
         FetchItem::Section(section) => match section.section.text {
             SectionText::Whole => Need::Bytes,
             _ => Need::Header,

@@ -3,11 +3,14 @@
 use std::ops::Range;
 
 use super::updates::flag_list;
-use crate::command::{FetchItem, FetchSection, SectionName, SectionText};
+use crate::command::{FetchItem, FetchSection, MarkSeen, Section, SectionName, SectionText};
 use crate::datetime::write_date_time;
+use crate::message::bodystructure::{self, Extensions};
+use crate::message::envelope;
 use crate::message::header::{Selection, select};
+use crate::message::structure::{Entity, Kind};
 use crate::parse::is_atom_char;
-use crate::respond::string;
+use crate::respond::{literal, string};
 use crate::view::Message;
 use crate::writer::Writer;
 
@@ -20,19 +23,22 @@ pub(super) struct Content {
     pub(super) head: Vec<u8>,
     /// Where in `head` the header ends.
     pub(super) header_end: Option<usize>,
+    /// Its parts, once it was read to its end.
+    pub(super) structure: Option<Entity>,
 }
 
 impl Content {
-    /// How much was read.
-    pub(super) fn length(&self) -> u64 {
-        u64::try_from(self.head.len()).unwrap_or(u64::MAX)
-    }
-
     fn header(&self) -> &[u8] {
+        if let Some(structure) = &self.structure {
+            return &structure.head;
+        }
         self.header_end.and_then(|end| self.head.get(..end)).unwrap_or(&[])
     }
 
     fn header_length(&self) -> u64 {
+        if let Some(structure) = &self.structure {
+            return structure.header.end;
+        }
         u64::try_from(self.header().len()).unwrap_or(u64::MAX)
     }
 }
@@ -43,6 +49,8 @@ enum Found {
     Range(Range<u64>),
     /// It was made.
     Bytes(Vec<u8>),
+    /// There is no such part.
+    Nothing,
 }
 
 /// Writes the response.
@@ -67,10 +75,17 @@ pub(super) fn respond(
             }
             FetchItem::Size => out.text(&format!("RFC822.SIZE {}", message.size)),
             FetchItem::ModSeq => out.text(&format!("MODSEQ ({})", message.modseq.0)),
-            FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => {}
+            FetchItem::Envelope => {
+                out.text("ENVELOPE ");
+                out.bytes(&envelope::write(content.header()));
+            }
+            FetchItem::Body => write_structure(out, "BODY", content, Extensions::Omit),
+            FetchItem::BodyStructure => {
+                write_structure(out, "BODYSTRUCTURE", content, Extensions::Tell);
+            }
             FetchItem::Section(section) => {
                 write_section(out, section, content);
-                if section.seen == crate::command::MarkSeen::Yes && !tells_flags {
+                if section.seen == MarkSeen::Yes && !tells_flags {
                     out.text(&format!(" FLAGS {}", flag_list(&message.flags)));
                     tells_flags = true;
                 }
@@ -80,24 +95,53 @@ pub(super) fn respond(
     out.text(")\r\n");
 }
 
+fn write_structure(out: &mut Writer, name: &str, content: &Content, extensions: Extensions) {
+    let structure = content.structure.as_ref().map(|entity| bodystructure::write(entity, extensions));
+    out.text(name);
+    out.text(" ");
+    out.bytes(&structure.unwrap_or_else(|| b"NIL".to_vec()));
+}
+
 fn write_section(out: &mut Writer, section: &FetchSection, content: &Content) {
     write_name(out, section);
-    let found = match &section.section.text {
-        SectionText::Whole => Found::Range(0..content.size),
-        SectionText::Header | SectionText::Mime => Found::Range(0..content.header_length()),
-        SectionText::Text => Found::Range(content.header_length()..content.size),
-        SectionText::Fields(names) => Found::Bytes(select(content.header(), names, Selection::Only)),
-        SectionText::FieldsNot(names) => Found::Bytes(select(content.header(), names, Selection::Except)),
-    };
-    match found {
+    match find(&section.section, content) {
         Found::Range(range) => write_range(out, clip(range, section.partial), content),
         Found::Bytes(bytes) => {
             let whole = 0..u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             let range = clip(whole, section.partial);
-            let bytes = slice(&bytes, &range).unwrap_or(&[]);
-            out.text(&format!("{{{}}}\r\n", bytes.len()));
-            out.bytes(bytes);
+            out.bytes(&literal(slice(&bytes, &range).unwrap_or(&[])));
         }
+        Found::Nothing => out.text("NIL"),
+    }
+}
+
+/// RFC 3501 section 6.4.5: what a section specification names.
+fn find(section: &Section, content: &Content) -> Found {
+    if section.path.is_empty() {
+        return match &section.text {
+            SectionText::Whole => Found::Range(0..content.size),
+            SectionText::Header | SectionText::Mime => Found::Range(0..content.header_length()),
+            SectionText::Text => Found::Range(content.header_length()..content.size),
+            SectionText::Fields(names) => Found::Bytes(select(content.header(), names, Selection::Only)),
+            SectionText::FieldsNot(names) => Found::Bytes(select(content.header(), names, Selection::Except)),
+        };
+    }
+    let Some(part) = content.structure.as_ref().and_then(|structure| structure.part(&section.path)) else {
+        return Found::Nothing;
+    };
+    match (&section.text, &part.kind) {
+        (SectionText::Whole, _) => Found::Range(part.body.clone()),
+        (SectionText::Mime, _) => Found::Range(part.header.clone()),
+        (SectionText::Header, Kind::Message(message)) => Found::Range(message.header.clone()),
+        (SectionText::Text, Kind::Message(message)) => Found::Range(message.body.clone()),
+        (SectionText::Fields(names), Kind::Message(message)) => {
+            Found::Bytes(select(&message.head, names, Selection::Only))
+        }
+        (SectionText::FieldsNot(names), Kind::Message(message)) => {
+            Found::Bytes(select(&message.head, names, Selection::Except))
+        }
+        // Only a message inside the message has a header and a text of its own.
+        _ => Found::Nothing,
     }
 }
 

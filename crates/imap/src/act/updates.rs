@@ -41,6 +41,9 @@ impl Updates {
 
 /// Tells news, and what had to be held back before.
 pub(crate) fn tell(out: &mut Writer, view: &mut View, news: &News, updates: Updates, tracking: Tracking) {
+    if updates == Updates::Nothing {
+        return;
+    }
     if updates == Updates::All {
         tell_gone(out, view, tracking);
     }

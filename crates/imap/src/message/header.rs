@@ -45,6 +45,18 @@ pub(crate) fn fields(header: &[u8]) -> Vec<Field<'_>> {
     fields
 }
 
+/// The first field of that name.
+pub(crate) fn find<'a>(header: &'a [u8], name: &str) -> Option<Field<'a>> {
+    fields(header).into_iter().find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// A field's value on one line, without white space around it and without control characters.
+pub(crate) fn unfolded(value: &[u8]) -> Vec<u8> {
+    let line = value.iter().filter(|&&byte| byte != b'\r' && byte != b'\n');
+    let clean = line.map(|&byte| if byte < 0x20 || byte == 0x7f { b' ' } else { byte });
+    clean.collect::<Vec<u8>>().trim_ascii().to_vec()
+}
+
 /// The length of the first line and of those that continue it by beginning with white space.
 fn field_length(bytes: &[u8]) -> usize {
     let mut length = 0;

@@ -5,7 +5,11 @@ mod append;
 #[cfg(test)]
 mod delta_chat;
 #[cfg(test)]
+mod fetch;
+#[cfg(test)]
 mod mailboxes;
+#[cfg(test)]
+mod others;
 #[cfg(test)]
 mod world;
 

@@ -1,0 +1,115 @@
+//! `Content-Type`, `Content-Disposition` and the like: a value and its parameters (RFC 2045 section 5.1).
+
+/// The most parameters that are looked at.
+const PARAMETER_LIMIT: usize = 50;
+
+/// A value with parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parameterised {
+    /// What comes before the first semicolon.
+    pub(crate) value: Vec<u8>,
+    /// Names in lower case, values without their quotes.
+    pub(crate) parameters: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Parameterised {
+    /// The value of a parameter.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&[u8]> {
+        let named = |(own, _): &&(Vec<u8>, Vec<u8>)| own == name.as_bytes();
+        self.parameters.iter().find(named).map(|(_, value)| value.as_slice())
+    }
+
+    /// The value as type and subtype, if it has that form.
+    pub(crate) fn media_type(&self) -> Option<(&[u8], &[u8])> {
+        let slash = self.value.iter().position(|&byte| byte == b'/')?;
+        let (kind, subtype) = self.value.split_at_checked(slash)?;
+        let subtype = subtype.strip_prefix(b"/")?.trim_ascii();
+        let kind = kind.trim_ascii();
+        let token = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_graphic);
+        (token(kind) && token(subtype)).then_some((kind, subtype))
+    }
+}
+
+/// Parses the folded value of a header field.
+pub(crate) fn parse(value: &[u8]) -> Parameterised {
+    let mut pieces = split(value).into_iter();
+    let mut parsed = Parameterised {
+        value: pieces.next().map(|piece| unquoted(&piece)).unwrap_or_default(),
+        parameters: Vec::new(),
+    };
+    for piece in pieces.take(PARAMETER_LIMIT) {
+        let Some(equals) = piece.iter().position(|&byte| byte == b'=') else {
+            continue;
+        };
+        let (name, value) = piece.split_at_checked(equals).unwrap_or((&piece, &[]));
+        let name = name.trim_ascii().to_ascii_lowercase();
+        if !name.is_empty() && name.iter().all(u8::is_ascii_graphic) {
+            parsed.parameters.push((name, unquoted(value.strip_prefix(b"=").unwrap_or(value))));
+        }
+    }
+    parsed
+}
+
+/// Splits at semicolons outside of quotes and comments; comments are left out.
+fn split(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut pieces = vec![Vec::new()];
+    let (mut quoted, mut escaped, mut depth) = (false, false, 0_u32);
+    for &byte in value {
+        let was_escaped = std::mem::take(&mut escaped);
+        match byte {
+            b'\\' if (quoted || depth > 0) && !was_escaped => escaped = true,
+            b'"' if depth == 0 && !was_escaped => quoted = !quoted,
+            b'(' if !quoted && !was_escaped => depth += 1,
+            b')' if depth > 0 && !was_escaped => {
+                depth -= 1;
+                continue;
+            }
+            b';' if !quoted && depth == 0 => {
+                pieces.push(Vec::new());
+                continue;
+            }
+            b'\r' | b'\n' => continue,
+            _ => {}
+        }
+        if depth == 0
+            && let Some(piece) = pieces.last_mut()
+        {
+            piece.push(byte);
+        }
+    }
+    pieces
+}
+
+/// The content of a quoted string, or the bytes as they are.
+fn unquoted(value: &[u8]) -> Vec<u8> {
+    let value = value.trim_ascii();
+    let Some(inner) = value.strip_prefix(b"\"") else {
+        return value.to_vec();
+    };
+    let mut unquoted = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter();
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            b'"' => break,
+            b'\\' => unquoted.extend(bytes.next()),
+            byte => unquoted.push(byte),
+        }
+    }
+    unquoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn values_and_parameters_are_told_apart() {
+        let parsed = parse(b" multipart/Mixed (a; comment);\r\n\tBoundary=\"a;\\\"b\" ; x = y;; broken");
+        assert_eq!(parsed.media_type(), Some((b"multipart".as_slice(), b"Mixed".as_slice())));
+        assert_eq!(parsed.parameter("boundary"), Some(b"a;\"b".as_slice()));
+        assert_eq!(parsed.parameter("x"), Some(b"y".as_slice()));
+        assert_eq!(parsed.parameters.len(), 2);
+        assert_eq!(parse(b"text").media_type(), None);
+        assert_eq!(parse(b"").media_type(), None);
+    }
+}

@@ -1,0 +1,429 @@
+//! The tree of a message's parts, found while the message streams by: only places and headers are kept.
+//!
+//! Works line by line: a delimiter of any multipart that is open closes everything inside it (RFC 2046 section 5.1),
+//! so a missing end cannot swallow what follows.
+
+use std::ops::Range;
+
+use super::content_type::{self, Parameterised};
+use super::header;
+
+/// The most parts of a message; further delimiters are text.
+const PART_LIMIT: usize = 500;
+/// The deepest nesting; what is deeper is not looked into.
+const DEPTH_LIMIT: usize = 30;
+/// The longest line that is looked at whole, in bytes.
+const LINE_LIMIT: usize = 16_384;
+/// Header bytes that are kept of all parts together.
+const HEAD_LIMIT: usize = 1_048_576;
+/// RFC 2046 section 5.1.1 allows 70.
+const BOUNDARY_LIMIT: usize = 256;
+
+/// A message, or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entity {
+    /// The header with its empty line.
+    pub(crate) header: Range<u64>,
+    /// What follows.
+    pub(crate) body: Range<u64>,
+    /// Lines of the body.
+    pub(crate) lines: u64,
+    /// The bytes of the header.
+    pub(crate) head: Vec<u8>,
+    /// Its type, or the default for where it stands.
+    pub(crate) content_type: Parameterised,
+    /// What is in it.
+    pub(crate) kind: Kind,
+}
+
+/// What an entity is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Content.
+    Leaf,
+    /// `multipart/*`
+    Multipart(Vec<Entity>),
+    /// `message/rfc822`
+    Message(Box<Entity>),
+}
+
+impl Entity {
+    /// The part with this number (RFC 3501 section 6.4.5); `self` is the whole message.
+    pub(crate) fn part(&self, path: &[u32]) -> Option<&Self> {
+        let (&first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.inside(first)?, |part, &number| match &part.kind {
+            Kind::Leaf => None,
+            Kind::Multipart(parts) => nth(parts, number),
+            Kind::Message(message) => message.inside(number),
+        })
+    }
+
+    /// A part of a message: that of a multipart, else the only one there is.
+    fn inside(&self, number: u32) -> Option<&Self> {
+        match &self.kind {
+            Kind::Multipart(parts) => nth(parts, number),
+            Kind::Leaf | Kind::Message(_) => (number == 1).then_some(self),
+        }
+    }
+}
+
+fn nth(parts: &[Entity], number: u32) -> Option<&Entity> {
+    parts.get(usize::try_from(number).ok()?.checked_sub(1)?)
+}
+
+/// Finds the structure of a message that is fed to it from the beginning to the end.
+#[derive(Debug)]
+pub(crate) struct Walker {
+    open: Vec<Open>,
+    line: Vec<u8>,
+    /// Whether `line` continues one that was too long.
+    continued: bool,
+    /// Where `line` begins.
+    offset: u64,
+    /// How long the previous line's end is: it belongs to a delimiter that follows.
+    previous_end: u64,
+    lines: u64,
+    parts: usize,
+    head_left: usize,
+}
+
+/// An entity whose end has not been seen.
+#[derive(Debug)]
+struct Open {
+    start: u64,
+    head: Vec<u8>,
+    /// Where the body begins, and with which line, once that is known.
+    body: Option<(u64, u64)>,
+    default_type: &'static [u8],
+    content_type: Parameterised,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Leaf,
+    Multipart { boundary: Vec<u8>, parts: Vec<Entity>, ended: Ended },
+    Message(Option<Box<Entity>>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// There may be more parts.
+    No,
+    /// The final delimiter was seen.
+    Yes,
+}
+
+/// RFC 2045 section 5.2, in the spelling that clients expect.
+const TEXT: &[u8] = b"text/plain; charset=us-ascii";
+/// RFC 2046 section 5.1.5
+const DIGEST: &[u8] = b"message/rfc822";
+
+impl Walker {
+    pub(crate) fn new() -> Self {
+        Self {
+            open: vec![Open::new(0, TEXT)],
+            line: Vec::new(),
+            continued: false,
+            offset: 0,
+            previous_end: 0,
+            lines: 0,
+            parts: 1,
+            head_left: HEAD_LIMIT,
+        }
+    }
+
+    /// Takes the next bytes of the message.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            for fragment in piece.chunks(LINE_LIMIT) {
+                self.line.extend_from_slice(fragment);
+                if self.line.ends_with(b"\n") || self.line.len() >= LINE_LIMIT {
+                    self.take_line();
+                }
+            }
+        }
+    }
+
+    /// The message has ended.
+    pub(crate) fn finish(mut self) -> Entity {
+        if !self.line.is_empty() {
+            self.take_line();
+        }
+        let end = self.offset;
+        while self.open.len() > 1 {
+            self.close_innermost(end);
+        }
+        let root = self.open.pop().unwrap_or_else(|| Open::new(0, TEXT));
+        root.closed(end, self.lines)
+    }
+
+    fn take_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let whole = !self.continued && line.ends_with(b"\n");
+        let start = self.offset;
+        self.offset += length(&line);
+        let delimiter = if self.continued { None } else { self.delimiter(&line) };
+        self.continued = !line.ends_with(b"\n");
+        match delimiter {
+            Some((level, ended)) => {
+                let end = start.saturating_sub(self.previous_end);
+                while self.open.len() > level + 1 {
+                    self.close_innermost(end);
+                }
+                self.lines += 1;
+                self.begin_part(level, ended);
+            }
+            None => {
+                if !self.continued {
+                    self.lines += 1;
+                }
+                self.take_text(&line, whole);
+            }
+        }
+        self.previous_end = line_end(&line);
+    }
+
+    /// Whether the line delimits the parts of a multipart that is open: which one, and whether it ends it.
+    fn delimiter(&self, line: &[u8]) -> Option<(usize, Ended)> {
+        let rest = line.strip_prefix(b"--")?;
+        self.open.iter().enumerate().rev().find_map(|(level, open)| {
+            let Content::Multipart { boundary, ended: Ended::No, .. } = &open.content else {
+                return None;
+            };
+            let rest = rest.strip_prefix(boundary.as_slice())?;
+            let (rest, ended) = match rest.strip_prefix(b"--") {
+                Some(rest) => (rest, Ended::Yes),
+                None => (rest, Ended::No),
+            };
+            rest.trim_ascii().is_empty().then_some((level, ended))
+        })
+    }
+
+    fn begin_part(&mut self, level: usize, now: Ended) {
+        let Some(Open { content: Content::Multipart { ended, .. }, content_type, .. }) =
+            self.open.get_mut(level)
+        else {
+            return;
+        };
+        *ended = now;
+        if now == Ended::No && self.parts < PART_LIMIT {
+            let digest =
+                content_type.media_type().is_some_and(|(_, sub)| sub.eq_ignore_ascii_case(b"digest"));
+            self.parts += 1;
+            self.open.push(Open::new(self.offset, if digest { DIGEST } else { TEXT }));
+        }
+    }
+
+    fn take_text(&mut self, line: &[u8], whole: bool) {
+        let depth = self.open.len();
+        let Some(open) = self.open.last_mut() else {
+            return;
+        };
+        if open.body.is_some() {
+            return;
+        }
+        let kept = line.len().min(self.head_left);
+        self.head_left -= kept;
+        open.head.extend(line.iter().take(kept));
+        if whole && (line == b"\r\n" || line == b"\n") {
+            open.begin_body(self.offset, self.lines, depth < DEPTH_LIMIT);
+            if matches!(open.content, Content::Message(_)) {
+                self.open.push(Open::new(self.offset, TEXT));
+            }
+        }
+    }
+
+    /// The innermost entity ends at `end` and goes into the one around it.
+    fn close_innermost(&mut self, end: u64) {
+        let Some(open) = self.open.pop() else {
+            return;
+        };
+        let entity = open.closed(end, self.lines);
+        match self.open.last_mut().map(|outer| &mut outer.content) {
+            Some(Content::Multipart { parts, .. }) => parts.push(entity),
+            Some(Content::Message(message)) => *message = Some(Box::new(entity)),
+            Some(Content::Leaf) | None => {}
+        }
+    }
+}
+
+impl Open {
+    fn new(start: u64, default_type: &'static [u8]) -> Self {
+        let content_type = Parameterised::default();
+        Self { start, head: Vec::new(), body: None, default_type, content_type, content: Content::Leaf }
+    }
+
+    /// The header is complete: what will the body be?
+    fn begin_body(&mut self, offset: u64, line: u64, look_inside: bool) {
+        self.body = Some((offset, line));
+        self.content_type = self.declared_type();
+        let Some((kind, subtype)) = self.content_type.media_type().filter(|_| look_inside) else {
+            return;
+        };
+        let boundary = self.content_type.parameter("boundary");
+        if kind.eq_ignore_ascii_case(b"multipart")
+            && let Some(boundary) = boundary.filter(|b| !b.is_empty() && b.len() <= BOUNDARY_LIMIT)
+        {
+            self.content =
+                Content::Multipart { boundary: boundary.to_vec(), parts: Vec::new(), ended: Ended::No };
+        } else if kind.eq_ignore_ascii_case(b"message")
+            && subtype.eq_ignore_ascii_case(b"rfc822")
+            && !self.is_encoded()
+        {
+            self.content = Content::Message(None);
+        }
+    }
+
+    fn declared_type(&self) -> Parameterised {
+        let field = header::find(&self.head, "Content-Type")
+            .map(|field| content_type::parse(&header::unfolded(field.value)));
+        field
+            .filter(|declared| declared.media_type().is_some())
+            .unwrap_or_else(|| content_type::parse(self.default_type))
+    }
+
+    /// RFC 2046 section 5.2.1 forbids it, which does not stop everybody.
+    fn is_encoded(&self) -> bool {
+        header::find(&self.head, "Content-Transfer-Encoding").is_some_and(|field| {
+            let value = field.value.trim_ascii();
+            value.eq_ignore_ascii_case(b"base64") || value.eq_ignore_ascii_case(b"quoted-printable")
+        })
+    }
+
+    fn closed(mut self, end: u64, lines: u64) -> Entity {
+        let (body_start, first_line) = self.body.unwrap_or((end.max(self.start), lines));
+        if self.body.is_none() {
+            self.content_type = self.declared_type();
+        }
+        Entity {
+            header: self.start..body_start,
+            body: body_start..end.max(body_start),
+            lines: lines.saturating_sub(first_line),
+            head: self.head,
+            content_type: self.content_type,
+            kind: match self.content {
+                Content::Leaf | Content::Message(None) => Kind::Leaf,
+                Content::Multipart { parts, .. } if parts.is_empty() => Kind::Leaf,
+                Content::Multipart { parts, .. } => Kind::Multipart(parts),
+                Content::Message(Some(message)) => Kind::Message(message),
+            },
+        }
+    }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+fn line_end(line: &[u8]) -> u64 {
+    match line {
+        [.., b'\r', b'\n'] => 2,
+        [.., b'\n'] => 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entity, Kind, Walker};
+
+    fn walk(message: &str, step: usize) -> Entity {
+        let mut walker = Walker::new();
+        message.as_bytes().chunks(step).for_each(|chunk| walker.feed(chunk));
+        walker.finish()
+    }
+
+    /// The same tree must be found however the message is cut; the body of a part is compared.
+    fn check(message: &str, path: &[u32], expected: Option<&str>) {
+        let message = message.replace('\n', "\r\n");
+        let whole = walk(&message, usize::MAX);
+        for step in [1, 2, 7] {
+            assert_eq!(walk(&message, step), whole);
+        }
+        let body = whole.part(path).map(|part| {
+            let (start, end) = (usize::try_from(part.body.start), usize::try_from(part.body.end));
+            message.get(start.unwrap()..end.unwrap()).unwrap()
+        });
+        assert_eq!(body, expected.map(|text| text.replace('\n', "\r\n")).as_deref(), "{path:?}");
+    }
+
+    const MIXED: &str = "\
+Content-Type: multipart/mixed; boundary=outer
+
+preamble
+--outer
+
+first
+--outer
+Content-Type: message/rfc822
+
+Content-Type: multipart/alternative; boundary=\"inner\"
+
+--inner
+Content-Type: text/plain
+
+plain
+
+--inner
+Content-Type: text/html
+
+html
+--inner--
+epilogue
+--outer
+Content-Type: message/rfc822
+
+Subject: single
+
+alone
+--outer--
+the end
+";
+
+    #[test]
+    fn parts_are_found_by_number() {
+        check(MIXED, &[1], Some("first"));
+        check(MIXED, &[2, 1], Some("plain\n"));
+        check(MIXED, &[2, 2], Some("html"));
+        check(MIXED, &[3, 1], Some("alone"));
+        check(MIXED, &[3, 1, 1], None);
+        check(MIXED, &[4], None);
+        check(MIXED, &[1, 1], None);
+        check("Subject: x\n\nbody\n", &[1], Some("body\n"));
+        check("Subject: x\n\nbody\n", &[2], None);
+    }
+
+    #[test]
+    fn a_missing_end_swallows_nothing() {
+        let broken = MIXED.replace("--inner--\n", "");
+        check(&broken, &[2, 2], Some("html\nepilogue"));
+        check(&broken, &[3, 1], Some("alone"));
+    }
+
+    #[test]
+    fn odd_messages_have_a_structure_too() {
+        assert_eq!(walk("", 1).kind, Kind::Leaf);
+        assert_eq!(walk("Subject: no end", 1).header, 0..15);
+        assert_eq!(walk("Content-Type: multipart/mixed; boundary=x\r\n\r\nno parts", 9).kind, Kind::Leaf);
+        let empty_part = "Content-Type: multipart/mixed; boundary=x\n\n--x\n--x--\n";
+        check(empty_part, &[1], Some(""));
+        let long_line = format!("Subject: x\n\n{}\n--x\n", "y".repeat(100_000));
+        assert_eq!(walk(&long_line, 999).lines, 2);
+    }
+
+    #[test]
+    fn nesting_and_numbers_have_limits() {
+        let mut deep = String::new();
+        for level in 0..200 {
+            deep.push_str(&format!("Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n"));
+        }
+        walk(&deep, 1_000);
+        let wide =
+            format!("Content-Type: multipart/mixed; boundary=x\r\n\r\n{}", "--x\r\n\r\n".repeat(5_000));
+        match walk(&wide, 1_000).kind {
+            Kind::Multipart(parts) => assert_eq!(parts.len(), 499),
+            other => panic!("{other:?}"),
+        }
+    }
+}
