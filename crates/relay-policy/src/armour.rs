@@ -45,6 +45,8 @@ struct Body {
     group: Vec<u8>,
     /// What follows the data: padding and checksum.
     tail: Vec<u8>,
+    /// A buffer that is used again and again.
+    decoded: Vec<u8>,
     packets: Packets,
 }
 
@@ -59,8 +61,13 @@ enum At {
 
 impl Armour {
     pub(crate) fn new(headers: Headers) -> Self {
-        let body =
-            Body { at: At::ExpectBegin, group: Vec::new(), tail: Vec::new(), packets: Packets::default() };
+        let body = Body {
+            at: At::ExpectBegin,
+            group: Vec::new(),
+            tail: Vec::new(),
+            decoded: Vec::new(),
+            packets: Packets::default(),
+        };
         Self { headers, lines: Lines::default(), body }
     }
 
@@ -113,6 +120,10 @@ impl Body {
         if self.tail.len() > TAIL_LIMIT {
             return Err(NotEncrypted);
         }
+        if self.group.is_empty() && data.len().is_multiple_of(4) {
+            // Every line of an ordinary armour.
+            return self.decode(data);
+        }
         self.group.extend_from_slice(data);
         let whole = self.group.len() / 4 * 4;
         let rest = self.group.split_off(whole);
@@ -145,8 +156,9 @@ impl Body {
         if groups.is_empty() {
             return Ok(());
         }
-        let bytes = STANDARD.decode(groups).map_err(|_| NotEncrypted)?;
-        self.packets.push(&bytes)
+        self.decoded.clear();
+        STANDARD.decode_vec(groups, &mut self.decoded).map_err(|_| NotEncrypted)?;
+        self.packets.push(&self.decoded)
     }
 }
 

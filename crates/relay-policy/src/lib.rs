@@ -7,6 +7,7 @@
 //! | what leaves the header? | [`HeaderCleanup`] |
 //! | who may become an account? | [`AccountRules`], [`mint_name`], [`mint_password`] |
 //! | where does a recipient live? | [`route`] |
+//! | again, or give up? | [`RetrySchedule`] |
 //! | what goes when? | [`ExpiryRules`] |
 //! | how is the sender told? | [`Refusal`] at once, [`Bounce`] later |
 //!
@@ -26,6 +27,7 @@ mod packets;
 mod parts;
 mod rate;
 mod refusal;
+mod retry;
 mod routing;
 mod syntax;
 mod transfer;
@@ -38,4 +40,5 @@ pub use gate::{Content, Inspected, Inspection};
 pub use judge::{Admitted, Cleartext, Origin, judge_incoming, judge_outgoing, may_send_as};
 pub use rate::RateLimiter;
 pub use refusal::Refusal;
+pub use retry::{Next, Queued, RetrySchedule};
 pub use routing::{Route, route};

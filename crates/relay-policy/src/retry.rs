@@ -1,0 +1,167 @@
+//! What to do with a message that another server did not take: again later, or tell the sender.
+//!
+//! A box at home is offline more often than a relay in a data centre, and so are its friends: patience is measured in
+//! days, and trouble of the connection never counts as a refusal.
+
+use mail_types::{Address, UnixTime};
+use smtp::Reply;
+use smtp::client::Fate;
+
+use crate::bounce::FailedRecipient;
+
+/// When to try again, and when to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetrySchedule {
+    /// Seconds until the second try; every further wait is twice as long.
+    pub first_wait: u64,
+    /// The longest wait in seconds.
+    pub longest_wait: u64,
+    /// After so many seconds in the queue the sender is told.
+    pub lifetime: u64,
+}
+
+impl Default for RetrySchedule {
+    /// One minute, doubling up to an hour and six minutes, for two days.
+    fn default() -> Self {
+        Self { first_wait: 60, longest_wait: 4000, lifetime: 2 * 86_400 }
+    }
+}
+
+/// How it goes on for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The other server has the message.
+    Nothing,
+    /// Try again at this time.
+    Retry(UnixTime),
+    /// Tell the sender.
+    Bounce(FailedRecipient),
+}
+
+/// The way of a message so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// When it was accepted from its sender.
+    pub since: UnixTime,
+    /// How often it was tried, this time included.
+    pub tries: u32,
+}
+
+/// RFC 3463: nobody answered.
+const NO_ANSWER: (u8, u16, u16) = (4, 4, 1);
+/// RFC 3463: delivery time expired.
+const EXPIRED: (u8, u16, u16) = (4, 4, 7);
+
+impl RetrySchedule {
+    /// What follows from a fate. The chance spreads tries by up to an eighth, so that a queue which built up while
+    /// a server was away does not fall on it at once.
+    #[must_use]
+    pub fn next(&self, now: UnixTime, queued: Queued, recipient: &Address, fate: &Fate, chance: u8) -> Next {
+        let bounce = |status, diagnostic| {
+            Next::Bounce(FailedRecipient { address: recipient.clone(), status, diagnostic })
+        };
+        // A clock that went backwards makes no message older.
+        let expired = now.0.saturating_sub(queued.since.0) >= self.lifetime;
+        match fate {
+            Fate::Delivered => Next::Nothing,
+            Fate::Refused(reply) if !reply.is_transient() => {
+                bounce(status(reply).unwrap_or((5, 0, 0)), reply.clone())
+            }
+            Fate::Refused(reply) if expired => bounce(status(reply).unwrap_or(EXPIRED), reply.clone()),
+            Fate::Unsettled(trouble) if expired => {
+                bounce(NO_ANSWER, Reply::new(451, &format!("4.4.1 {trouble}")))
+            }
+            Fate::Refused(_) | Fate::Unsettled(_) => {
+                let wait = self.wait(queued.tries);
+                let spread = wait / 8 * u64::from(chance) / 256;
+                Next::Retry(UnixTime(now.0.saturating_add(wait).saturating_add(spread)))
+            }
+        }
+    }
+
+    fn wait(&self, tries: u32) -> u64 {
+        let doublings = tries.saturating_sub(1);
+        let factor = 1_u64.checked_shl(doublings).filter(|factor| *factor > 0).unwrap_or(u64::MAX);
+        self.first_wait.saturating_mul(factor).min(self.longest_wait)
+    }
+}
+
+/// status-code = class "." subject "." detail (RFC 3463 section 2), where a reply opens with one of its own class.
+fn status(reply: &Reply) -> Option<(u8, u16, u16)> {
+    let mut numbers = reply.text().split([' ', ':']).next()?.split('.');
+    let class: u8 = numbers.next()?.parse().ok()?;
+    let subject = numbers.next()?.parse().ok().filter(|number| *number < 1000)?;
+    let detail = numbers.next()?.parse().ok().filter(|number| *number < 1000)?;
+    let own = u16::from(class) == reply.code() / 100 && numbers.next().is_none();
+    own.then_some((class, subject, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Next, Queued, RetrySchedule};
+    use crate::bounce::FailedRecipient;
+    use mail_types::{Address, UnixTime};
+    use smtp::Reply;
+    use smtp::client::{Fate, Trouble};
+
+    const START: UnixTime = UnixTime(1_000_000);
+
+    fn ben() -> Address {
+        "ben@other.test".parse().unwrap()
+    }
+
+    /// What is done with a fate `age` seconds after the message was accepted.
+    fn next(age: u64, tries: u32, fate: &Fate) -> Next {
+        let queued = Queued { since: START, tries };
+        RetrySchedule::default().next(UnixTime(START.0 + age), queued, &ben(), fate, 0)
+    }
+
+    fn refused(code: u16, text: &str) -> Fate {
+        Fate::Refused(Reply::new(code, text))
+    }
+
+    fn bounce(status: (u8, u16, u16), code: u16, text: &str) -> Next {
+        Next::Bounce(FailedRecipient { address: ben(), status, diagnostic: Reply::new(code, text) })
+    }
+
+    #[test]
+    fn what_was_delivered_or_refused_for_good_is_settled_at_once() {
+        assert_eq!(next(0, 1, &Fate::Delivered), Next::Nothing);
+        assert_eq!(next(999_999, 9, &Fate::Delivered), Next::Nothing);
+        assert_eq!(next(0, 1, &refused(550, "5.1.1 no")), bounce((5, 1, 1), 550, "5.1.1 no"));
+        assert_eq!(
+            next(0, 1, &refused(523, "Encryption Needed")),
+            bounce((5, 0, 0), 523, "Encryption Needed")
+        );
+        // A status of another class than the code, or a wrong one, is none.
+        assert_eq!(next(0, 1, &refused(550, "4.1.1 no")), bounce((5, 0, 0), 550, "4.1.1 no"));
+        assert_eq!(next(0, 1, &refused(550, "5.1.1.1 no")), bounce((5, 0, 0), 550, "5.1.1.1 no"));
+        assert_eq!(next(0, 1, &refused(550, "5.1.1000 no")), bounce((5, 0, 0), 550, "5.1.1000 no"));
+    }
+
+    #[test]
+    fn waits_grow_up_to_an_hour_and_end_after_two_days() {
+        let trouble = Fate::Unsettled(Trouble::ConnectionLost);
+        for (tries, wait) in
+            [(0, 60), (1, 60), (2, 120), (3, 240), (7, 3840), (8, 4000), (65, 4000), (u32::MAX, 4000)]
+        {
+            assert_eq!(next(10, tries, &trouble), Next::Retry(UnixTime(START.0 + 10 + wait)));
+            assert_eq!(next(10, tries, &refused(450, "later")), Next::Retry(UnixTime(START.0 + 10 + wait)));
+        }
+        let text = "4.4.1 the other server closed the connection";
+        assert!(matches!(next(2 * 86_400 - 1, 50, &trouble), Next::Retry(_)));
+        assert_eq!(next(2 * 86_400, 50, &trouble), bounce((4, 4, 1), 451, text));
+        assert_eq!(next(2 * 86_400, 50, &refused(450, "4.2.1 later")), bounce((4, 2, 1), 450, "4.2.1 later"));
+        assert_eq!(next(2 * 86_400, 50, &refused(450, "later")), bounce((4, 4, 7), 450, "later"));
+    }
+
+    #[test]
+    fn tries_are_spread_by_chance_and_survive_a_wrong_clock() {
+        let (schedule, fate) = (RetrySchedule::default(), Fate::Unsettled(Trouble::TimedOut));
+        let queued = Queued { since: START, tries: 7 };
+        let late = schedule.next(START, queued, &ben(), &fate, 255);
+        assert_eq!(late, Next::Retry(UnixTime(START.0 + 3840 + 478)));
+        let before = schedule.next(UnixTime(0), queued, &ben(), &fate, 0);
+        assert_eq!(before, Next::Retry(UnixTime(3840)));
+    }
+}
