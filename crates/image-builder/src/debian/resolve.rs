@@ -41,7 +41,13 @@ pub struct Refresh<'a> {
 ///
 /// Anything that is not signed, not fresh or not there; a version older than the one in the previous lock.
 pub fn refresh_lock(refresh: &Refresh<'_>, progress: &dyn Progress) -> Result<Lock, Error> {
-    let mut offers = Offers { refresh, progress, releases: BTreeMap::new(), candidates: BTreeMap::new() };
+    let mut offers = Offers {
+        refresh,
+        progress,
+        releases: BTreeMap::new(),
+        left_out: BTreeSet::new(),
+        candidates: BTreeMap::new(),
+    };
     let mut packages = Vec::new();
     for wanted in &refresh.wanted.packages {
         packages.extend(offers.resolve(wanted)?);
@@ -74,6 +80,8 @@ struct Offers<'a> {
     refresh: &'a Refresh<'a>,
     progress: &'a dyn Progress,
     releases: BTreeMap<String, Known>,
+    /// Suites that cannot be asked for, about which the person has been told.
+    left_out: BTreeSet<String>,
     candidates: BTreeMap<Origin, Vec<Candidate>>,
 }
 
@@ -188,10 +196,12 @@ impl Offers<'_> {
         if !self.releases.contains_key(suite) {
             let refresh = self.refresh;
             if archive == Archive::Security && !refresh.mirror.has_security() {
-                self.progress.note(&format!(
-                    "no mirror of Debian's security archive is known, so {suite} is left out: \
-                     pass --security-mirror URL to have security updates as soon as they are made"
-                ));
+                if self.left_out.insert(suite.to_owned()) {
+                    self.progress.note(&format!(
+                        "no mirror of Debian's security archive is known, so {suite} is left out: \
+                         pass --security-mirror URL to have security updates as soon as they are made"
+                    ));
+                }
                 return Ok(None);
             }
             let step = Download { name: format!("release file of {suite}"), size: Size::AtMost(MAX_RELEASE) };

@@ -367,7 +367,8 @@ fn without_a_security_mirror_the_lock_is_made_and_the_person_is_told() {
     let told = Told::default();
     let lock = refresh_lock(&refresh, &told).unwrap();
     assert_eq!(lock.packages.len(), 3);
-    assert!(told.0.borrow().iter().any(|note| note.contains("--security-mirror URL")), "{:?}", told.0);
+    let notes = told.0.into_inner();
+    assert!(matches!(notes.as_slice(), [note] if note.contains("--security-mirror URL")), "{notes:?}");
 
     let mut from_security = lock;
     from_security.packages[0].archive = Archive::Security;
