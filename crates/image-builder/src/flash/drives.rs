@@ -42,6 +42,12 @@ pub struct Drive {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
+    /// The computer runs from it.
+    #[error("this computer runs from it (it is mounted at {at})")]
+    System {
+        /// Where.
+        at: String,
+    },
     /// A part of it is mounted.
     #[error("it is mounted at {at}; unmount it first, if it really is the card (`umount {at}`)")]
     Mounted {
@@ -176,12 +182,14 @@ fn judge_drive(
     let mut names = partitions(system, path);
     names.insert(own);
     let device = |source: &str| source.strip_prefix("/dev/").is_some_and(|name| names.contains(name));
-    if let Some((_, at)) = mounts.iter().find(|(source, _)| device(source)) {
-        return Some(if at == SWAP {
-            Refusal::InUse { by: SWAP.to_owned() }
-        } else {
-            Refusal::Mounted { at: at.clone() }
-        });
+    let at: Vec<&String> = mounts.iter().filter(|(source, _)| device(source)).map(|(_, at)| at).collect();
+    if let Some(at) = at.iter().find(|at| SYSTEM.contains(&at.as_str())) {
+        return Some(Refusal::System { at: (*at).clone() });
+    }
+    match at.first() {
+        Some(at) if *at == SWAP => return Some(Refusal::InUse { by: SWAP.to_owned() }),
+        Some(at) => return Some(Refusal::Mounted { at: (*at).clone() }),
+        None => {}
     }
     for name in &names {
         let holders =
@@ -233,6 +241,8 @@ fn mounts(system: &System) -> Vec<(String, String)> {
 
 /// Not drives a person can put into a Pi.
 const VIRTUAL: [&str; 8] = ["loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd"];
+/// Nobody may be told to unmount these.
+const SYSTEM: [&str; 7] = ["/", "/boot", "/boot/efi", "/boot/firmware", "/home", "/usr", "/var"];
 const SWAP: &str = "swap space";
 /// Slots and some room for mail; readers without a card say zero.
 const SMALLEST: u64 = 512 << 20;
@@ -290,8 +300,9 @@ mod tests {
     fn the_systems_disks_and_mounted_cards_are_refused() {
         let mounted = "36 25 8:17 / /media/my\\040card rw shared:1 - vfat /dev/sdb1 rw\n";
         assert_eq!(refusal(CARD, mounted), Some(Refusal::Mounted { at: "/media/my card".to_owned() }));
-        let whole = "36 25 8:16 / / rw - ext4 /dev/sdb rw\n";
-        assert_eq!(refusal(CARD, whole), Some(Refusal::Mounted { at: "/".to_owned() }));
+        let whole = "36 25 8:16 / /mnt rw - vfat /dev/sdb1 rw\n36 25 8:16 / / rw - ext4 /dev/sdb2 rw\n";
+        let two_partitions = [CARD, &[("sdb2/partition", "2\n")]].concat();
+        assert_eq!(refusal(&two_partitions, whole), Some(Refusal::System { at: "/".to_owned() }));
         let built_in = [("size", "62521344"), ("removable", "0")];
         assert_eq!(refusal(&built_in, ""), Some(Refusal::NotRemovable));
         let other = "36 25 8:1 / / rw - ext4 /dev/sdbb1 rw\n";
