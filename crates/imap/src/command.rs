@@ -7,6 +7,7 @@ use mail_types::{Flags, ModSeq, Secret, UidValidity, UnixTime};
 use crate::MailboxName;
 use crate::dialogue::{Access, FlagChange, MetadataDepth, MetadataOwner, SpecialUse, Subscription};
 use crate::frame::Announcement;
+use crate::search::SearchKey;
 use crate::sequence::SequenceSet;
 
 /// A command with all its arguments.
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     Fetch(Fetch),
     /// `STORE` and `UID STORE`
     Store(Store),
+    /// `SEARCH` and `UID SEARCH`
+    Search(Search),
     /// `COPY`, `MOVE` and their `UID` forms.
     Transfer(Transfer),
 }
@@ -336,6 +339,38 @@ pub(crate) enum Echo {
     Silent,
 }
 
+/// `SEARCH`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Search {
+    pub(crate) by: By,
+    pub(crate) key: SearchKey,
+    /// With `RETURN` the response is an `ESEARCH`.
+    pub(crate) returns: Option<BTreeSet<SearchReturn>>,
+    pub(crate) charset: Charset,
+}
+
+/// What is told of the messages found (RFC 4731), in the order in which it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SearchReturn {
+    /// `MIN`
+    Min,
+    /// `MAX`
+    Max,
+    /// `COUNT`
+    Count,
+    /// `ALL`
+    All,
+}
+
+/// Whether the charset of the search texts can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Charset {
+    /// UTF-8, or its subset.
+    Known,
+    /// Any other.
+    Unknown,
+}
+
 /// `COPY` or `MOVE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Transfer {
@@ -394,6 +429,7 @@ impl Command {
             | Self::Expunge(_)
             | Self::Fetch(_)
             | Self::Store(_)
+            | Self::Search(_)
             | Self::Transfer(_) => Legal::Selected,
         }
     }

@@ -50,6 +50,28 @@ pub(crate) fn day_of(time: UnixTime) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX).div_euclid(DAY)
 }
 
+/// The day in a `Date` field (RFC 5322 section 3.3), without regard to its time and zone, as `SENTON` wants it.
+pub(crate) fn day_of_header(value: &[u8]) -> Option<i64> {
+    let text = String::from_utf8_lossy(value);
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || c == ',' || c == '-')
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.windows(3).find_map(|window| {
+        let [day, name, year] = window else {
+            return None;
+        };
+        let (day, month, year) = (day.parse().ok()?, month(name)?, year.parse::<i64>().ok()?);
+        // RFC 5322 section 4.3: years of two or three digits are obsolete.
+        let year = match year {
+            0..50 => year + 2000,
+            50..1000 => year + 1900,
+            _ => year,
+        };
+        days(year, month, day)
+    })
+}
+
 /// The date of a day since 1970-01-01: year, month and day, by the inverse of [`days`].
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
@@ -68,7 +90,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 mod tests {
     use mail_types::UnixTime;
 
-    use super::{civil, days, write_date_time};
+    use super::{civil, day_of_header, days, write_date_time};
 
     #[test]
     fn days_and_dates_are_inverse() {
@@ -82,6 +104,14 @@ mod tests {
             let (year, month, of_month) = civil(day);
             assert_eq!(days(year, month, of_month), Some(day));
         }
+    }
+
+    #[test]
+    fn the_day_is_found_in_a_date_field() {
+        for value in ["Sun, 22 Nov 2026 23:59:59 -0800", " 22 Nov 26 10:00 GMT", "22-Nov-2026 1:2:3"] {
+            assert_eq!(day_of_header(value.as_bytes()), Some(20_779), "{value}");
+        }
+        assert_eq!(day_of_header(b"yesterday"), None);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod mailbox_name;
 mod message;
 mod parse;
 mod respond;
+mod search;
 mod sequence;
 mod session;
 mod view;

@@ -286,7 +286,7 @@ impl Session {
 
     /// Runs the job one step further.
     fn step(&mut self, mut running: Running, event: Event) {
-        let step = running.job.step(&mut self.context(), event);
+        let step = running.job.step(&mut self.context(&running.tag), event);
         match step {
             Step::Again => self.doing = Doing::Ready(running, Event::Go),
             Step::Ask(question) => {
@@ -315,8 +315,9 @@ impl Session {
         }
     }
 
-    fn context(&mut self) -> Context<'_> {
+    fn context<'a>(&'a mut self, tag: &'a str) -> Context<'a> {
         Context {
+            tag,
             settings: &self.settings,
             transport: self.transport,
             state: &mut self.state,
@@ -333,7 +334,7 @@ impl Session {
         self.framer.skip_stream();
         if finished.updates != Updates::Nothing {
             if self.freshness == Freshness::Stale
-                && let Some(question) = act::whats_new(&mut self.context())
+                && let Some(question) = act::whats_new(&mut self.context(&finished.tag))
             {
                 self.out.ask(Output::Ask(question));
                 self.doing = Doing::AwaitChanges(finished);
@@ -348,7 +349,7 @@ impl Session {
 
     /// What has changed is known now.
     fn take_in(&mut self, finished: Finished, answer: Answer) {
-        let taken = act::take_in(&mut self.context(), answer, finished.updates);
+        let taken = act::take_in(&mut self.context(&finished.tag), answer, finished.updates);
         self.complete(&finished.tag, &finished.completion);
         if taken == Err(Refusal::NoSuchMailbox) {
             self.say_goodbye("The mailbox has been deleted.");

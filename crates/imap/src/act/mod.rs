@@ -10,6 +10,7 @@ mod list;
 mod mailboxes;
 mod metadata;
 mod quota;
+mod search;
 mod select;
 mod simple;
 mod store;
@@ -30,6 +31,8 @@ use crate::writer::Writer;
 /// What a job sees of its session.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
+    /// The tag of the command; of none when there is no command.
+    pub(crate) tag: &'a str,
     /// What all sessions have in common.
     pub(crate) settings: &'a Settings,
     /// Whether the connection is encrypted.
@@ -137,6 +140,7 @@ pub(crate) fn job(command: Command) -> Box<dyn Job> {
         Command::Expunge(set) => Box::new(close::Expunge::new(set)),
         Command::Fetch(fetch) => Box::new(fetch::Fetching::new(fetch)),
         Command::Store(store) => Box::new(store::Storing::new(store)),
+        Command::Search(search) => Box::new(search::Searching::new(search)),
         Command::Transfer(transfer) => Box::new(transfer::Transferring::new(transfer)),
     }
 }

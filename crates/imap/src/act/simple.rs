@@ -26,7 +26,7 @@ pub(crate) fn capabilities(settings: &Settings, transport: Transport, state: &St
         (State::NotAuthenticated, Transport::Tls) => "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ AUTH=PLAIN",
         _ => {
             "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ NAMESPACE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE \
-             LIST-EXTENDED LIST-STATUS STATUS=SIZE UNSELECT UIDPLUS MOVE CONDSTORE QRESYNC QUOTA METADATA"
+             LIST-EXTENDED LIST-STATUS STATUS=SIZE ESEARCH UNSELECT UIDPLUS MOVE CONDSTORE QRESYNC QUOTA METADATA"
         }
     }
     .to_owned();

@@ -27,6 +27,7 @@ impl Updates {
         let by = match command {
             Command::Fetch(fetch) => fetch.by,
             Command::Store(store) => store.by,
+            Command::Search(search) => search.by,
             Command::Select(_) | Command::Close | Command::Unselect | Command::Logout => {
                 return Self::Nothing;
             }

@@ -4,6 +4,7 @@
 pub(crate) mod address;
 pub(crate) mod bodystructure;
 pub(crate) mod content_type;
+pub(crate) mod decode;
 pub(crate) mod envelope;
 pub(crate) mod header;
 pub(crate) mod structure;

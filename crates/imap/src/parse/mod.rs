@@ -7,6 +7,7 @@ mod list;
 mod login;
 mod mailboxes;
 mod metadata;
+mod search;
 mod select;
 mod sets;
 mod store;
@@ -113,6 +114,7 @@ fn on_messages(name: &str, cursor: &mut Cursor<'_>, by: By) -> Parsed<Command> {
     match name {
         "FETCH" => fetch::fetch(cursor, by),
         "STORE" => store::store(cursor, by),
+        "SEARCH" => search::search(cursor, by),
         "COPY" => store::copy(cursor, by, Originals::Keep),
         "MOVE" => store::copy(cursor, by, Originals::Remove),
         _ => Err(Syntax("unknown command")),

@@ -11,6 +11,8 @@ mod mailboxes;
 #[cfg(test)]
 mod others;
 #[cfg(test)]
+mod search;
+#[cfg(test)]
 mod world;
 
 /// With how many ways to cut the client's bytes each transcript is played.

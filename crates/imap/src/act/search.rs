@@ -1,0 +1,304 @@
+//! `SEARCH` (RFC 3501 section 6.4.4), `RETURN` (RFC 4731) and `MODSEQ` (RFC 7162). Messages are read one at a time,
+//! and only as far as the keys demand.
+
+use std::collections::BTreeSet;
+
+use mail_types::{ModSeq, Uid};
+
+use super::{Context, Event, Job, Step};
+use crate::command::{By, Charset, Search, SearchReturn};
+use crate::dialogue::{Answer, Question, READ_LIMIT, Refusal};
+use crate::message::decode::body_text;
+use crate::message::header::{self, HEADER_LIMIT};
+use crate::message::structure::{Entity, Kind, Walker};
+use crate::respond::{Completion, string};
+use crate::search::{Known, header_holds};
+use crate::sequence::write_set;
+use crate::session::{State, Tracking};
+
+/// Messages that are judged from the view before the session looks at anything else.
+const VIEW_BATCH: usize = 1_000;
+/// What is read at first: the header of nearly all messages.
+const HEADER_HEAD: u32 = 16_384;
+/// What is read at once of a message that is read further.
+const CHUNK: u64 = 262_144;
+/// What is looked at of one part, in bytes.
+const PART_LIMIT: u64 = READ_LIMIT;
+
+/// Searches.
+#[derive(Debug)]
+pub(super) struct Searching {
+    search: Search,
+    uids: Vec<Uid>,
+    /// The next message, as an index into `uids`.
+    next: usize,
+    found: Vec<Found>,
+    reading: Option<Reading>,
+    texts: BTreeSet<String>,
+    begun: Begun,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    No,
+    Yes,
+}
+
+/// A message that has the keys.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    number: u32,
+    uid: Uid,
+    modseq: ModSeq,
+}
+
+/// The message that is being read.
+#[derive(Debug)]
+struct Reading {
+    size: u64,
+    /// How far.
+    read: u64,
+    head: Vec<u8>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The header is being read.
+    Header,
+    /// The parts are being found.
+    Parts(Walker),
+    /// The parts of text are being read, the last one first.
+    Texts { waiting: Vec<Entity>, seen: BTreeSet<String> },
+}
+
+impl Searching {
+    pub(super) fn new(search: Search) -> Self {
+        let mut texts = BTreeSet::new();
+        search.key.texts(&mut texts);
+        let (uids, found) = (Vec::new(), Vec::new());
+        Self { search, uids, next: 0, found, reading: None, texts, begun: Begun::No }
+    }
+
+    fn begin(&mut self, context: &mut Context<'_>) -> Step {
+        self.begun = Begun::Yes;
+        if self.search.charset == Charset::Unknown {
+            let refused = Completion::no("This charset is not known").code("BADCHARSET (US-ASCII UTF-8)");
+            return Step::Done(refused);
+        }
+        if self.search.key.uses_modseq() {
+            *context.tracking = Tracking::Condstore.max(*context.tracking);
+        }
+        if let State::Selected(view) = &mut *context.state {
+            self.search.key.resolve(view);
+            self.uids = view.iter().map(|(_, message)| message.uid).collect();
+        }
+        self.go_on(context)
+    }
+
+    /// Judges messages as long as they need not be read.
+    fn go_on(&mut self, context: &mut Context<'_>) -> Step {
+        let State::Selected(view) = &mut *context.state else {
+            return Step::Done(Completion::unexpected());
+        };
+        for _ in 0..VIEW_BATCH {
+            let Some(&uid) = self.uids.get(self.next) else {
+                self.tell(context);
+                return Step::Done(Completion::ok("Search completed"));
+            };
+            let message = view.find(uid).map(|(_, message)| message);
+            let known = message.map(|message| self.search.key.evaluate(message, Known::View));
+            match known.unwrap_or(Some(false)) {
+                Some(verdict) => self.judge(view, verdict),
+                None => {
+                    let mailbox = view.mailbox.clone();
+                    return Step::Ask(Question::OpenMessage { mailbox, uid, head: HEADER_HEAD });
+                }
+            }
+        }
+        Step::Again
+    }
+
+    /// The message at `next` is done with.
+    fn judge(&mut self, view: &crate::view::View, verdict: bool) {
+        let entry = self.uids.get(self.next).and_then(|&uid| view.find(uid));
+        if let (true, Some((number, message))) = (verdict, entry) {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            self.found.push(Found { number, uid: message.uid, modseq: message.modseq });
+        }
+        self.next += 1;
+        self.reading = None;
+    }
+
+    fn answer(&mut self, context: &mut Context<'_>, answer: Answer) -> Step {
+        match (answer, self.reading.take()) {
+            (Answer::Message { size, head }, _) => {
+                let read = length(&head);
+                self.read_header(context, Reading { size, read, head, stage: Stage::Header })
+            }
+            (Answer::Bytes(bytes), Some(mut reading)) if !bytes.is_empty() => match &mut reading.stage {
+                Stage::Header => {
+                    reading.read += length(&bytes);
+                    reading.head.extend(bytes);
+                    self.read_header(context, reading)
+                }
+                Stage::Parts(walker) => {
+                    reading.read += length(&bytes);
+                    walker.feed(&bytes);
+                    self.read_parts(context, reading)
+                }
+                Stage::Texts { waiting, seen } => {
+                    if let Some(part) = waiting.pop() {
+                        self.look_into(&part, &bytes, seen);
+                    }
+                    self.read_texts(context, reading)
+                }
+            },
+            (Answer::Refused(Refusal::Gone), _) => {
+                self.next += 1;
+                Step::Again
+            }
+            (Answer::Refused(refusal), _) => Step::Done(refusal.into()),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+
+    /// The header may be complete, and may be enough.
+    fn read_header(&mut self, context: &mut Context<'_>, mut reading: Reading) -> Step {
+        let limit = reading.size.min(HEADER_LIMIT);
+        let end = match header::end(&reading.head) {
+            Some(end) => end,
+            None if reading.read >= limit => reading.head.len(),
+            None => {
+                let range = reading.read..limit.min(reading.read + CHUNK);
+                self.reading = Some(reading);
+                return Step::Ask(Question::ReadMessage(range));
+            }
+        };
+        let known = Known::Header(reading.head.get(..end).unwrap_or(&[]));
+        if let Some(verdict) = self.verdict(context, known) {
+            return verdict;
+        }
+        let mut walker = Walker::new();
+        walker.feed(&reading.head);
+        reading.stage = Stage::Parts(walker);
+        reading.head.truncate(end);
+        self.read_parts(context, reading)
+    }
+
+    fn read_parts(&mut self, context: &mut Context<'_>, mut reading: Reading) -> Step {
+        if reading.read < reading.size {
+            let range = reading.read..reading.size.min(reading.read + CHUNK);
+            self.reading = Some(reading);
+            return Step::Ask(Question::ReadMessage(range));
+        }
+        if let Stage::Parts(walker) = std::mem::replace(&mut reading.stage, Stage::Header) {
+            let (mut waiting, mut seen) = (Vec::new(), BTreeSet::new());
+            self.collect(walker.finish(), &mut waiting, &mut seen);
+            reading.stage = Stage::Texts { waiting, seen };
+        }
+        self.read_texts(context, reading)
+    }
+
+    /// Gathers the parts that hold text, and looks into the headers of all.
+    fn collect(&self, entity: Entity, waiting: &mut Vec<Entity>, seen: &mut BTreeSet<String>) {
+        let holds = |text: &&String| header_holds(&entity.head, text);
+        if entity.header.start > 0 {
+            seen.extend(self.texts.iter().filter(holds).cloned());
+        }
+        match entity.kind {
+            Kind::Multipart(parts) => parts.into_iter().for_each(|part| self.collect(part, waiting, seen)),
+            Kind::Message(message) => self.collect(*message, waiting, seen),
+            Kind::Leaf => {
+                let kind = entity.content_type.media_type().map(|(kind, _)| kind.to_ascii_lowercase());
+                let is_text = kind.is_none_or(|kind| kind == b"text" || kind == b"message");
+                if is_text && !entity.body.is_empty() {
+                    waiting.push(entity);
+                }
+            }
+        }
+    }
+
+    fn read_texts(&mut self, context: &mut Context<'_>, reading: Reading) -> Step {
+        let Stage::Texts { waiting, seen } = &reading.stage else {
+            return Step::Done(Completion::unexpected());
+        };
+        match waiting.last() {
+            Some(part) if seen.len() < self.texts.len() => {
+                let range = part.body.start..part.body.end.min(part.body.start + PART_LIMIT);
+                self.reading = Some(reading);
+                Step::Ask(Question::ReadMessage(range))
+            }
+            _ => {
+                let verdict = self.verdict(context, Known::All(&reading.head, seen));
+                verdict.unwrap_or_else(|| Step::Done(Completion::unexpected()))
+            }
+        }
+    }
+
+    fn look_into(&self, part: &Entity, bytes: &[u8], seen: &mut BTreeSet<String>) {
+        let encoding = header::find(&part.head, "Content-Transfer-Encoding").map(|field| field.value);
+        let text = body_text(bytes, encoding, &part.content_type).to_lowercase();
+        seen.extend(self.texts.iter().filter(|wanted| text.contains(wanted.as_str())).cloned());
+    }
+
+    /// Judges the open message, if what is known of it is enough.
+    fn verdict(&mut self, context: &mut Context<'_>, known: Known<'_>) -> Option<Step> {
+        let State::Selected(view) = &mut *context.state else {
+            return Some(Step::Done(Completion::unexpected()));
+        };
+        let message = self.uids.get(self.next).and_then(|&uid| view.find(uid)).map(|(_, message)| message);
+        let verdict = match message {
+            Some(message) => self.search.key.evaluate(message, known)?,
+            None => false,
+        };
+        self.judge(view, verdict);
+        Some(Step::Again)
+    }
+
+    fn tell(&self, context: &mut Context<'_>) {
+        let number = |found: &Found| match self.search.by {
+            By::Number => found.number,
+            By::Uid => found.uid.get(),
+        };
+        let numbers: Vec<u32> = self.found.iter().map(number).collect();
+        let highest = self.found.iter().map(|found| found.modseq.0).max();
+        let highest = highest.filter(|_| self.search.key.uses_modseq());
+        let Some(returns) = &self.search.returns else {
+            let list: Vec<String> = numbers.iter().map(u32::to_string).collect();
+            let modseq = highest.map(|highest| format!(" (MODSEQ {highest})")).unwrap_or_default();
+            let space = if list.is_empty() { "" } else { " " };
+            return context.out.text(&format!("* SEARCH{space}{}{modseq}\r\n", list.join(" ")));
+        };
+        context.out.text("* ESEARCH (TAG ");
+        context.out.bytes(&string(context.tag.as_bytes()));
+        context.out.text(if self.search.by == By::Uid { ") UID" } else { ")" });
+        for wanted in returns {
+            let item = match (wanted, numbers.first(), numbers.last()) {
+                (SearchReturn::Min, Some(first), _) => format!(" MIN {first}"),
+                (SearchReturn::Max, _, Some(last)) => format!(" MAX {last}"),
+                (SearchReturn::All, Some(_), _) => format!(" ALL {}", write_set(numbers.iter().copied())),
+                (SearchReturn::Count, _, _) => format!(" COUNT {}", numbers.len()),
+                _ => String::new(),
+            };
+            context.out.text(&item);
+        }
+        let modseq = highest.map(|highest| format!(" MODSEQ {highest}")).unwrap_or_default();
+        context.out.text(&format!("{modseq}\r\n"));
+    }
+}
+
+impl Job for Searching {
+    fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
+        match (event, self.begun) {
+            (Event::Go, Begun::No) => self.begin(context),
+            (Event::Go, Begun::Yes) => self.go_on(context),
+            (Event::Answer(answer), _) => self.answer(context, answer),
+            _ => Step::Done(Completion::unexpected()),
+        }
+    }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}

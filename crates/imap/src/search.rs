@@ -1,0 +1,197 @@
+//! Search keys (RFC 3501 section 6.4.4) and whether a message has them.
+//!
+//! Evaluation has three outcomes: yes, no, and "cannot be told without reading more", so that a message is read
+//! only as far as the keys demand.
+
+use std::collections::BTreeSet;
+
+use mail_types::{ModSeq, SystemFlag, Uid};
+
+use crate::command::By;
+use crate::datetime;
+use crate::message::decode::header_text;
+use crate::message::header;
+use crate::sequence::SequenceSet;
+use crate::view::{Message, View};
+
+/// A condition on messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SearchKey {
+    /// Every message.
+    All,
+    /// No message: `\Recent` is not kept.
+    Nothing,
+    /// All of these.
+    And(Vec<Self>),
+    /// `OR`
+    Or(Box<Self>, Box<Self>),
+    /// `NOT`
+    Not(Box<Self>),
+    /// A set of numbers or UIDs, as the client wrote it.
+    Set(SequenceSet, By),
+    /// The same, looked up.
+    Uids(Vec<Uid>),
+    /// A system flag is set.
+    Flag(SystemFlag),
+    /// A keyword is set.
+    Keyword(String),
+    /// The internal date, in days.
+    Arrived(When, i64),
+    /// The date of the header, in days.
+    Sent(When, i64),
+    /// Longer than that.
+    Larger(u64),
+    /// Shorter than that.
+    Smaller(u64),
+    /// Changed at or after that.
+    ModSeq(ModSeq),
+    /// A header field holds a text, in lower case; an empty text asks for the field alone.
+    Header(String, String),
+    /// The body holds a text, in lower case.
+    Body(String),
+    /// The header or the body holds a text, in lower case.
+    Text(String),
+}
+
+/// How a day is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    Before,
+    On,
+    Since,
+}
+
+/// What has been read of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Known<'a> {
+    /// Nothing but what the view knows.
+    View,
+    /// And the header.
+    Header(&'a [u8]),
+    /// And which of the texts that are looked for stand in it.
+    All(&'a [u8], &'a BTreeSet<String>),
+}
+
+impl SearchKey {
+    /// Looks sets up in the view.
+    pub(crate) fn resolve(&mut self, view: &View) {
+        match self {
+            Self::And(keys) => keys.iter_mut().for_each(|key| key.resolve(view)),
+            Self::Or(one, other) => {
+                one.resolve(view);
+                other.resolve(view);
+            }
+            Self::Not(key) => key.resolve(view),
+            Self::Set(set, by) => *self = Self::Uids(view.resolve(set, *by).unwrap_or_default()),
+            _ => {}
+        }
+    }
+
+    /// Whether the key has to do with modification sequences.
+    pub(crate) fn uses_modseq(&self) -> bool {
+        match self {
+            Self::And(keys) => keys.iter().any(Self::uses_modseq),
+            Self::Or(one, other) => one.uses_modseq() || other.uses_modseq(),
+            Self::Not(key) => key.uses_modseq(),
+            Self::ModSeq(_) => true,
+            _ => false,
+        }
+    }
+
+    /// The texts that are looked for in bodies.
+    pub(crate) fn texts(&self, texts: &mut BTreeSet<String>) {
+        match self {
+            Self::And(keys) => keys.iter().for_each(|key| key.texts(texts)),
+            Self::Or(one, other) => {
+                one.texts(texts);
+                other.texts(texts);
+            }
+            Self::Not(key) => key.texts(texts),
+            Self::Body(text) | Self::Text(text) => drop(texts.insert(text.clone())),
+            _ => {}
+        }
+    }
+
+    /// Whether the message has the key; nothing if that cannot be told yet.
+    pub(crate) fn evaluate(&self, message: &Message, known: Known<'_>) -> Option<bool> {
+        match self {
+            Self::All => Some(true),
+            Self::Nothing => Some(false),
+            Self::And(keys) => {
+                // One "no" decides, also behind an "unknown".
+                let mut result = Some(true);
+                for key in keys {
+                    match key.evaluate(message, known) {
+                        Some(false) => return Some(false),
+                        Some(true) => {}
+                        None => result = None,
+                    }
+                }
+                result
+            }
+            Self::Or(one, other) => match (one.evaluate(message, known), other.evaluate(message, known)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            },
+            Self::Not(key) => key.evaluate(message, known).map(|result| !result),
+            Self::Set(..) => Some(false),
+            Self::Uids(uids) => Some(uids.binary_search(&message.uid).is_ok()),
+            Self::Flag(flag) => Some(message.flags.has(*flag)),
+            Self::Keyword(wanted) => {
+                let same = |keyword: &mail_types::Keyword| keyword.as_str().eq_ignore_ascii_case(wanted);
+                Some(message.flags.keywords.iter().any(same))
+            }
+            Self::Arrived(when, day) => Some(when.holds(datetime::day_of(message.internal_date), *day)),
+            Self::Larger(size) => Some(message.size > *size),
+            Self::Smaller(size) => Some(message.size < *size),
+            Self::ModSeq(since) => Some(message.modseq >= *since),
+            Self::Sent(when, day) => known.header().map(|header| {
+                let date =
+                    header::find(header, "Date").and_then(|field| datetime::day_of_header(field.value));
+                date.is_some_and(|date| when.holds(date, *day))
+            }),
+            Self::Header(name, text) => known.header().map(|header| {
+                let named = header::fields(header).into_iter();
+                let mut named = named.filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()));
+                named.any(|field| header_text(&header::unfolded(field.value)).to_lowercase().contains(text))
+            }),
+            Self::Body(text) => match known {
+                Known::All(_, found) => Some(found.contains(text)),
+                _ => None,
+            },
+            Self::Text(text) => match known {
+                Known::View => None,
+                Known::Header(header) | Known::All(header, _) if header_holds(header, text) => Some(true),
+                Known::Header(_) => None,
+                Known::All(_, found) => Some(found.contains(text)),
+            },
+        }
+    }
+}
+
+impl When {
+    fn holds(self, day: i64, than: i64) -> bool {
+        match self {
+            Self::Before => day < than,
+            Self::On => day == than,
+            Self::Since => day >= than,
+        }
+    }
+}
+
+impl<'a> Known<'a> {
+    fn header(self) -> Option<&'a [u8]> {
+        match self {
+            Known::View => None,
+            Known::Header(header) | Known::All(header, _) => Some(header),
+        }
+    }
+}
+
+/// Whether a text in lower case stands anywhere in a header.
+pub(crate) fn header_holds(header: &[u8], text: &str) -> bool {
+    header::fields(header)
+        .into_iter()
+        .any(|field| header_text(&header::unfolded(field.raw)).to_lowercase().contains(text))
+}

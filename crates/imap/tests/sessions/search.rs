@@ -1,0 +1,193 @@
+//! `SEARCH` with every key.
+
+use imap::MailboxName;
+use mail_types::{Flags, SystemFlag, UnixTime};
+
+use crate::each_seed;
+use crate::world::World;
+
+const LETTER: &str = "\
+From: Anna Beispiel <anna@chat.example>
+To: ben@chat.example
+Cc: cleo@chat.example
+Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= aus Wien
+Date: Sat, 21 Nov 2026 23:30:00 +0100
+X-Mark: here
+
+We met at the Naschmarkt.
+";
+
+const PARTS: &str = "\
+From: ben@chat.example
+Subject: parts
+Date: 1 Jan 2020 00:00:00 +0000
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain; charset=iso-8859-1
+Content-Transfer-Encoding: quoted-printable
+
+K=E4se und Br=
+ot
+--b
+Content-Type: text/plain
+Content-Transfer-Encoding: base64
+Content-Description: a secret
+
+TmFzY2htYXJrdA==
+--b
+Content-Type: image/png
+
+Naschmarkt
+--b--
+";
+
+/// INBOX holds three messages: 42 is a letter, 43 has parts, 44 is short and flagged.
+fn fill(world: &mut World) {
+    let inbox = MailboxName::inbox();
+    world.toy.deliver(LETTER);
+    let mut flags: Flags = [SystemFlag::Seen, SystemFlag::Answered].into_iter().collect();
+    flags.keywords.insert("$Forwarded".parse().unwrap());
+    let body = PARTS.replace('\n', "\r\n").into_bytes();
+    world.toy.add(&inbox, flags, UnixTime(1_577_836_800), body);
+    let flags = [SystemFlag::Deleted, SystemFlag::Flagged, SystemFlag::Draft].into_iter().collect();
+    world.toy.add(&inbox, flags, UnixTime(1_795_356_513), b"\r\nshort".to_vec());
+}
+
+fn check(world: &mut World, phone: usize, keys: &str, expected: &str) {
+    world.send(phone, format!("t SEARCH {keys}\r\n").as_bytes());
+    let space = if expected.is_empty() { "" } else { " " };
+    assert_eq!(
+        world.heard(phone),
+        format!("* SEARCH{space}{expected}\r\nt OK Search completed\r\n"),
+        "{keys}"
+    );
+}
+
+#[test]
+fn keys_that_the_view_answers() {
+    each_seed(|world| {
+        fill(world);
+        let phone = world.select();
+        for (keys, expected) in [
+            ("ALL", "1 2 3"),
+            ("SEEN", "2"),
+            ("UNSEEN", "1 3"),
+            ("ANSWERED", "2"),
+            ("UNANSWERED UNDELETED", "1"),
+            ("DELETED", "3"),
+            ("FLAGGED DRAFT", "3"),
+            ("UNFLAGGED", "1 2"),
+            ("UNDRAFT", "1 2"),
+            ("NEW", ""),
+            ("RECENT", ""),
+            ("OLD", "1 2 3"),
+            ("KEYWORD $forwarded", "2"),
+            ("UNKEYWORD $Forwarded", "1 3"),
+            ("2:*", "2 3"),
+            ("1,3 NOT DELETED", "1"),
+            ("UID 43:100", "2 3"),
+            ("OR SEEN DELETED", "2 3"),
+            ("NOT (OR SEEN DELETED)", "1"),
+            ("LARGER 100", "1 2"),
+            ("SMALLER 100", "3"),
+            ("BEFORE 1-Jan-2021", "2"),
+            ("ON 22-Nov-2026", "1 3"),
+            ("SINCE \"22-Nov-2026\" DELETED", "3"),
+            ("CHARSET utf-8 ALL ", "1 2 3"),
+        ] {
+            check(world, phone, keys, expected);
+        }
+        assert!(!world.toy.asked.contains(&"OpenMessage".to_owned()));
+    });
+}
+
+#[test]
+fn keys_that_need_the_header_or_the_body() {
+    each_seed(|world| {
+        fill(world);
+        let phone = world.select();
+        for (keys, expected) in [
+            ("FROM anna", "1"),
+            ("FROM \"anna beispiel\"", "1"),
+            ("TO ben", "1"),
+            ("CC CLEO@chat", "1"),
+            ("BCC x", ""),
+            ("SUBJECT grüße", "1"),
+            ("SUBJECT {8+}\r\nGrüße ", "1"),
+            ("HEADER x-mark here", "1"),
+            ("HEADER X-MARK \"\"", "1"),
+            ("HEADER Content-Type mixed", "2"),
+            ("SENTON 21-Nov-2026", "1"),
+            ("SENTBEFORE 2-Jan-2020", "2"),
+            ("SENTSINCE 1-Jan-2020", "1 2"),
+            ("BODY naschmarkt", "1 2"),
+            ("BODY käse", "2"),
+            ("BODY Brot", "2"),
+            ("BODY anna", ""),
+            ("TEXT anna", "1"),
+            ("TEXT secret", "2"),
+            ("TEXT short", "3"),
+            ("NOT BODY naschmarkt", "3"),
+            ("OR BODY wien SUBJECT wien", "1"),
+            ("BODY naschmarkt BODY käse", "2"),
+            ("SEEN FROM anna", ""),
+        ] {
+            check(world, phone, keys, expected);
+        }
+    });
+}
+
+#[test]
+fn results_come_in_the_form_asked_for() {
+    each_seed(|world| {
+        fill(world);
+        let phone = world.select();
+        world.play(
+            phone,
+            r#"
+            C: a UID SEARCH UNSEEN
+            S: * SEARCH 42 44
+            S: a OK Search completed
+            C: b UID SEARCH RETURN (MIN MAX COUNT ALL) ALL
+            S: * ESEARCH (TAG "b") UID MIN 42 MAX 44 COUNT 3 ALL 42:44
+            S: b OK Search completed
+            C: c SEARCH RETURN () SEEN
+            S: * ESEARCH (TAG "c") ALL 2
+            S: c OK Search completed
+            C: d SEARCH RETURN (COUNT MIN) NEW
+            S: * ESEARCH (TAG "d") COUNT 0
+            S: d OK Search completed
+            C: e SEARCH MODSEQ 12
+            S: * SEARCH 2 3 (MODSEQ 13)
+            S: e OK Search completed
+            C: f SEARCH MODSEQ "/flags/\\draft" all 99
+            S: * SEARCH
+            S: f OK Search completed
+            C: g SEARCH RETURN (ALL) MODSEQ 13
+            S: * ESEARCH (TAG "g") ALL 3 MODSEQ 13
+            S: g OK Search completed
+            C: h SEARCH CHARSET KOI8-R ALL
+            S: h NO [BADCHARSET (US-ASCII UTF-8)] This charset is not known
+            C: i SEARCH FROM
+            S: i BAD a space is missing
+            C: j SEARCH
+            S: j BAD a search key is missing
+            C: k SEARCH ON 31-Feb-2020
+            S: k BAD a date is malformed
+        "#,
+        );
+    });
+}
+
+#[test]
+fn nested_and_countless_keys_meet_their_limits() {
+    let mut world = World::new(1);
+    let phone = world.select();
+    world.send(phone, format!("a SEARCH {}ALL\r\n", "NOT ".repeat(100)).as_bytes());
+    assert_eq!(world.heard(phone), "a BAD there are too many search keys\r\n");
+    world.send(phone, format!("b SEARCH{}\r\n", " ALL".repeat(2_000)).as_bytes());
+    assert_eq!(world.heard(phone), "b BAD there are too many search keys\r\n");
+    world.send(phone, format!("c SEARCH {}ALL{}\r\n", "(".repeat(5_000), ")".repeat(5_000)).as_bytes());
+    assert_eq!(world.heard(phone), "c BAD there are too many search keys\r\n");
+}
