@@ -9,6 +9,8 @@ mod fetch;
 #[cfg(test)]
 mod mailboxes;
 #[cfg(test)]
+mod noise;
+#[cfg(test)]
 mod others;
 #[cfg(test)]
 mod search;
