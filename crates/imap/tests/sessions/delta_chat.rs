@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::each_seed;
-use crate::world::{Wire, World};
+use crate::world::{Parser, Wire, World};
 use imap::{Input, Refusal, Transport};
 
 const MESSAGE: &str = "\
@@ -213,6 +213,7 @@ fn guessing_passwords_ends_the_connection() {
 #[test]
 fn device_tokens_come_back_as_relays_own_test_wants_them() {
     each_seed(|world| {
+        world.parser = Parser::Any;
         let phone = world.login();
         world.play(
             phone,

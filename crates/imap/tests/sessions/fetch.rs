@@ -1,7 +1,7 @@
 //! `FETCH` with everything there is to fetch.
 
 use crate::each_seed;
-use crate::world::World;
+use crate::world::{Parser, World};
 
 const MULTIPART: &str = "\
 From: Anna <anna@chat.example>
@@ -25,6 +25,7 @@ inside
 #[test]
 fn parts_of_a_message() {
     each_seed(|world| {
+        world.parser = Parser::Any;
         world.toy.deliver(MULTIPART);
         let phone = world.select();
         world.play(
@@ -132,6 +133,7 @@ fn reading_marks_as_seen_unless_peeking() {
 #[test]
 fn a_message_larger_than_any_buffer_comes_whole() {
     let mut world = World::new(5);
+    world.parser = Parser::Any;
     let body = format!("Subject: x\n\n{}", "0123456789abcde\n".repeat(40_000));
     world.toy.deliver(&body);
     let phone = world.select();

@@ -3,11 +3,12 @@
 use imap::SpecialUse;
 
 use crate::each_seed;
-use crate::world::World;
+use crate::world::{Parser, World};
 
 #[test]
 fn mailboxes_come_and_go() {
     each_seed(|world| {
+        world.parser = Parser::Any;
         let phone = world.login();
         world.play(
             phone,
@@ -57,6 +58,7 @@ fn mailboxes_come_and_go() {
 #[test]
 fn subscribed_names_need_not_exist() {
     each_seed(|world| {
+        world.parser = Parser::Any;
         let phone = world.login();
         world.play(
             phone,
@@ -100,6 +102,7 @@ fn subscribed_names_need_not_exist() {
 #[test]
 fn status_is_told_alone_and_with_the_list() {
     each_seed(|world| {
+        world.parser = Parser::Any;
         world.toy.create("Sent".try_into().unwrap(), Some(SpecialUse::Sent));
         world.toy.deliver("Subject: x\n\nbody\n");
         let phone = world.login();

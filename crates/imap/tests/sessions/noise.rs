@@ -2,7 +2,7 @@
 
 use imap::{Input, Transport};
 
-use crate::world::{Chance, Wire, World};
+use crate::world::{Chance, Parser, Wire, World};
 
 /// Words that IMAP is made of, and some that it is not.
 const WORDS: &[&str] = &[
@@ -205,10 +205,13 @@ fn messages_of_noise_are_looked_into() {
         let phone = world.select();
         world.send(
             phone,
-            b"a FETCH 1 (ENVELOPE BODY BODYSTRUCTURE BODY[1] BODY[1.1.MIME] BODY[2.HEADER] BODY[TEXT])\r\n",
+            b"a FETCH 1 (ENVELOPE BODYSTRUCTURE BODY[1] BODY[1.1.MIME] BODY[2.HEADER] BODY[TEXT])\r\n",
         );
         let heard = world.heard(phone);
         assert!(heard.ends_with("a OK Fetch completed\r\n"), "{message:?}: {heard}");
+        world.parser = Parser::Any;
+        world.send(phone, b"b FETCH 1 BODY\r\n");
+        assert!(world.heard(phone).ends_with("b OK Fetch completed\r\n"), "{message:?}");
         world.send(phone, b"b SEARCH OR TEXT zzz OR SENTON 1-Jan-2020 OR FROM zzz BODY text\r\n");
         assert!(world.heard(phone).ends_with("b OK Search completed\r\n"), "{message:?}");
     }

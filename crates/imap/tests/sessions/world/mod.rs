@@ -19,6 +19,16 @@ pub(crate) struct World {
     chance: Chance,
     /// Whether answers are withheld until `World::release`.
     pub(crate) holding: bool,
+    /// Who must understand what the sessions say.
+    pub(crate) parser: Parser,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parser {
+    /// The one that Delta Chat has: a line it does not understand ends its connection.
+    DeltaChat,
+    /// Nobody: there are extensions in it that Delta Chat's parser does not know.
+    Any,
 }
 
 struct Connection {
@@ -70,6 +80,7 @@ impl World {
             connections: Vec::new(),
             chance: Chance::new(seed),
             holding: false,
+            parser: Parser::DeltaChat,
         }
     }
 
@@ -125,7 +136,11 @@ impl World {
     }
 
     pub(crate) fn heard_bytes(&mut self, number: usize) -> Vec<u8> {
-        std::mem::take(&mut self.connections[number].heard)
+        let heard = std::mem::take(&mut self.connections[number].heard);
+        if self.parser == Parser::DeltaChat {
+            parses(&heard);
+        }
+        heard
     }
 
     pub(crate) fn wire(&self, number: usize) -> Wire {
@@ -287,6 +302,17 @@ impl World {
                 connection.session.handle(self.now, Input::MailboxChanged);
                 self.pump(number);
             }
+        }
+    }
+}
+
+/// Everything a session says must be understood.
+fn parses(heard: &[u8]) {
+    let mut rest = heard;
+    while !rest.is_empty() {
+        match imap_proto::Response::from_bytes(rest) {
+            Ok((after, _)) => rest = after,
+            Err(error) => panic!("not understood: {:?}: {error}", String::from_utf8_lossy(rest)),
         }
     }
 }
