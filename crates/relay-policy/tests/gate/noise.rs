@@ -1,6 +1,8 @@
 //! Messages that were damaged at random: nothing panics, splitting never matters, and damage never turns clear text
 //! into something encrypted.
 
+use std::ops::RangeInclusive;
+
 use relay_policy::{Content, HeaderCleanup, Purpose};
 
 use crate::message::{Encrypted, GPG_TO_PASSWORD, Random, Way, inspect_bytes};
@@ -26,9 +28,19 @@ const PIECES: [&[u8]; 16] = [
 
 #[test]
 fn damaged_messages_are_judged_without_panic() {
+    damage_messages(1..=2500);
+}
+
+#[test]
+#[ignore = "long: minutes of noise"]
+fn damaged_messages_are_judged_without_panic_for_minutes() {
+    damage_messages(2500..=300_000);
+}
+
+fn damage_messages(seeds: RangeInclusive<u64>) {
     let original = Encrypted { second_body: GPG_TO_PASSWORD.to_owned(), ..Encrypted::default() }.text();
     let original = original.replace('\n', "\r\n").into_bytes();
-    for seed in 1..=2500 {
+    for seed in seeds {
         println!("seed {seed}");
         let mut random = Random(seed);
         let mut message = original.clone();
@@ -53,7 +65,17 @@ fn damaged_messages_are_judged_without_panic() {
 
 #[test]
 fn random_pieces_are_judged_without_panic() {
-    for seed in 1..=2500 {
+    join_pieces(1..=2500);
+}
+
+#[test]
+#[ignore = "long: minutes of noise"]
+fn random_pieces_are_judged_without_panic_for_minutes() {
+    join_pieces(2500..=1_000_000);
+}
+
+fn join_pieces(seeds: RangeInclusive<u64>) {
+    for seed in seeds {
         println!("seed {seed}");
         let mut random = Random(seed);
         let count = random.below(60);

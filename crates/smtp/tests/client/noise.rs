@@ -1,5 +1,7 @@
 //! Servers that say anything at any time: no panic, and every message comes back with exactly one fate per recipient.
 
+use std::ops::RangeInclusive;
+
 use smtp::client::{Body, Client, Encryption, Input, Output, Settings, Transaction};
 
 use crate::script::{Random, start};
@@ -27,7 +29,17 @@ const PIECES: [&[u8]; 18] = [
 
 #[test]
 fn every_message_comes_back_once() {
-    for seed in 1..=5000 {
+    make_noise(1..=5000);
+}
+
+#[test]
+#[ignore = "long: minutes of noise"]
+fn every_message_comes_back_once_for_minutes() {
+    make_noise(5000..=2000000);
+}
+
+fn make_noise(seeds: RangeInclusive<u64>) {
+    for seed in seeds {
         println!("seed {seed}");
         let mut random = Random(seed);
         let encryption = if seed % 4 == 0 { Encryption::IfOffered } else { Encryption::Already };

@@ -1,5 +1,7 @@
 //! Random input against the session: whatever comes, it neither panics nor keeps more than it may.
 
+use std::ops::RangeInclusive;
+
 use smtp::{Answer, Input, Output, Question, Role, Session, Settings, Transport, table};
 
 use crate::script::{Random, address, start};
@@ -36,7 +38,17 @@ const PIECES: [&[u8]; 26] = [
 
 #[test]
 fn noise_never_breaks_the_machine() {
-    for seed in 1..=3000 {
+    make_noise(1..=3000);
+}
+
+#[test]
+#[ignore = "long: minutes of noise"]
+fn noise_never_breaks_the_machine_for_minutes() {
+    make_noise(3000..=2000000);
+}
+
+fn make_noise(seeds: RangeInclusive<u64>) {
+    for seed in seeds {
         println!("seed {seed}");
         let mut random = Random(seed);
         let role = if seed % 2 == 0 { Role::Submission } else { Role::Inbound };
