@@ -48,7 +48,12 @@ impl Lines {
         self.start = self.start.saturating_add(count).min(self.bytes.len());
         self.searched = 0;
         if self.start == self.bytes.len() {
-            self.bytes.clear();
+            // A thousand idle connections must not each keep the buffer of their last attachment.
+            if self.bytes.capacity() > LINE_LIMIT {
+                self.bytes = Vec::new()
+            } else {
+                self.bytes.clear()
+            }
             self.start = 0;
         } else if self.start > LINE_LIMIT {
             self.bytes.drain(..self.start);
@@ -110,6 +115,14 @@ mod tests {
             [Line::Whole(b"NOOP".into()), Line::Whole(b"QUIT".into())]
         );
         assert_eq!(read(&[b"NOOP\nQ\rT\r\n\r\n"]), [Line::Bare, Line::Bare, Line::Whole(vec![])]);
+    }
+
+    #[test]
+    fn an_empty_buffer_is_a_small_one() {
+        let mut lines = Lines::default();
+        lines.push(&[b'x'; 100_000]);
+        lines.consume(100_000);
+        assert!(lines.bytes.capacity() <= LINE_LIMIT);
     }
 
     #[test]
