@@ -62,6 +62,30 @@ impl BodyFiles {
         shards.iter().try_for_each(|shard| files::sync_directory(shard))
     }
 
+    /// Removes the files that got their names and then no record, since the power went in between; bodies from
+    /// `first` on are all such.
+    pub(crate) fn remove_from(&self, first: u64) -> Result<()> {
+        let shard_of = |name: &String| u64::from_str_radix(name, 16).ok();
+        for shard in
+            files::names(&self.messages)?.iter().filter(|name| shard_of(name) >= Some(first >> SHARD_SHIFT))
+        {
+            let shard = self.messages.join(shard);
+            for name in files::names(&shard)?.iter().filter(|name| shard_of(name) >= Some(first)) {
+                files::remove(&shard.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the directories that have become empty.
+    pub(crate) fn remove_empty_shards(&self) -> Result<()> {
+        for shard in files::names(&self.messages)? {
+            // It fails for those that are not empty, which is what keeps them.
+            let _ = fs::remove_dir(self.messages.join(shard));
+        }
+        Ok(())
+    }
+
     /// Removes a body's file if it has one.
     pub(crate) fn remove(&self, body: u64) -> Result<()> {
         files::remove(&self.path(body))
@@ -125,7 +149,7 @@ impl Spool {
         match std::mem::replace(&mut self.content, Content::Taken) {
             Content::Memory(bytes) => Ok(Spooled::Inline(bytes)),
             Content::File(file) => {
-                let synced = file.sync_all().map_err(Error::io("sync", &self.path));
+                let synced = files::sync(&file, &self.path);
                 // Dropping must still find the file.
                 self.content = Content::File(file);
                 synced.map(|()| Spooled::File(self.path.clone()))

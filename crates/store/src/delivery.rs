@@ -26,7 +26,7 @@ impl Store {
     ) -> Result<Submitted> {
         let (size, crc) = (spool.size(), spool.crc());
         self.require_room(size)?;
-        let body = spool.finish()?;
+        let body = self.heed(spool.finish())?;
         let (targets, outbound) = (targets.to_vec(), outbound.to_vec());
         // The spool outlives the commit: if that fails, dropping it removes the file.
         self.write(move |transaction| take_in(transaction, body, size, crc, &targets, outbound))

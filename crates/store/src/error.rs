@@ -19,6 +19,15 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// Something written could not be made durable. What it was may be lost although it can still be read, so the store
+    /// refuses changes until it is opened again.
+    #[error("cannot make {} durable: {source}", path.display())]
+    Sync {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// Another process has the directory open.
     #[error("the store in {} is in use by another process; stop it first", .0.display())]
     Locked(PathBuf),

@@ -32,7 +32,12 @@ pub(crate) fn create_directory(path: &Path) -> Result<()> {
 /// Makes the names in a directory durable.
 pub(crate) fn sync_directory(path: &Path) -> Result<()> {
     let directory = File::open(path).map_err(Error::io("open the directory", path))?;
-    directory.sync_all().map_err(Error::io("sync the directory", path))
+    sync(&directory, path)
+}
+
+/// Makes a file's bytes and size durable.
+pub(crate) fn sync(file: &File, path: &Path) -> Result<()> {
+    file.sync_all().map_err(|source| Error::Sync { path: path.to_owned(), source })
 }
 
 /// Makes a new, empty file for reading and writing.

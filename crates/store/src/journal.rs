@@ -37,7 +37,7 @@ impl Journal {
         let unfinished = directory.join(Kind::Journal.unfinished());
         let file = files::create(&unfinished)?;
         file.write_all_at(&Kind::Journal.header(position), 0).map_err(Error::io("write", &unfinished))?;
-        file.sync_all().map_err(Error::io("sync", &unfinished))?;
+        files::sync(&file, &unfinished)?;
         fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished))?;
         files::sync_directory(directory)?;
         Ok(Self { position, path, file: Arc::new(file), length: HEADER as u64 })
@@ -77,7 +77,7 @@ impl Journal {
             file.set_len(offset as u64).map_err(Error::io("truncate", &path))?;
         }
         // What was read may so far only lie in the page cache of a process that was killed.
-        file.sync_all().map_err(Error::io("sync", &path))?;
+        files::sync(&file, &path)?;
         Ok((Self { position, path, file, length: offset as u64 }, recovered))
     }
 
@@ -117,7 +117,7 @@ impl Journal {
 
     /// Makes durable what was appended.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(Error::io("sync", &self.path))
+        self.file.sync_data().map_err(|source| Error::Sync { path: self.path.clone(), source })
     }
 }
 

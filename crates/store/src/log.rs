@@ -205,7 +205,7 @@ impl Writer {
     pub(crate) fn finish(self) -> Result<File> {
         let file =
             self.out.into_inner().map_err(|error| Error::io("write", &self.path)(error.into_error()))?;
-        file.sync_all().map_err(Error::io("sync", &self.path))?;
+        files::sync(&file, &self.path)?;
         let mut reader = Reader::open_named(self.kind, self.path.clone(), self.position)?;
         while reader.next()?.is_some() {}
         if reader.sequence != self.sequence {

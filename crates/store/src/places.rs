@@ -21,7 +21,9 @@ pub(crate) struct ContainerId {
 pub(crate) struct Container {
     pub(crate) file: Arc<File>,
     pub(crate) path: PathBuf,
-    /// Bytes of bodies that something refers to.
+    /// Bodies that something refers to; they may be empty, so their bytes do not tell whether there are any.
+    bodies: usize,
+    /// Their bytes.
     live: u64,
     /// Bytes of all bodies that were ever counted as live.
     total: u64,
@@ -55,7 +57,7 @@ impl Places {
     /// Makes a file known.
     pub(crate) fn add_container(&mut self, id: ContainerId, file: Arc<File>, path: PathBuf) {
         if self.slot(id).is_none() {
-            self.containers.push((id, Some(Container { file, path, live: 0, total: 0 })));
+            self.containers.push((id, Some(Container { file, path, bodies: 0, live: 0, total: 0 })));
         }
     }
 
@@ -81,6 +83,7 @@ impl Places {
         self.remove(body);
         let slot = self.slot(place.container).ok_or(Error::Bug("a body lies in an unknown file"))?;
         if let Some((_, Some(container))) = self.containers.get_mut(slot) {
+            container.bodies += 1;
             container.live += u64::from(place.length);
             container.total += u64::from(place.length);
         }
@@ -94,6 +97,7 @@ impl Places {
         let Some(Compact { length, slot, .. }) = self.bodies.remove(&body) else { return false };
         let slot = usize::try_from(slot).unwrap_or(usize::MAX);
         if let Some((_, Some(container))) = self.containers.get_mut(slot) {
+            container.bodies = container.bodies.saturating_sub(1);
             container.live = container.live.saturating_sub(u64::from(length));
         }
         true
@@ -124,7 +128,7 @@ impl Container {
 
     /// Whether nothing in it is wanted any more.
     pub(crate) fn is_empty(&self) -> bool {
-        self.live == 0
+        self.bodies == 0
     }
 
     fn length(&self) -> u64 {
@@ -148,5 +152,23 @@ impl Place {
         let kind = if fields.u8()? == 0 { Kind::Journal } else { Kind::Pack };
         let container = ContainerId { kind, position: fields.u64()? };
         Some(Self { container, offset: fields.u64()?, length: fields.u32()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ContainerId, Place, Places};
+    use crate::log::Kind;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_file_is_not_empty_while_an_empty_body_lies_in_it() {
+        let mut places = Places::default();
+        let container = ContainerId { kind: Kind::Pack, position: 1 };
+        places.add_container(container, Arc::new(tempfile::tempfile().unwrap()), "pack".into());
+        places.insert(7, Place { container, offset: 99, length: 0 }).unwrap();
+        assert!(!places.containers().next().unwrap().1.is_empty());
+        assert!(places.remove(7));
+        assert!(places.containers().next().unwrap().1.is_empty());
     }
 }

@@ -19,6 +19,7 @@ use crate::places::{ContainerId, Place};
 use crate::records::{OutboundRecord, from_json};
 use crate::state::{Edits, State, decode};
 use crate::store::OpenReport;
+use crate::transaction;
 
 /// A store as it was found.
 pub(crate) struct Recovery {
@@ -27,7 +28,7 @@ pub(crate) struct Recovery {
     /// The position of the export that the state began with; zero is the empty store.
     pub(crate) export: u64,
     pub(crate) report: OpenReport,
-    /// Something was repaired that should be made permanent by a checkpoint at once.
+    /// Something was repaired that must be made permanent by a checkpoint at once.
     pub(crate) repaired: bool,
 }
 
@@ -49,11 +50,15 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
     if fallback {
         rescue_places(directory, &mut state, &mut report)?;
     }
+    if !fallback {
+        remove_unknown_packs(directory, &state)?;
+    }
     let mut freed = Vec::new();
     let journal = replay_journals(directory, &mut state, export, &journals, &mut report, &mut freed)?;
     for body in freed {
         bodies.remove(body)?;
     }
+    bodies.remove_from(transaction::first_id(state.position + 1))?;
     let position = Some(export).filter(|export| *export > 0);
     let (index, found) = Index::open(directory, position, state.position)?;
     state.set_index(index);
@@ -137,6 +142,16 @@ fn add_place(
         }
         Err(trouble) => Err(trouble),
     }
+}
+
+/// A pack without an export that knows it is left from a checkpoint that a crash interrupted.
+fn remove_unknown_packs(directory: &Path, state: &State) -> Result<()> {
+    for position in Kind::Pack.positions(directory)? {
+        if !state.places.has_container(ContainerId { kind: Kind::Pack, position }) {
+            files::remove(&directory.join(Kind::Pack.name(position)))?;
+        }
+    }
+    Ok(())
 }
 
 /// After a fallback to an older export: bodies that moved since are found in the packs.

@@ -18,6 +18,9 @@ use crate::transaction::Transaction;
 use crate::types::{DiskSpace, MailboxId};
 use crate::writer::{Task, Writer, job};
 
+/// A file that tells the next start that something could not be made durable.
+const UNSYNCED: &str = "unsynced";
+
 /// Told after a change of a mailbox is durable and visible; it runs on the writer's thread, so it must be quick and
 /// must not call the store.
 pub type ChangeCallback = Box<dyn Fn(&Address, MailboxId) + Send + Sync>;
@@ -73,6 +76,20 @@ pub(crate) struct Shared {
     pub(crate) trouble: Mutex<Option<String>>,
 }
 
+impl Shared {
+    /// From now on nothing is changed any more.
+    pub(crate) fn poison(&self, error: &Error) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.get_or_insert_with(|| error.to_string());
+        // It need not survive a power cut: after that, what can be read is what is on the disk.
+        let _ = std::fs::write(self.directory.join(UNSYNCED), []);
+    }
+
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}
+
 struct Inner {
     shared: Arc<Shared>,
     tasks: Option<Sender<Task>>,
@@ -95,6 +112,7 @@ impl Store {
         let bodies = BodyFiles::open(directory, options.inline_limit)?;
         let Recovery { state, journal, export, report, repaired } = recover(directory, &bodies)?;
         let position = state.position;
+        let renewal = directory.join(UNSYNCED);
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
             directory: directory.to_owned(),
@@ -107,12 +125,12 @@ impl Store {
             shared: Arc::clone(&shared),
             journal,
             position,
-            trouble: None,
             last_export: export,
             checkpoint_at: options.checkpoint_bytes,
         };
-        if repaired {
-            writer.checkpoint()?;
+        if repaired || renewal.exists() {
+            writer.renew()?;
+            files::remove(&renewal)?;
         }
         let (tasks, waiting) = channel();
         let writer = std::thread::Builder::new()
@@ -163,6 +181,14 @@ impl Store {
     pub(crate) fn require_room(&self, bytes: u64) -> Result<()> {
         let wanted = self.inner.shared.options.reserve_bytes.saturating_add(bytes);
         if self.disk_space()?.free < wanted { Err(Error::DiskFull) } else { Ok(()) }
+    }
+
+    /// Hands an error on; what could not be made durable poisons the store.
+    pub(crate) fn heed<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error @ Error::Sync { .. }) = &result {
+            self.inner.shared.poison(error);
+        }
+        result
     }
 
     pub(crate) fn bodies(&self) -> &BodyFiles {

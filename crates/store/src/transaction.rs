@@ -17,6 +17,11 @@ use crate::types::MailboxId;
 /// Ids given out by one transaction; an id is the transaction's sequence and a number below this.
 const IDS_PER_TRANSACTION: u64 = 1 << 16;
 
+/// The lowest number that a transaction gives out; all higher ones belong to it or to later transactions.
+pub(crate) fn first_id(sequence: u64) -> u64 {
+    sequence.wrapping_mul(IDS_PER_TRANSACTION)
+}
+
 /// Effects of one transaction, or of several that become durable together.
 #[derive(Default)]
 pub(crate) struct Effects {
@@ -91,7 +96,7 @@ impl<'a> Transaction<'a> {
         if self.ids >= IDS_PER_TRANSACTION {
             return Err(Error::TooLarge { what: "a change", limit: IDS_PER_TRANSACTION });
         }
-        let id = self.sequence.wrapping_mul(IDS_PER_TRANSACTION) | self.ids;
+        let id = first_id(self.sequence) | self.ids;
         self.ids += 1;
         Ok(id)
     }

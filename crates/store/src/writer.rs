@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::frame::FrameBuilder;
 use crate::journal::{AppendError, Journal};
 use crate::log::Kind;
 use crate::places::{ContainerId, Place};
@@ -55,14 +56,22 @@ pub(crate) fn job<T: Send + 'static>(
     })
 }
 
+/// What a checkpoint writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All records, and the small bodies that would go with a journal.
+    Usual,
+    /// All records and all small bodies that are in journals: what the journals hold may be only in memory, since
+    /// syncing one of them failed and the system counts it as written nevertheless.
+    Everything,
+}
+
 /// The writer's own state.
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) journal: Journal,
     /// The sequence of the last durable transaction.
     pub(crate) position: u64,
-    /// After a failed sync nobody knows what is on disk.
-    pub(crate) trouble: Option<String>,
     /// The position of the newest export; zero is the empty store.
     pub(crate) last_export: u64,
     /// The journal's length that asks for a checkpoint.
@@ -92,8 +101,11 @@ impl Writer {
                         self.checkpoint_if_due();
                     }
                     Task::Checkpoint(reply) => {
-                        let result =
-                            if self.trouble.is_some() { Err(Error::Poisoned) } else { self.checkpoint() };
+                        let result = if self.shared.is_poisoned() {
+                            Err(Error::Poisoned)
+                        } else {
+                            self.checkpoint(Extent::Usual)
+                        };
                         // A caller that no longer waits is no reason to stop.
                         let _ = reply.send(result);
                     }
@@ -124,7 +136,7 @@ impl Writer {
         if verdict == Verdict::Discard || effects.is_empty() {
             // What it read may be part of this batch, so it is answered with it.
             batch.answers.push(answer);
-        } else if self.trouble.is_some() {
+        } else if self.shared.is_poisoned() {
             answer(Err(Error::Poisoned));
         } else if effects.frame().finish(sequence, self.position, &mut batch.frames) {
             batch.effects.merge(effects);
@@ -140,11 +152,17 @@ impl Writer {
         if transactions > 0 {
             let start = self.journal.length();
             if let Err(failure) = self.persist(&frames, &effects) {
+                if matches!(failure, AppendError::Undone(_)) {
+                    for (_, body) in &effects.files {
+                        // What stays goes when the store is opened: no record speaks of it.
+                        let _ = self.shared.bodies.remove(*body);
+                    }
+                }
                 return self.fail(failure, answers);
             }
             self.position += transactions;
             if let Err(mistake) = self.publish(&frames, start, effects) {
-                self.poison(&mistake);
+                self.shared.poison(&mistake);
             }
         }
         for answer in answers {
@@ -167,7 +185,7 @@ impl Writer {
         let error = match failure {
             AppendError::Undone(error) => error,
             AppendError::Fatal(error) => {
-                self.poison(&error);
+                self.shared.poison(&error);
                 Error::Poisoned
             }
         };
@@ -213,27 +231,47 @@ impl Writer {
         Ok(())
     }
 
-    fn poison(&mut self, error: &Error) {
-        let trouble = error.to_string();
-        *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble.clone());
-        self.trouble = Some(trouble);
-    }
-
     fn checkpoint_if_due(&mut self) {
-        if self.journal.length() < self.checkpoint_at || self.trouble.is_some() {
+        if self.journal.length() < self.checkpoint_at || self.shared.is_poisoned() {
             return;
         }
-        if self.checkpoint().is_err() {
+        if self.checkpoint(Extent::Usual).is_err() {
             // On a full disk, say; the journal simply goes on for a while.
             self.checkpoint_at = self.journal.length() + self.shared.options.checkpoint_bytes / 4;
         }
+    }
+
+    /// Makes everything anew that may be in memory only, or that was repaired: records, small bodies, journal.
+    ///
+    /// Files are named for their position, and none that is still needed may be written over, so the position moves on
+    /// by an empty transaction first.
+    pub(crate) fn renew(&mut self) -> Result<()> {
+        let mut frame = Vec::new();
+        // It claims nothing as durable: what the journal held may never have reached the disk.
+        FrameBuilder::default().finish(self.position + 1, 0, &mut frame);
+        self.journal
+            .append(&frame)
+            .map_err(|(AppendError::Undone(error) | AppendError::Fatal(error))| error)?;
+        self.journal.sync()?;
+        self.position += 1;
+        self.shared.state.write().unwrap_or_else(PoisonError::into_inner).position = self.position;
+        self.checkpoint(Extent::Everything)
+    }
+
+    /// Makes a checkpoint; what could not be made durable poisons the store even here.
+    pub(crate) fn checkpoint(&mut self, extent: Extent) -> Result<()> {
+        let result = self.try_checkpoint(extent);
+        if let Err(error @ Error::Sync { .. }) = &result {
+            self.shared.poison(error);
+        }
+        result
     }
 
     /// Makes an export of this moment and begins a new journal.
     ///
     /// At every point in between, what is on disk opens to the same state: an export without its journal continues
     /// in the journal before, and what nothing refers to is removed last.
-    pub(crate) fn checkpoint(&mut self) -> Result<()> {
+    fn try_checkpoint(&mut self, extent: Extent) -> Result<()> {
         let directory = &self.shared.directory;
         // The journal may be older than the export, when a crash came between the two.
         let kept = self.last_export.min(self.journal.position());
@@ -247,7 +285,7 @@ impl Writer {
                 .places
                 .containers()
                 .filter(|(id, container)| match id.kind {
-                    Kind::Journal => id.position < kept,
+                    Kind::Journal => id.position < kept || extent == Extent::Everything,
                     _ => container.is_sparse(),
                 })
                 .map(|(id, _)| id)
@@ -261,7 +299,7 @@ impl Writer {
             Err(error) => {
                 // A journal that may or may not have its name: nothing may be written to the one before.
                 if directory.join(Kind::Journal.name(self.position)).exists() {
-                    self.poison(&error);
+                    self.shared.poison(&error);
                 }
                 return Err(error);
             }
@@ -296,6 +334,7 @@ impl Writer {
             state.places.remove_container(id);
             files::remove(&path)?;
         }
+        self.shared.bodies.remove_empty_shards()?;
         for kind in [Kind::Export, Kind::Journal] {
             for position in kind.positions(directory)?.into_iter().filter(|position| *position < kept) {
                 files::remove(&directory.join(kind.name(position)))?;
