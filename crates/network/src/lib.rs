@@ -1,11 +1,13 @@
-//! The box's place in the home network: addresses by DHCP, routes and addresses set by netlink, its name by multicast
-//! DNS. Knows nothing of mail and of what its caller does with the addresses.
+//! The box's place in the home network: addresses by DHCP, routes and addresses set by netlink. Knows nothing of mail and of what its caller does with the addresses.
 //!
 //! What decides is pure and is told the time: [`dhcp::Client`], the message codec of [`netlink`]. What touches the
 //! network is [`netlink::Netlink`], `raw`, and [`follow`], the loop that joins them.
 #![forbid(unsafe_code)]
 
+pub mod dhcp;
+pub mod follow;
 pub mod netlink;
+mod raw;
 
 /// What can go wrong with the network.
 #[derive(Debug, thiserror::Error)]

@@ -33,6 +33,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use network::follow::{Listening, Report, Settings, follow};
 use network::netlink::Netlink;
 use rpi_led::Lamp;
 use rpi_led::keys::KeyEvent;
@@ -111,6 +112,7 @@ pub(crate) fn run() -> anyhow::Result<Infallible> {
     if let Err(error) = write_configuration(&name) {
         log.say(format!("the server's configuration cannot be written: {error}"));
     }
+    join_network(&name, &sender, &log);
     Body { log, sender, lamp: lamp.ok(), watchdog, data, keepsakes, name }.live(&events)
 }
 
@@ -152,6 +154,31 @@ fn raise_links(log: &Log) {
         .and_then(|mut netlink| netlink.links()?.iter().try_for_each(|link| netlink.set_up(link.index)));
     if let Err(error) = raised {
         log.say(format!("not every network interface can be switched on: {error}"));
+    }
+}
+
+/// Keeps the box on the household's network, in a thread of its own.
+fn join_network(name: &BoxName, sender: &Sender<Event>, log: &Log) {
+    let (sender, own_log) = (sender.clone(), log.clone());
+    let settings = Settings { name: name.as_str().to_owned(), resolver_file: "/etc/resolv.conf".into() };
+    let work = move || {
+        let chance = || entropy::bytes().map(u64::from_ne_bytes).unwrap_or_default();
+        let report = |report| {
+            let heard = match report {
+                Report::Addresses(addresses) => sender.send(Event::Addresses(addresses)).is_ok(),
+                Report::Trouble(trouble) => {
+                    own_log.say(format!("network: {trouble}"));
+                    true
+                }
+            };
+            if heard { Listening::Yes } else { Listening::No }
+        };
+        if let Err(error) = follow(&settings, chance, report) {
+            own_log.say(format!("the network is given up: {error}"));
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("network".to_owned()).spawn(work) {
+        log.say(format!("there is no network: {error}"));
     }
 }
 

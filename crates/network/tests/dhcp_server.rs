@@ -1,0 +1,196 @@
+//! The real loop against a real DHCP server: two network namespaces, a cable between them, `dnsmasq` at the other end.
+//!
+//! Needs root, `ip` and `dnsmasq`; without them the test says so and passes.
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::net::IpAddr;
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::mpsc::{Receiver, channel};
+    use std::thread;
+    use std::time::Duration;
+
+    use network::follow::{Listening, Report, Settings, follow};
+    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+    /// The kernel and dnsmasq answer within moments; a busy machine takes longer.
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    /// Two namespaces with a cable between them; gone when dropped.
+    struct Lab {
+        home: String,
+        router: String,
+        server: Option<Child>,
+    }
+
+    impl Lab {
+        fn new() -> Self {
+            let id = std::process::id();
+            let lab = Self {
+                home: format!("hearth-home-{id}"),
+                router: format!("hearth-router-{id}"),
+                server: None,
+            };
+            for name in [&lab.home, &lab.router] {
+                ip(&["netns", "add", name]);
+                ip(&["-n", name, "link", "set", "lo", "up"]);
+            }
+            ip(&[
+                "-n",
+                &lab.router,
+                "link",
+                "add",
+                "cable",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "eth7",
+                "netns",
+                &lab.home,
+            ]);
+            ip(&["-n", &lab.router, "address", "add", "192.168.77.1/24", "dev", "cable"]);
+            ip(&["-n", &lab.router, "link", "set", "cable", "up"]);
+            lab
+        }
+
+        fn start_server(&mut self, directory: &Path) {
+            let leases = format!("--dhcp-leasefile={}", directory.join("leases").display());
+            let child = Command::new("ip")
+                .args([
+                    "netns",
+                    "exec",
+                    &self.router,
+                    "dnsmasq",
+                    "--keep-in-foreground",
+                    "--conf-file=/dev/null",
+                ])
+                .args(["--port=0", "--interface=cable", "--bind-interfaces", "--no-ping", "--log-facility=-"])
+                .args(["--dhcp-range=192.168.77.50,192.168.77.60,255.255.255.0,2m", "--dhcp-authoritative"])
+                .args([
+                    "--dhcp-option=option:dns-server,192.168.77.1,9.9.9.9",
+                    "--pid-file=",
+                    "--user=root",
+                    &leases,
+                ])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            self.server = Some(child);
+        }
+    }
+
+    impl Drop for Lab {
+        fn drop(&mut self) {
+            if let Some(server) = &mut self.server {
+                let _ = server.kill();
+                let _ = server.wait();
+            }
+            for name in [&self.home, &self.router] {
+                let _ = Command::new("ip").args(["netns", "delete", name]).status();
+            }
+        }
+    }
+
+    fn ip(arguments: &[&str]) {
+        let status = Command::new("ip").args(arguments).status().unwrap();
+        assert!(status.success(), "ip {arguments:?}");
+    }
+
+    fn missing() -> Option<&'static str> {
+        let has = |program: &str| {
+            Command::new(program)
+                .arg("--version")
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok()
+        };
+        if !rustix::process::geteuid().is_root() {
+            Some("root, for network namespaces")
+        } else if !Path::new("/proc/self/ns/net").exists() || Command::new("ip").arg("-V").output().is_err() {
+            Some("ip (package iproute2)")
+        } else if !has("dnsmasq") {
+            Some("dnsmasq (package dnsmasq-base)")
+        } else {
+            None
+        }
+    }
+
+    /// Waits for the report of these addresses; others pass by.
+    fn wait_for(reports: &Receiver<Report>, wanted: impl Fn(&[IpAddr]) -> bool) -> Vec<IpAddr> {
+        let mut others = Vec::new();
+        loop {
+            match reports.recv_timeout(LIMIT) {
+                Ok(Report::Addresses(addresses)) if wanted(&addresses) => return addresses,
+                Ok(other) => others.push(other),
+                Err(error) => panic!("{error}; reports so far: {others:?}"),
+            }
+        }
+    }
+
+    fn leased(addresses: &[IpAddr]) -> bool {
+        addresses
+            .iter()
+            .any(|address| matches!(address, IpAddr::V4(address) if address.octets()[..3] == [192, 168, 77]))
+    }
+
+    #[test]
+    fn an_address_is_leased_lost_with_the_cable_and_leased_again() {
+        if let Some(missing) = missing() {
+            eprintln!("SKIPPED: this test needs {missing}");
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let mut lab = Lab::new();
+        let resolver_file = directory.path().join("resolv.conf");
+        let settings = Settings { name: "hearth-0203".to_owned(), resolver_file: resolver_file.clone() };
+        let home = File::open(Path::new("/run/netns").join(&lab.home)).unwrap();
+        let (sender, reports) = channel();
+        let follower = thread::spawn(move || {
+            move_into_link_name_space(std::os::fd::AsFd::as_fd(&home), Some(LinkNameSpaceType::Network))
+                .unwrap();
+            let report = |report| if sender.send(report).is_ok() { Listening::Yes } else { Listening::No };
+            follow(&settings, || 42, report)
+        });
+
+        wait_for(&reports, |addresses| addresses.is_empty());
+        lab.start_server(directory.path());
+        wait_for(&reports, leased);
+        let home = lab.home.clone();
+        let shown = |arguments: &[&str]| {
+            let output = Command::new("ip").args(["-n", &home]).args(arguments).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let route = shown(&["route", "show", "default"]);
+        assert!(route.contains("via 192.168.77.1 dev eth7 proto dhcp"), "{route}");
+        let interface = shown(&["address", "show", "dev", "eth7"]);
+        assert!(interface.contains("/24 brd 192.168.77.255 scope global"), "{interface}");
+        assert_eq!(
+            fs::read_to_string(&resolver_file).unwrap(),
+            "nameserver 192.168.77.1\nnameserver 9.9.9.9\n"
+        );
+        let leases = fs::read_to_string(directory.path().join("leases")).unwrap();
+        assert!(leases.contains(" hearth-0203 "), "the router knows the name: {leases}");
+
+        ip(&["-n", &lab.router, "link", "set", "cable", "down"]);
+        wait_for(&reports, |addresses| !leased(addresses));
+        assert_eq!(shown(&["route", "show", "default"]), "");
+        ip(&["-n", &lab.router, "link", "set", "cable", "up"]);
+        wait_for(&reports, leased);
+
+        // The adapter is unplugged, and nothing panics.
+        ip(&["-n", &lab.router, "link", "delete", "cable"]);
+        wait_for(&reports, |addresses| !leased(addresses));
+        assert!(!follower.is_finished());
+
+        drop(reports);
+        ip(&["-n", &lab.home, "link", "add", "eth8", "type", "veth", "peer", "name", "eth9"]);
+        ip(&["-n", &lab.home, "address", "add", "10.0.0.1/8", "dev", "eth8"]);
+        ip(&["-n", &lab.home, "link", "set", "eth8", "up"]);
+        follower.join().unwrap().unwrap();
+    }
+}
