@@ -51,26 +51,19 @@ async fn route(
     stream: TcpStream,
     peer: SocketAddr,
 ) -> io::Result<()> {
+    // Each boxed: a connection holds room for its own protocol only.
     match service {
-        Service::Imaps => {
-            imap(server, handshake(&server.tls.mail, stream).await?, imap::Transport::Tls).await
-        }
+        Service::Imaps => Box::pin(imap(server, handshake(&server.tls.mail, stream).await?)).await,
         Service::Submissions => {
-            submission(server, handshake(&server.tls.mail, stream).await?, smtp::Transport::Tls).await
+            Box::pin(submission(server, handshake(&server.tls.mail, stream).await?)).await
         }
-        Service::Imap => {
-            let mut machine = imap_machine(server, imap::Transport::Plain);
-            converse_in_clear(server, stream, &mut machine, &mut ImapDesk::new(server)).await
-        }
-        Service::Submission => {
-            let mut machine = submission_machine(server, smtp::Transport::Plain);
-            converse_in_clear(server, stream, &mut machine, &mut SubmissionDesk::new(server)).await
-        }
+        Service::Imap => Box::pin(imap_in_clear(server, stream)).await,
+        Service::Submission => Box::pin(submission_in_clear(server, stream)).await,
         Service::Https => {
             let stream = handshake(&server.tls.shared, stream).await?;
             match stream.get_ref().1.alpn_protocol() {
-                Some(ALPN_IMAP) => imap(server, stream, imap::Transport::Tls).await,
-                Some(ALPN_SMTP) => submission(server, stream, smtp::Transport::Tls).await,
+                Some(ALPN_IMAP) => Box::pin(imap(server, stream)).await,
+                Some(ALPN_SMTP) => Box::pin(submission(server, stream)).await,
                 _ => pages(server, stream, web::Door::Https, peer).await,
             }
         }
@@ -78,13 +71,15 @@ async fn route(
     }
 }
 
-async fn handshake<S>(settings: &Arc<ServerConfig>, stream: S) -> io::Result<TlsStream<S>>
+/// The stream is boxed: it is large, and moves through several futures that would each hold room for it.
+async fn handshake<S>(settings: &Arc<ServerConfig>, stream: S) -> io::Result<Box<TlsStream<S>>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let accepted =
-        tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(Arc::clone(settings)).accept(stream));
-    accepted.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    let accept = TlsAcceptor::from(Arc::clone(settings)).accept(stream);
+    // Boxed: a connection that waits holds no room for a handshake.
+    let accepted = Box::pin(tokio::time::timeout(HANDSHAKE_TIMEOUT, accept)).await;
+    accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map(Box::new)
 }
 
 fn imap_machine(server: &Server, transport: imap::Transport) -> imap::Session {
@@ -95,19 +90,30 @@ fn submission_machine(server: &Server, transport: smtp::Transport) -> smtp::Sess
     smtp::Session::new(server.smtp.clone(), smtp::Role::Submission, transport)
 }
 
-async fn imap<S>(server: &Arc<Server>, stream: S, transport: imap::Transport) -> io::Result<()>
+async fn imap<S>(server: &Arc<Server>, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    converse(server, stream, &mut imap_machine(server, transport), &mut ImapDesk::new(server)).await
+    let mut machine = imap_machine(server, imap::Transport::Tls);
+    converse(server, stream, &mut machine, &mut ImapDesk::new(server)).await
 }
 
-async fn submission<S>(server: &Arc<Server>, stream: S, transport: smtp::Transport) -> io::Result<()>
+async fn submission<S>(server: &Arc<Server>, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    converse(server, stream, &mut submission_machine(server, transport), &mut SubmissionDesk::new(server))
-        .await
+    let mut machine = submission_machine(server, smtp::Transport::Tls);
+    converse(server, stream, &mut machine, &mut SubmissionDesk::new(server)).await
+}
+
+async fn imap_in_clear(server: &Arc<Server>, stream: TcpStream) -> io::Result<()> {
+    let mut machine = imap_machine(server, imap::Transport::Plain);
+    converse_in_clear(server, stream, &mut machine, &mut ImapDesk::new(server)).await
+}
+
+async fn submission_in_clear(server: &Arc<Server>, stream: TcpStream) -> io::Result<()> {
+    let mut machine = submission_machine(server, smtp::Transport::Plain);
+    converse_in_clear(server, stream, &mut machine, &mut SubmissionDesk::new(server)).await
 }
 
 async fn pages<S>(server: &Arc<Server>, stream: S, door: web::Door, peer: SocketAddr) -> io::Result<()>
@@ -115,7 +121,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let office: Arc<dyn web::Office> = Arc::clone(server) as _;
-    web::serve_connection(stream, door, peer.ip().to_canonical(), Arc::clone(&server.site), office).await;
+    let peer = peer.ip().to_canonical();
+    Box::pin(web::serve_connection(stream, door, peer, Arc::clone(&server.site), office)).await;
     Ok(())
 }
 

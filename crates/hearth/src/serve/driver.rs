@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 use crate::clock;
 
-/// What is read at once; small, since every idle connection holds such a buffer.
-const READ_BUFFER: usize = 4 * 1024;
+/// What is read at once; small, since every idle connection holds such a buffer, and commands are short.
+const READ_BUFFER: usize = 1024;
 /// The buffer of a connection that keeps filling the small one: somebody sends an attachment.
 const READ_BUFFER_BUSY: usize = 32 * 1024;
 /// Output is collected up to this size before it is written.
@@ -175,11 +175,12 @@ where
         match action {
             Action::Send(bytes) if out.is_empty() => out = bytes,
             Action::Send(bytes) => out.extend_from_slice(&bytes),
-            Action::SendMessage(range) => send_message(stream, desk, &mut out, range).await?,
-            Action::Spool(bytes) => desk.spool(bytes).await,
-            Action::DropSpool => desk.drop_spool().await,
+            Action::SendMessage(range) => Box::pin(send_message(stream, desk, &mut out, range)).await?,
+            Action::Spool(bytes) => Box::pin(desk.spool(bytes)).await,
+            Action::DropSpool => Box::pin(desk.drop_spool()).await,
             Action::Ask(question) => {
-                let answer = desk.answer(question).await;
+                // Boxed, as everything that is rare: a waiting connection holds room for none of it.
+                let answer = Box::pin(desk.answer(question)).await;
                 machine.take(clock::now(), Event::Answer(answer));
             }
             Action::WakeAt(time) => *wake_at = Some(time),
