@@ -109,8 +109,16 @@ struct Clock {
     heard: Instant,
     /// When it was told something last.
     spoken: Instant,
+    /// Whether a message was sent since this was last looked at: a slow line can take long to carry it.
+    sending: Sending,
     /// The wake-up the driver knows of.
     wake: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    Nothing,
+    Message,
 }
 
 impl Session {
@@ -131,7 +139,7 @@ impl Session {
             out,
             tracking: Tracking::Plain,
             freshness: Freshness::Fresh,
-            clock: Clock { now, heard: now, spoken: now, wake: None },
+            clock: Clock { now, heard: now, spoken: now, sending: Sending::Nothing, wake: None },
             bad_commands: 0,
             failed_logins: 0,
         }
@@ -170,6 +178,9 @@ impl Session {
     pub fn poll(&mut self) -> Option<Output> {
         loop {
             if let Some(output) = self.out.next() {
+                if matches!(output, Output::SendMessage(_)) {
+                    self.clock.sending = Sending::Message;
+                }
                 return Some(output);
             }
             if !self.advance() {
@@ -389,8 +400,12 @@ impl Session {
 
     /// Something that was to happen by now. What `IDLE` does about it is seen to in `advance`.
     fn tick(&mut self) {
-        if !matches!(self.doing, Doing::AwaitNews(_)) && self.clock.now >= self.deadline() {
-            self.say_goodbye("Disconnected for inactivity.");
+        if matches!(self.doing, Doing::AwaitNews(_)) || self.clock.now < self.deadline() {
+            return;
+        }
+        match std::mem::replace(&mut self.clock.sending, Sending::Nothing) {
+            Sending::Message => self.clock.heard = self.clock.now,
+            Sending::Nothing => self.say_goodbye("Disconnected for inactivity."),
         }
     }
 

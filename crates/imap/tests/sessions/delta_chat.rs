@@ -285,3 +285,16 @@ fn authenticate_asks_for_its_response() {
         );
     });
 }
+
+#[test]
+fn a_long_download_is_not_taken_for_silence() {
+    let mut world = World::new(1);
+    world.toy.deliver(&format!("Subject: large\n\n{}", "0123456789\n".repeat(20_000)));
+    let phone = world.select();
+    world.send(phone, b"a UID FETCH 42 BODY.PEEK[]\r\n");
+    world.heard(phone);
+    world.pass(Duration::from_secs(40 * 60));
+    world.play(phone, "C: b NOOP\nS: b OK NOOP completed");
+    world.pass(Duration::from_secs(31 * 60));
+    assert_eq!(world.wire(phone), Wire::Closed);
+}
