@@ -9,10 +9,10 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::Error;
+use crate::clock::{now, timespec};
 use crate::dhcp::{Announcement, Client, Input, Lease, Output};
 use crate::netlink::{Changes, Link, LinkKind, Netlink, Usability};
 use crate::raw::Frames;
@@ -308,16 +308,6 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     new.push(".new");
     fs::write(&new, text)?;
     fs::rename(&new, path)
-}
-
-fn now() -> Duration {
-    let time = clock_gettime(ClockId::Boottime);
-    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
-}
-
-fn timespec(duration: Duration) -> Timespec {
-    let tv_sec = duration.as_secs().try_into().unwrap_or(i64::MAX);
-    Timespec { tv_sec, tv_nsec: duration.subsec_nanos().into() }
 }
 
 #[cfg(test)]

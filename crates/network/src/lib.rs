@@ -1,11 +1,14 @@
-//! The box's place in the home network: addresses by DHCP, routes and addresses set by netlink. Knows nothing of mail and of what its caller does with the addresses.
+//! The box's place in the home network: addresses by DHCP, routes and addresses set by netlink, its name by multicast
+//! DNS. Knows nothing of mail and of what its caller does with the addresses.
 //!
-//! What decides is pure and is told the time: [`dhcp::Client`], the message codec of [`netlink`]. What touches the
-//! network is [`netlink::Netlink`], `raw`, and [`follow`], the loop that joins them.
+//! What decides is pure and is told the time: [`dhcp::Client`], [`mdns::Responder`], the message codecs. What touches the
+//! network is [`netlink::Netlink`], `raw`, and the loops [`follow`] and [`mdns::answer`].
 #![forbid(unsafe_code)]
 
+mod clock;
 pub mod dhcp;
 pub mod follow;
+pub mod mdns;
 pub mod netlink;
 mod raw;
 

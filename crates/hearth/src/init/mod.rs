@@ -34,6 +34,7 @@ use std::thread;
 use std::time::Duration;
 
 use network::follow::{Listening, Report, Settings, follow};
+use network::mdns;
 use network::netlink::Netlink;
 use rpi_led::Lamp;
 use rpi_led::keys::KeyEvent;
@@ -157,11 +158,11 @@ fn raise_links(log: &Log) {
     }
 }
 
-/// Keeps the box on the household's network, in a thread of its own.
+/// Keeps the box on the household's network and its name known there, in two threads of their own.
 fn join_network(name: &BoxName, sender: &Sender<Event>, log: &Log) {
-    let (sender, own_log) = (sender.clone(), log.clone());
     let settings = Settings { name: name.as_str().to_owned(), resolver_file: "/etc/resolv.conf".into() };
-    let work = move || {
+    let (sender, own_log) = (sender.clone(), log.clone());
+    let on_network = move || {
         let chance = || entropy::bytes().map(u64::from_ne_bytes).unwrap_or_default();
         let report = |report| {
             let heard = match report {
@@ -177,9 +178,23 @@ fn join_network(name: &BoxName, sender: &Sender<Event>, log: &Log) {
             own_log.say(format!("the network is given up: {error}"));
         }
     };
-    if let Err(error) = thread::Builder::new().name("network".to_owned()).spawn(work) {
-        log.say(format!("there is no network: {error}"));
-    }
+    let (name, own_log) = (name.as_str().to_owned(), log.clone());
+    let by_name = move || {
+        let trouble = |trouble: String| {
+            own_log.say(format!("name: {trouble}"));
+            Listening::Yes
+        };
+        if let Err(error) = mdns::answer(&name, trouble) {
+            own_log.say(format!("the name is not told to the network: {error}"));
+        }
+    };
+    let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
+        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(work) {
+            log.say(format!("the thread \"{name}\" cannot be started: {error}"));
+        }
+    };
+    start("network", Box::new(on_network));
+    start("mdns", Box::new(by_name));
 }
 
 fn watch_keys(sender: &Sender<Event>, log: &Log) {

@@ -1,18 +1,22 @@
-//! The real loop against a real DHCP server: two network namespaces, a cable between them, `dnsmasq` at the other end.
+//! The real loops on a real cable: two network namespaces, at the other end `dnsmasq` as the router's DHCP server, or
+//! somebody who asks for the box by name.
 //!
-//! Needs root, `ip` and `dnsmasq`; without them the test says so and passes.
+//! Needs root, `ip` and `dnsmasq`; without them the tests say so and pass.
 
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
-    use std::net::IpAddr;
+    use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+    use std::os::fd::AsFd;
     use std::path::Path;
     use std::process::{Child, Command, Stdio};
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::mpsc::{Receiver, channel};
     use std::thread;
     use std::time::Duration;
 
     use network::follow::{Listening, Report, Settings, follow};
+    use network::mdns;
     use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
     /// The kernel and dnsmasq answer within moments; a busy machine takes longer.
@@ -27,7 +31,8 @@ mod tests {
 
     impl Lab {
         fn new() -> Self {
-            let id = std::process::id();
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let id = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
             let lab = Self {
                 home: format!("hearth-home-{id}"),
                 router: format!("hearth-router-{id}"),
@@ -95,6 +100,12 @@ mod tests {
         }
     }
 
+    /// Moves the calling thread into a namespace.
+    fn enter(name: &str) {
+        let namespace = File::open(Path::new("/run/netns").join(name)).unwrap();
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+    }
+
     fn ip(arguments: &[&str]) {
         let status = Command::new("ip").args(arguments).status().unwrap();
         assert!(status.success(), "ip {arguments:?}");
@@ -148,11 +159,10 @@ mod tests {
         let mut lab = Lab::new();
         let resolver_file = directory.path().join("resolv.conf");
         let settings = Settings { name: "hearth-0203".to_owned(), resolver_file: resolver_file.clone() };
-        let home = File::open(Path::new("/run/netns").join(&lab.home)).unwrap();
+        let home = lab.home.clone();
         let (sender, reports) = channel();
         let follower = thread::spawn(move || {
-            move_into_link_name_space(std::os::fd::AsFd::as_fd(&home), Some(LinkNameSpaceType::Network))
-                .unwrap();
+            enter(&home);
             let report = |report| if sender.send(report).is_ok() { Listening::Yes } else { Listening::No };
             follow(&settings, || 42, report)
         });
@@ -192,5 +202,55 @@ mod tests {
         ip(&["-n", &lab.home, "address", "add", "10.0.0.1/8", "dev", "eth8"]);
         ip(&["-n", &lab.home, "link", "set", "eth8", "up"]);
         follower.join().unwrap().unwrap();
+    }
+
+    /// A question for the name's address, as an ordinary resolver or another responder would ask it.
+    fn ask(asker: &UdpSocket, name: &[u8]) -> Option<Vec<u8>> {
+        let mut question = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        question.extend(name);
+        question.extend([0, 1, 0, 1]);
+        asker.send_to(&question, "224.0.0.251:5353").unwrap();
+        let mut answer = vec![0; 1500];
+        let (length, from) = asker.recv_from(&mut answer).ok()?;
+        assert_eq!(from.to_string(), "192.168.77.50:5353");
+        answer.truncate(length);
+        Some(answer)
+    }
+
+    #[test]
+    fn the_box_answers_for_its_name_and_for_no_other() {
+        if let Some(missing) = missing() {
+            eprintln!("SKIPPED: this test needs {missing}");
+            return;
+        }
+        let lab = Lab::new();
+        ip(&["-n", &lab.home, "link", "set", "eth7", "up"]);
+        let home = lab.home.clone();
+        let (sender, trouble) = channel();
+        thread::spawn(move || {
+            enter(&home);
+            let report = |text| if sender.send(text).is_ok() { Listening::Yes } else { Listening::No };
+            mdns::answer("hearth-0203", report)
+        });
+        let router = lab.router.clone();
+        let asker = thread::spawn(move || {
+            enter(&router);
+            let asker = UdpSocket::bind("192.168.77.1:0").unwrap();
+            let interface = Ipv4Addr::new(192, 168, 77, 1);
+            rustix::net::sockopt::set_ip_multicast_if(&asker, &interface).unwrap();
+            asker.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            asker
+        })
+        .join()
+        .unwrap();
+
+        // The address comes after the responder has started, as on the box.
+        ip(&["-n", &lab.home, "address", "add", "192.168.77.50/24", "dev", "eth7"]);
+        let answer = (0..LIMIT.as_secs() * 2)
+            .find_map(|_| ask(&asker, b"\x0bHearth-0203\x05local\0"))
+            .unwrap_or_else(|| panic!("no answer; trouble: {:?}", trouble.try_recv()));
+        assert_eq!(answer[..2], [0x12, 0x34], "the question's number");
+        assert!(answer.ends_with(&[0, 4, 192, 168, 77, 50]), "{answer:?}");
+        assert_eq!(ask(&asker, b"\x0bhearth-9999\x05local\0"), None);
     }
 }

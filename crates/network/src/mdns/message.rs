@@ -1,0 +1,434 @@
+//! The part of DNS messages (RFC 1035, RFC 6762) that a responder for one name needs, as bytes. Every length is checked
+//! and every count is bounded; a message that breaks a rule is no message.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// RFC 6762, section 17: no message is longer.
+pub(super) const MESSAGE_LIMIT: usize = 9000;
+/// Questions and records looked at in one message; further ones make it invalid.
+const ENTRY_LIMIT: u16 = 128;
+/// Bytes of a name (RFC 1035, 3.1).
+const NAME_LIMIT: usize = 255;
+/// Bytes of a label (RFC 1035, 2.3.4).
+pub(super) const LABEL_LIMIT: usize = 63;
+
+const HEADER: usize = 12;
+const RESPONSE: u16 = 0x8000;
+/// Response, authoritative.
+const RESPONSE_FLAGS: u16 = 0x8400;
+const OPCODE_AND_RCODE: u16 = 0x780f;
+
+const TYPE_A: u16 = 1;
+const TYPE_AAAA: u16 = 28;
+const TYPE_NSEC: u16 = 47;
+const TYPE_ANY: u16 = 255;
+const CLASS_IN: u16 = 1;
+const CLASS_ANY: u16 = 255;
+/// In a question: answer me alone. In a record: forget what else you know.
+const TOP_BIT: u16 = 0x8000;
+
+/// A message that came in, reduced to what concerns a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) id: u16,
+    pub(super) kind: Kind,
+    /// Questions about the name.
+    pub(super) questions: Vec<Question>,
+    /// Address records of the name in the answer section.
+    pub(super) answers: Vec<Known>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Query,
+    Response,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) wanted: Wanted,
+    pub(super) reply: Reply,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Ipv4,
+    Ipv6,
+    Everything,
+    /// A kind of record that the name does not have.
+    Other,
+}
+
+/// Who wants to hear the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    ToAll,
+    ToAsker,
+}
+
+/// An address that the sender knows for the name, and for how many seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) address: IpAddr,
+    pub(super) seconds: u32,
+}
+
+/// Whether a record replaces what others know (RFC 6762, 10.2); old resolvers do not understand the bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CacheFlush {
+    Set,
+    Clear,
+}
+
+/// The name's first label; the rest is `local`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Label(Vec<u8>);
+
+impl Label {
+    /// A label that a host may have; `None` if this is none.
+    pub(super) fn new(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let good = !text.is_empty() && text.len() <= LABEL_LIMIT && text.bytes().all(allowed);
+        good.then(|| Self(text.as_bytes().to_ascii_lowercase()))
+    }
+
+    fn matches(&self, labels: &[Vec<u8>]) -> bool {
+        matches!(labels, [first, second] if first.eq_ignore_ascii_case(&self.0) && second.eq_ignore_ascii_case(b"local"))
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.push(u8::try_from(self.0.len()).unwrap_or(0));
+        bytes.extend(&self.0);
+        bytes.extend(b"\x05local\x00");
+    }
+}
+
+/// Reads a message; `None` when it is none, or one that mDNS ignores.
+pub(super) fn parse(bytes: &[u8], name: &Label) -> Option<Message> {
+    let mut reader = Reader { bytes, at: 0 };
+    let (id, flags) = (reader.half()?, reader.half()?);
+    let counts = [reader.half()?, reader.half()?];
+    reader.at = HEADER;
+    if flags & OPCODE_AND_RCODE != 0
+        || counts.iter().any(|count| *count > ENTRY_LIMIT)
+        || bytes.len() > MESSAGE_LIMIT
+    {
+        return None;
+    }
+    let kind = if flags & RESPONSE == 0 { Kind::Query } else { Kind::Response };
+    let [question_count, answer_count] = counts;
+    let mut questions = Vec::new();
+    for _ in 0..question_count {
+        let ours = name.matches(&reader.name()?);
+        let (wanted, class) = (reader.half()?, reader.half()?);
+        if ours && matches!(class & !TOP_BIT, CLASS_IN | CLASS_ANY) {
+            let reply = if class & TOP_BIT == 0 { Reply::ToAll } else { Reply::ToAsker };
+            questions.push(Question { wanted: Wanted::from_type(wanted), reply });
+        }
+    }
+    let mut answers = Vec::new();
+    for _ in 0..answer_count {
+        let ours = name.matches(&reader.name()?);
+        let (kind, class, seconds) = (reader.half()?, reader.half()?, reader.word()?);
+        let length = usize::from(reader.half()?);
+        let data = reader.take(length)?;
+        if ours
+            && class & !TOP_BIT == CLASS_IN
+            && let Some(address) = address(kind, data)?
+        {
+            answers.push(Known { address, seconds });
+        }
+    }
+    Some(Message { id, kind, questions, answers })
+}
+
+impl Wanted {
+    fn from_type(number: u16) -> Self {
+        match number {
+            TYPE_A => Self::Ipv4,
+            TYPE_AAAA => Self::Ipv6,
+            TYPE_ANY => Self::Everything,
+            _ => Self::Other,
+        }
+    }
+
+    fn to_type(self) -> u16 {
+        match self {
+            Self::Ipv4 => TYPE_A,
+            Self::Ipv6 => TYPE_AAAA,
+            Self::Everything | Self::Other => TYPE_ANY,
+        }
+    }
+}
+
+/// The address in a record; the outer `None` for one of the wrong length.
+fn address(kind: u16, data: &[u8]) -> Option<Option<IpAddr>> {
+    match kind {
+        TYPE_A => Some(Some(Ipv4Addr::from(<[u8; 4]>::try_from(data).ok()?).into())),
+        TYPE_AAAA => Some(Some(Ipv6Addr::from(<[u8; 16]>::try_from(data).ok()?).into())),
+        _ => Some(None),
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let end = self.at.checked_add(length)?;
+        let taken = self.bytes.get(self.at..end)?;
+        self.at = end;
+        Some(taken)
+    }
+
+    fn half(&mut self) -> Option<u16> {
+        self.take(2)?.try_into().ok().map(u16::from_be_bytes)
+    }
+
+    fn word(&mut self) -> Option<u32> {
+        self.take(4)?.try_into().ok().map(u32::from_be_bytes)
+    }
+
+    /// A name, its compression undone (RFC 1035, 4.1.4). A pointer must lead backwards, so there is an end.
+    fn name(&mut self) -> Option<Vec<Vec<u8>>> {
+        let mut labels = Vec::new();
+        let mut length = 0;
+        let mut end = None;
+        let mut lowest = self.at;
+        loop {
+            let [first] = *self.take(1)?.first_chunk()?;
+            match first {
+                0 => break,
+                1..=63 => {
+                    let label = self.take(first.into())?;
+                    length += label.len() + 1;
+                    if length > NAME_LIMIT {
+                        return None;
+                    }
+                    labels.push(label.to_owned());
+                }
+                0xc0.. => {
+                    let [second] = *self.take(1)?.first_chunk()?;
+                    end.get_or_insert(self.at);
+                    let target = usize::from(u16::from_be_bytes([first & 0x3f, second]));
+                    if target >= lowest {
+                        return None;
+                    }
+                    lowest = target;
+                    self.at = target;
+                }
+                _ => return None,
+            }
+        }
+        if let Some(end) = end {
+            self.at = end;
+        }
+        Some(labels)
+    }
+}
+
+/// A question whether anybody has the name already, with what we would say of it (RFC 6762, 8.1 and 8.2).
+pub(super) fn probe(name: &Label, addresses: &[IpAddr], seconds: u32) -> Vec<u8> {
+    let count = u16::try_from(addresses.len()).unwrap_or(u16::MAX);
+    let mut bytes = header(0, 0, [1, 0, count, 0]);
+    name.write(&mut bytes);
+    bytes.extend(TYPE_ANY.to_be_bytes());
+    bytes.extend((CLASS_IN | TOP_BIT).to_be_bytes());
+    for address in addresses {
+        write_address(&mut bytes, name, *address, seconds, CacheFlush::Clear);
+    }
+    bytes
+}
+
+/// What a response consists of besides the name.
+pub(super) struct Response<'a> {
+    /// The question's number, for those who ask as in ordinary DNS; else 0.
+    pub(super) id: u16,
+    /// The question repeated, for the same.
+    pub(super) question: Option<Wanted>,
+    /// The answers.
+    pub(super) addresses: &'a [IpAddr],
+    /// Which kinds of address there are at all, if the asker should know that there are no others.
+    pub(super) only: Option<&'a [IpAddr]>,
+    /// How long it holds.
+    pub(super) seconds: u32,
+    /// Whether it replaces what is known.
+    pub(super) flush: CacheFlush,
+}
+
+/// Writes a response.
+pub(super) fn response(name: &Label, response: &Response<'_>) -> Vec<u8> {
+    let answers = response.addresses.len() + usize::from(response.only.is_some());
+    let counts = [u16::from(response.question.is_some()), u16::try_from(answers).unwrap_or(u16::MAX), 0, 0];
+    let mut bytes = header(response.id, RESPONSE_FLAGS, counts);
+    if let Some(wanted) = response.question {
+        name.write(&mut bytes);
+        bytes.extend(wanted.to_type().to_be_bytes());
+        bytes.extend(CLASS_IN.to_be_bytes());
+    }
+    for address in response.addresses {
+        write_address(&mut bytes, name, *address, response.seconds, response.flush);
+    }
+    if let Some(all) = response.only {
+        write_absence(&mut bytes, name, all, response.seconds, response.flush);
+    }
+    bytes
+}
+
+fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend(id.to_be_bytes());
+    bytes.extend(flags.to_be_bytes());
+    counts.iter().for_each(|count| bytes.extend(count.to_be_bytes()));
+    bytes
+}
+
+fn write_address(bytes: &mut Vec<u8>, name: &Label, address: IpAddr, seconds: u32, flush: CacheFlush) {
+    match address {
+        IpAddr::V4(address) => write_record(bytes, name, TYPE_A, seconds, flush, &address.octets()),
+        IpAddr::V6(address) => write_record(bytes, name, TYPE_AAAA, seconds, flush, &address.octets()),
+    }
+}
+
+/// `NSEC`: these kinds of record and no others (RFC 6762, 6.1).
+fn write_absence(bytes: &mut Vec<u8>, name: &Label, all: &[IpAddr], seconds: u32, flush: CacheFlush) {
+    let bit = |kind: u16, present: bool| if present { 0x80_u8 >> (kind % 8) } else { 0 };
+    let mut data = Vec::new();
+    name.write(&mut data);
+    // One window, four bytes: types 0 to 31.
+    data.extend([
+        0,
+        4,
+        bit(TYPE_A, all.iter().any(IpAddr::is_ipv4)),
+        0,
+        0,
+        bit(TYPE_AAAA, all.iter().any(IpAddr::is_ipv6)),
+    ]);
+    write_record(bytes, name, TYPE_NSEC, seconds, flush, &data);
+}
+
+fn write_record(bytes: &mut Vec<u8>, name: &Label, kind: u16, seconds: u32, flush: CacheFlush, data: &[u8]) {
+    let class = if flush == CacheFlush::Set { CLASS_IN | TOP_BIT } else { CLASS_IN };
+    name.write(bytes);
+    bytes.extend(kind.to_be_bytes());
+    bytes.extend(class.to_be_bytes());
+    bytes.extend(seconds.to_be_bytes());
+    bytes.extend(u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes());
+    bytes.extend(data);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::{CacheFlush, Kind, Known, Label, Question, Reply, Response, Wanted, parse, probe, response};
+
+    fn name() -> Label {
+        Label::new("hearth-0203").unwrap()
+    }
+
+    fn addresses() -> Vec<IpAddr> {
+        vec!["192.168.1.7".parse().unwrap(), "fd00::7".parse().unwrap()]
+    }
+
+    #[test]
+    fn a_probe_is_a_question_for_everything_to_be_answered_to_the_asker() {
+        let message = parse(&probe(&name(), &addresses(), 120), &name()).unwrap();
+        assert_eq!(message.kind, Kind::Query);
+        assert_eq!(message.questions, [Question { wanted: Wanted::Everything, reply: Reply::ToAsker }]);
+        assert!(message.answers.is_empty(), "what it would say is no answer yet");
+    }
+
+    #[test]
+    fn a_response_is_read_back() {
+        let all = addresses();
+        let bytes = response(
+            &name(),
+            &Response {
+                id: 77,
+                question: Some(Wanted::Ipv4),
+                addresses: &all,
+                only: Some(&all),
+                seconds: 10,
+                flush: CacheFlush::Set,
+            },
+        );
+        let message = parse(&bytes, &name()).unwrap();
+        assert_eq!((message.id, message.kind), (77, Kind::Response));
+        let known: Vec<_> = all.iter().map(|address| Known { address: *address, seconds: 10 }).collect();
+        assert_eq!(message.answers, known);
+        assert!(bytes.ends_with(&[0, 4, 0x40, 0, 0, 0x08]), "A and AAAA and nothing else");
+    }
+
+    #[test]
+    fn names_are_compared_without_case_and_with_compression() {
+        // Two questions: "HEARTH-0203.Local" written out for A, then a pointer to it for AAAA, then another name.
+        let mut bytes = vec![0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0];
+        bytes.extend(b"\x0bHEARTH-0203\x05Local\x00\x00\x01\x00\x01");
+        bytes.extend([0xc0, 12, 0, 28, 0x80, 1]);
+        bytes.extend(b"\x05other\xc0\x18\x00\x01\x00\x01");
+        let message = parse(&bytes, &name()).unwrap();
+        assert_eq!(
+            message.questions,
+            [
+                Question { wanted: Wanted::Ipv4, reply: Reply::ToAll },
+                Question { wanted: Wanted::Ipv6, reply: Reply::ToAsker }
+            ]
+        );
+    }
+
+    #[test]
+    fn messages_that_break_a_rule_are_none() {
+        let good = probe(&name(), &addresses(), 120);
+        for length in 0..29 {
+            assert_eq!(parse(&good[..length], &name()), None, "{length}");
+        }
+        let head = |questions: u8| vec![0, 0, 0, 0, 0, questions, 0, 0, 0, 0, 0, 0];
+        let mut forward = head(1);
+        forward.extend([0xc0, 14, 0, 1, 0, 1]);
+        let mut itself = head(1);
+        itself.extend([0xc0, 12, 0, 1, 0, 1]);
+        let mut reserved = head(1);
+        reserved.extend([0x40, 0, 0, 1, 0, 1]);
+        let mut long = head(1);
+        for _ in 0..5 {
+            long.push(63);
+            long.extend([b'a'; 63]);
+        }
+        long.extend([0, 0, 1, 0, 1]);
+        let mut many = head(129);
+        many.extend([0; 1000]);
+        let mut failed = good.clone();
+        failed[3] = 3;
+        for bytes in [forward, itself, reserved, long, many, failed, vec![0; 9001]] {
+            assert_eq!(parse(&bytes, &name()), None);
+        }
+    }
+
+    #[test]
+    fn only_host_names_are_labels() {
+        for bad in ["", "a.b", "ä", "with space", &"x".repeat(64)] {
+            assert_eq!(Label::new(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn noise_never_panics() {
+        let good = probe(&name(), &addresses(), 120);
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        for round in 0..50_000_usize {
+            let mut bytes = good.clone();
+            for _ in 0..=round % 6 {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let at = usize::try_from(state >> 8).unwrap_or(0) % bytes.len();
+                bytes[at] = state as u8;
+            }
+            let _ = parse(&bytes, &name());
+        }
+    }
+}
