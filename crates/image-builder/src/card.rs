@@ -160,16 +160,19 @@ pub fn inspect(path: &Path) -> Result<Report, Error> {
             label: None,
             files: BTreeMap::new(),
         };
-        // An unused slot and the data partition are no FAT volumes, which is nothing to complain about.
-        if let Ok(mut volume) = card.volume(number) {
+        // The data partition is no FAT volume, and an unused slot holds whatever was on the card before: nothing to
+        // complain about.
+        if let Ok(mut volume) = card.volume(number)
+            && let Ok(files) = volume.files()
+        {
             report.label = Some(volume.label().to_owned());
-            report.files = volume.files()?.into_iter().map(|file| (file.path, file.size)).collect();
+            report.files = files.into_iter().map(|file| (file.path, file.size)).collect();
         }
         partitions.insert(number, report);
     }
     let mut slots = BTreeMap::new();
     for slot in [Slot::A, Slot::B] {
-        if let Some(report) = slot_report(&card, slot)? {
+        if let Some(report) = slot_report(&card, slot) {
             slots.insert(slot, report);
         }
     }
@@ -184,11 +187,11 @@ pub fn inspect(path: &Path) -> Result<Report, Error> {
     })
 }
 
-fn slot_report(card: &CardReader, slot: Slot) -> Result<Option<SlotReport>, Error> {
-    let Ok(mut volume) = card.slot(slot) else { return Ok(None) };
-    let Ok(text) = volume.read(MANIFEST) else { return Ok(None) };
-    let manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|source| Error::Json { what: MANIFEST, source })?;
+/// A slot without a readable manifest holds no system of ours.
+fn slot_report(card: &CardReader, slot: Slot) -> Option<SlotReport> {
+    let mut volume = card.slot(slot).ok()?;
+    let text = volume.read(MANIFEST).ok()?;
+    let manifest: Manifest = serde_json::from_slice(&text).ok()?;
     let mut damaged = Vec::new();
     for (name, record) in &manifest.files {
         let whole = volume.read(name).is_ok_and(|content| FileRecord::of(&content) == *record);
@@ -196,5 +199,5 @@ fn slot_report(card: &CardReader, slot: Slot) -> Result<Option<SlotReport>, Erro
             damaged.push(name.clone());
         }
     }
-    Ok(Some(SlotReport { manifest, damaged }))
+    Some(SlotReport { manifest, damaged })
 }

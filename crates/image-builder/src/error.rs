@@ -66,8 +66,8 @@ pub enum Error {
         /// What the compressor said.
         source: std::io::Error,
     },
-    /// A JSON text could not be made or read.
-    #[error("{what} could not be written or read as JSON")]
+    /// A JSON text could not be made.
+    #[error("{what} could not be written as JSON")]
     Json {
         /// The file.
         what: &'static str,

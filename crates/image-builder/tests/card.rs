@@ -269,3 +269,19 @@ fn an_unfinished_image_leaves_nothing_behind() {
     drop(output::image(&card, &folder.path().join("card.img")).unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_used_card_may_hold_anything_in_slot_b() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = write(&build("qemu-virt", folder.path(), TIME), folder.path());
+    let file = std::fs::File::options().read(true).write(true).open(&image).unwrap();
+    // The boot sector of slot A over noise: it looks like a volume and is none.
+    let mut sector = [0; 512];
+    file.read_exact_at(&mut sector, 56 * MIB).unwrap();
+    let noise: Vec<u8> = (0..2 * MIB).map(|n| (n * 37 % 251) as u8).collect();
+    file.write_all_at(&noise, 120 * MIB).unwrap();
+    file.write_all_at(&sector, 120 * MIB).unwrap();
+    let report = inspect(&image).unwrap();
+    assert!(!report.slots.contains_key(&Slot::B));
+    assert!(report.slots[&Slot::A].damaged.is_empty());
+}

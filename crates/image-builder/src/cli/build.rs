@@ -9,6 +9,7 @@ use image_builder::compress::Effort;
 use image_builder::debian::{Cache, Fetched, Keyring, Lock, LockOrigin, Refresh, Wanted, fetch_or_refresh};
 use image_builder::describe::Project;
 use image_builder::parts::DebianParts;
+use image_builder::progress::Progress;
 use image_builder::{binary, output};
 use serde_json::json;
 
@@ -63,7 +64,7 @@ impl Build {
         };
         let card = assemble(&request, &progress)?;
         let written = self.write(&card, &progress)?;
-        self.report(&card, &written, answer);
+        self.report(&card, &written, answer, &progress);
         Ok(())
     }
 
@@ -98,7 +99,7 @@ impl Build {
         Ok(Written { image, compressed: Some((compressed, size)) })
     }
 
-    fn report(&self, card: &Card, written: &Written, answer: Answer) {
+    fn report(&self, card: &Card, written: &Written, answer: Answer, progress: &Terminal) {
         if answer == Answer::Json {
             let text = json!({
                 "image": written.image,
@@ -132,6 +133,18 @@ impl Build {
             id = card.manifest.build_id,
             release = card.manifest.kernel,
         ));
+        let download = written.compressed.as_ref().map_or(0, |(_, size)| *size);
+        for (what, size, limit) in [
+            ("slot", slot, LARGEST_SLOT),
+            ("raw image", raw, LARGEST_RAW),
+            ("download", download, LARGEST_DOWNLOAD),
+        ] {
+            if !self.draft && size > limit {
+                progress.note(&format!(
+                    "the {what} is larger than it should be: {size} bytes instead of {limit}"
+                ));
+            }
+        }
         if let Some((path, size)) = &written.compressed {
             say(&format!("  download        {:6.1} MB   {}; at most 30 MB", mega(*size), path.display()));
         }
@@ -155,6 +168,11 @@ fn build_time(of_packages: u64) -> anyhow::Result<u64> {
         }
     }
 }
+
+/// What an update may make a household download.
+const LARGEST_SLOT: u64 = 25_000_000;
+const LARGEST_RAW: u64 = 128 << 20;
+const LARGEST_DOWNLOAD: u64 = 30_000_000;
 
 const EXAMPLES: &str = "Examples:
   image-builder build --binary target/aarch64-unknown-linux-gnu/release/hearth

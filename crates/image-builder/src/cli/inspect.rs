@@ -33,6 +33,11 @@ impl Inspect {
             .iter()
             .flat_map(|(slot, found)| found.damaged.iter().map(move |file| format!("{file} in slot {slot}")))
             .collect();
+        let active = report.active_slot;
+        anyhow::ensure!(
+            report.slots.contains_key(&active),
+            "slot {active}, which boots next, holds no system"
+        );
         anyhow::ensure!(damaged.is_empty(), "damaged: {}", damaged.join(", "));
         Ok(())
     }

@@ -1,3 +1,5 @@
+//! The volumes as a whole: written, read back, and looked at by the system's own programs.
+
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 use std::process::Command;
