@@ -197,14 +197,15 @@ impl Person {
     }
 
     /// What the core complained about, and its last events, for a failing test's message.
-    fn last_errors(&self) -> String {
+    #[must_use]
+    pub fn last_errors(&self) -> String {
         let events = self.log.events();
         let told = events.iter().map(|event| &event["event"]);
         let complaints: Vec<String> = told
             .filter(|event| ["Error", "Warning", "MsgFailed"].iter().any(|kind| event["kind"] == *kind))
             .map(ToString::to_string)
             .collect();
-        let last = events.iter().rev().take(12).rev().map(|event| event["event"].to_string());
+        let last = events.iter().rev().take(25).rev().map(|event| event["event"].to_string());
         format!("complaints: {complaints:#?}; last events: {:#?}", last.collect::<Vec<_>>())
     }
 

@@ -30,7 +30,9 @@ impl Limits {
 
 /// Makes contact between two paired people and lets them talk both ways; gives their chats.
 pub fn make_contact(anna: &Person, ben: &Person, limits: Limits) -> Result<(u64, u64)> {
-    let bens_chat = ben.join(&anna.invite()?, limits.text).context("Ben scans Anna's code")?;
+    let bens_chat = ben
+        .join(&anna.invite()?, limits.text)
+        .with_context(|| format!("Ben scans Anna's code; Anna: {}", anna.last_errors()))?;
     ben.send(bens_chat, "Hello Anna")?;
     let hello = anna.wait_for_message(limits.text, |message| message.text == "Hello Anna")?;
     ensure!(hello.encrypted, "Anna's message shows no padlock");
