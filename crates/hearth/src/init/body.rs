@@ -16,6 +16,7 @@ use super::disk::data::Data;
 use super::identity::BoxName;
 use super::keepsakes::Keepsakes;
 use super::log::Log;
+use super::memory;
 use super::server::Server;
 use super::shutdown::{Goal, finish};
 use super::supervision::{Order, Outlook, Supervision};
@@ -187,6 +188,11 @@ impl Life {
                 match self.readiness {
                     Readiness::NotYet => {
                         self.body.log.say(format!("ready after {:.1} s", now.as_secs_f64()));
+                        if let Some(words) =
+                            self.server.as_ref().and_then(|server| memory::words(server.pid()))
+                        {
+                            self.body.log.say(words);
+                        }
                         self.readiness = Readiness::Reached;
                     }
                     Readiness::Reached => self.body.log.say("the server works again"),

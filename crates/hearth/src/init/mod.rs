@@ -14,6 +14,7 @@ mod disk;
 mod identity;
 mod keepsakes;
 mod log;
+mod memory;
 mod panic;
 mod parameters;
 mod server;

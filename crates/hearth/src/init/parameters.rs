@@ -45,6 +45,8 @@ impl Parameters {
                         "{word} is no partition identity; one looks like hearth.boot=1ab50001-02"
                     )),
                 },
+                // U-Boot says which slot it started. Nothing here depends on it: only updates will.
+                Some(("hearth.slot", "A" | "B")) => {}
                 Some(("hearth.watchdog", "off")) => parameters.watchdog = WatchdogChoice::LeaveAlone,
                 Some(("hearth.watchdog", "on")) => parameters.watchdog = WatchdogChoice::Use,
                 Some((name, _)) if name.starts_with("hearth.") => {
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn parameters_are_found_among_the_kernels_own() {
         let (parameters, complaints) = Parameters::parse(
-            "console=tty1 hearth.boot=1ab50001-02 quiet hearth.watchdog=off console=ttyS1\n",
+            "console=tty1 hearth.boot=1ab50001-02 quiet hearth.slot=A hearth.watchdog=off console=ttyS1\n",
         );
         assert_eq!(parameters.boot, Some(PartitionIdentity { disk: 0x1ab5_0001, number: 2 }));
         assert_eq!(parameters.watchdog, WatchdogChoice::LeaveAlone);
