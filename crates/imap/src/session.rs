@@ -64,6 +64,8 @@ pub(crate) enum Freshness {
     Fresh,
     /// It may.
     Stale,
+    /// It may, and looking has just failed: not to be tried again at once.
+    Unreachable,
 }
 
 /// What the session is busy with.
@@ -219,6 +221,9 @@ impl Session {
                     self.step(running, Event::News);
                 } else if self.clock.now >= self.clock.spoken + self.settings.keep_alive {
                     self.clock.spoken = self.clock.now;
+                    if self.freshness == Freshness::Unreachable {
+                        self.freshness = Freshness::Stale;
+                    }
                     self.step(running, Event::KeepAlive);
                 } else {
                     return self.keep_waiting(Doing::AwaitNews(running));
@@ -318,6 +323,7 @@ impl Session {
                 self.complete(&running.tag, &completion);
                 self.close();
             }
+            Step::Goodbye(why) => self.say_goodbye(why),
             Step::StartTls(completion) => {
                 self.complete(&running.tag, &completion);
                 self.out.push(Output::StartTls);
@@ -344,7 +350,7 @@ impl Session {
         self.framer.refuse();
         self.framer.skip_stream();
         if finished.updates != Updates::Nothing {
-            if self.freshness == Freshness::Stale
+            if self.freshness != Freshness::Fresh
                 && let Some(question) = act::whats_new(&mut self.context(&finished.tag))
             {
                 self.out.ask(Output::Ask(question));
@@ -363,7 +369,7 @@ impl Session {
         let taken = act::take_in(&mut self.context(&finished.tag), answer, finished.updates);
         self.complete(&finished.tag, &finished.completion);
         if taken == Err(Refusal::NoSuchMailbox) {
-            self.say_goodbye("The mailbox has been deleted.");
+            self.say_goodbye(act::MAILBOX_DELETED);
         }
     }
 
@@ -374,7 +380,7 @@ impl Session {
         }
         self.bad_commands = 0;
         match self.state {
-            State::NotAuthenticated if *completion == Refusal::WrongPassword.into() => {
+            State::NotAuthenticated if completion.code.as_deref() == Some("AUTHENTICATIONFAILED") => {
                 self.failed_logins += 1;
                 if self.failed_logins >= limits::FAILED_LOGINS {
                     self.say_goodbye("Too many failed logins.");

@@ -51,7 +51,7 @@ impl Job for Close {
         }
         if self.next == Next::Refresh {
             self.next = Next::Expunge;
-            if *context.freshness == Freshness::Stale
+            if *context.freshness != Freshness::Fresh
                 && let Some(question) = whats_new(context)
             {
                 return Step::Ask(question);
@@ -126,7 +126,7 @@ impl Job for Expunge {
                 return Step::Done(Completion::no("The mailbox is read-only"));
             }
             self.next = Next::Expunge;
-            if *context.freshness == Freshness::Stale
+            if *context.freshness != Freshness::Fresh
                 && let Some(question) = whats_new(context)
             {
                 return Step::Ask(question);

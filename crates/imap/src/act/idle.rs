@@ -1,7 +1,8 @@
 //! `IDLE` (RFC 2177).
 
-use super::updates::{Updates, take_in, tell, whats_new};
+use super::updates::{MAILBOX_DELETED, Updates, take_in, tell, whats_new};
 use super::{Context, Event, Job, Step};
+use crate::dialogue::Refusal;
 use crate::frame::Frame;
 use crate::respond::Completion;
 use crate::session::State;
@@ -26,9 +27,11 @@ impl Job for Idle {
                     return Step::Ask(question);
                 }
             }
-            // Trouble is not the client's business here: it is asked again with the next change.
             Event::Answer(answer) => {
-                let _ = take_in(context, answer, Updates::All);
+                // Other trouble is not the client's business: the mailbox is looked at again later.
+                if take_in(context, answer, Updates::All) == Err(Refusal::NoSuchMailbox) {
+                    return Step::Goodbye(MAILBOX_DELETED);
+                }
             }
             Event::KeepAlive => context.out.text("* OK Still here\r\n"),
             Event::Frame(Frame::Command(line)) if line.trim_ascii().eq_ignore_ascii_case(b"DONE") => {

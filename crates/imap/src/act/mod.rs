@@ -18,7 +18,7 @@ mod transfer;
 mod updates;
 
 pub(crate) use simple::capabilities;
-pub(crate) use updates::{Updates, take_in, tell, whats_new};
+pub(crate) use updates::{MAILBOX_DELETED, Updates, take_in, tell, whats_new};
 
 use crate::command::{Command, Create};
 use crate::dialogue::{Answer, Question, Settings, Subscription, Transport};
@@ -89,6 +89,8 @@ pub(crate) enum Step {
     Done(Completion),
     /// It has ended, and so has the session.
     Logout(Completion),
+    /// The session cannot go on.
+    Goodbye(&'static str),
     /// It has ended, and TLS begins.
     StartTls(Completion),
 }

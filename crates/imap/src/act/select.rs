@@ -38,7 +38,6 @@ impl Selecting {
             _ => None,
         };
         *context.state = State::Selected(Box::new(view));
-        *context.freshness = Freshness::Fresh;
         resync.map_or_else(|| Step::Done(self.completed()), Step::Ask)
     }
 
@@ -64,6 +63,8 @@ impl Job for Selecting {
                     *context.state = State::Authenticated;
                     context.out.text("* OK [CLOSED] Previous mailbox is now closed\r\n");
                 }
+                // From here on, and not from the answer on: a change may come between the two.
+                *context.freshness = Freshness::Fresh;
                 Step::Ask(Question::OpenMailbox {
                     mailbox: self.select.mailbox.clone(),
                     access: self.select.access,

@@ -10,6 +10,9 @@ use crate::session::{Freshness, State, Tracking};
 use crate::view::{News, View};
 use crate::writer::Writer;
 
+/// Why a session whose mailbox is gone cannot go on: there is no response that would tell its client.
+pub(crate) const MAILBOX_DELETED: &str = "The mailbox has been deleted.";
+
 /// What may be told before a command is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Updates {
@@ -106,7 +109,7 @@ pub(crate) fn take_in(context: &mut Context<'_>, answer: Answer, updates: Update
             Ok(())
         }
         other => {
-            *context.freshness = Freshness::Stale;
+            *context.freshness = Freshness::Unreachable;
             Err(if let Answer::Refused(refusal) = other { refusal } else { Refusal::Unavailable })
         }
     }

@@ -1,5 +1,7 @@
 //! Clients that say anything: a session must never panic, never say something after it is over, never hoard.
 
+use std::ops::Range;
+
 use imap::{Input, Transport};
 
 use crate::world::{Chance, Parser, Wire, World};
@@ -145,9 +147,20 @@ fn opening(chance: &mut Chance) -> &'static [u8] {
 
 #[test]
 fn noise_before_and_after_login_is_survived() {
-    for seed in 0..400 {
+    make_noise(0..400);
+}
+
+#[test]
+#[ignore = "long: minutes of noise"]
+fn noise_before_and_after_login_is_survived_for_minutes() {
+    make_noise(400..1_000_000);
+}
+
+fn make_noise(seeds: Range<u64>) {
+    for seed in seeds {
         println!("seed {seed}");
         let (mut world, mut chance) = (World::new(seed), Chance::new(seed + 5_000));
+        world.parser = Parser::Any;
         world.toy.deliver("Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nbody\n--b--\n");
         world.toy.deliver("no header at all");
         let transport = if chance.below(4) == 0 { Transport::Plain } else { Transport::Tls };
@@ -174,8 +187,42 @@ fn noise_before_and_after_login_is_survived() {
     }
 }
 
+/// However the network cuts what a client says, the answers are the same.
+#[test]
+fn cutting_never_matters() {
+    for seed in 0..300 {
+        println!("seed {seed}");
+        let mut chance = Chance::new(seed + 20_000);
+        let noise: Vec<u8> =
+            (0..30).flat_map(|_| [opening(&mut chance), &babble(&mut chance), b"\r\n"].concat()).collect();
+        let answers = [0, 1].map(|way| {
+            let mut world = World::new(seed + way);
+            world.parser = Parser::Any;
+            world.toy.deliver("Subject: x\nContent-Type: text/html\n\n<p>body\n");
+            let phone = world.select();
+            if way == 0 {
+                world.input(phone, Input::Bytes(&noise));
+            } else {
+                world.send(phone, &noise);
+            }
+            (String::from_utf8_lossy(&world.heard_bytes(phone)).into_owned(), world.wire(phone))
+        });
+        assert_eq!(answers[0], answers[1]);
+    }
+}
+
 #[test]
 fn messages_of_noise_are_looked_into() {
+    look_into_noise(0..300);
+}
+
+#[test]
+#[ignore = "long: minutes of noise"]
+fn messages_of_noise_are_looked_into_for_minutes() {
+    look_into_noise(300..1_000_000);
+}
+
+fn look_into_noise(seeds: Range<u64>) {
     const PIECES: &[&str] = &[
         "Content-Type: multipart/mixed; boundary=b\n",
         "Content-Type: message/rfc822\n",
@@ -196,7 +243,7 @@ fn messages_of_noise_are_looked_into() {
         "--",
         "=",
     ];
-    for seed in 0..300 {
+    for seed in seeds {
         println!("seed {seed}");
         let (mut world, mut chance) = (World::new(seed), Chance::new(seed + 9_000));
         let pieces = chance.below(60);

@@ -221,6 +221,47 @@ fn a_deleted_mailbox_ends_the_session_that_is_in_it() {
     world.play(phone, "C: b NOOP\nS: b OK NOOP completed\nS: * BYE The mailbox has been deleted.");
 }
 
+#[test]
+fn a_mailbox_deleted_during_idle_ends_the_session() {
+    let mut world = World::new(1);
+    world.toy.create("Gone".try_into().unwrap(), None);
+    let phone = world.login();
+    world.send(phone, b"a SELECT Gone\r\nb IDLE\r\n");
+    world.heard(phone);
+    world.toy.mailboxes.remove(&"Gone".try_into().unwrap());
+    world.input(phone, imap::Input::MailboxChanged);
+    assert_eq!(world.heard(phone), "* BYE The mailbox has been deleted.\r\n");
+}
+
+#[test]
+fn a_change_while_the_mailbox_is_being_opened_is_not_lost() {
+    let mut world = World::new(1);
+    let phone = world.login();
+    world.holding = true;
+    world.send(phone, b"a SELECT INBOX\r\n");
+    world.input(phone, imap::Input::MailboxChanged);
+    world.release();
+    world.toy.asked.clear();
+    world.send(phone, b"b IDLE\r\n");
+    assert_eq!(world.toy.asked, ["Changes"]);
+}
+
+#[test]
+fn a_store_in_trouble_is_not_asked_without_end() {
+    let mut world = World::new(1);
+    let phone = world.select();
+    world.play(phone, "C: a IDLE\nS: + idling");
+    world.toy.refuse = Some(imap::Refusal::Unavailable);
+    world.change(|toy| toy.deliver(MESSAGE));
+    world.toy.asked.clear();
+    world.pass(std::time::Duration::from_secs(120));
+    assert_eq!(world.toy.asked, ["Changes"]);
+    world.toy.refuse = None;
+    world.heard(phone);
+    world.pass(std::time::Duration::from_secs(120));
+    assert_eq!(world.heard(phone), "* OK Still here\r\n* 1 EXISTS\r\n* 0 RECENT\r\n");
+}
+
 /// A client that believes every untagged response must always agree with the mailbox about which number is which
 /// UID, whatever others do meanwhile and however far ahead it sends its commands.
 #[test]

@@ -167,6 +167,9 @@ impl Toy {
                 if self.mailboxes.contains_key(&to) {
                     return Err(Refusal::MailboxExists);
                 }
+                if from.is_inbox() {
+                    return Err(Refusal::NotPossible);
+                }
                 let mailbox = self.mailboxes.remove(&from).ok_or(Refusal::NoSuchMailbox)?;
                 self.mailboxes.insert(to, mailbox);
                 Answer::Done
