@@ -26,7 +26,6 @@ fn the_pi_image_boots_on_a_pi_3_and_keeps_its_data() -> Result<()> {
 }
 
 #[test]
-#[ignore = "long: a second boot of an emulated Pi, with the Zero 2 W's device tree"]
 fn the_pi_image_boots_with_the_device_tree_of_a_zero_2_w() -> Result<()> {
     let guest = boxes::pi_image(Machine::Raspi3b(Model::ZeroTwoW), "boot-zero2w")?.start()?;
     ready(&guest, LIMIT)?;

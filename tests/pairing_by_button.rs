@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hearth_tests::boxes::{self, LIMIT, PRESS, ready, rhythm};
 use hearth_tests::mail::Account;
-use lab::{Guest, Machine, Model};
+use lab::{Guest, Machine, Model, Snapshots};
 use pairing::LedState;
 
 #[test]
@@ -34,6 +34,23 @@ fn a_long_press_counts_down_and_letting_go_in_time_keeps_everything() -> Result<
     );
     first.log_in()?;
     Ok(())
+}
+
+#[test]
+fn a_restored_snapshot_is_the_box_as_it_was() -> Result<()> {
+    let mut guest = boxes::pi_image(Machine::Virt, "pairing-snapshot")?.snapshots(Snapshots::On).start()?;
+    let first = first_account(&guest)?;
+    guest.save("one-account")?;
+    let mark = guest.mark();
+    guest.press(PRESS)?;
+    let second = Account::from_link(&guest.wait_for_pairing_link(Some(mark), LIMIT)?)?;
+    second.log_in()?;
+    guest.restore("one-account")?;
+    first.log_in()?;
+    assert!(second.log_in().is_err(), "the second account was made after the snapshot");
+    guest
+        .wait_for_led(&rhythm(LedState::Ready), LIMIT)
+        .context("the window was closed when the snapshot was taken")
 }
 
 #[test]
