@@ -227,13 +227,19 @@ fn domain(file: &mut Reader) -> Domain {
 }
 
 fn registration(file: &mut Reader) -> Registration {
-    file.take_with("registration", Registration::Pairing, |text: String| match text.as_str() {
-        "open" => Ok(Registration::Open),
-        defaults::REGISTRATION => Ok(Registration::Pairing),
-        "invite" => Ok(Registration::Invite),
-        "closed" => Ok(Registration::Closed),
-        _ => Err(format!("{text:?} is none of \"open\", \"pairing\", \"invite\", \"closed\".")),
-    })
+    let registration =
+        file.take_with("registration", Registration::Pairing, |text: String| match text.as_str() {
+            "open" => Ok(Registration::Open),
+            defaults::REGISTRATION => Ok(Registration::Pairing),
+            "invite" => Ok(Registration::Invite),
+            "closed" => Ok(Registration::Closed),
+            _ => Err(format!("{text:?} is none of \"open\", \"pairing\", \"invite\", \"closed\".")),
+        });
+    if registration == Registration::Invite {
+        let problem = "This version cannot make invites yet, so nobody new gets in.";
+        file.report("registration", Severity::Warning, problem, "Use \"pairing\" to let people in.");
+    }
+    registration
 }
 
 fn absolute(path: PathBuf) -> Result<PathBuf, String> {

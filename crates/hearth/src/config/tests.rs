@@ -97,6 +97,11 @@ fn silent_services_are_a_warning() {
 }
 
 #[test]
+fn registration_by_invite_is_a_warning_until_invites_can_be_made() {
+    assert_eq!(findings("registration = \"invite\""), [("registration".into(), Severity::Warning)]);
+}
+
+#[test]
 fn values_arrive() {
     let text =
         "domain = \"[192.0.2.1]\"\nregistration = \"open\"\n[tls]\nnames = [\"192.0.2.1\", \"box.example\"]";

@@ -38,6 +38,9 @@ pub(super) async fn run(server: Arc<Server>) {
                     accounts = removed.accounts,
                     "old things were removed"
                 );
+                if let Ok(left) = server.store.accounts() {
+                    server.pairing.accounts(left.len()).await;
+                }
             }
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::error!(%error, "old things could not be removed"),

@@ -228,7 +228,9 @@ fn make_directories(directories: &[&Path]) -> anyhow::Result<()> {
     // Mail is nobody else's business.
     builder.recursive(true).mode(0o700);
     for directory in directories {
-        builder.create(directory).with_context(|| format!("making the directory {}", directory.display()))?;
+        builder.create(directory).with_context(|| {
+            format!("making the directory {} (state_directory in the configuration)", directory.display())
+        })?;
     }
     Ok(())
 }

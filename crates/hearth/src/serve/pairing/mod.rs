@@ -44,6 +44,8 @@ pub(super) enum Command {
     IsInvited(Credentials, oneshot::Sender<bool>),
     /// These were given to somebody and may make an account while the window is open.
     Invite(Credentials),
+    /// So many accounts there are, after some were removed.
+    Accounts(usize),
     /// They did.
     AccountCreated(Address, oneshot::Sender<()>),
 }
@@ -69,6 +71,11 @@ impl PairingHandle {
     /// Tells the machine's addresses.
     pub(crate) async fn addresses(&self, addresses: Vec<IpAddr>) {
         self.send(Command::Addresses(addresses)).await;
+    }
+
+    /// Tells how many accounts are left after some were removed.
+    pub(crate) async fn accounts(&self, count: usize) {
+        self.send(Command::Accounts(count)).await;
     }
 
     /// Tells what needs a person's attention; nothing, when the list is empty.

@@ -133,6 +133,7 @@ impl PairingTask {
                 self.guests.insert(0, credentials);
                 self.guests.truncate(GUESTS_KEPT);
             }
+            Command::Accounts(count) => self.accounts = count,
             Command::AccountCreated(address, answer) => {
                 self.codes.retain(|code| code.address != address);
                 self.guests.retain(|code| code.address != address);

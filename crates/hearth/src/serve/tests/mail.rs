@@ -149,3 +149,33 @@ async fn large_messages_arrive_byte_for_byte() {
     assert_eq!(body, message.split_once("\r\n\r\n").unwrap().1.as_bytes());
     inbox.until("a3 OK").await;
 }
+
+/// All bytes of all files below a directory, but for what a running server tells of itself.
+fn bytes_below(directory: &std::path::Path, bytes: &mut Vec<u8>) {
+    for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() && entry.file_name() != "run" {
+            bytes_below(&entry.path(), bytes);
+        } else if kind.is_file() {
+            bytes.extend(std::fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_disk_learns_no_subject_no_client_and_no_address_of_a_client() {
+    let house = House::start(OPEN).await;
+    house.imap(BOB).await;
+    let mut alice = house.submission(ALICE).await;
+    for size in [100, 200_000] {
+        let reply = alice.submit(ALICE, &[BOB], &encrypted(ALICE, size)).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+    }
+    let mut bytes = Vec::new();
+    bytes_below(house.directory(), &mut bytes);
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds(BOB) && holds("Subject: [...]"), "the search works");
+    for private in ["secret plans", "User-Agent", "Received", "127.0.0.1", "swordfish"] {
+        assert!(!holds(private), "{private} is on the disk");
+    }
+}
