@@ -190,7 +190,17 @@ fn make_noise(seeds: Range<u64>) {
 /// However the network cuts what a client says, the answers are the same.
 #[test]
 fn cutting_never_matters() {
-    for seed in 0..300 {
+    cut(0..300);
+}
+
+#[test]
+#[ignore = "long: minutes of noise"]
+fn cutting_never_matters_for_minutes() {
+    cut(300..500_000);
+}
+
+fn cut(seeds: Range<u64>) {
+    for seed in seeds {
         println!("seed {seed}");
         let mut chance = Chance::new(seed + 20_000);
         let noise: Vec<u8> =
@@ -302,4 +312,9 @@ fn a_server_that_goes_down_says_so() {
     world.input(phone, Input::ShuttingDown);
     assert_eq!(world.heard(phone), "* BYE [UNAVAILABLE] Server shutting down.\r\n");
     assert_eq!(world.wire(phone), Wire::Closed);
+}
+
+#[test]
+fn an_idle_session_is_small() {
+    assert!(size_of::<imap::Session>() <= 1_024, "{} bytes", size_of::<imap::Session>());
 }
