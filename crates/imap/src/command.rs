@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use mail_types::{Flags, ModSeq, Secret, UidValidity, UnixTime};
 
 use crate::MailboxName;
-use crate::dialogue::{Access, FlagChange, MetadataDepth, MetadataOwner, SpecialUse, Subscription};
 use crate::frame::Announcement;
+use crate::mail::{Access, FlagChange, MetadataDepth, MetadataOwner, SpecialUse, Subscription};
 use crate::search::SearchKey;
 use crate::sequence::SequenceSet;
 

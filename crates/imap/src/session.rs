@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use crate::act::{self, Context, Event, Job, Step, Updates};
 use crate::command::{Command, Legal};
-use crate::dialogue::{Answer, Input, Output, Refusal, Settings, Transport};
+use crate::dialogue::{Answer, Input, Output, Refusal};
 use crate::frame::{Announcement, Frame, Framer, LiteralKind};
 use crate::limits;
 use crate::parse;
 use crate::respond::{Completion, Kind};
+use crate::settings::{Settings, Transport};
 use crate::view::{News, View};
 use crate::writer::Writer;
 

@@ -9,7 +9,7 @@ use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
 use crate::MailboxName;
 use crate::command::By;
-use crate::dialogue::{Access, Changes, Expunged, MessageFlags, MessageInfo, Snapshot};
+use crate::mail::{Access, Changes, Expunged, MessageFlags, MessageInfo, Snapshot};
 use crate::sequence::{Bound, SequenceSet};
 
 /// A selected mailbox.
@@ -230,7 +230,7 @@ mod tests {
     use super::{News, NoSuchMessage, View};
     use crate::MailboxName;
     use crate::command::By;
-    use crate::dialogue::{Access, Changes, Expunged, MessageInfo, Snapshot};
+    use crate::mail::{Access, Changes, Expunged, MessageInfo, Snapshot};
     use crate::sequence::Bound::{Number, Star};
     use crate::sequence::SequenceSet;
 

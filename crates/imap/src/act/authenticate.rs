@@ -3,11 +3,12 @@
 use super::simple::capabilities;
 use super::{Context, Event, Job, Step};
 use crate::command::Credentials;
-use crate::dialogue::{Answer, Question, Transport};
+use crate::dialogue::{Answer, Question};
 use crate::frame::Frame;
 use crate::parse;
 use crate::respond::Completion;
 use crate::session::State;
+use crate::settings::Transport;
 
 /// RFC 3501 section 6.2.3
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use super::mailboxes::status_line;
 use super::{Context, Event, Job, Step};
 use crate::MailboxName;
 use crate::command::{List, ListKind, ListReturn, ListSelect};
-use crate::dialogue::{Answer, Existence, Mailbox, Question, SpecialUse, Subscription};
+use crate::dialogue::{Answer, Question};
+use crate::mail::{Existence, Mailbox, SpecialUse, Subscription};
 use crate::mailbox_name::SEPARATOR;
 use crate::respond::{Completion, string};
 

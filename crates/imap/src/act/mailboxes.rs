@@ -3,8 +3,10 @@
 use super::{Context, Event, Job, Step};
 use crate::MailboxName;
 use crate::command::StatusItem;
-use crate::dialogue::{Answer, MailboxStatus, Question};
+use crate::dialogue::{Answer, Question};
+use crate::mail::MailboxStatus;
 use crate::respond::{Completion, string};
+use crate::session::Tracking;
 
 /// Asks one question and tells how it went.
 #[derive(Debug)]
@@ -48,6 +50,10 @@ impl Job for Status {
         match event {
             Event::Go => Step::Ask(Question::Status(self.mailbox.clone())),
             Event::Answer(Answer::Status(status)) => {
+                // RFC 7162 section 3.1: whoever asks for it wants to hear of modification sequences.
+                if self.items.contains(&StatusItem::HighestModSeq) {
+                    *context.tracking = Tracking::Condstore.max(*context.tracking);
+                }
                 context.out.bytes(&status_line(&self.mailbox, &self.items, &status));
                 Step::Done(Completion::ok("Status completed"))
             }

@@ -2,7 +2,8 @@
 
 use super::{Context, Event, Job, Step};
 use crate::command::{GetMetadata, SetMetadata};
-use crate::dialogue::{Answer, MetadataDepth, Question, Refusal};
+use crate::dialogue::{Answer, Question, Refusal};
+use crate::mail::MetadataDepth;
 use crate::respond::{Completion, literal, string};
 
 /// `GETMETADATA`

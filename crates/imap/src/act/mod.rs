@@ -21,10 +21,12 @@ pub(crate) use simple::capabilities;
 pub(crate) use updates::{MAILBOX_DELETED, Updates, take_in, tell, whats_new};
 
 use crate::command::{Command, Create};
-use crate::dialogue::{Answer, Question, Settings, Subscription, Transport};
+use crate::dialogue::{Answer, Question};
 use crate::frame::{Frame, LiteralKind};
+use crate::mail::Subscription;
 use crate::respond::Completion;
 use crate::session::{Freshness, State, Tracking};
+use crate::settings::{Settings, Transport};
 use crate::view::View;
 use crate::writer::Writer;
 

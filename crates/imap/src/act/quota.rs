@@ -2,7 +2,8 @@
 
 use super::{Context, Event, Job, Step};
 use crate::MailboxName;
-use crate::dialogue::{Answer, Question, QuotaUsage};
+use crate::dialogue::{Answer, Question};
+use crate::mail::QuotaUsage;
 use crate::respond::{Completion, string};
 
 /// The name that Dovecot gives to it, which clients show.

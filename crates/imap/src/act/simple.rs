@@ -1,9 +1,9 @@
 //! Commands of one step: `CAPABILITY`, `NOOP`, `ID`, `LOGOUT`, `STARTTLS`.
 
 use super::{Context, Event, Job, Step};
-use crate::dialogue::{Push, Settings, Transport};
 use crate::respond::{Completion, string};
 use crate::session::{Freshness, State, Tracking};
+use crate::settings::{Push, Settings, Transport};
 
 /// RFC 3501 section 6.1.1
 #[derive(Debug)]

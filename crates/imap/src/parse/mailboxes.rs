@@ -2,7 +2,7 @@
 
 use super::{Cursor, Parsed, Syntax, mailbox};
 use crate::command::{Command, Create, StatusItem};
-use crate::dialogue::{SpecialUse, Subscription};
+use crate::mail::{SpecialUse, Subscription};
 
 /// RFC 3501 and RFC 6154: create = "CREATE" SP mailbox [SP "(" "USE" SP "(" [use-attr *(SP use-attr)] ")" ")"]
 pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed<Command> {

@@ -3,7 +3,7 @@
 use super::{Cursor, Parsed, Syntax, mailbox};
 use crate::MailboxName;
 use crate::command::{Command, GetMetadata, SetMetadata};
-use crate::dialogue::{MetadataDepth, MetadataOwner};
+use crate::mail::{MetadataDepth, MetadataOwner};
 
 /// The most entries of one command.
 const ENTRY_LIMIT: usize = 50;

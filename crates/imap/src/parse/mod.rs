@@ -18,7 +18,7 @@ pub(crate) use login::plain_response;
 
 use crate::MailboxName;
 use crate::command::{By, Command, ListKind, Originals};
-use crate::dialogue::{Access, Subscription};
+use crate::mail::{Access, Subscription};
 
 /// A command and its tag.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use mail_types::{ModSeq, UidValidity};
 use super::sets::sequence_set;
 use super::{Cursor, Parsed, Syntax, mailbox};
 use crate::command::{Command, Qresync, Select, SelectTracking};
-use crate::dialogue::Access;
+use crate::mail::Access;
 
 /// RFC 3501 and RFC 4466: select = "SELECT" SP mailbox [SP "(" select-param *(SP select-param) ")"]
 pub(super) fn select(cursor: &mut Cursor<'_>, access: Access) -> Parsed<Command> {

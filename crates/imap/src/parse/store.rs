@@ -5,7 +5,7 @@ use mail_types::{Flags, ModSeq};
 use super::sets::{flag, flag_list, sequence_set};
 use super::{Cursor, Parsed, Syntax, mailbox};
 use crate::command::{By, Command, Echo, Originals, Store, Transfer};
-use crate::dialogue::{FlagChange, FlagMode};
+use crate::mail::{FlagChange, FlagMode};
 
 /// RFC 3501 and RFC 4466: store = "STORE" SP sequence-set [SP "(" store-modifier ")"] SP store-att-flags
 pub(super) fn store(cursor: &mut Cursor<'_>, by: By) -> Parsed<Command> {
