@@ -65,6 +65,10 @@ impl Person {
         person.call("batch_set_config", json!([person.account, { "displayname": name, "bcc_self": "0" }]))?;
         person.call("add_transport_from_qr", json!([person.account, link])).context("joining by the link")?;
         person.call("start_io", json!([person.account]))?;
+        // A new profile reads nothing that came before it first looked into its mailbox (protocol note 2.3).
+        person
+            .wait_for(ANSWER_LIMIT, "ImapInboxIdle", |_| Some(()))
+            .context("the first look into the mailbox")?;
         Ok(person)
     }
 
