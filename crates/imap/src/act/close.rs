@@ -46,7 +46,8 @@ impl Job for Close {
                 return Step::Done(refusal.into());
             }
             Event::Answer(answer @ Answer::Changes(_)) => {
-                let _ = take_in(context, answer, Updates::Nothing);
+                // Told, in case the mailbox stays selected after all.
+                let _ = take_in(context, answer, Updates::KeepNumbers);
             }
             _ => {}
         }

@@ -34,7 +34,17 @@ pub(super) struct Fetching {
     /// Messages before this index are marked as seen.
     marked: usize,
     reading: Option<Reading>,
+    asked: Asked,
     outcome: Outcome,
+}
+
+/// Which question is open, where refusals are taken differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// To mark messages as seen.
+    Mark,
+    /// Anything else.
+    Other,
 }
 
 /// How much of a message an item is made of.
@@ -77,7 +87,7 @@ impl Fetching {
         }
         let need = fetch.items.iter().map(need).max().unwrap_or(Need::View);
         let (uids, outcome) = (Vec::new(), Outcome::Complete);
-        Self { fetch, need, uids, next: 0, marked: 0, reading: None, outcome }
+        Self { fetch, need, uids, next: 0, marked: 0, reading: None, asked: Asked::Other, outcome }
     }
 
     fn begin(&mut self, context: &mut Context<'_>) -> Step {
@@ -117,8 +127,10 @@ impl Fetching {
         if self.next >= self.marked
             && let Some(question) = self.mark_seen(context)
         {
+            self.asked = Asked::Mark;
             return Step::Ask(question);
         }
+        self.asked = Asked::Other;
         let Some(view) = context.view() else {
             return Step::Done(Completion::unexpected());
         };
@@ -232,6 +244,8 @@ impl Fetching {
                 self.tell_vanished(context, changes.expunged);
                 self.go_on(context)
             }
+            // A full disk must not keep people from reading, which is how room is made.
+            (Answer::Refused(_), _) if self.asked == Asked::Mark => self.go_on(context),
             (Answer::Refused(Refusal::Gone), _) => {
                 self.outcome = Outcome::SomeGone;
                 self.next += 1;

@@ -186,3 +186,23 @@ fn numbers_that_do_not_exist() {
         );
     });
 }
+
+#[test]
+fn a_full_disk_does_not_keep_anybody_from_reading() {
+    let mut world = World::new(5);
+    world.toy.deliver("Subject: x\n\nbody\n");
+    let phone = world.select();
+    world.toy.refuse = Some(imap::Refusal::OverQuota);
+    world.play(
+        phone,
+        r"
+        C: a FETCH 1 BODY[TEXT]
+        S: * 1 FETCH (BODY[TEXT] {6}
+        S: body
+        S:  FLAGS ())
+        S: a OK Fetch completed
+        C: b STORE 1 +FLAGS (\Seen)
+        S: b NO [OVERQUOTA] There is no room left in the account.
+    ",
+    );
+}

@@ -80,8 +80,31 @@ fn close_removes_what_another_connection_has_marked() {
         world.toy.deliver(MESSAGE);
         let (anna, ben) = (world.select(), world.select());
         world.play(ben, "C: a UID STORE 42 +FLAGS.SILENT (\\Deleted)\nS: a OK Store completed");
-        world.play(anna, "C: a CLOSE\nS: a OK Close completed");
+        world.play(anna, "C: a CLOSE\nS: * 1 FETCH (UID 42 FLAGS (\\Deleted))\nS: a OK Close completed");
         world.play(ben, "C: b NOOP\nS: * 1 EXPUNGE\nS: b OK NOOP completed");
+    });
+}
+
+#[test]
+fn a_close_that_fails_leaves_the_mailbox_selected_and_known() {
+    each_seed(|world| {
+        world.toy.deliver(MESSAGE);
+        let phone = world.select();
+        world.play(phone, "C: a STORE 1 +FLAGS.SILENT (\\Deleted)\nS: a OK Store completed");
+        world.toy.read_only = true;
+        world.change(|toy| toy.deliver(MESSAGE));
+        world.play(
+            phone,
+            r"
+            C: b CLOSE
+            S: * 2 EXISTS
+            S: * 0 RECENT
+            S: b NO [UNAVAILABLE] Temporary failure, try again later.
+            C: c FETCH 2 UID
+            S: * 2 FETCH (UID 43)
+            S: c OK Fetch completed
+        ",
+        );
     });
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Toy {
     pub(crate) tokens: Vec<Vec<u8>>,
     pub(crate) modseq: u64,
     pub(crate) refuse: Option<Refusal>,
+    /// Whether expunging fails.
+    pub(crate) read_only: bool,
     pub(crate) changed: BTreeSet<MailboxName>,
     /// Which of the two ways to tell of expunged messages is used.
     pub(crate) lists_survivors: bool,
@@ -53,6 +55,7 @@ impl Toy {
             tokens: Vec::new(),
             modseq: 10,
             refuse: None,
+            read_only: false,
             changed: BTreeSet::new(),
             lists_survivors: false,
             asked: Vec::new(),
@@ -133,7 +136,11 @@ impl Toy {
     pub(crate) fn answer(&mut self, question: Question) -> Answer {
         let text = format!("{question:?}");
         self.asked.push(text.split([' ', '(']).next().unwrap().to_owned());
-        if let Some(refusal) = self.refuse {
+        if let Some(refusal) = self.refuse.filter(|refusal| {
+            // What takes no room is not refused for want of room.
+            *refusal != Refusal::OverQuota
+                || matches!(question, Question::StoreFlags { .. } | Question::Authenticate { .. })
+        }) {
             return Answer::Refused(refusal);
         }
         self.try_answer(question).unwrap_or_else(Answer::Refused)
@@ -246,6 +253,7 @@ impl Toy {
             Question::StoreFlags { mailbox, uids, change, unchanged_since } => {
                 self.store_flags(&mailbox, uids, &change, unchanged_since)?
             }
+            Question::Expunge { .. } if self.read_only => return Err(Refusal::Unavailable),
             Question::Expunge { mailbox, uids } => self.expunge(&mailbox, uids)?,
             Question::Copy { mailbox, uids, to } => self.copy(&mailbox, &uids, &to)?,
             Question::Move { mailbox, uids, to } => {
