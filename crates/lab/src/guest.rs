@@ -264,12 +264,18 @@ impl Guest {
         self.run.as_ref().map(|run| run.qtest.edges()).unwrap_or_default()
     }
 
-    /// Waits until the LED shows `pattern`.
+    /// Waits until the LED shows `pattern`. A level counts as steady only for the time in which it was watched and QEMU
+    /// had a processor: a guest that the host starves blinks late, and is not to be taken for one that has stopped.
     pub fn wait_for_led(&self, pattern: &Pattern, limit: Duration) -> Result<()> {
         let run = self.running()?;
         let deadline = Deadline::after(limit);
         let mut edges = run.qtest.edges();
-        while !pattern.shown(&edges, clock::now() - run.began) {
+        let mut since = (clock::now(), run.qemu.starved());
+        loop {
+            let starved = run.qemu.starved().saturating_sub(since.1);
+            if pattern.shown(&edges, (clock::now() - since.0).saturating_sub(starved)) {
+                return Ok(());
+            }
             if deadline.left().is_none() {
                 let last: Vec<_> = edges.iter().rev().take(20).rev().collect();
                 let what = format!("the LED to show {pattern:?}; its last edges: {last:?}");
@@ -278,9 +284,12 @@ impl Guest {
             if run.qemu.ended() {
                 return Err(Error::QemuEnded { said: run.qemu.said(), console: self.console.tail() });
             }
-            edges = run.qtest.edges_after_change(LOOK);
+            let newer = run.qtest.edges_after_change(LOOK);
+            if newer.len() != edges.len() {
+                edges = newer;
+                since = (clock::now(), run.qemu.starved());
+            }
         }
-        Ok(())
     }
 
     /// How long ago QEMU was started.

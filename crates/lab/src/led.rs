@@ -37,28 +37,22 @@ impl Pattern {
         Self(steps.into_iter().collect())
     }
 
-    /// Whether `edges` end in this pattern at the moment `now`: twice around for a rhythm, or long enough for a
-    /// steady level.
+    /// Whether `edges` end in this pattern, when the line has been quiet for so long since the last one: twice around
+    /// for a rhythm, or long enough for a steady level.
     #[must_use]
-    pub fn shown(&self, edges: &[Edge], now: Duration) -> bool {
+    pub fn shown(&self, edges: &[Edge], quiet: Duration) -> bool {
         match self.0.as_slice() {
             [] => false,
-            [(level, _)] => steady(edges, now) == Some(*level),
-            steps => (0..steps.len()).any(|start| rhythm(steps, start, edges, now)),
+            // Before the first edge a line is low.
+            [(level, _)] => quiet >= STEADY && edges.last().map_or(Level::Low, |edge| edge.level) == *level,
+            steps => (0..steps.len()).any(|start| rhythm(steps, start, edges, quiet)),
         }
     }
 }
 
-/// The level that the line has kept for long enough.
-fn steady(edges: &[Edge], now: Duration) -> Option<Level> {
-    // Before the first edge a line is low.
-    let last = edges.last().copied().unwrap_or(Edge { at: Duration::ZERO, level: Level::Low });
-    (now.saturating_sub(last.at) >= STEADY).then_some(last.level)
-}
-
 /// Whether the last complete steps, of which the first is step `start`, are [`ROUNDS`] rounds of the rhythm, and the
 /// step that still runs has not run for longer than it should.
-fn rhythm(steps: &[(Level, u64)], start: usize, edges: &[Edge], now: Duration) -> bool {
+fn rhythm(steps: &[(Level, u64)], start: usize, edges: &[Edge], quiet: Duration) -> bool {
     let needed = steps.len() * ROUNDS;
     let Some(recent) = edges.len().checked_sub(needed + 1).and_then(|first| edges.get(first..)) else {
         return false;
@@ -71,10 +65,9 @@ fn rhythm(steps: &[(Level, u64)], start: usize, edges: &[Edge], now: Duration) -
             return false;
         }
     }
-    let running = recent.last().map(|edge| now.saturating_sub(edge.at)).unwrap_or_default();
     expected
         .next()
-        .is_some_and(|&(_, milliseconds)| running <= most(Duration::from_millis(milliseconds)) + STEADY)
+        .is_some_and(|&(_, milliseconds)| quiet <= most(Duration::from_millis(milliseconds)) + STEADY)
 }
 
 fn close(seen: Duration, wanted: Duration) -> bool {
@@ -105,8 +98,7 @@ mod tests {
     }
 
     fn shown(pattern: &[(Level, u64)], edges: &[Edge], after: u64) -> bool {
-        let last = edges.last().map(|edge| edge.at).unwrap_or_default();
-        Pattern::new(pattern.iter().copied()).shown(edges, last + Duration::from_millis(after))
+        Pattern::new(pattern.iter().copied()).shown(edges, Duration::from_millis(after))
     }
 
     #[test]

@@ -80,6 +80,17 @@ impl Qemu {
         waited.unwrap_or_else(PoisonError::into_inner).0.ended
     }
 
+    /// How long QEMU's threads have waited for a processor of the host while they could have run, all in all; zero on
+    /// kernels that do not tell (proc(5), `schedstat`, second number, nanoseconds).
+    pub(crate) fn starved(&self) -> Duration {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id)).into_iter().flatten().flatten();
+        let waited = threads.filter_map(|thread| {
+            let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split(' ').nth(1)?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(waited.sum())
+    }
+
     /// Ends QEMU at once (SIGKILL) and waits until it is gone.
     pub(crate) fn kill(&self) {
         let mut state = self.shared.lock();
