@@ -2,7 +2,7 @@
 //! is told of in a bounce. There is no transport to other relays yet: their recipients are bounced.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Quota, RateLimiter, Ref
 use smtp::{Reply, table};
 use store::{Delivered, Spool, Store, Target};
 
+use super::incoming::Filling;
 use super::{blocking, expiry};
 use crate::config::Config;
 use crate::{clock, entropy};
@@ -68,10 +69,10 @@ impl Delivery {
         &self,
         sender: Address,
         recipients: Vec<Address>,
-        spool: Spool,
+        message: Filling,
     ) -> Result<(), Reply> {
         let room = Arc::clone(&self.room);
-        match blocking::run(move || room.deliver(&sender, &recipients, spool)).await {
+        match blocking::run(move || room.deliver(&sender, &recipients, message.finish()?)).await {
             Ok(outcome) => outcome.map_err(|error| reply(&error)),
             Err(blocking::Unfinished) => Err(table::LOCAL_TROUBLE),
         }
@@ -80,7 +81,9 @@ impl Delivery {
 
 fn reply(error: &anyhow::Error) -> Reply {
     tracing::error!(error = format!("{error:#}"), "a message could not be delivered");
+    let full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
     match error.downcast_ref() {
+        _ if error.downcast_ref().is_some_and(full) => table::NO_SPACE,
         Some(store::Error::DiskFull) => table::NO_SPACE,
         Some(store::Error::TooLarge { .. }) => table::TOO_LARGE,
         _ => table::LOCAL_TROUBLE,

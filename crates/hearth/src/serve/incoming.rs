@@ -6,41 +6,60 @@ use store::{Spool, Store};
 
 use super::blocking;
 
-/// The spool, or why there is none any more.
+/// Bytes that wait before they are written together: a small message needs no trip of its own to the disk.
+const TOGETHER: usize = 64 * 1024;
+
+/// What came so far, or why nothing more is kept.
 #[derive(Default)]
 pub(crate) enum Incoming {
     /// Nothing came yet.
     #[default]
     Nothing,
     /// All that came so far.
-    Spooled(Spool),
+    Coming(Filling),
     /// It could not be written; told when the message is complete.
     Failed(io::Error),
 }
 
+/// A spool, and the last bytes that are not in it yet.
+pub(crate) struct Filling {
+    spool: Spool,
+    waiting: Vec<u8>,
+}
+
+impl Filling {
+    /// Writes what waits. It may block.
+    pub(crate) fn finish(mut self) -> io::Result<Spool> {
+        self.spool.write_all(&self.waiting)?;
+        Ok(self.spool)
+    }
+}
+
 impl Incoming {
     /// Adds bytes; the first ones open a spool of at most `limit` bytes.
-    pub(crate) async fn write(&mut self, store: &Store, limit: u64, bytes: Vec<u8>) {
-        let mut spool = match std::mem::take(self) {
-            Self::Nothing => store.spool(limit),
-            Self::Spooled(spool) => spool,
-            failed @ Self::Failed(_) => {
-                *self = failed;
-                return;
-            }
-        };
-        let written = blocking::run(move || spool.write_all(&bytes).map(|()| spool)).await;
-        *self = match written {
-            Ok(Ok(spool)) => Self::Spooled(spool),
-            Ok(Err(error)) => Self::Failed(error),
-            Err(unfinished) => Self::Failed(io::Error::other(unfinished)),
-        };
+    pub(crate) async fn write(&mut self, store: &Store, limit: u64, bytes: &[u8]) {
+        if let Self::Nothing = self {
+            *self = Self::Coming(Filling { spool: store.spool(limit), waiting: Vec::new() });
+        }
+        let Self::Coming(filling) = self else { return };
+        filling.waiting.extend_from_slice(bytes);
+        if filling.waiting.len() < TOGETHER {
+            return;
+        }
+        if let Self::Coming(filling) = std::mem::take(self) {
+            let written = blocking::run(move || filling.finish()).await;
+            *self = match written {
+                Ok(Ok(spool)) => Self::Coming(Filling { spool, waiting: Vec::new() }),
+                Ok(Err(error)) => Self::Failed(error),
+                Err(unfinished) => Self::Failed(io::Error::other(unfinished)),
+            };
+        }
     }
 
     /// The complete message. Afterwards nothing has come yet.
-    pub(crate) fn take(&mut self) -> io::Result<Spool> {
+    pub(crate) fn take(&mut self) -> io::Result<Filling> {
         match std::mem::take(self) {
-            Self::Spooled(spool) => Ok(spool),
+            Self::Coming(filling) => Ok(filling),
             Self::Failed(error) => Err(error),
             Self::Nothing => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no byte of the message came")),
         }

@@ -73,13 +73,13 @@ impl SubmissionDesk {
         let mut rest = Vec::new();
         cleanup.finish(&mut rest);
         if !rest.is_empty() {
-            incoming.write(&self.server.store, self.server.config.limits.message_size, rest).await;
+            incoming.write(&self.server.store, self.server.config.limits.message_size, &rest).await;
         }
-        let spool = incoming.take().map_err(|error| {
+        let message = incoming.take().map_err(|error| {
             tracing::error!(%error, "a message could not be kept");
             if error.kind() == io::ErrorKind::StorageFull { table::NO_SPACE } else { table::LOCAL_TROUBLE }
         })?;
-        self.server.delivery.submit(sender, envelope.recipients, spool).await
+        self.server.delivery.submit(sender, envelope.recipients, message).await
     }
 }
 
@@ -103,7 +103,7 @@ impl Desk<smtp::Session> for SubmissionDesk {
         let mut clean = Vec::with_capacity(bytes.len());
         message.cleanup.push(&bytes, &mut clean);
         if !clean.is_empty() {
-            message.incoming.write(&self.server.store, self.server.config.limits.message_size, clean).await;
+            message.incoming.write(&self.server.store, self.server.config.limits.message_size, &clean).await;
         }
     }
 

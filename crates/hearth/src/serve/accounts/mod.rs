@@ -93,22 +93,17 @@ impl Accounts {
     }
 
     async fn try_login(&self, address: &Address, password: &Secret) -> anyhow::Result<Login> {
-        if let Some(account) = self.account(address).await? {
+        if let Some(account) = self.store.account(address)? {
             return self.check(&account, password).await;
         }
         if self.may_register(address, password).await {
             return self.create(address, password).await;
         }
         // The same first login over another connection may have made the account just now, and used up the permission.
-        match self.account(address).await? {
+        match self.store.account(address)? {
             Some(account) => self.check(&account, password).await,
             None => Ok(Login::Wrong),
         }
-    }
-
-    async fn account(&self, address: &Address) -> anyhow::Result<Option<store::Account>> {
-        let (store, address) = (self.store.clone(), address.clone());
-        Ok(blocking::run(move || store.account(&address)).await??)
     }
 
     async fn check(&self, account: &store::Account, password: &Secret) -> anyhow::Result<Login> {
@@ -174,7 +169,7 @@ impl Accounts {
                 Ok(Login::Welcome)
             }
             // Another connection was faster with the same first login; a different password is simply wrong.
-            Err(store::Error::AccountExists) => match self.account(address).await? {
+            Err(store::Error::AccountExists) => match self.store.account(address)? {
                 Some(account) => self.check(&account, password).await,
                 None => Ok(Login::Wrong),
             },
@@ -186,6 +181,9 @@ impl Accounts {
     /// Keeps the day of the last login, and nothing finer.
     async fn note_day(&self, address: &Address) -> anyhow::Result<()> {
         let today: Day = clock::wall().day();
+        if self.store.account(address)?.is_none_or(|account| account.last_login == today) {
+            return Ok(());
+        }
         let (store, address) = (self.store.clone(), address.clone());
         Ok(blocking::run(move || store.record_login(&address, today)).await??)
     }

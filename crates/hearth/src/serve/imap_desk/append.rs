@@ -1,8 +1,8 @@
 //! APPEND: a message that a client puts into a mailbox itself.
 
 use imap::{Answer, MailboxName, Refusal};
-use mail_types::{Flags, UnixTime};
-use store::{Delivered, MailboxId, Target};
+use mail_types::{Address, Flags, UnixTime};
+use store::{Delivered, MailboxId, Store, Target};
 
 use super::ImapDesk;
 use crate::clock;
@@ -27,27 +27,33 @@ impl ImapDesk {
         if size > limits.message_size {
             return Err(Refusal::Limit);
         }
-        let used = self.ask(|store, account| store.usage(account)).await?.bytes;
+        let used = self.look(|store, account| store.usage(account))?.bytes;
         if used.saturating_add(size) > limits.quota {
             return Err(Refusal::OverQuota);
         }
-        let mailbox = self.find(mailbox).await?.id;
+        let mailbox = self.find(&mailbox)?.id;
         self.appending = Some(Appending { mailbox, flags, date });
         Ok(Answer::Done)
     }
 
     pub(super) async fn append_commit(&mut self) -> Result<Answer, Refusal> {
         let appending = self.appending.take().ok_or(Refusal::Unavailable)?;
-        let spool = self.incoming.take().map_err(|error| {
-            tracing::error!(%error, "a message being appended could not be kept");
-            Refusal::Unavailable
-        })?;
+        let message = self.incoming.take().map_err(|error| failed(&error))?;
         let Appending { mailbox, flags, date } = appending;
         let target = Target { mailbox, flags, internal_date: date.unwrap_or_else(clock::wall) };
-        let delivered = self.ask(move |store, _| store.deliver(spool, &[target])).await?;
+        let deliver = move |store: &Store, _: &Address| match message.finish() {
+            Ok(spool) => store.deliver(spool, &[target]).map(Ok),
+            Err(error) => Ok(Err(error)),
+        };
+        let delivered = self.ask(deliver).await?.map_err(|error| failed(&error))?;
         match delivered.first() {
             Some(&Delivered::Stored { uid_validity, uid }) => Ok(Answer::Appended { uid_validity, uid }),
             Some(Delivered::NoSuchMailbox) | None => Err(Refusal::NoSuchMailbox),
         }
     }
+}
+
+fn failed(error: &std::io::Error) -> Refusal {
+    tracing::error!(%error, "a message being appended could not be kept");
+    Refusal::Unavailable
 }

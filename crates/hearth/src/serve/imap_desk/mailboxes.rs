@@ -11,7 +11,7 @@ const MAILBOXES_LIMIT: usize = 1000;
 
 impl ImapDesk {
     pub(super) async fn list(&self) -> Result<Answer, Refusal> {
-        let mailboxes = self.ask(|store, account| store.mailboxes(account)).await?;
+        let mailboxes = self.look(|store, account| store.mailboxes(account))?;
         let shown = |mailbox: store::MailboxInfo| {
             // Names came in as mailbox names; one that no longer is one cannot be shown.
             let name = MailboxName::try_from(mailbox.name.as_str()).ok()?;
@@ -83,7 +83,7 @@ impl ImapDesk {
     }
 
     pub(super) async fn status(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
-        let found = self.find(mailbox).await?;
+        let found = self.find(&mailbox)?;
         let snapshot = self.ask(move |store, _| store.snapshot(found.id)).await?;
         let count = |wanted: &dyn Fn(&store::MessageEntry) -> bool| {
             u32::try_from(snapshot.messages.iter().filter(|message| wanted(message)).count())
@@ -103,7 +103,7 @@ impl ImapDesk {
     pub(super) async fn open(&mut self, mailbox: MailboxName) -> Result<Answer, Refusal> {
         self.opened = None;
         self.message = None;
-        let id = self.find(mailbox.clone()).await?.id;
+        let id = self.find(&mailbox)?.id;
         // Watched before it is looked at: what comes in between is told twice rather than never.
         let changes = self.server.changes.watch(id);
         let snapshot = self.ask(move |store, _| store.snapshot(id)).await?;
@@ -112,7 +112,7 @@ impl ImapDesk {
     }
 
     pub(super) async fn changes(&self, mailbox: &MailboxName, since: ModSeq) -> Result<Answer, Refusal> {
-        let id = self.mailbox(mailbox).await?;
+        let id = self.mailbox(mailbox)?;
         let changes = self.ask(move |store, _| store.changes_since(id, since)).await?;
         Ok(Answer::Changes(convert::changes(&changes)))
     }

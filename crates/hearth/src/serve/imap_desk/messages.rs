@@ -20,7 +20,7 @@ impl ImapDesk {
         head: u32,
     ) -> Result<Answer, Refusal> {
         self.message = None;
-        let id = self.mailbox(mailbox).await?;
+        let id = self.mailbox(mailbox)?;
         let head = u64::from(head.min(imap::HEAD_LIMIT));
         let opened = self.ask(move |store, _| {
             let mut reader = store.body(id, uid)?;
@@ -56,7 +56,7 @@ impl ImapDesk {
         change: imap::FlagChange,
         unchanged_since: Option<ModSeq>,
     ) -> Result<Answer, Refusal> {
-        let id = self.mailbox(mailbox).await?;
+        let id = self.mailbox(mailbox)?;
         let change = convert::flag_change(change, unchanged_since);
         let changed = self.ask(move |store, _| store.change_flags(id, &uids, &change)).await?;
         Ok(Answer::Stored {
@@ -66,7 +66,7 @@ impl ImapDesk {
     }
 
     pub(super) async fn expunge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<Answer, Refusal> {
-        let id = self.mailbox(mailbox).await?;
+        let id = self.mailbox(mailbox)?;
         let expunge = move |store: &store::Store, _: &mail_types::Address| {
             let gone = store.expunge(id, &uids)?;
             Ok((gone, store.snapshot(id)?.highest_modseq))
@@ -81,7 +81,7 @@ impl ImapDesk {
         uids: Vec<Uid>,
         to: MailboxName,
     ) -> Result<Answer, Refusal> {
-        let (from, to) = (self.mailbox(mailbox).await?, self.mailbox(&to).await?);
+        let (from, to) = (self.mailbox(mailbox)?, self.mailbox(&to)?);
         let quota = self.server.config.limits.quota;
         let copy = move |store: &store::Store, account: &mail_types::Address| {
             let snapshot = store.snapshot(from)?;
@@ -101,7 +101,7 @@ impl ImapDesk {
         uids: Vec<Uid>,
         to: MailboxName,
     ) -> Result<Answer, Refusal> {
-        let (from, to) = (self.mailbox(mailbox).await?, self.mailbox(&to).await?);
+        let (from, to) = (self.mailbox(mailbox)?, self.mailbox(&to)?);
         self.ask(move |store, _| store.move_messages(from, &uids, to)).await.map(copied)
     }
 }

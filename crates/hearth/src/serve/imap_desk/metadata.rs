@@ -22,7 +22,7 @@ type Entries = BTreeMap<String, Vec<u8>>;
 
 impl ImapDesk {
     pub(super) async fn quota(&self) -> Result<Answer, Refusal> {
-        let used = self.ask(|store, account| store.usage(account)).await?.bytes;
+        let used = self.look(|store, account| store.usage(account))?.bytes;
         Ok(Answer::Quota(QuotaUsage { used, limit: Some(self.server.config.limits.quota) }))
     }
 
@@ -32,8 +32,8 @@ impl ImapDesk {
         entries: Vec<String>,
         depth: MetadataDepth,
     ) -> Result<Answer, Refusal> {
-        let scope = self.scope(&of).await?;
-        let mut kept: Entries = self.ask(move |store, account| kept(store, account, scope)).await?;
+        let scope = self.scope(&of)?;
+        let mut kept: Entries = self.look(|store, account| kept(store, account, scope))?;
         if of == MetadataOwner::Server {
             let about = &self.server.config.about;
             for (entry, value) in [(COMMENT, &about.comment), (ADMIN, &about.admin)] {
@@ -51,7 +51,7 @@ impl ImapDesk {
         of: MetadataOwner,
         entries: Vec<(String, Option<Vec<u8>>)>,
     ) -> Result<Answer, Refusal> {
-        let scope = self.scope(&of).await?;
+        let scope = self.scope(&of)?;
         if of == MetadataOwner::Server && entries.iter().any(|(name, _)| name.starts_with(SHARED)) {
             return Err(Refusal::NotPermitted);
         }
@@ -68,10 +68,10 @@ impl ImapDesk {
         if written.await? { Ok(Answer::Done) } else { Err(Refusal::Limit) }
     }
 
-    async fn scope(&self, of: &MetadataOwner) -> Result<MetadataScope, Refusal> {
+    fn scope(&self, of: &MetadataOwner) -> Result<MetadataScope, Refusal> {
         match of {
             MetadataOwner::Server => Ok(MetadataScope::Account),
-            MetadataOwner::Mailbox(name) => self.mailbox(name).await.map(MetadataScope::Mailbox),
+            MetadataOwner::Mailbox(name) => self.mailbox(name).map(MetadataScope::Mailbox),
         }
     }
 }

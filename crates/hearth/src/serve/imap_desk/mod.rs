@@ -106,6 +106,12 @@ impl ImapDesk {
         }
     }
 
+    /// Asks the store something about the account that it holds in memory.
+    fn look<T>(&self, read: impl FnOnce(&Store, &Address) -> store::Result<T>) -> Result<T, Refusal> {
+        let account = self.account.as_ref().ok_or(Refusal::NotPermitted)?;
+        read(&self.server.store, account).map_err(|error| refusal(&error))
+    }
+
     /// Asks the store something about the account, where it may block.
     async fn ask<T: Send + 'static>(
         &self,
@@ -121,15 +127,15 @@ impl ImapDesk {
     }
 
     /// The mailbox of that name; the one opened last keeps its identity even when it is renamed.
-    async fn mailbox(&self, name: &MailboxName) -> Result<MailboxId, Refusal> {
+    fn mailbox(&self, name: &MailboxName) -> Result<MailboxId, Refusal> {
         match &self.opened {
             Some(opened) if opened.name == *name => Ok(opened.id),
-            _ => self.find(name.clone()).await.map(|found| found.id),
+            _ => self.find(name).map(|found| found.id),
         }
     }
 
-    async fn find(&self, name: MailboxName) -> Result<store::MailboxInfo, Refusal> {
-        let found = self.ask(move |store, account| store.mailbox(account, name.as_str())).await?;
+    fn find(&self, name: &MailboxName) -> Result<store::MailboxInfo, Refusal> {
+        let found = self.look(|store, account| store.mailbox(account, name.as_str()))?;
         found.ok_or(Refusal::NoSuchMailbox)
     }
 }
@@ -141,7 +147,7 @@ impl Desk<imap::Session> for ImapDesk {
 
     async fn spool(&mut self, bytes: Vec<u8>) {
         let limit = self.server.config.limits.message_size;
-        self.incoming.write(&self.server.store, limit, bytes).await;
+        self.incoming.write(&self.server.store, limit, &bytes).await;
     }
 
     async fn drop_spool(&mut self) {
