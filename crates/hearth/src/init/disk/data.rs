@@ -33,6 +33,8 @@ const TEMPLATE: &str = "/usr/share/hearth/data.ext4.gz";
 const E2FSCK: &str = "/sbin/e2fsck";
 /// The kernel makes a device file in no time; more means trouble.
 const DEVICE_LIMIT: Duration = Duration::from_secs(10);
+/// e2fsck's exit status when it does not find a file system.
+const NO_FILE_SYSTEM: i32 = 8;
 /// Lines of e2fsck's words that are kept.
 const WORDS_LIMIT: usize = 20;
 const SECTOR: u64 = disk_ioctl::SECTOR;
@@ -180,20 +182,35 @@ fn write(partition: &Partition) -> io::Result<()> {
     write_template(&device, template, partition.sectors * SECTOR)
 }
 
-/// Runs `e2fsck -p`, which repairs what is safe to repair without asking.
+/// Runs `e2fsck -p`, which repairs what is safe to repair without asking; if the superblock is gone, from its first
+/// copy, which a file system that has grown beyond its template has.
 fn check(partition: &Partition, log: &Log) -> Result<(), String> {
+    const FIRST_COPY: [&str; 4] = ["-b", "32768", "-B", "4096"];
+    match run_check(partition, &[], log)? {
+        Some(NO_FILE_SYSTEM) => {
+            log.say("the superblock cannot be used; its copy is tried");
+            // This run brings the superblock back and may stumble over its own journal; the next one tells.
+            run_check(partition, &FIRST_COPY, log)?;
+            verdict(run_check(partition, &[], log)?)
+        }
+        status => verdict(status),
+    }
+}
+
+fn run_check(partition: &Partition, how: &[&str], log: &Log) -> Result<Option<i32>, String> {
     let output = Command::new(E2FSCK)
         .arg("-p")
+        .args(how)
         .arg(&partition.device)
         .env_clear()
         .output()
         .map_err(|error| format!("{E2FSCK} cannot be started: {error}"))?;
     for text in [&output.stdout, &output.stderr] {
-        for line in String::from_utf8_lossy(text).lines().take(WORDS_LIMIT) {
+        for line in String::from_utf8_lossy(text).lines().filter(|line| !line.is_empty()).take(WORDS_LIMIT) {
             log.say(format!("e2fsck: {line}"));
         }
     }
-    verdict(output.status.code())
+    Ok(output.status.code())
 }
 
 /// The meaning of e2fsck's exit status (its manual page): a sum of bits.
