@@ -43,7 +43,11 @@ impl Card {
             io::ErrorKind::NotFound => Error::NoImage(image.into()),
             _ => file("opening the image", image)(error),
         })?;
-        let target = File::create(path).map_err(file("creating the card", path))?;
+        // Under another name until it is whole: half a card must not look like one to the next start.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempfile_in(folder);
+        let unfinished = unfinished.map_err(file("creating the card in", folder))?;
+        let target = unfinished.as_file();
         let mut block = vec![0; COPY_BLOCK];
         let mut offset = 0;
         loop {
@@ -56,6 +60,7 @@ impl Card {
         }
         let size = size.max(offset.next_power_of_two());
         target.set_len(size).map_err(file("growing the card", path))?;
+        unfinished.persist(path).map_err(|error| file("naming the card", path)(error.error))?;
         Ok(Self { path: path.into() })
     }
 
@@ -271,6 +276,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let nowhere = Card::copy(&folder.path().join("none.img"), &folder.path().join("card"), MIB);
         assert!(nowhere.unwrap_err().to_string().contains("scripts/image"));
+        assert!(!folder.path().join("card").exists(), "nothing that looks like a card is left");
         let card = card(folder.path());
         let error = card.boot_file("u-boot.bin").unwrap_err().to_string();
         assert!(error.contains("u-boot.bin in the partition at 16 MiB"), "{error}");

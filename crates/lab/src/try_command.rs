@@ -70,7 +70,10 @@ pub(crate) fn run(image: PathBuf, options: &GuestOptions, mode: Mode) -> Result<
     let keyboard = if mode.once == Ending::AtFirstLink { Keyboard::Leave } else { Keyboard::Read };
     let events = events::listen(keyboard)?;
     let machine = Machine::from(options.machine);
-    terminal::note(&format!("Starting {} in QEMU ({})", image.display(), name(machine)));
+    let kept = options.card.as_ref().filter(|card| card.exists());
+    let what =
+        kept.map_or_else(|| image.display().to_string(), |card| format!("the kept card {}", card.display()));
+    terminal::note(&format!("Starting {what} in QEMU ({})", name(machine)));
     let guest = options.builder(image).start()?;
     let mark = guest.boot_mark();
     terminal::progress(guest.uptime(), "the emulated box has power; its own words follow");
