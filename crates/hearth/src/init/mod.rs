@@ -17,6 +17,7 @@ mod log;
 mod memory;
 mod panic;
 mod parameters;
+mod postmortem;
 mod server;
 mod shutdown;
 mod supervision;
@@ -231,6 +232,7 @@ fn open_keepsakes(data: &Data, log: &Log) -> Option<Keepsakes> {
         Ok(trouble) => trouble.iter().for_each(|line| log.say(format!("before this start: {line}"))),
         Err(error) => log.say(format!("the log cannot be kept: {error}")),
     }
+    postmortem::collect(Path::new("/sys/fs/pstore"), Path::new(LOGS), log);
     let keepsakes = Keepsakes::new(Path::new(OWN));
     keepsakes.restore_clock(log);
     if let Err(error) = keepsakes.restore_seed() {

@@ -51,7 +51,10 @@ impl Watchdog {
             return none;
         };
         match Feeder::start(device) {
-            Ok(feeder) => Self { feeder: Some(feeder) },
+            Ok(feeder) => {
+                log.say("the watchdog is on");
+                Self { feeder: Some(feeder) }
+            }
             Err(error) => {
                 log.say(format!("the watchdog is not fed and may reset the box: {error}"));
                 none
