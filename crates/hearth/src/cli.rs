@@ -74,8 +74,57 @@ Scan the code with Delta Chat, or open the link on the phone. Each code makes on
         #[command(flatten)]
         config: ConfigFile,
     },
+    /// Looks after the store of a stopped server.
+    #[command(
+        subcommand,
+        after_help = "\
+The store is the directory `store` in the configuration's state directory. A server that is running keeps it locked."
+    )]
+    Store(StoreCommand),
     /// Is the first process of a box; nothing else should start it.
     Init,
+}
+
+/// What to do with a store.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Reads every file, every record and every byte of every message; tells what is damaged and repairs what can be.
+    Check {
+        #[command(flatten)]
+        store: StoreDirectory,
+    },
+    /// Counts what the store holds and takes.
+    Stats {
+        #[command(flatten)]
+        store: StoreDirectory,
+    },
+    /// Copies the store to a new directory, reads the copy back, and checks it. A server can run on the copy.
+    #[command(after_help = "\
+Example:
+  hearth store export /var/lib/hearth/store /mnt/usb/hearth-2026-11-22")]
+    Export {
+        #[command(flatten)]
+        store: StoreDirectory,
+        /// A directory that is new or empty.
+        #[arg(value_name = "TARGET")]
+        target: PathBuf,
+    },
+    /// Throws the index away and makes it again; never needed, never harmful.
+    RebuildIndex {
+        #[command(flatten)]
+        store: StoreDirectory,
+    },
+}
+
+/// A store, and how to speak of it.
+#[derive(Debug, Args)]
+pub(crate) struct StoreDirectory {
+    /// The store's directory.
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The configuration's file.

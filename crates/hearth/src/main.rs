@@ -10,6 +10,7 @@ mod control;
 mod entropy;
 mod init;
 mod serve;
+mod store_command;
 mod web;
 
 use std::io::Write;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         }
         Command::Status { config, json } => control::status(&config.path, json),
         Command::Pair { config } => control::pair(&config.path),
+        Command::Store(command) => store_command::run(&command),
         Command::Init => init::run().map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {

@@ -77,6 +77,21 @@ impl BodyFiles {
         Ok(())
     }
 
+    /// Removes the files of bodies that nobody wants, and gives how many.
+    pub(crate) fn remove_unless(&self, wanted: impl Fn(u64) -> bool) -> Result<u64> {
+        let mut removed = 0;
+        for shard in files::names(&self.messages)? {
+            let shard = self.messages.join(shard);
+            for name in files::names(&shard)? {
+                if !u64::from_str_radix(&name, 16).is_ok_and(&wanted) {
+                    files::remove(&shard.join(name))?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
+    }
+
     /// Removes the directories that have become empty.
     pub(crate) fn remove_empty_shards(&self) -> Result<()> {
         for shard in files::names(&self.messages)? {

@@ -31,6 +31,12 @@ pub enum Error {
     /// Another process has the directory open.
     #[error("the store in {} is in use by another process; stop it first", .0.display())]
     Locked(PathBuf),
+    /// There is no store to look at.
+    #[error("there is no store in {}", .0.display())]
+    NoStore(PathBuf),
+    /// A copy needs a place of its own.
+    #[error("{} is not empty; name a directory that is new or empty", .0.display())]
+    NotEmpty(PathBuf),
     /// A file was written by a release that this one cannot read.
     #[error("{} has format {found}, this release reads up to {known}; start the newer release again", path.display())]
     Version {

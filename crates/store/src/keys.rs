@@ -139,6 +139,9 @@ pub(crate) fn setting(name: &str) -> Key {
 /// All settings.
 pub(crate) const SETTINGS: &[u8] = b"S";
 
+/// All bodies that several records share.
+pub(crate) const SHARED: &[u8] = b"R";
+
 /// How many records share a body, when it is more than one.
 pub(crate) fn shared_body(body: u64) -> Key {
     number(b'R', body)

@@ -30,6 +30,7 @@ mod error;
 mod files;
 mod frame;
 mod index;
+pub mod inspect;
 mod journal;
 mod keys;
 mod log;

@@ -45,12 +45,13 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
         let what = "there are messages, but no journal".to_owned();
         return Err(Error::Damaged { path: directory.to_owned(), what });
     }
-    let export = load_export(directory, &mut state, &exports, &journals, &mut report)?;
-    let fallback = export != exports.last().copied().unwrap_or(0);
+    let mut lost = BTreeSet::new();
+    let export = load_export(directory, &mut state, &exports, &journals, &mut report, &mut lost)?;
+    let newest = exports.last().max(journals.last()).copied().unwrap_or(0);
+    let fallback = exports.last().is_some_and(|newest| *newest != export) || !lost.is_empty();
     if fallback {
-        rescue_places(directory, &mut state, &mut report)?;
-    }
-    if !fallback {
+        rescue_places(directory, &mut state, &mut lost)?;
+    } else if export == newest {
         remove_unknown_packs(directory, &state)?;
     }
     let mut freed = Vec::new();
@@ -76,7 +77,7 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
             report.damage.push(format!("{} mailboxes were counted anew", edits.len()));
         }
         state.apply(edits);
-        drop_unwanted_places(&mut state)?;
+        settle_places(&mut state, &lost, &mut report)?;
     }
     report.position = state.position;
     Ok(Recovery { state, journal, export, report, repaired })
@@ -94,6 +95,7 @@ fn load_export(
     exports: &[u64],
     journals: &[u64],
     report: &mut OpenReport,
+    lost: &mut BTreeSet<u64>,
 ) -> Result<u64> {
     let mut first_trouble = None;
     for position in exports.iter().rev() {
@@ -102,7 +104,7 @@ fn load_export(
                 state.position = *position;
                 state.apply(head.records);
                 for (body, place) in head.places {
-                    add_place(directory, state, body, place, report)?;
+                    add_place(directory, state, body, place, lost)?;
                 }
                 return Ok(*position);
             }
@@ -124,20 +126,18 @@ fn load_export(
     }
 }
 
+/// Notes where a small body lies; one whose file is missing is `lost` for now.
 fn add_place(
     directory: &Path,
     state: &mut State,
     body: u64,
     place: Place,
-    report: &mut OpenReport,
+    lost: &mut BTreeSet<u64>,
 ) -> Result<()> {
     match checkpoint::add_container(directory, state, place.container) {
         Ok(()) => state.places.insert(body, place),
-        Err(Error::Io { source, path, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            let note = format!("{} is missing, and with it the text of messages", path.display());
-            if report.damage.last() != Some(&note) {
-                report.damage.push(note);
-            }
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            lost.insert(body);
             Ok(())
         }
         Err(trouble) => Err(trouble),
@@ -155,11 +155,12 @@ fn remove_unknown_packs(directory: &Path, state: &State) -> Result<()> {
 }
 
 /// After a fallback to an older export: bodies that moved since are found in the packs.
-fn rescue_places(directory: &Path, state: &mut State, report: &mut OpenReport) -> Result<()> {
+fn rescue_places(directory: &Path, state: &mut State, lost: &mut BTreeSet<u64>) -> Result<()> {
     let mut found = Vec::new();
     checkpoint::scan_packs(directory, |body, place| found.push((body, place)))?;
     for (body, place) in found {
-        add_place(directory, state, body, place, report)?;
+        lost.remove(&body);
+        add_place(directory, state, body, place, lost)?;
     }
     Ok(())
 }
@@ -173,12 +174,10 @@ fn replay_journals(
     report: &mut OpenReport,
     freed: &mut Vec<u64>,
 ) -> Result<Journal> {
-    // A crash between an export and its journal leaves the journal before to go on with.
-    let begin = if journals.contains(&export) {
-        Some(export)
-    } else {
-        journals.iter().rev().find(|position| **position < export).copied()
-    };
+    let begin = journals.iter().rev().find(|position| **position <= export).copied();
+    if !journals.contains(&export) && export > 0 {
+        report.damage.push(format!("{} is missing, and what it held is lost", Kind::Journal.name(export)));
+    }
     let wanted: Vec<u64> = journals.iter().filter(|position| Some(**position) >= begin).copied().collect();
     let mut last = None;
     for (count, position) in wanted.iter().enumerate() {
@@ -267,8 +266,8 @@ fn replay(
     Ok(())
 }
 
-/// After a repair: small bodies that no record refers to are forgotten.
-fn drop_unwanted_places(state: &mut State) -> Result<()> {
+/// After a repair: small bodies that no record refers to are forgotten, and those that are missing are told of.
+fn settle_places(state: &mut State, lost: &BTreeSet<u64>, report: &mut OpenReport) -> Result<()> {
     let mut wanted = BTreeSet::new();
     for mailbox in checkpoint::mailboxes(state)? {
         for value in state.messages(mailbox)?.values() {
@@ -282,6 +281,11 @@ fn drop_unwanted_places(state: &mut State) -> Result<()> {
         state.places.iter().map(|(body, _)| body).filter(|body| !wanted.contains(body)).collect();
     for body in unwanted {
         state.places.remove(body);
+    }
+    let missing =
+        lost.iter().filter(|body| wanted.contains(body) && state.places.find(**body).is_none()).count();
+    if missing > 0 {
+        report.damage.push(format!("the text of {missing} messages is missing"));
     }
     Ok(())
 }

@@ -267,21 +267,25 @@ impl Writer {
         result
     }
 
-    /// Makes an export of this moment and begins a new journal.
+    /// Begins a new journal and makes an export of this moment.
     ///
-    /// At every point in between, what is on disk opens to the same state: an export without its journal continues
-    /// in the journal before, and what nothing refers to is removed last.
+    /// At every point in between, what is on disk opens to the same state: the new journal continues the one before,
+    /// and what nothing refers to is removed last. An export without its journal never is, so one that is missing is
+    /// noticed.
     fn try_checkpoint(&mut self, extent: Extent) -> Result<()> {
         let directory = &self.shared.directory;
-        // The journal may be older than the export, when a crash came between the two.
-        let kept = self.last_export.min(self.journal.position());
-        let (journal, moved) = {
+        if self.position > self.journal.position() {
+            self.journal = self.next_journal()?;
+            self.checkpoint_at = self.shared.options.checkpoint_bytes;
+        }
+        let kept = self.last_export;
+        if kept == self.position {
+            return Ok(());
+        }
+        let moved = {
             let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
-            if state.position == self.journal.position() {
-                return Ok(());
-            }
             state.index()?.apply(state.fresh(), state.position)?;
-            let sparse: BTreeSet<ContainerId> = state
+            let leaving: BTreeSet<ContainerId> = state
                 .places
                 .containers()
                 .filter(|(id, container)| match id.kind {
@@ -290,19 +294,9 @@ impl Writer {
                 })
                 .map(|(id, _)| id)
                 .collect();
-            let moved = checkpoint::write_pack(directory, &state, |container| sparse.contains(&container))?;
+            let moved = checkpoint::write_pack(directory, &state, |container| leaving.contains(&container))?;
             checkpoint::write_export(directory, &state, &moved)?;
-            (Journal::create(directory, state.position), moved)
-        };
-        let journal = match journal {
-            Ok(journal) => journal,
-            Err(error) => {
-                // A journal that may or may not have its name: nothing may be written to the one before.
-                if directory.join(Kind::Journal.name(self.position)).exists() {
-                    self.shared.poison(&error);
-                }
-                return Err(error);
-            }
+            moved
         };
         {
             let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -310,15 +304,30 @@ impl Writer {
                 checkpoint::add_container(directory, &mut state, place.container)?;
                 state.places.insert(body, place)?;
             }
-            let container = ContainerId { kind: Kind::Journal, position: journal.position() };
-            state.places.add_container(container, Arc::clone(journal.file()), journal.path().to_owned());
             state.index()?.set_export(self.position);
             state.forget_fresh();
         }
-        self.journal = journal;
-        self.checkpoint_at = self.shared.options.checkpoint_bytes;
         self.last_export = self.position;
         self.clean_up(kept)
+    }
+
+    /// A new journal, known to the state; the one before is not written to any more.
+    fn next_journal(&self) -> Result<Journal> {
+        let directory = &self.shared.directory;
+        let journal = match Journal::create(directory, self.position) {
+            Ok(journal) => journal,
+            Err(error) => {
+                // One that may or may not have its name: nothing may be written to the one before.
+                if directory.join(Kind::Journal.name(self.position)).exists() {
+                    self.shared.poison(&error);
+                }
+                return Err(error);
+            }
+        };
+        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        let container = ContainerId { kind: Kind::Journal, position: journal.position() };
+        state.places.add_container(container, Arc::clone(journal.file()), journal.path().to_owned());
+        Ok(journal)
     }
 
     /// Removes what neither the newest export nor the one before (as of `kept`) needs.
