@@ -10,23 +10,23 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused a file operation.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {cause}", path.display())]
     Io {
         /// What was being done.
         action: &'static str,
         /// To which file or directory.
         path: PathBuf,
         /// What the operating system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Something written could not be made durable. What it was may be lost although it can still be read, so the store
     /// refuses changes until it is opened again.
-    #[error("cannot make {} durable: {source}", path.display())]
+    #[error("cannot make {} durable: {cause}", path.display())]
     Sync {
         /// The file or directory.
         path: PathBuf,
         /// What the operating system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Another process has the directory open.
     #[error("the store in {} is in use by another process; stop it first", .0.display())]
@@ -111,9 +111,9 @@ impl Error {
     /// For `map_err`: names what was being done, and to what.
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| match source.kind() {
+        move |cause| match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
-            _ => Self::Io { action, path, source },
+            _ => Self::Io { action, path, cause },
         }
     }
 }

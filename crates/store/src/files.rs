@@ -37,7 +37,7 @@ pub(crate) fn sync_directory(path: &Path) -> Result<()> {
 
 /// Makes a file's bytes and size durable.
 pub(crate) fn sync(file: &File, path: &Path) -> Result<()> {
-    file.sync_all().map_err(|source| Error::Sync { path: path.to_owned(), source })
+    file.sync_all().map_err(|cause| Error::Sync { path: path.to_owned(), cause })
 }
 
 /// Makes a new, empty file for reading and writing.

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use crate::checkpoint;
 use crate::error::Result;
@@ -25,6 +27,8 @@ const POSITION: &[u8] = b"\0position";
 const CACHE_BYTES: u64 = 4 << 20;
 /// Records in one atomic batch.
 const BATCH: usize = 1000;
+/// How long sled may take for what takes seconds on a slow card.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The index. All its methods repair it by themselves; what is said about that is collected in `notes`.
 #[derive(Debug)]
@@ -119,11 +123,16 @@ impl Index {
                 }
                 Some(())
             }
-            Records::Sled(db) => guarded(&self.directory, || apply(db, edits, position)),
+            Records::Sled(db) => {
+                let (db, edits) = (db.clone(), edits.clone());
+                guarded(&self.directory, move || apply(&db, &edits, position))
+            }
         };
         if done.is_none() {
-            // What is missing is still among the edits, which are read first.
-            base.records = build(&self.directory, base.export)?.0;
+            // What is missing is still among the edits, which are read first. Whatever ails sled or the disk, it is
+            // not tried again before the next start.
+            let records = Records::Memory(from_export(&self.directory, base.export)?);
+            discard(std::mem::replace(&mut base.records, records));
         }
         Ok(())
     }
@@ -143,7 +152,7 @@ impl Index {
 
     fn read<T>(&self, care: Care, read: impl Fn(&Base) -> Option<T>) -> Result<T> {
         let attempt = |base: &RwLockReadGuard<'_, Base>| match (&base.records, care) {
-            (Records::Sled(_), Care::First) => guarded(&self.directory, || read(base)),
+            (Records::Sled(_), Care::First) => marked(&self.directory, || read(base)),
             _ => catch_unwind(AssertUnwindSafe(|| read(base))).ok().flatten(),
         };
         if let Some(value) = attempt(&self.base.read().unwrap_or_else(PoisonError::into_inner)) {
@@ -163,8 +172,45 @@ impl Index {
 /// that the index did it, so that it is not tried a second time.
 const BUSY: &str = "busy";
 
+/// Calls sled for something that writes, in a thread of its own: after an error of the disk, sled 0.34 may wait for
+/// ever for a write that failed. An error, a panic and too long a wait all give `None`; a thread that hangs is left
+/// behind, with its mark.
+fn guarded<T: Send + 'static>(
+    directory: &Path,
+    call: impl FnOnce() -> Option<T> + Send + 'static,
+) -> Option<T> {
+    let (tell, told) = sync_channel(1);
+    let marked_directory = directory.to_owned();
+    let work = move || {
+        // Whoever asked may have given up.
+        let _ = tell.send(marked(&marked_directory, call));
+    };
+    std::thread::Builder::new().name("store-index".to_owned()).spawn(work).ok()?;
+    told.recv_timeout(PATIENCE).ok().flatten()
+}
+
+/// Closes a data base, which writes, without waiting for it for ever.
+fn discard(records: Records) {
+    let (tell, told) = sync_channel::<()>(1);
+    let work = move || {
+        drop(records);
+        drop(tell);
+    };
+    if std::thread::Builder::new().name("store-index".to_owned()).spawn(work).is_ok() {
+        // It ends with the sender; what would be lost can be made again.
+        let _ = told.recv_timeout(PATIENCE);
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        let base = self.base.get_mut().unwrap_or_else(PoisonError::into_inner);
+        discard(std::mem::replace(&mut base.records, Records::Memory(BTreeMap::new())));
+    }
+}
+
 /// Calls sled; an error and a panic both give `None`.
-fn guarded<T>(directory: &Path, call: impl FnOnce() -> Option<T>) -> Option<T> {
+fn marked<T>(directory: &Path, call: impl FnOnce() -> Option<T>) -> Option<T> {
     let busy = directory.join(BUSY);
     // The mark is a help, not a condition: on a full disk it cannot be made.
     let _ = fs::write(&busy, []);
@@ -181,9 +227,10 @@ fn existing(directory: &Path) -> Option<sled::Db> {
 }
 
 fn open_sled(directory: &Path, path: &Path) -> Option<sled::Db> {
-    guarded(directory, || {
+    let path = path.to_owned();
+    guarded(directory, move || {
         if path.is_dir() {
-            for name in files::names(path).ok()? {
+            for name in files::names(&path).ok()? {
                 // A snapshot that a crash left half-written keeps sled from opening for ever.
                 if name.ends_with(".generating") {
                     files::remove(&path.join(name)).ok()?;
@@ -229,19 +276,24 @@ fn build(directory: &Path, export: Option<u64>) -> Result<(Records, Found)> {
     let Some(db) = open_sled(directory, &path) else {
         return Ok((Records::Memory(from_export(directory, export)?), Found::InMemory));
     };
+    let fill = |edits: Edits, position| {
+        let db = db.clone();
+        guarded(directory, move || apply(&db, &edits, position)).is_some()
+    };
     let mut edits = Edits::new();
     let mut sound = true;
     if let Some(export) = export {
         checkpoint::read_messages(parent(directory), export, |key, value| {
             edits.insert(key.to_vec(), Some(value.to_vec()));
-            if edits.len() >= BATCH && sound {
-                sound = guarded(directory, || apply(&db, &std::mem::take(&mut edits), 0)).is_some();
+            if edits.len() >= 20 * BATCH && sound {
+                sound = fill(std::mem::take(&mut edits), 0);
             }
         })?;
     }
-    if sound && guarded(directory, || apply(&db, &edits, export.unwrap_or(0))).is_some() {
+    if sound && fill(edits, export.unwrap_or(0)) {
         return Ok((Records::Sled(db), Found::Rebuilt));
     }
+    discard(Records::Sled(db));
     Ok((Records::Memory(from_export(directory, export)?), Found::InMemory))
 }
 

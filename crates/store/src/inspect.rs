@@ -170,6 +170,9 @@ fn open(directory: &Path) -> Result<(Store, crate::store::OpenReport)> {
 /// Reads exports and packs to their ends. Journals are read when the store is opened.
 fn damaged_files(directory: &Path) -> Result<Vec<String>> {
     let mut findings = Vec::new();
+    if !directory.is_dir() {
+        return Err(Error::NoStore(directory.to_owned()));
+    }
     for position in Kind::Export.positions(directory)? {
         let whole = checkpoint::read_head(directory, position)
             .and_then(|_| checkpoint::read_messages(directory, position, |_, _| ()));

@@ -117,7 +117,7 @@ impl Journal {
 
     /// Makes durable what was appended.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|source| Error::Sync { path: self.path.clone(), source })
+        self.file.sync_data().map_err(|cause| Error::Sync { path: self.path.clone(), cause })
     }
 }
 

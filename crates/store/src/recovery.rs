@@ -83,6 +83,21 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
     Ok(Recovery { state, journal, export, report, repaired })
 }
 
+/// After a failed sync: writes every journal anew. The system may count pages as written that never reached the disk,
+/// so that syncing the same file again proves nothing. Other files got their names only after their sync succeeded.
+pub(crate) fn rewrite_journals(directory: &Path) -> Result<()> {
+    let unfinished = directory.join(Kind::Journal.unfinished());
+    for position in Kind::Journal.positions(directory)? {
+        let path = directory.join(Kind::Journal.name(position));
+        let mut from = fs::File::open(&path).map_err(Error::io("open", &path))?;
+        let mut to = files::create(&unfinished)?;
+        std::io::copy(&mut from, &mut to).map_err(Error::io("write", &unfinished))?;
+        files::sync(&to, &unfinished)?;
+        fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished))?;
+    }
+    files::sync_directory(directory)
+}
+
 /// Whether nothing was ever stored here.
 fn is_new(directory: &Path) -> Result<bool> {
     Ok(files::names(&directory.join("messages"))?.is_empty() && Kind::Pack.positions(directory)?.is_empty())
@@ -136,7 +151,7 @@ fn add_place(
 ) -> Result<()> {
     match checkpoint::add_container(directory, state, place.container) {
         Ok(()) => state.places.insert(body, place),
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+        Err(Error::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
             lost.insert(body);
             Ok(())
         }

@@ -12,7 +12,7 @@ use mail_types::Address;
 use crate::bodies::{BodyFiles, Spool};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::recovery::{Recovery, recover};
+use crate::recovery::{self, Recovery, recover};
 use crate::state::State;
 use crate::transaction::Transaction;
 use crate::types::{DiskSpace, MailboxId};
@@ -110,9 +110,13 @@ impl Store {
         files::create_directory(directory)?;
         let lock = lock(directory)?;
         let bodies = BodyFiles::open(directory, options.inline_limit)?;
+        let unsynced = directory.join(UNSYNCED);
+        if unsynced.exists() {
+            recovery::rewrite_journals(directory)?;
+            files::remove(&unsynced)?;
+        }
         let Recovery { state, journal, export, report, repaired } = recover(directory, &bodies)?;
         let position = state.position;
-        let renewal = directory.join(UNSYNCED);
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
             directory: directory.to_owned(),
@@ -128,9 +132,8 @@ impl Store {
             last_export: export,
             checkpoint_at: options.checkpoint_bytes,
         };
-        if repaired || renewal.exists() {
+        if repaired {
             writer.renew()?;
-            files::remove(&renewal)?;
         }
         let (tasks, waiting) = channel();
         let writer = std::thread::Builder::new()

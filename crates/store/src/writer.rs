@@ -61,8 +61,7 @@ pub(crate) fn job<T: Send + 'static>(
 pub(crate) enum Extent {
     /// All records, and the small bodies that would go with a journal.
     Usual,
-    /// All records and all small bodies that are in journals: what the journals hold may be only in memory, since
-    /// syncing one of them failed and the system counts it as written nevertheless.
+    /// All records and all small bodies that are in journals, since a journal was found damaged.
     Everything,
 }
 
@@ -241,14 +240,13 @@ impl Writer {
         }
     }
 
-    /// Makes everything anew that may be in memory only, or that was repaired: records, small bodies, journal.
+    /// Makes everything anew after a repair: records, small bodies, journal.
     ///
     /// Files are named for their position, and none that is still needed may be written over, so the position moves on
     /// by an empty transaction first.
     pub(crate) fn renew(&mut self) -> Result<()> {
         let mut frame = Vec::new();
-        // It claims nothing as durable: what the journal held may never have reached the disk.
-        FrameBuilder::default().finish(self.position + 1, 0, &mut frame);
+        FrameBuilder::default().finish(self.position + 1, self.position, &mut frame);
         self.journal
             .append(&frame)
             .map_err(|(AppendError::Undone(error) | AppendError::Fatal(error))| error)?;
