@@ -63,13 +63,6 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
     let position = Some(export).filter(|export| *export > 0);
     let (index, found) = Index::open(directory, position, state.position)?;
     state.set_index(index);
-    match found {
-        Found::Complete => {}
-        Found::Rebuilt => report.index_rebuilt = export > 0,
-        Found::InMemory => {
-            report.damage.push("the index cannot be written; the store needs more memory".to_owned())
-        }
-    }
     let repaired = fallback || !report.damage.is_empty();
     if repaired {
         let edits = checkpoint::recount(&mut state)?;
@@ -78,6 +71,13 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
         }
         state.apply(edits);
         settle_places(&mut state, &lost, &mut report)?;
+    }
+    match found {
+        Found::Complete => {}
+        Found::Rebuilt => report.index_rebuilt = export > 0,
+        Found::InMemory => {
+            report.damage.push("the index cannot be written; the store needs more memory".to_owned())
+        }
     }
     report.position = state.position;
     Ok(Recovery { state, journal, export, report, repaired })

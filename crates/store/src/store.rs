@@ -115,7 +115,12 @@ impl Store {
             recovery::rewrite_journals(directory)?;
             files::remove(&unsynced)?;
         }
-        let Recovery { state, journal, export, report, repaired } = recover(directory, &bodies)?;
+        let recovered = recover(directory, &bodies);
+        if let Err(Error::Sync { .. }) = &recovered {
+            // What was read may be in memory only, and the next sync of the same file would not tell.
+            let _ = std::fs::write(&unsynced, []);
+        }
+        let Recovery { state, journal, export, mut report, repaired } = recovered?;
         let position = state.position;
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
@@ -133,7 +138,12 @@ impl Store {
             checkpoint_at: options.checkpoint_bytes,
         };
         if repaired {
-            writer.renew()?;
+            match writer.renew() {
+                Err(Error::DiskFull) => {
+                    report.damage.push("the disk is too full to make the repair permanent".to_owned());
+                }
+                result => result?,
+            }
         }
         let (tasks, waiting) = channel();
         let writer = std::thread::Builder::new()

@@ -13,6 +13,7 @@
     reason = "a test fails by panicking and tells its seeds"
 )]
 
+mod cost;
 mod medium;
 mod mount;
 

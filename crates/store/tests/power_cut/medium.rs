@@ -93,6 +93,17 @@ pub(crate) struct Medium {
     next: u64,
     operations: u64,
     dead: bool,
+    pub(crate) cost: Cost,
+}
+
+/// What a program asked of the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// Bytes as they were written.
+    pub(crate) bytes: usize,
+    /// Bytes as the disk sees them: whole pages, once for each sync.
+    pub(crate) synced_bytes: usize,
+    pub(crate) syncs: usize,
 }
 
 impl Medium {
@@ -109,6 +120,7 @@ impl Medium {
             next: ROOT + 1,
             operations: 0,
             dead: false,
+            cost: Cost::default(),
         }
     }
 
@@ -211,6 +223,7 @@ impl Medium {
             file.resize(end, 0);
         }
         file[offset..end].copy_from_slice(bytes);
+        self.cost.bytes += bytes.len();
         self.dirty.entry(node).or_default().extend(offset / PAGE..=end.saturating_sub(1) / PAGE);
         Ok(())
     }
@@ -225,6 +238,8 @@ impl Medium {
 
     pub(crate) fn sync(&mut self, node: u64) -> Result<()> {
         self.change()?;
+        self.cost.syncs += 1;
+        self.cost.synced_bytes += PAGE * self.dirty.get(&node).map_or(0, BTreeSet::len);
         if self.rules.sync == Sync::Lie {
             return Ok(());
         }

@@ -1,0 +1,77 @@
+//! What a message costs the card: counted by the disk itself, index and all.
+
+use std::io::{Read, Write};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+
+use mail_types::{Address, Flags, Secret, UnixTime};
+use store::{Delivered, Store, Target};
+
+use crate::HONEST;
+use crate::medium::{Cost, Medium};
+use crate::mount::mount;
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+const COUNT: usize = 200;
+
+/// What happens to each message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Delivered,
+    DeliveredFetchedDeleted,
+}
+
+/// The cost of `COUNT` messages of this size, one after the other.
+fn cost(life: Life, size: usize) -> Cost {
+    let medium = Arc::new(Mutex::new(Medium::new(1, HONEST)));
+    let place = tempfile::tempdir().unwrap();
+    let (tell, _cut) = channel();
+    let session = mount(&medium, place.path(), tell).unwrap();
+    let (store, _) = Store::open(place.path().join("store")).unwrap();
+    let address: Address = "anna@box.test".parse().unwrap();
+    store.create_account(&address, Secret::new("hash"), NOW).unwrap();
+    let mailbox = store.inbox(&address).unwrap();
+    let before = medium.lock().unwrap().cost;
+    for _ in 0..COUNT {
+        let mut spool = store.spool(1 << 30);
+        spool.write_all(&vec![b'x'; size]).unwrap();
+        let target = Target { mailbox, flags: Flags::default(), internal_date: NOW };
+        let Delivered::Stored { uid, .. } = store.deliver(spool, &[target]).unwrap()[0] else {
+            unreachable!()
+        };
+        if life == Life::DeliveredFetchedDeleted {
+            let mut text = Vec::new();
+            store.body(mailbox, uid).unwrap().read_to_end(&mut text).unwrap();
+            store.expunge(mailbox, &[uid]).unwrap();
+        }
+    }
+    let after = medium.lock().unwrap().cost;
+    drop(store);
+    drop(session);
+    Cost {
+        bytes: (after.bytes - before.bytes) / COUNT,
+        synced_bytes: (after.synced_bytes - before.synced_bytes) / COUNT,
+        // A few more come from the index, which syncs now and then by itself, and from new directories.
+        syncs: (after.syncs - before.syncs) / COUNT,
+    }
+}
+
+#[test]
+fn a_small_message_costs_one_sync_and_deleting_it_another() {
+    for size in [500, 10_000] {
+        let delivered = cost(Life::Delivered, size);
+        let deleted = cost(Life::DeliveredFetchedDeleted, size);
+        println!("{size} bytes delivered: {delivered:?}; delivered, fetched and deleted: {deleted:?}");
+        assert_eq!((delivered.syncs, deleted.syncs), (1, 2));
+        assert!(delivered.bytes < size + 400, "the envelope of a message grew");
+        assert!(deleted.bytes < size + 700, "deleting a message became dear");
+    }
+}
+
+#[test]
+fn a_large_message_costs_three_syncs() {
+    let delivered = cost(Life::Delivered, 300_000);
+    println!("300000 bytes delivered: {delivered:?}");
+    assert_eq!(delivered.syncs, 3, "the file, its name, the journal");
+    assert!(delivered.bytes < 300_700);
+}
