@@ -6,7 +6,7 @@
 use anyhow::Result;
 use hearth_tests::boxes::{self, LIMIT, ready};
 use hearth_tests::mail::Account;
-use lab::{Guest, Machine, Model};
+use lab::{Guest, HostCache, Machine, Model};
 
 #[test]
 fn accounts_and_acknowledged_messages_survive_a_pulled_plug_on_virt() -> Result<()> {
@@ -17,6 +17,13 @@ fn accounts_and_acknowledged_messages_survive_a_pulled_plug_on_virt() -> Result<
 #[ignore = "long: three boots of an emulated Pi"]
 fn accounts_and_acknowledged_messages_survive_a_pulled_plug_on_a_pi_3() -> Result<()> {
     survives(boxes::pi_image(Machine::Raspi3b(Model::ThreeB), "power-cut-raspi3b")?.start()?, 2)
+}
+
+#[test]
+#[ignore = "long: a hundred boots"]
+fn a_hundred_pulled_plugs_lose_nothing_acknowledged() -> Result<()> {
+    let guest = boxes::pi_image(Machine::Virt, "power-cut-hundred")?.host_cache(HostCache::Off);
+    survives(guest.start()?, 100)
 }
 
 #[test]

@@ -32,6 +32,16 @@ pub enum Snapshots {
     On,
 }
 
+/// Whether the host's page cache stands between the guest and its card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostCache {
+    /// It does: quick, and on every file system.
+    #[default]
+    On,
+    /// Writes go straight to the file, which must lie on a file system that can do so (not on every tmpfs).
+    Off,
+}
+
 /// A guest that has not been started.
 #[derive(Clone, Debug)]
 pub struct GuestBuilder {
@@ -41,6 +51,7 @@ pub struct GuestBuilder {
     card_size: u64,
     console_log: Option<PathBuf>,
     snapshots: Snapshots,
+    host_cache: HostCache,
     arguments: String,
 }
 
@@ -55,6 +66,7 @@ pub struct Guest {
     console: Console,
     card: Card,
     machine: Machine,
+    host_cache: HostCache,
     arguments: String,
     seat: Seat,
 }
@@ -109,6 +121,13 @@ impl GuestBuilder {
         self
     }
 
+    /// Whether the host caches what the guest writes.
+    #[must_use]
+    pub fn host_cache(mut self, host_cache: HostCache) -> Self {
+        self.host_cache = host_cache;
+        self
+    }
+
     /// Adds words to the kernel's command line.
     #[must_use]
     pub fn kernel_arguments(mut self, words: &str) -> Self {
@@ -144,6 +163,7 @@ impl GuestBuilder {
             console: Console::new(&log)?,
             card,
             machine: self.machine,
+            host_cache: self.host_cache,
             arguments: self.arguments,
             seat,
         };
@@ -161,6 +181,7 @@ impl Guest {
             card: None,
             card_size: CARD_SIZE,
             console_log: None,
+            host_cache: HostCache::On,
             snapshots: Snapshots::Off,
             arguments: String::new(),
         }
@@ -342,6 +363,7 @@ impl Guest {
         let folder = self.seat.folder();
         let loaded = Loaded::from_card(&self.card, self.machine, folder, &self.arguments)?;
         let disk = match &self.overlay {
+            None if self.host_cache == HostCache::Off => Disk::CardDirectly(self.card.path()),
             None => Disk::Card(self.card.path()),
             Some(overlay) if overlay.made => Disk::Overlay(&overlay.path),
             Some(overlay) => Disk::NewOverlay(self.card.path(), &overlay.path),

@@ -40,6 +40,8 @@ pub(crate) struct Forward {
 pub(crate) enum Disk<'a> {
     /// Into the card.
     Card(&'a Path),
+    /// Into the card, past the host's page cache.
+    CardDirectly(&'a Path),
     /// Into a new overlay beside the card, which can hold snapshots.
     NewOverlay(&'a Path, &'a Path),
     /// Into the overlay of an earlier run.
@@ -110,6 +112,7 @@ impl Run {
 fn drive(disk: Disk<'_>) -> String {
     match disk {
         Disk::Card(card) | Disk::NewOverlay(card, _) => format!("file={},format=raw", card.display()),
+        Disk::CardDirectly(card) => format!("file={},format=raw,cache=none", card.display()),
         Disk::Overlay(overlay) => format!("file={},format=qcow2", overlay.display()),
     }
 }
