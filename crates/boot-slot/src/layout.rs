@@ -63,7 +63,7 @@ impl Layout {
         }
     }
 
-    /// Partition 4 on a card of `card_size` bytes: to the end, rounded down to whole MiB.
+    /// Partition 4 on a card of `card_size` bytes: to the end, rounded down to whole erase blocks of 4 MiB.
     pub fn data(&self, card_size: u64) -> Result<Extent, Error> {
         let needed = self.data_start + SMALLEST_DATA;
         if card_size < needed {
@@ -71,7 +71,7 @@ impl Layout {
         }
         // The table counts sectors in 32 bits: what lies beyond 2 TiB stays unused.
         let end = card_size.min(mbr::LARGEST_CARD);
-        let length = (end - self.data_start) / MIB * MIB;
+        let length = (end - self.data_start) / ERASE_BLOCK * ERASE_BLOCK;
         Ok(Extent { start: self.data_start, length })
     }
 
@@ -97,8 +97,10 @@ pub const BOOT_PARTITION: usize = 1;
 pub const DATA_PARTITION: usize = 4;
 /// One mebibyte, the grain of the layout.
 pub const MIB: u64 = 1024 * 1024;
-/// The data partition is refused below this: the pre-made file system must fit.
-pub const SMALLEST_DATA: u64 = 16 * MIB;
+/// The data partition is refused below this: the pre-made file system of 16 MiB, and as much again for mail.
+pub const SMALLEST_DATA: u64 = 32 * MIB;
+/// An erase block of common cards; the data partition shares none with what comes behind it.
+const ERASE_BLOCK: u64 = 4 * MIB;
 
 #[cfg(test)]
 mod tests {
@@ -115,17 +117,17 @@ mod tests {
     }
 
     #[test]
-    fn data_takes_the_rest_in_whole_mebibytes() {
+    fn data_takes_the_rest_in_whole_erase_blocks() {
         let layout = Layout::new();
         assert_eq!(layout.data(512 * MIB + 777).unwrap(), Extent { start: 184 * MIB, length: 328 * MIB });
-        assert_eq!(layout.data(4 << 40).unwrap().end(), mbr::LARGEST_CARD / MIB * MIB);
+        assert_eq!(layout.data(4 << 40).unwrap().end(), mbr::LARGEST_CARD / ERASE_BLOCK * ERASE_BLOCK);
     }
 
     #[test]
     fn a_card_without_room_for_data_is_refused() {
         assert_eq!(
-            Layout::new().data(199 * MIB),
-            Err(Error::CardTooSmall { size: 199 * MIB, needed: 200 * MIB })
+            Layout::new().data(215 * MIB),
+            Err(Error::CardTooSmall { size: 215 * MIB, needed: 216 * MIB })
         );
     }
 }

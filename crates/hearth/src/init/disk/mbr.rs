@@ -1,24 +1,15 @@
 //! The partition table of the card: which disk it is, where the data partition is or goes. Bytes in, bytes out.
 
+use boot_slot::layout::{DATA_PARTITION, Layout, MIB};
+use boot_slot::mbr::{Kind, Partition, PartitionTable, SECTOR};
+
 /// Bytes of the table, and of a sector.
 pub(in crate::init) const MBR: usize = 512;
-/// Where the data partition starts on a fresh card, in sectors: 184 MiB, behind the two slots.
-const DATA_START: u64 = 184 * MEBIBYTE;
-/// The data partition ends at a multiple of this, in sectors: 4 MiB, an erase block of common cards.
-const ALIGNMENT: u64 = 4 * MEBIBYTE;
-/// The least that makes sense: the 16 MiB template with as much again.
-const DATA_LEAST: u64 = 32 * MEBIBYTE;
-/// Sectors of a mebibyte.
-const MEBIBYTE: u64 = 2048;
 /// The number of the data partition.
 pub(in crate::init) const DATA_NUMBER: u8 = 4;
 
-const SIGNATURE: usize = 440;
-const ENTRIES: usize = 446;
-const ENTRY: usize = 16;
-const TYPE_LINUX: u8 = 0x83;
-/// "Use the sectors instead" in the table's cylinder, head and sector fields.
-const CHS_UNUSED: [u8; 3] = [0xfe, 0xff, 0xff];
+/// Where the data partition's entry lies in the table, the fourth of four.
+const DATA_ENTRY: std::ops::Range<usize> = 494..510;
 
 /// A stretch of a disk, in sectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,68 +49,49 @@ pub(in crate::init) enum Refusal {
 
 /// The disk's signature, if the sector is a partition table.
 pub(in crate::init) fn disk_signature(table: &[u8; MBR]) -> Option<u32> {
-    if table.get(510..)? != [0x55, 0xaa] {
-        return None;
-    }
-    little_endian(table, SIGNATURE)
+    PartitionTable::decode(table).ok().map(|table| table.disk_id)
 }
 
 /// Finds the data partition, or its place on a disk of `disk_sectors` sectors.
 pub(in crate::init) fn find_data(table: &[u8; MBR], disk_sectors: u64) -> Result<DataEntry, Refusal> {
-    disk_signature(table).ok_or(Refusal::NoTable)?;
-    let (kind, extent) = entry(table, DATA_NUMBER).ok_or(Refusal::NoTable)?;
-    match kind {
-        TYPE_LINUX if extent.start.saturating_add(extent.sectors) > disk_sectors => Err(Refusal::BeyondDisk),
-        TYPE_LINUX if extent.sectors > 0 => Ok(DataEntry::Present(extent)),
-        0 => place(table, disk_sectors).map(DataEntry::Missing),
-        other => Err(Refusal::Foreign(other)),
+    let table = PartitionTable::decode(table).map_err(|_| Refusal::NoTable)?;
+    let disk_size = disk_sectors.saturating_mul(SECTOR);
+    match table.partition(DATA_PARTITION) {
+        None => place(&table, disk_size).map(DataEntry::Missing),
+        Some(found) if found.kind != Kind::Linux as u8 => Err(Refusal::Foreign(found.kind)),
+        Some(found) if found.extent.end() > disk_size => Err(Refusal::BeyondDisk),
+        Some(found) => Ok(DataEntry::Present(Extent::of(found.extent))),
     }
 }
 
-/// The same table with the data partition in it.
+/// The same table with the data partition in it; no other byte changes.
 pub(in crate::init) fn with_data(table: &[u8; MBR], data: Extent) -> Result<[u8; MBR], Refusal> {
-    let number = |sectors| u32::try_from(sectors).map_err(|_| Refusal::BeyondDisk);
-    let mut entry = Vec::with_capacity(ENTRY);
-    entry.push(0);
-    entry.extend(CHS_UNUSED);
-    entry.push(TYPE_LINUX);
-    entry.extend(CHS_UNUSED);
-    entry.extend(number(data.start)?.to_le_bytes());
-    entry.extend(number(data.sectors)?.to_le_bytes());
+    let extent = boot_slot::layout::Extent { start: data.start * SECTOR, length: data.sectors * SECTOR };
+    let mut entries = PartitionTable::decode(table).map_err(|_| Refusal::NoTable)?;
+    let partition = Partition { kind: Kind::Linux as u8, active: false, extent };
+    entries.set(DATA_PARTITION, partition).map_err(|_| Refusal::BeyondDisk)?;
+    let bytes = entries.encode().map_err(|_| Refusal::BeyondDisk)?;
     let mut new = *table;
-    let place = offset(DATA_NUMBER);
-    new.get_mut(place..place + ENTRY).ok_or(Refusal::NoTable)?.copy_from_slice(&entry);
+    if let (Some(old), Some(bytes)) = (new.get_mut(DATA_ENTRY), bytes.get(DATA_ENTRY)) {
+        old.copy_from_slice(bytes);
+    }
     Ok(new)
 }
 
-fn place(table: &[u8; MBR], disk_sectors: u64) -> Result<Extent, Refusal> {
-    for number in 1..DATA_NUMBER {
-        let (kind, extent) = entry(table, number).ok_or(Refusal::NoTable)?;
-        if kind != 0 && extent.start.saturating_add(extent.sectors) > DATA_START {
-            return Err(Refusal::Occupied(number));
+fn place(table: &PartitionTable, disk_size: u64) -> Result<Extent, Refusal> {
+    let layout = Layout::new();
+    for (number, partition) in table.iter() {
+        if partition.extent.end() > layout.data_start {
+            return Err(Refusal::Occupied(u8::try_from(number).unwrap_or(DATA_NUMBER)));
         }
     }
-    // The table counts sectors in 32 bits; a disk beyond 2 TiB is used up to there.
-    let end = disk_sectors.min(u64::from(u32::MAX)) / ALIGNMENT * ALIGNMENT;
-    match end.checked_sub(DATA_START) {
-        Some(sectors) if sectors >= DATA_LEAST => Ok(Extent { start: DATA_START, sectors }),
-        _ => Err(Refusal::TooSmall(disk_sectors / MEBIBYTE)),
+    layout.data(disk_size).map(Extent::of).map_err(|_| Refusal::TooSmall(disk_size / MIB))
+}
+
+impl Extent {
+    fn of(extent: boot_slot::layout::Extent) -> Self {
+        Self { start: extent.start / SECTOR, sectors: extent.length / SECTOR }
     }
-}
-
-fn entry(table: &[u8; MBR], number: u8) -> Option<(u8, Extent)> {
-    let at = offset(number);
-    let start = u64::from(little_endian(table, at + 8)?);
-    let sectors = u64::from(little_endian(table, at + 12)?);
-    Some((*table.get(at + 4)?, Extent { start, sectors }))
-}
-
-fn offset(number: u8) -> usize {
-    ENTRIES + ENTRY * usize::from(number.saturating_sub(1))
-}
-
-fn little_endian(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)
 }
 
 #[cfg(test)]
@@ -169,6 +141,7 @@ mod tests {
 
         let mut foreign = image();
         foreign[494 + 4] = 0x07;
+        foreign[494 + 12] = 1;
         assert_eq!(find_data(&foreign, GIBIBYTE), Err(Refusal::Foreign(7)));
 
         let mut occupied = image();
