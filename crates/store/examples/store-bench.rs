@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mail_types::{Address, Flags, Secret, UnixTime};
-use store::{Delivered, MailboxId, Store, Target};
+use store::{Announce, Delivered, MailboxId, Store, Target};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -175,7 +175,8 @@ fn deliver(
     let mailbox = *inboxes.get(at).ok_or("no accounts")?;
     let mut spool = store.spool(1 << 30);
     spool.write_all(message)?;
-    let target = Target { mailbox, flags: Flags::default(), internal_date: NOW };
+    let target =
+        Target { mailbox, flags: Flags::default(), internal_date: NOW, announce: Announce::ToNobody };
     let delivered = store.deliver(spool, &[target])?;
     Ok((mailbox, *delivered.first().ok_or("nothing was delivered")?))
 }

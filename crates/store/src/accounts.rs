@@ -96,11 +96,8 @@ impl Store {
                 let id = keys::second_number_of(&key).ok_or(Error::Bug("a mailbox's key is too short"))?;
                 mailboxes::delete(transaction, account, MailboxId(id))?;
             }
-            let tables = [
-                keys::metadata_of_account(account),
-                keys::push_tokens(account),
-                keys::pending_pushes_of(account),
-            ];
+            let tables =
+                [keys::metadata_of_account(account), keys::push_tokens(account), keys::pending_push(account)];
             for prefix in tables {
                 for (key, _) in transaction.scan(&prefix) {
                     transaction.delete(key);

@@ -5,10 +5,11 @@ use crate::bodies::{Spool, Spooled};
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::messages::MailboxChange;
+use crate::push::want_push;
 use crate::records::{BodyRef, MessageRecord, OutboundRecord};
 use crate::store::Store;
 use crate::transaction::Transaction;
-use crate::types::{Delivered, OutboundDraft, OutboundId, Submitted, Target};
+use crate::types::{Announce, Delivered, OutboundDraft, OutboundId, Submitted, Target};
 use mail_types::ModSeq;
 
 impl Store {
@@ -60,6 +61,9 @@ fn take_in(
         };
         let uid = change.add(transaction, record)?;
         delivered.push(Delivered::Stored { uid_validity: change.counters.uid_validity, uid });
+        if target.announce == Announce::ToDevices {
+            want_push(transaction, change.counters.account, target.internal_date, body.body);
+        }
         change.end(transaction)?;
         references += 1;
     }

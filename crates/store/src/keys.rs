@@ -100,15 +100,8 @@ pub(crate) fn push_tokens(account: u64) -> Key {
     number(b'P', account)
 }
 
-/// A pending push.
-pub(crate) fn pending_push(account: u64, token: &str) -> Key {
-    let mut key = pending_pushes_of(account);
-    key.extend_from_slice(token.as_bytes());
-    key
-}
-
-/// All pending pushes of an account.
-pub(crate) fn pending_pushes_of(account: u64) -> Key {
+/// An account's pending push.
+pub(crate) fn pending_push(account: u64) -> Key {
     number(b'N', account)
 }
 

@@ -54,7 +54,7 @@ pub use bodies::{BodyReader, Spool};
 pub use error::{Error, Result};
 pub use store::{ChangeCallback, OpenReport, Options, Store};
 pub use types::{
-    Account, AccountState, Changes, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged, Invite,
-    MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, Outbound, OutboundDraft, OutboundId,
+    Account, AccountState, Announce, Changes, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged,
+    Invite, MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, Outbound, OutboundDraft, OutboundId,
     PendingPush, PushToken, Snapshot, SpecialUse, Submitted, Target, UidRange, Usage,
 };

@@ -7,12 +7,15 @@ use crate::keys;
 use crate::mailboxes::account_id;
 use crate::records::{PushRecord, from_json};
 use crate::store::Store;
+use crate::transaction::Transaction;
 use crate::types::{PendingPush, PushToken};
 
 /// The longest token, in bytes.
 const TOKEN_LIMIT: usize = 4096;
 /// The most tokens of one account; the one registered longest ago makes room.
 const TOKENS_LIMIT: usize = 32;
+/// A registration younger than this, in seconds, is as good as a new one.
+const REFRESH: u64 = 86_400;
 
 impl Store {
     /// The account's tokens.
@@ -27,10 +30,15 @@ impl Store {
         Ok(tokens)
     }
 
-    /// Keeps a token, or notes that it was registered again.
+    /// Keeps a token, or notes that it was registered again: devices do that with every connection, so the disk is
+    /// touched once a day at most.
     pub fn register_push_token(&self, address: &Address, token: &str, now: UnixTime) -> Result<()> {
         if token.len() > TOKEN_LIMIT {
             return Err(Error::TooLarge { what: "a push token", limit: TOKEN_LIMIT as u64 });
+        }
+        let known = self.push_tokens(address)?.into_iter().find(|known| known.token == token);
+        if known.is_some_and(|known| known.registered <= now && now.0 - known.registered.0 < REFRESH) {
+            return Ok(());
         }
         let (address, token) = (address.clone(), token.to_owned());
         self.write(move |transaction| {
@@ -49,77 +57,64 @@ impl Store {
         })
     }
 
-    /// Forgets a token and what is pending for it.
+    /// Forgets a token.
     pub fn remove_push_token(&self, address: &Address, token: &str) -> Result<()> {
         let (address, token) = (address.clone(), token.to_owned());
         self.write(move |transaction| {
-            let account = transaction.account_id(&address)?;
-            for key in [keys::push_token(account, &token), keys::pending_push(account, &token)] {
-                if transaction.value(&key).is_some() {
-                    transaction.delete(key);
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// Notes that every token of the account wants a notification; what is pending already stays as it is.
-    pub fn want_push(&self, address: &Address, now: UnixTime) -> Result<()> {
-        let address = address.clone();
-        self.write(move |transaction| {
-            let account = transaction.account_id(&address)?;
-            let prefix = keys::push_tokens(account);
-            for key in transaction.scan(&prefix).into_keys() {
-                let token = keys::text_after(&key, &prefix).ok_or(Error::Bug("a push token is not text"))?;
-                let pending = keys::pending_push(account, &token);
-                if transaction.value(&pending).is_none() {
-                    transaction.put_json(pending, &PushRecord { since: now, due: now, attempts: 0 })?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// All pending notifications.
-    pub fn pending_pushes(&self) -> Result<Vec<PendingPush>> {
-        let state = self.read();
-        let mut pushes = Vec::new();
-        for (key, value) in state.scan(keys::PENDING_PUSHES) {
-            let account = keys::number_of(key).ok_or(Error::Bug("a push's key is too short"))?;
-            let token = keys::text_after(key, &keys::pending_pushes_of(account));
-            let token = token.ok_or(Error::Bug("a push token is not text"))?;
-            let name =
-                state.value(&keys::account_name(account)).and_then(|name| std::str::from_utf8(name).ok());
-            let account = name.and_then(|name| name.parse().ok());
-            let account = account.ok_or(Error::Bug("a push belongs to nobody"))?;
-            let PushRecord { since, due, attempts } = from_json(value)?;
-            pushes.push(PendingPush { account, token, since, due, attempts });
-        }
-        Ok(pushes)
-    }
-
-    /// Notes a failed attempt and when to try again.
-    pub fn postpone_push(&self, push: &PendingPush, due: UnixTime) -> Result<()> {
-        let push = push.clone();
-        self.write(move |transaction| {
-            let key = keys::pending_push(transaction.account_id(&push.account)?, &push.token);
-            match transaction.json::<PushRecord>(&key)? {
-                Some(PushRecord { since, attempts, .. }) => transaction
-                    .put_json(key, &PushRecord { since, due, attempts: attempts.saturating_add(1) }),
-                None => Ok(()),
-            }
-        })
-    }
-
-    /// Forgets a notification: it was sent, or given up.
-    pub fn finish_push(&self, push: &PendingPush) -> Result<()> {
-        let push = push.clone();
-        self.write(move |transaction| {
-            let key = keys::pending_push(transaction.account_id(&push.account)?, &push.token);
+            let key = keys::push_token(transaction.account_id(&address)?, &token);
             if transaction.value(&key).is_some() {
                 transaction.delete(key);
             }
             Ok(())
         })
     }
+
+    /// Whether the account's devices are still to be notified, and of what.
+    pub fn pending_push(&self, address: &Address) -> Result<Option<PendingPush>> {
+        let state = self.read();
+        let account = account_id(&state, address)?;
+        let record = state.value(&keys::pending_push(account));
+        record.map(|record| public(address.clone(), record)).transpose()
+    }
+
+    /// All accounts whose devices are still to be notified.
+    pub fn pending_pushes(&self) -> Result<Vec<PendingPush>> {
+        let state = self.read();
+        let mut pushes = Vec::new();
+        for (key, record) in state.scan(keys::PENDING_PUSHES) {
+            let account = keys::number_of(key).ok_or(Error::Bug("a push's key is too short"))?;
+            let name = state.value(&keys::account_name(account));
+            let name = name.and_then(|name| std::str::from_utf8(name).ok()?.parse().ok());
+            pushes.push(public(name.ok_or(Error::Bug("a push belongs to nobody"))?, record)?);
+        }
+        Ok(pushes)
+    }
+
+    /// Forgets a notification that was sent or given up, unless another message has come since.
+    ///
+    /// It returns at once and costs no write of its own; a power cut may bring the notification back.
+    pub fn finish_push(&self, push: &PendingPush) -> Result<()> {
+        let push = push.clone();
+        self.write_patiently(move |transaction| {
+            let key = keys::pending_push(transaction.account_id(&push.account)?);
+            let found = transaction.value(&key).and_then(PushRecord::decode);
+            if found.is_some_and(|record| record.body == push.message) {
+                transaction.delete(key);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A message came: the account's devices are to be notified, if it has any.
+pub(crate) fn want_push(transaction: &mut Transaction<'_>, account: u64, since: UnixTime, body: u64) {
+    if !transaction.scan(&keys::push_tokens(account)).is_empty() {
+        transaction.put(keys::pending_push(account), PushRecord { since, body }.encode());
+    }
+}
+
+fn public(account: Address, record: &[u8]) -> Result<PendingPush> {
+    let PushRecord { since, body } =
+        PushRecord::decode(record).ok_or(Error::Bug("a pending push has an unknown shape"))?;
+    Ok(PendingPush { account, since, message: body })
 }

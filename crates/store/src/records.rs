@@ -164,12 +164,23 @@ pub(crate) struct OutboundRecord {
     pub(crate) draft: OutboundDraft,
 }
 
-/// A pending push.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A pending push; written with every message of an account that has tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PushRecord {
     pub(crate) since: UnixTime,
-    pub(crate) due: UnixTime,
-    pub(crate) attempts: u32,
+    /// The body of the message that asked for it last.
+    pub(crate) body: u64,
+}
+
+impl PushRecord {
+    pub(crate) fn encode(self) -> Vec<u8> {
+        [self.since.0.to_le_bytes(), self.body.to_le_bytes()].concat()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(bytes);
+        Some(Self { since: UnixTime(fields.u64()?), body: fields.u64()? })
+    }
 }
 
 /// An invite.

@@ -136,6 +136,7 @@ impl Store {
             position,
             last_export: export,
             checkpoint_at: options.checkpoint_bytes,
+            patient: Vec::new(),
         };
         if repaired {
             match writer.renew() {
@@ -220,6 +221,16 @@ impl Store {
         let (reply, result) = sync_channel(1);
         self.send(Task::Transaction(job(reply, operation)))?;
         result.recv().map_err(|_| Error::Closed)?
+    }
+
+    /// Has a transaction go to the disk with the next one that somebody waits for, or when the store is closed: it costs
+    /// no sync of its own, and is lost in a power cut before that.
+    pub(crate) fn write_patiently(
+        &self,
+        operation: impl FnOnce(&mut Transaction<'_>) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let (reply, _) = sync_channel(1);
+        self.send(Task::Patient(job(reply, operation)))
     }
 
     fn send(&self, task: Task) -> Result<()> {

@@ -167,6 +167,17 @@ pub struct Target {
     pub flags: Flags,
     /// When the server received it.
     pub internal_date: UnixTime,
+    /// Whether the owner's devices are to hear of it.
+    pub announce: Announce,
+}
+
+/// Whether a new message is a reason to notify the devices that left a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announce {
+    /// It is: a notification is pending from the moment the message is durable.
+    ToDevices,
+    /// It is not: the owner put it there.
+    ToNobody,
 }
 
 /// What became of one target of a delivery.
@@ -250,19 +261,16 @@ pub struct PushToken {
     pub registered: UnixTime,
 }
 
-/// A notification that is still to be sent; there is at most one for each account and token.
+/// An account whose devices are still to be notified. There is at most one for each account, since a notification says
+/// nothing but that there is mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingPush {
-    /// Whose token it is.
+    /// Whose devices.
     pub account: Address,
-    /// The opaque token.
-    pub token: String,
-    /// When it was first wanted.
+    /// When the last message came.
     pub since: UnixTime,
-    /// When to try next.
-    pub due: UnixTime,
-    /// How often it was tried.
-    pub attempts: u32,
+    /// Which message that was: a number that no other message has.
+    pub message: u64,
 }
 
 /// A message for one other server's recipients, before it has an id.

@@ -18,6 +18,8 @@ use crate::transaction::{Effects, Transaction};
 
 /// Transactions that share one sync at most; what waits longer than that waits for the next.
 const BATCH_LIMIT: usize = 512;
+/// Changes that may wait for company before they get a sync of their own.
+const PATIENT_LIMIT: usize = 256;
 /// Bytes that share one sync at most, about.
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -37,6 +39,8 @@ pub(crate) enum Verdict {
 /// What the writer is asked for.
 pub(crate) enum Task {
     Transaction(Job),
+    /// A change that nobody waits for and that a power cut may undo: it goes to the disk with the next one.
+    Patient(Job),
     Checkpoint(SyncSender<Result<()>>),
 }
 
@@ -75,6 +79,8 @@ pub(crate) struct Writer {
     pub(crate) last_export: u64,
     /// The journal's length that asks for a checkpoint.
     pub(crate) checkpoint_at: u64,
+    /// Changes that wait for company.
+    pub(crate) patient: Vec<Job>,
 }
 
 /// Transactions on their way to the disk together.
@@ -93,8 +99,9 @@ impl Writer {
             let mut next = Some(first);
             while let Some(task) = next.take() {
                 match task {
-                    Task::Transaction(first) => {
-                        let (batch, behind) = self.collect(first, tasks);
+                    Task::Patient(job) if self.patient.len() < PATIENT_LIMIT => self.patient.push(job),
+                    Task::Transaction(job) | Task::Patient(job) => {
+                        let (batch, behind) = self.collect(job, tasks);
                         next = behind;
                         self.commit(batch);
                         self.checkpoint_if_due();
@@ -111,15 +118,23 @@ impl Writer {
                 }
             }
         }
+        if let Some(last) = self.patient.pop() {
+            let (batch, _) = self.collect(last, tasks);
+            self.commit(batch);
+        }
     }
 
     /// Runs the transactions that wait, up to a limit; gives the task that ended the batch if it is of another kind.
-    fn collect(&self, first: Job, tasks: &Receiver<Task>) -> (Batch, Option<Task>) {
+    fn collect(&mut self, first: Job, tasks: &Receiver<Task>) -> (Batch, Option<Task>) {
+        let patient = std::mem::take(&mut self.patient);
         let shared = Arc::clone(&self.shared);
         let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
         let mut batch = Batch::default();
+        for job in patient {
+            self.run_transaction(job, &state, &mut batch);
+        }
         let mut next = Some(Task::Transaction(first));
-        while let Some(Task::Transaction(job)) = next {
+        while let Some(Task::Transaction(job) | Task::Patient(job)) = next {
             self.run_transaction(job, &state, &mut batch);
             let room = batch.answers.len() < BATCH_LIMIT && batch.frames.len() < BATCH_BYTES;
             next = if room { tasks.try_recv().ok() } else { None };

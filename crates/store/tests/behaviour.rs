@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::slice;
 use std::sync::{Arc, Mutex};
 
 use mail_types::{Address, Day, Flags, ModSeq, Secret, SystemFlag, Uid, UnixTime};
 use store::{
-    AccountState, Delivered, Error, FlagChange, FlagMode, MailboxId, OutboundDraft, Store, Target, UidRange,
+    AccountState, Announce, Delivered, Error, FlagChange, FlagMode, MailboxId, OutboundDraft, Store, Target,
+    UidRange,
 };
 use tempfile::TempDir;
 
@@ -77,8 +79,12 @@ fn address(name: &str) -> Address {
 }
 
 fn targets(mailboxes: &[MailboxId]) -> Vec<Target> {
-    let target =
-        |mailbox: &MailboxId| Target { mailbox: *mailbox, flags: Flags::default(), internal_date: NOW };
+    let target = |mailbox: &MailboxId| Target {
+        mailbox: *mailbox,
+        flags: Flags::default(),
+        internal_date: NOW,
+        announce: Announce::ToNobody,
+    };
     mailboxes.iter().map(target).collect()
 }
 
@@ -297,7 +303,7 @@ fn the_queue_shares_its_body_with_local_mailboxes() {
     };
     let mut spool = world.store().spool(LIMIT);
     spool.write_all(b"to both").unwrap();
-    let submitted = world.store().submit(spool, &targets(&[inbox]), std::slice::from_ref(&draft)).unwrap();
+    let submitted = world.store().submit(spool, &targets(&[inbox]), slice::from_ref(&draft)).unwrap();
     assert_eq!((submitted.delivered.len(), submitted.queued.len()), (1, 1));
     world.store().expunge(inbox, &uids(&[1])).unwrap();
     world.reopen();
@@ -315,24 +321,70 @@ fn the_queue_shares_its_body_with_local_mailboxes() {
 }
 
 #[test]
-fn pushes_are_wanted_once_for_each_token_until_finished() {
+fn a_message_and_its_pending_push_are_one_change_and_the_last_message_counts() {
     let mut world = World::new();
-    let (anna, _) = world.account("anna");
-    for token in ["t1", "t2", "t1"] {
+    let (anna, annas) = world.account("anna");
+    let (_, bens) = world.account("ben");
+    for token in ["t1", "t2"] {
         world.store().register_push_token(&anna, token, NOW).unwrap();
     }
-    world.store().want_push(&anna, NOW).unwrap();
-    world.store().want_push(&anna, UnixTime(NOW.0 + 9)).unwrap();
+    let announced = |world: &World, seconds| {
+        let announce = |mailbox| Target {
+            mailbox,
+            flags: Flags::default(),
+            internal_date: UnixTime(NOW.0 + seconds),
+            announce: Announce::ToDevices,
+        };
+        let mut spool = world.store().spool(LIMIT);
+        spool.write_all(b"message").unwrap();
+        world.store().deliver(spool, &[annas, bens].map(announce)).unwrap();
+    };
+    world.deliver(b"a copy of one's own", &[annas]);
+    assert_eq!(world.store().pending_push(&anna).unwrap(), None);
+
+    announced(&world, 0);
+    let first = world.store().pending_push(&anna).unwrap().unwrap();
     world.reopen();
-    let pending = world.store().pending_pushes().unwrap();
-    assert_eq!(pending.iter().map(|push| push.token.as_str()).collect::<Vec<_>>(), ["t1", "t2"]);
-    assert_eq!(pending[0].since, NOW);
-    world.store().postpone_push(&pending[0], UnixTime(NOW.0 + 60)).unwrap();
-    world.store().finish_push(&pending[1]).unwrap();
-    assert_eq!(world.store().pending_pushes().unwrap()[0].attempts, 1);
+    assert_eq!(world.store().pending_pushes().unwrap(), slice::from_ref(&first), "Ben has no device");
+    assert_eq!((&first.account, first.since), (&anna, NOW));
+
+    announced(&world, 9);
+    world.store().finish_push(&first).unwrap();
+    let second = world.store().pending_push(&anna).unwrap().unwrap();
+    assert_eq!(
+        second.since,
+        UnixTime(NOW.0 + 9),
+        "the second message is not notified by what was sent before it"
+    );
+    world.store().finish_push(&second).unwrap();
+    world.reopen();
+    assert_eq!(world.store().pending_pushes().unwrap(), [], "a store that is closed loses nothing");
+}
+
+#[test]
+fn push_tokens_are_refreshed_once_a_day_and_the_oldest_makes_room() {
+    let world = World::new();
+    let (anna, _) = world.account("anna");
+    let register = |token: &str, seconds| {
+        world.store().register_push_token(&anna, token, UnixTime(NOW.0 + seconds)).unwrap();
+    };
+    let registered = |token: &str| {
+        let tokens = world.store().push_tokens(&anna).unwrap();
+        tokens.into_iter().find(|known| known.token == token).map(|known| known.registered.0 - NOW.0)
+    };
+    register("first", 0);
+    register("first", 86_399);
+    assert_eq!(registered("first"), Some(0));
+    register("first", 86_400);
+    assert_eq!(registered("first"), Some(86_400));
+    register("first", 100);
+    assert_eq!(registered("first"), Some(100), "the clock was wrong");
+    for number in 1..=32 {
+        register(&format!("t{number}"), 200 + number);
+    }
+    assert_eq!((registered("first"), registered("t1")), (None, Some(201)));
     world.store().remove_push_token(&anna, "t1").unwrap();
-    assert_eq!(world.store().pending_pushes().unwrap(), []);
-    assert_eq!(world.store().push_tokens(&anna).unwrap().len(), 1);
+    assert_eq!(world.store().push_tokens(&anna).unwrap().len(), 31);
 }
 
 #[test]

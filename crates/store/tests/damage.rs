@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use mail_types::{Address, Flags, Secret, SystemFlag, Uid, UnixTime};
-use store::{Error, FlagChange, FlagMode, OpenReport, Options, Store, Target, inspect};
+use store::{Announce, Error, FlagChange, FlagMode, OpenReport, Options, Store, Target, inspect};
 use tempfile::TempDir;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -47,7 +47,12 @@ fn original() -> Original {
             let text = format!("message {number} of round {round}\r\n").repeat(if large { 300 } else { 3 });
             spool.write_all(text.as_bytes()).unwrap();
             let inboxes = names.iter().filter(|_| number % 4 != 3).map(|name| store.inbox(name).unwrap());
-            let target = |mailbox| Target { mailbox, flags: Flags::default(), internal_date: NOW };
+            let target = |mailbox| Target {
+                mailbox,
+                flags: Flags::default(),
+                internal_date: NOW,
+                announce: Announce::ToNobody,
+            };
             let mut targets: Vec<Target> = inboxes.map(target).collect();
             targets.truncate(1 + number as usize % 2);
             store.deliver(spool, &targets).unwrap();

@@ -166,7 +166,17 @@ mod tests {
             let mut spool = self.store.spool(1 << 20);
             spool.write_all(&vec![b'x'; size]).unwrap();
             let mailbox = self.store.inbox(&anna()).unwrap();
-            self.store.deliver(spool, &[Target { mailbox, flags: Flags::default(), internal_date }]).unwrap();
+            self.store
+                .deliver(
+                    spool,
+                    &[Target {
+                        mailbox,
+                        flags: Flags::default(),
+                        internal_date,
+                        announce: Announce::ToNobody,
+                    }],
+                )
+                .unwrap();
         }
 
         fn sweep(&self, now: UnixTime) -> Removed {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use mail_types::{Address, Flags, Keyword, Secret, SystemFlag, Uid, UnixTime};
-use store::{FlagChange, FlagMode, MailboxId, MetadataScope, OutboundDraft, Store, Target};
+use store::{Announce, FlagChange, FlagMode, MailboxId, MetadataScope, OutboundDraft, Store, Target};
 
 use crate::Trouble;
 use crate::model::{FIRST_VALIDITY, MailboxName, Model, Step};
@@ -23,7 +23,12 @@ pub(crate) fn perform(store: &Store, model: &Model, step: &Step) -> Result<(), T
             let mut spool = store.spool(1 << 20);
             spool.write_all(&content.bytes())?;
             let target = |name| -> Result<Target, Trouble> {
-                Ok(Target { mailbox: find(name)?, flags: Flags::default(), internal_date: NOW })
+                Ok(Target {
+                    mailbox: find(name)?,
+                    flags: Flags::default(),
+                    internal_date: NOW,
+                    announce: Announce::ToNobody,
+                })
             };
             let targets: Vec<Target> = to.iter().map(target).collect::<Result<_, _>>()?;
             let drafts: Vec<_> = (0..*queue).map(|_| draft(address(0), 0)).collect::<Result<_, _>>()?;

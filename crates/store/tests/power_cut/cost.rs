@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use mail_types::{Address, Flags, Secret, UnixTime};
-use store::{Delivered, Store, Target};
+use store::{Announce, Delivered, Store, Target};
 
 use crate::HONEST;
 use crate::medium::{Cost, Medium};
@@ -19,6 +19,8 @@ const COUNT: usize = 200;
 enum Life {
     Delivered,
     DeliveredFetchedDeleted,
+    /// To somebody with two devices, which are notified.
+    DeliveredAndAnnounced,
 }
 
 /// The cost of `COUNT` messages of this size, one after the other.
@@ -31,11 +33,15 @@ fn cost(life: Life, size: usize) -> Cost {
     let address: Address = "anna@box.test".parse().unwrap();
     store.create_account(&address, Secret::new("hash"), NOW).unwrap();
     let mailbox = store.inbox(&address).unwrap();
+    for device in ["phone", "tablet"] {
+        store.register_push_token(&address, &device.repeat(200), NOW).unwrap();
+    }
+    let announce = if life == Life::DeliveredAndAnnounced { Announce::ToDevices } else { Announce::ToNobody };
     let before = medium.lock().unwrap().cost;
     for _ in 0..COUNT {
         let mut spool = store.spool(1 << 30);
         spool.write_all(&vec![b'x'; size]).unwrap();
-        let target = Target { mailbox, flags: Flags::default(), internal_date: NOW };
+        let target = Target { mailbox, flags: Flags::default(), internal_date: NOW, announce };
         let Delivered::Stored { uid, .. } = store.deliver(spool, &[target]).unwrap()[0] else {
             unreachable!()
         };
@@ -43,6 +49,9 @@ fn cost(life: Life, size: usize) -> Cost {
             let mut text = Vec::new();
             store.body(mailbox, uid).unwrap().read_to_end(&mut text).unwrap();
             store.expunge(mailbox, &[uid]).unwrap();
+        }
+        if let Some(push) = store.pending_push(&address).unwrap() {
+            store.finish_push(&push).unwrap();
         }
     }
     let after = medium.lock().unwrap().cost;
@@ -66,6 +75,15 @@ fn a_small_message_costs_one_sync_and_deleting_it_another() {
         assert!(delivered.bytes < size + 400, "the envelope of a message grew");
         assert!(deleted.bytes < size + 700, "deleting a message became dear");
     }
+}
+
+#[test]
+fn notifying_the_devices_of_a_message_costs_no_sync_of_its_own() {
+    let silent = cost(Life::Delivered, 10_000);
+    let announced = cost(Life::DeliveredAndAnnounced, 10_000);
+    println!("10000 bytes delivered: {silent:?}; and announced: {announced:?}");
+    assert_eq!(announced.syncs, 1);
+    assert!((1..100).contains(&(announced.bytes - silent.bytes)), "a pending push is a few numbers");
 }
 
 #[test]
