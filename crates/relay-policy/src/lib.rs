@@ -8,7 +8,8 @@
 //! | who may become an account? | [`AccountRules`], [`mint_name`], [`mint_password`] |
 //! | where does a recipient live? | [`route`] |
 //! | again, or give up? | [`RetrySchedule`] |
-//! | what goes when? | [`ExpiryRules`] |
+//! | what goes when? | [`ExpiryRules`], [`token_is_expired`] |
+//! | which device is notified when? | [`PushQueue`] |
 //! | how is the sender told? | [`Refusal`] at once, [`Bounce`] later |
 //!
 //! No store, no socket, no clock, no logging. Large messages pass through in pieces of any size; memory stays bounded.
@@ -25,6 +26,7 @@ mod judge;
 mod lines;
 mod packets;
 mod parts;
+mod push;
 mod rate;
 mod refusal;
 mod retry;
@@ -38,6 +40,7 @@ pub use cleanup::{HeaderCleanup, Purpose};
 pub use expiry::{ExpiryRules, Held, Noticed, Quota};
 pub use gate::{Content, Inspected, Inspection};
 pub use judge::{Admitted, Cleartext, Origin, judge_incoming, judge_outgoing, may_send_as};
+pub use push::{Device, PushQueue, PushTask, Reception, Settled, token_is_expired, token_is_valid};
 pub use rate::RateLimiter;
 pub use refusal::Refusal;
 pub use retry::{Next, Queued, RetrySchedule};
