@@ -61,6 +61,8 @@ pub(crate) struct Status {
     pub(crate) accounts: usize,
     /// The number of open connections.
     pub(crate) connections: u32,
+    /// What wakes phones; none when push is off.
+    pub(crate) push: Option<Push>,
     /// The disk that holds the mail.
     pub(crate) disk: Option<Disk>,
     /// Whether the server signed its certificate itself.
@@ -73,6 +75,21 @@ pub(crate) struct Status {
     pub(crate) pairing_window: Option<String>,
     /// What needs attention, one sentence each.
     pub(crate) troubles: Vec<String>,
+}
+
+/// Notifications, counted since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Push {
+    /// Devices that are still to be notified.
+    pub(crate) pending: usize,
+    /// Notifications that the push service took.
+    pub(crate) sent: u64,
+    /// Tries that failed; most are tried again.
+    pub(crate) failed: u64,
+    /// Notifications that failed too often or came too late.
+    pub(crate) given_up: u64,
+    /// Devices that the push service does not know any more.
+    pub(crate) gone: u64,
 }
 
 /// Bytes of a file system.
@@ -155,11 +172,19 @@ fn ask(mut stream: UnixStream, request: Request) -> anyhow::Result<Response> {
     serde_json::from_str(&line).context("the answer is not understood; is the server another version?")
 }
 
+fn notifications(push: Push) -> String {
+    let Push { pending, sent, failed, given_up, gone } = push;
+    format!(
+        "{pending} pending; since the start {sent} sent, {failed} tries failed, {given_up} given up, {gone} devices gone"
+    )
+}
+
 fn in_words(status: &Status) -> String {
     let mut text = format!("Hearth {} for {}\n", status.version, status.domain);
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<14}{value}\n"));
     line("Accounts:", format!("{}; registration is {}", status.accounts, status.registration));
     line("Connections:", status.connections.to_string());
+    line("Push:", status.push.map_or("off".to_owned(), notifications));
     if let Some(Disk { free, total }) = status.disk {
         line("Disk:", format!("{} MiB free of {} MiB", free >> 20, total >> 20));
     }

@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod control;
 mod entropy;
+mod https;
 mod init;
 mod serve;
 mod store_command;

@@ -60,6 +60,9 @@ pub(super) const LARGE_MESSAGE: u64 = 200_000;
 /// Days without a login after which an account goes.
 pub(super) const INACTIVE_ACCOUNTS_DAYS: u32 = 90;
 
+/// The service that Delta Chat's makers run; the apps' tokens are encrypted to it (chatmail-protocol note section 7).
+pub(super) const PUSH_URL: &str = "https://notifications.delta.chat/notify";
+
 /// A port on all addresses of the machine, IPv4 included.
 pub(super) fn everywhere(port: u16) -> Vec<SocketAddr> {
     vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))]

@@ -5,6 +5,7 @@
 
 mod defaults;
 mod finding;
+mod push;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use mail_types::Domain;
 use serde::Deserialize;
 
 pub(crate) use finding::{Finding, Severity, has_errors};
+pub(crate) use push::Push;
 use reader::Reader;
 
 /// A configuration file is a page of text; more than this is another file.
@@ -42,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) pairing: Pairing,
     /// What clients show about the server.
     pub(crate) about: About,
+    /// The service that wakes phones.
+    pub(crate) push: Push,
 }
 
 /// Who may create an account.
@@ -198,6 +202,7 @@ fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
         expiry: section(&mut file, "expiry", &mut findings, expiry),
         pairing: section(&mut file, "pairing", &mut findings, pairing),
         about: section(&mut file, "about", &mut findings, about),
+        push: section(&mut file, "push", &mut findings, push::push),
     };
     findings.extend(file.finish());
     (config, findings)

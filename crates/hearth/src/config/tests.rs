@@ -34,7 +34,7 @@ fn the_sample_equals_the_defaults() {
 #[test]
 fn the_sample_shows_every_key() {
     let sample: toml::Table = uncommented().parse().unwrap();
-    for table in ["listen", "tls", "limits", "expiry", "pairing", "about"] {
+    for table in ["listen", "tls", "limits", "expiry", "pairing", "about", "push"] {
         let problem = examine(&format!("{table}.bogus = 1")).unwrap_err();
         let (_, keys) = problem[0].advice.split_once(": ").unwrap();
         for key in keys.trim_end_matches('.').split(", ") {
@@ -46,7 +46,7 @@ fn the_sample_shows_every_key() {
 #[test]
 fn an_unknown_key_is_refused_in_every_table() {
     assert_eq!(findings("bogus = 1"), [("bogus".into(), Severity::Error)]);
-    for table in ["listen", "tls", "limits", "expiry", "pairing", "about"] {
+    for table in ["listen", "tls", "limits", "expiry", "pairing", "about", "push"] {
         let text = uncommented().replace(&format!("[{table}]"), &format!("[{table}]\nbogus = 1"));
         assert_eq!(findings(&text), [(format!("{table}.bogus"), Severity::Error)]);
     }
@@ -99,6 +99,27 @@ fn silent_services_are_a_warning() {
 #[test]
 fn registration_by_invite_is_a_warning_until_invites_can_be_made() {
     assert_eq!(findings("registration = \"invite\""), [("registration".into(), Severity::Warning)]);
+}
+
+#[test]
+fn tokens_are_sent_by_https_or_to_this_machine_only() {
+    let service = |url: &str| {
+        let examined = examine(&format!("push.url = {url:?}"));
+        examined.ok().map(|(config, _)| config.push.service.map(|uri| uri.to_string()))
+    };
+    assert_eq!(service(""), Some(None));
+    for url in
+        ["https://push.example/notify", "http://127.0.0.1:8080/", "http://[::1]:1/", "http://localhost/"]
+    {
+        assert_eq!(service(url), Some(Some(url.to_owned())));
+    }
+    for url in
+        ["http://push.example/notify", "http://192.168.1.2/", "push.example", "/notify", "ftp://x/", "a b"]
+    {
+        assert_eq!(service(url), None, "{url}");
+    }
+    let useless = "[push]\nurl = \"\"\nroots = \"/roots.pem\"";
+    assert_eq!(findings(useless), [("push.roots".into(), Severity::Warning)]);
 }
 
 #[test]

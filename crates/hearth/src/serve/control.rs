@@ -12,7 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use super::life::Life;
 use super::server::Server;
 use crate::config::Registration;
-use crate::control::{Disk, LINE_LIMIT, Request, Response, Status};
+use crate::control::{Disk, LINE_LIMIT, Push, Request, Response, Status};
 
 /// Whoever connects and says nothing is dropped after this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -94,6 +94,13 @@ fn status(server: &Server) -> Status {
         registration: registration.to_owned(),
         accounts: view.status.accounts,
         connections: server.door.count(),
+        push: server.notifier.as_ref().map(|notifier| Push {
+            pending: notifier.pending(),
+            sent: server.counters.pushes_sent.value(),
+            failed: server.counters.pushes_failed.value(),
+            given_up: server.counters.pushes_given_up.value(),
+            gone: server.counters.pushes_gone.value(),
+        }),
         disk: server.resources.disk().map(|space| Disk { free: space.free, total: space.total }),
         certificate_self_signed: server.tls.summary.self_signed,
         certificate: server.tls.summary.names.clone(),

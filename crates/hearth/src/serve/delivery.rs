@@ -9,9 +9,10 @@ use std::time::Instant;
 use mail_types::{Address, Domain, Flags};
 use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Quota, RateLimiter, Refusal, Route, route};
 use smtp::{Reply, table};
-use store::{Delivered, Spool, Store, Target};
+use store::{Announce, Delivered, Spool, Store, Target};
 
 use super::incoming::Filling;
+use super::push::Notifier;
 use super::{blocking, expiry};
 use crate::config::Config;
 use crate::{clock, entropy};
@@ -41,6 +42,8 @@ struct Room {
     domains: Vec<Domain>,
     quota: Quota,
     rules: ExpiryRules,
+    /// What wakes phones; none when push is off.
+    notifier: Option<Arc<Notifier>>,
 }
 
 /// Where a message is to go, and where it cannot.
@@ -52,9 +55,15 @@ struct Plan {
 
 impl Delivery {
     /// Into this store.
-    pub(crate) fn new(config: &Config, domains: Vec<Domain>, store: Store) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        domains: Vec<Domain>,
+        store: Store,
+        notifier: Option<Arc<Notifier>>,
+    ) -> Self {
         let rate = RateLimiter::new(config.limits.sends_per_minute, config.limits.send_burst);
-        let room = Room { store, domains, quota: expiry::quota(config), rules: expiry::rules(config) };
+        let room =
+            Room { store, domains, quota: expiry::quota(config), rules: expiry::rules(config), notifier };
         Self { room: Arc::new(room), rate: Mutex::new(rate) }
     }
 
@@ -92,7 +101,7 @@ fn reply(error: &anyhow::Error) -> Reply {
 
 impl Room {
     fn deliver(&self, sender: &Address, recipients: &[Address], spool: Spool) -> anyhow::Result<()> {
-        let mut plan = self.plan(recipients, spool.size())?;
+        let mut plan = self.plan(sender, recipients, spool.size())?;
         // Read before the spool is gone, also for a mailbox that is deleted in this moment.
         let mut head = Vec::new();
         spool.reader()?.take(QUOTED).read_to_end(&mut head)?;
@@ -100,7 +109,10 @@ impl Room {
             let delivered = self.store.deliver(spool, &plan.targets)?;
             for (account, outcome) in plan.accounts.into_iter().zip(delivered) {
                 match outcome {
-                    Delivered::Stored { .. } => self.trim(&account),
+                    Delivered::Stored { .. } => {
+                        self.notify(&account);
+                        self.trim(&account);
+                    }
                     Delivered::NoSuchMailbox => plan.failed.push(no_such_user(account)),
                 }
             }
@@ -108,7 +120,7 @@ impl Room {
         if plan.failed.is_empty() { Ok(()) } else { self.bounce(sender, &plan.failed, &head) }
     }
 
-    fn plan(&self, recipients: &[Address], size: u64) -> store::Result<Plan> {
+    fn plan(&self, sender: &Address, recipients: &[Address], size: u64) -> store::Result<Plan> {
         let mut plan = Plan { accounts: Vec::new(), targets: Vec::new(), failed: Vec::new() };
         let mut seen = BTreeSet::new();
         for recipient in recipients {
@@ -126,13 +138,28 @@ impl Room {
                 plan.failed.push(no_such_user(recipient.clone()));
             } else if self.quota.admits(self.store.usage(&account)?.bytes, size) {
                 let mailbox = self.store.inbox(&account)?;
-                plan.targets.push(Target { mailbox, flags: Flags::default(), internal_date: clock::wall() });
+                let announce = self.announce(sender, &account);
+                let internal_date = clock::wall();
+                plan.targets.push(Target { mailbox, flags: Flags::default(), internal_date, announce });
                 plan.accounts.push(account);
             } else {
                 plan.failed.push(failed(recipient.clone(), MAILBOX_FULL, Refusal::MailboxFull.reply()));
             }
         }
         Ok(plan)
+    }
+
+    /// Whoever writes to themselves knows already.
+    fn announce(&self, sender: &Address, account: &Address) -> Announce {
+        let wanted = self.notifier.is_some() && sender != account;
+        if wanted { Announce::ToDevices } else { Announce::ToNobody }
+    }
+
+    /// Has the account's devices notified, if a notification is pending for them.
+    fn notify(&self, account: &Address) {
+        if let Some(notifier) = &self.notifier {
+            notifier.message(account);
+        }
     }
 
     /// The message is delivered; a mailbox that could not be trimmed is no reason to say otherwise.
@@ -148,9 +175,12 @@ impl Room {
         let report = Bounce { domain: sender.domain(), to: sender, failed, original, now, random }.write();
         let mut spool = self.store.spool(BOUNCE_LIMIT);
         spool.write_all(&report)?;
-        let target =
-            Target { mailbox: self.store.inbox(sender)?, flags: Flags::default(), internal_date: now };
+        // A bounce is from the server, not from the sender.
+        let announce = if self.notifier.is_some() { Announce::ToDevices } else { Announce::ToNobody };
+        let mailbox = self.store.inbox(sender)?;
+        let target = Target { mailbox, flags: Flags::default(), internal_date: now, announce };
         self.store.deliver(spool, &[target])?;
+        self.notify(sender);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail_types::{Address, Uid, UnixTime};
-use relay_policy::{ExpiryRules, Held, Noticed, Quota};
+use relay_policy::{ExpiryRules, Held, Noticed, Quota, token_is_expired};
 use store::{Account, MailboxId, Store};
 
 use super::blocking;
@@ -81,11 +81,19 @@ pub(super) fn sweep(
             removed.accounts += 1;
             continue;
         }
+        forget_devices(store, &account, now)?;
         let held = held(store, &account)?;
         removed.messages += expunge(store, rules.expired(now, &held))?;
         removed.messages += trim(store, rules, quota, now, &account.address)?;
     }
     Ok(removed)
+}
+
+/// Tokens that nobody registered again for a long time wake nobody.
+fn forget_devices(store: &Store, account: &Account, now: UnixTime) -> store::Result<()> {
+    let tokens = store.push_tokens(&account.address)?;
+    let mut expired = tokens.iter().filter(|token| token_is_expired(token.registered, now));
+    expired.try_for_each(|token| store.remove_push_token(&account.address, &token.token))
 }
 
 /// Makes room in an account that is nearly full: its oldest messages go, but none of the last day.
@@ -138,7 +146,7 @@ mod tests {
 
     use mail_types::{Flags, Secret, UnixTime};
     use relay_policy::{ExpiryRules, Quota};
-    use store::{Store, Target};
+    use store::{Announce, Store, Target};
 
     use super::{Removed, sweep, trim};
 

@@ -13,6 +13,7 @@ mod blocking;
 mod changes;
 mod connection;
 mod control;
+mod counters;
 mod delivery;
 mod door;
 mod driver;
@@ -25,6 +26,7 @@ mod listeners;
 mod machine_resources;
 mod machines;
 mod pairing;
+mod push;
 mod server;
 mod submission_desk;
 #[cfg(test)]
@@ -50,17 +52,21 @@ use tokio::sync::watch;
 use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
 use crate::config::{Config, Tls};
 use crate::control::{run_directory, socket};
+use crate::https::{self, HttpsClient};
 use crate::{check, clock, config, entropy, web};
 use accounts::Accounts;
 use changes::Changes;
+use counters::Counters;
 use delivery::Delivery;
 use door::Door;
-use life::Afterwards;
+use life::{Afterwards, Life};
 use listeners::{Ports, Service};
 use machine_resources::Resources;
 use pairing::{PairingTask, Setup};
+use push::Notifier;
 use server::Server;
 use tickets::Tickets;
+pub(crate) use tls::provider;
 
 /// The variable that says how much is logged, as `tracing-subscriber` has it.
 const LOG_VARIABLE: &str = "HEARTH_LOG";
@@ -190,19 +196,25 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
     let accounts =
         Accounts::new(&config, domains.clone(), store.clone(), resources.clone(), pairing.clone())?;
     let (shutdown, stopping) = watch::channel(false);
+    let (life, afterwards) = life::begin();
+    let counters = Arc::new(Counters::default());
+    let notifier = start_notifier(&config, &store, &counters, stopping.clone(), life.clone())?;
     let server = Arc::new(Server {
         accounts,
-        delivery: Delivery::new(&config, domains, store.clone()),
+        delivery: Delivery::new(&config, domains, store.clone(), notifier.clone()),
         changes,
         pairing,
         door: Door::new(config.limits.connections, config.limits.connections_per_address),
         resources,
         imap: Arc::new(imap::Settings {
             message_size: config.limits.message_size,
+            push: if notifier.is_some() { imap::Push::Offered } else { imap::Push::Off },
             ..imap::Settings::default()
         }),
         smtp: submission_settings(&config),
         site: Arc::new(site(&config, endpoint, &ports)),
+        notifier,
+        counters,
         shutdown: stopping,
         connections_so_far: AtomicU64::new(0),
         tls,
@@ -210,7 +222,6 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
         store,
         config,
     });
-    let (life, afterwards) = life::begin();
     tokio::spawn(pairing_task.run());
     tokio::spawn(control::run(control, Arc::clone(&server), life.clone()));
     for listener in listeners {
@@ -300,6 +311,28 @@ fn own_addresses(ports: &Ports) -> Vec<IpAddr> {
         socket.local_addr()
     });
     way_out.map(|address| vec![address.ip()]).unwrap_or_default()
+}
+
+/// Starts what wakes phones, if the owner wants it.
+fn start_notifier(
+    config: &Config,
+    store: &Store,
+    counters: &Arc<Counters>,
+    stopping: watch::Receiver<bool>,
+    life: Life,
+) -> anyhow::Result<Option<Arc<Notifier>>> {
+    let Some(service) = config.push.service.clone() else { return Ok(None) };
+    let roots = https::roots(config.push.roots.as_deref()).context("trusting push.roots")?;
+    if roots.is_empty() && service.scheme_str() == Some("https") {
+        tracing::warn!(
+            "this machine has no root certificates, so no notification will be sent; install ca-certificates"
+        );
+    }
+    let client = HttpsClient::new(roots).context("preparing push notifications")?;
+    let notifier = Arc::new(Notifier::default());
+    let work = push::Work::new(Arc::clone(&notifier), store.clone(), Arc::clone(counters), client, service);
+    tokio::spawn(work.run(stopping, life));
+    Ok(Some(notifier))
 }
 
 fn submission_settings(config: &Config) -> smtp::Settings {

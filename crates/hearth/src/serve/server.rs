@@ -9,11 +9,13 @@ use tokio::sync::watch;
 
 use super::accounts::Accounts;
 use super::changes::Changes;
+use super::counters::Counters;
 use super::delivery::Delivery;
 use super::door::Door;
 use super::listeners::Ports;
 use super::machine_resources::Resources;
 use super::pairing::{Credentials, PairingHandle};
+use super::push::Notifier;
 use super::tls::TlsSettings;
 use crate::config::{Config, Registration};
 use crate::web;
@@ -46,6 +48,10 @@ pub(crate) struct Server {
     pub(crate) smtp: smtp::Settings,
     /// For every web page.
     pub(crate) site: Arc<web::Site>,
+    /// What wakes phones; none when push is off.
+    pub(crate) notifier: Option<Arc<Notifier>>,
+    /// What happened since the start.
+    pub(crate) counters: Arc<Counters>,
     /// True once the server goes down.
     pub(crate) shutdown: watch::Receiver<bool>,
     /// For log lines.

@@ -2,7 +2,7 @@
 
 use imap::{Answer, MailboxName, Refusal};
 use mail_types::{Address, Flags, UnixTime};
-use store::{Delivered, MailboxId, Store, Target};
+use store::{Announce, Delivered, MailboxId, Store, Target};
 
 use super::ImapDesk;
 use crate::clock;
@@ -40,7 +40,12 @@ impl ImapDesk {
         let appending = self.appending.take().ok_or(Refusal::Unavailable)?;
         let message = self.incoming.take().map_err(|error| failed(&error))?;
         let Appending { mailbox, flags, date } = appending;
-        let target = Target { mailbox, flags, internal_date: date.unwrap_or_else(clock::wall) };
+        let target = Target {
+            mailbox,
+            flags,
+            internal_date: date.unwrap_or_else(clock::wall),
+            announce: Announce::ToNobody,
+        };
         let deliver = move |store: &Store, _: &Address| match message.finish() {
             Ok(spool) => store.deliver(spool, &[target]).map(Ok),
             Err(error) => Ok(Err(error)),

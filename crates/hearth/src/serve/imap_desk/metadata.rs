@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use imap::{Answer, MetadataDepth, MetadataOwner, QuotaUsage, Refusal};
 use mail_types::Address;
-use store::{MetadataScope, Store};
+use relay_policy::token_is_valid;
+use store::{MetadataScope, PushToken, Store};
 
 use super::ImapDesk;
 use crate::clock;
@@ -15,6 +16,8 @@ const DEVICE_TOKEN: &str = "/private/devicetoken";
 const SHARED: &str = "/shared/";
 const COMMENT: &str = "/shared/comment";
 const ADMIN: &str = "/shared/admin";
+/// How many recipients a message may have; clients that find it register for push.
+const RECIPIENTS: &str = "/shared/vendor/deltachat/maxsmtprecipients";
 /// Annotations one account may keep on one mailbox.
 const ENTRIES_LIMIT: usize = 100;
 
@@ -38,6 +41,10 @@ impl ImapDesk {
             let about = &self.server.config.about;
             for (entry, value) in [(COMMENT, &about.comment), (ADMIN, &about.admin)] {
                 kept.extend(value.iter().map(|value| (entry.to_owned(), value.clone().into_bytes())));
+            }
+            if self.server.notifier.is_some() {
+                let limit = self.server.config.limits.recipients.to_string();
+                kept.insert(RECIPIENTS.to_owned(), limit.into_bytes());
             }
         }
         let wanted = |name: &str| entries.iter().any(|entry| covers(entry, name, depth));
@@ -79,7 +86,10 @@ impl ImapDesk {
 fn kept(store: &Store, account: &Address, scope: MetadataScope) -> store::Result<Entries> {
     let mut kept: Entries = store.metadata_entries(account, scope)?.into_iter().collect();
     if matches!(scope, MetadataScope::Mailbox(_)) {
-        let tokens: Vec<String> = store.push_tokens(account)?.into_iter().map(|token| token.token).collect();
+        let now = clock::wall();
+        let valid = |token: &PushToken| token_is_valid(token.registered, now);
+        let tokens = store.push_tokens(account)?.into_iter().filter(valid);
+        let tokens: Vec<String> = tokens.map(|token| token.token).collect();
         if !tokens.is_empty() {
             kept.insert(DEVICE_TOKEN.to_owned(), tokens.join(" ").into_bytes());
         }

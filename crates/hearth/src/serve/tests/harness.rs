@@ -95,8 +95,10 @@ impl House {
 async fn start_in(directory: &Path, extra: &str) -> Running {
     let state = directory.join("state");
     let domain = if extra.contains("domain = ") { "" } else { "domain = \"chat.test\"\n" };
+    // Tests reach for nobody else's service.
+    let push = if extra.contains("push") { "" } else { "push = { url = \"\" }\n" };
     let text = format!(
-        "{domain}state_directory = {state:?}\n{extra}\n[listen]\n\
+        "{domain}state_directory = {state:?}\n{push}{extra}\n[listen]\n\
          imaps = [\"127.0.0.1:0\"]\nimap = [\"127.0.0.1:0\"]\nsubmissions = [\"127.0.0.1:0\"]\n\
          submission = [\"127.0.0.1:0\"]\nhttps = [\"127.0.0.1:0\"]\nhttp = [\"127.0.0.1:0\"]\n"
     );

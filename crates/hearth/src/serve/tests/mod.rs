@@ -5,3 +5,4 @@ mod logins;
 mod mail;
 mod operation;
 mod pairing_window;
+mod push;
