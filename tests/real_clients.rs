@@ -3,6 +3,7 @@
 use anyhow::Result;
 use hearth_tests::delta_chat::Person;
 use hearth_tests::product::Daemon;
+use hearth_tests::push_service::PushService;
 use hearth_tests::story::{Limits, make_contact, send_file};
 
 #[test]
@@ -27,5 +28,51 @@ fn story(daemon: &mut Daemon) -> Result<()> {
     assert_eq!(daemon.status()?["accounts"], 2);
     anna.send(annas_chat, "Are you still there?")?;
     ben.wait_for_message(Limits::NATIVE.text * 3, |message| message.text == "Are you still there?")?;
+    Ok(())
+}
+
+#[test]
+fn a_sleeping_phone_is_woken_until_the_service_says_that_it_is_gone() {
+    let service = PushService::start().unwrap();
+    let mut daemon = Daemon::start("pairing", &service.configuration()).unwrap();
+    if let Err(error) = wake(&mut daemon, &service) {
+        panic!("{error:?}\nThe daemon's log ends with:{}", daemon.log_tail());
+    }
+}
+
+fn wake(daemon: &mut Daemon, service: &PushService) -> Result<()> {
+    let limit = Limits::NATIVE.text;
+    let anna = Person::pair("Anna", &daemon.pairing_link()?)?;
+    let ben = Person::pair_with_push("Ben", &daemon.pairing_link()?, "fcm-chat.delta:a token of Google's")?;
+    let (annas_chat, _) = make_contact(&anna, &ben, Limits::NATIVE)?;
+    let token = service.next(limit)?;
+    assert!(token.starts_with("openpgp:") && token.len() > 600, "the app encrypted its token: {token}");
+    ben.sleep()?;
+
+    // The service is in trouble when a message comes, and the server dies; after that it is woken all the same.
+    service.answer(500);
+    let sent = anna.send(annas_chat, "Are you asleep?")?;
+    anna.wait_until_sent(sent, limit)?;
+    while daemon.status()?["push"]["failed"] == 0 {
+        service.next(limit)?;
+    }
+    daemon.kill();
+    service.answer(200);
+    service.forget();
+    daemon.switch_on()?;
+    assert_eq!(service.next(limit)?, token, "the same device again");
+
+    service.answer(410);
+    let sent = anna.send(annas_chat, "Are you gone?")?;
+    anna.wait_until_sent(sent, limit)?;
+    while daemon.status()?["push"]["gone"] == 0 {
+        service.next(limit)?;
+    }
+    service.forget();
+    let sent = anna.send(annas_chat, "Nobody is woken by this")?;
+    anna.wait_until_sent(sent, limit)?;
+    let push = &daemon.status()?["push"];
+    assert_eq!((&push["pending"], &push["gone"]), (&0.into(), &1.into()), "{push}");
+    assert!(!daemon.log().contains(&token), "the token is in the log");
     Ok(())
 }

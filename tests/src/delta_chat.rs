@@ -61,27 +61,36 @@ pub struct Message {
 impl Person {
     /// Starts a core, creates an account and lets it join by the link that the box shows.
     pub fn pair(name: &str, link: &str) -> Result<Self> {
-        let person = Self::start(name)?;
-        person.call("batch_set_config", json!([person.account, { "displayname": name, "bcc_self": "0" }]))?;
-        person.call("add_transport_from_qr", json!([person.account, link])).context("joining by the link")?;
-        person.call("start_io", json!([person.account]))?;
-        // A new profile reads nothing that came before it first looked into its mailbox (protocol note 2.3).
-        person
-            .wait_for(ANSWER_LIMIT, "ImapInboxIdle", |_| Some(()))
-            .context("the first look into the mailbox")?;
-        Ok(person)
+        Self::start(name, Command::new(program(PROGRAM)))?.join_the_box(link)
     }
 
-    fn start(name: &str) -> Result<Self> {
+    /// The same with a core of an app that was given a token for push notifications.
+    pub fn pair_with_push(name: &str, link: &str, token: &str) -> Result<Self> {
+        let mut app = Command::new(program("python3"));
+        app.args([concat!(env!("CARGO_MANIFEST_DIR"), "/phone.py"), token]);
+        Self::start(name, app)?.join_the_box(link)
+    }
+
+    fn join_the_box(self, link: &str) -> Result<Self> {
+        self.call("batch_set_config", json!([self.account, { "displayname": self.name, "bcc_self": "0" }]))?;
+        self.call("add_transport_from_qr", json!([self.account, link])).context("joining by the link")?;
+        self.call("start_io", json!([self.account]))?;
+        // A new profile reads nothing that came before it first looked into its mailbox (protocol note 2.3).
+        self.wait_for(ANSWER_LIMIT, "ImapInboxIdle", |_| Some(()))
+            .context("the first look into the mailbox")?;
+        Ok(self)
+    }
+
+    fn start(name: &str, mut program: Command) -> Result<Self> {
         let directory = TempDir::new()?;
-        let mut process = Command::new(program())
+        let mut process = program
             .env("DC_ACCOUNTS_PATH", directory.path().join("accounts"))
             .env("RUST_LOG", "error")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .with_context(|| format!("starting {PROGRAM}; scripts/test installs it"))?;
+            .with_context(|| format!("starting {program:?}; scripts/test installs it"))?;
         let input = process.stdin.take().context("the core's standard input")?;
         let output = process.stdout.take().context("the core's standard output")?;
         let log = Arc::new(Log::default());
@@ -113,6 +122,11 @@ impl Person {
         let chat = self.call("secure_join", json!([self.account, invite]))?.as_u64().context("a chat")?;
         self.wait_for(limit, "SecurejoinJoinerProgress", |event| (event["progress"] == 1000).then_some(()))?;
         Ok(chat)
+    }
+
+    /// Puts the phone to sleep: nothing is read or sent any more.
+    pub fn sleep(&self) -> Result<()> {
+        self.call("stop_io", json!([self.account])).map(|_| ())
     }
 
     /// Sends a text.
@@ -307,16 +321,16 @@ impl Drop for Person {
     }
 }
 
-/// The program in the project's cache, or else whichever the path has.
-fn program() -> PathBuf {
+/// A program in the project's cache, or else whichever the path has.
+fn program(name: &str) -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let cache = variable("HEARTH_CACHE")
         .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("hearth")))
         .or_else(|| Some(variable("HOME")?.join(".cache/hearth")));
     cache
-        .map(|cache| cache.join("python/bin").join(PROGRAM))
+        .map(|cache| cache.join("python/bin").join(name))
         .filter(|path| path.exists())
-        .unwrap_or_else(|| PROGRAM.into())
+        .unwrap_or_else(|| name.into())
 }
 
 #[expect(clippy::disallowed_methods, reason = "an end-to-end test waits for other programs in real time")]

@@ -4,4 +4,5 @@ pub mod boxes;
 pub mod delta_chat;
 pub mod mail;
 pub mod product;
+pub mod push_service;
 pub mod story;
