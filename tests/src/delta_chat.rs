@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -12,6 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::python::program;
 
 /// The program, from PyPI; `scripts/test` installs it into the project's cache and puts it into the path.
 const PROGRAM: &str = "deltachat-rpc-server";
@@ -319,18 +320,6 @@ impl Drop for Person {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// A program in the project's cache, or else whichever the path has.
-fn program(name: &str) -> PathBuf {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let cache = variable("HEARTH_CACHE")
-        .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("hearth")))
-        .or_else(|| Some(variable("HOME")?.join(".cache/hearth")));
-    cache
-        .map(|cache| cache.join("python/bin").join(name))
-        .filter(|path| path.exists())
-        .unwrap_or_else(|| name.into())
 }
 
 #[expect(clippy::disallowed_methods, reason = "an end-to-end test waits for other programs in real time")]

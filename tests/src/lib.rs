@@ -5,4 +5,5 @@ pub mod delta_chat;
 pub mod mail;
 pub mod product;
 pub mod push_service;
+pub mod python;
 pub mod story;

@@ -53,6 +53,8 @@ pub(crate) enum Response {
 pub(crate) struct Status {
     /// The server's version.
     pub(crate) version: String,
+    /// The version of the system's kernel.
+    pub(crate) kernel: String,
     /// The mail domain.
     pub(crate) domain: String,
     /// Who may create an account: `open`, `pairing`, `invite` or `closed`.
@@ -61,6 +63,8 @@ pub(crate) struct Status {
     pub(crate) accounts: usize,
     /// The number of open connections.
     pub(crate) connections: u32,
+    /// Messages that wait for other relays.
+    pub(crate) queue: usize,
     /// What wakes phones; none when push is off.
     pub(crate) push: Option<Push>,
     /// The disk that holds the mail.
@@ -180,10 +184,12 @@ fn notifications(push: Push) -> String {
 }
 
 fn in_words(status: &Status) -> String {
-    let mut text = format!("Hearth {} for {}\n", status.version, status.domain);
+    let Status { version, domain, kernel, .. } = status;
+    let mut text = format!("Hearth {version} for {domain} (Linux {kernel})\n");
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<14}{value}\n"));
     line("Accounts:", format!("{}; registration is {}", status.accounts, status.registration));
     line("Connections:", status.connections.to_string());
+    line("Queue:", format!("{} messages for other relays", status.queue));
     line("Push:", status.push.map_or("off".to_owned(), notifications));
     if let Some(Disk { free, total }) = status.disk {
         line("Disk:", format!("{} MiB free of {} MiB", free >> 20, total >> 20));

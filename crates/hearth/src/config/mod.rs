@@ -5,6 +5,7 @@
 
 mod defaults;
 mod finding;
+mod metrics;
 mod push;
 mod reader;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use mail_types::Domain;
 use serde::Deserialize;
 
 pub(crate) use finding::{Finding, Severity, has_errors};
+pub(crate) use metrics::Metrics;
 pub(crate) use push::Push;
 use reader::Reader;
 
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) about: About,
     /// The service that wakes phones.
     pub(crate) push: Push,
+    /// Numbers for whoever watches the server.
+    pub(crate) metrics: Metrics,
 }
 
 /// Who may create an account.
@@ -203,6 +207,7 @@ fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
         pairing: section(&mut file, "pairing", &mut findings, pairing),
         about: section(&mut file, "about", &mut findings, about),
         push: section(&mut file, "push", &mut findings, push::push),
+        metrics: section(&mut file, "metrics", &mut findings, metrics::metrics),
     };
     findings.extend(file.finish());
     (config, findings)

@@ -34,7 +34,7 @@ fn the_sample_equals_the_defaults() {
 #[test]
 fn the_sample_shows_every_key() {
     let sample: toml::Table = uncommented().parse().unwrap();
-    for table in ["listen", "tls", "limits", "expiry", "pairing", "about", "push"] {
+    for table in ["listen", "tls", "limits", "expiry", "pairing", "about", "push", "metrics"] {
         let problem = examine(&format!("{table}.bogus = 1")).unwrap_err();
         let (_, keys) = problem[0].advice.split_once(": ").unwrap();
         for key in keys.trim_end_matches('.').split(", ") {
@@ -46,7 +46,7 @@ fn the_sample_shows_every_key() {
 #[test]
 fn an_unknown_key_is_refused_in_every_table() {
     assert_eq!(findings("bogus = 1"), [("bogus".into(), Severity::Error)]);
-    for table in ["listen", "tls", "limits", "expiry", "pairing", "about", "push"] {
+    for table in ["listen", "tls", "limits", "expiry", "pairing", "about", "push", "metrics"] {
         let text = uncommented().replace(&format!("[{table}]"), &format!("[{table}]\nbogus = 1"));
         assert_eq!(findings(&text), [(format!("{table}.bogus"), Severity::Error)]);
     }
@@ -120,6 +120,14 @@ fn tokens_are_sent_by_https_or_to_this_machine_only() {
     }
     let useless = "[push]\nurl = \"\"\nroots = \"/roots.pem\"";
     assert_eq!(findings(useless), [("push.roots".into(), Severity::Warning)]);
+}
+
+#[test]
+fn numbers_that_the_network_can_read_are_a_warning() {
+    let listen = |address: &str| findings(&format!("metrics.listen = [\"127.0.0.1:9100\", {address:?}]"));
+    assert_eq!(listen("[::1]:9100"), []);
+    assert_eq!(listen("192.0.2.1:9100"), [("metrics.listen".into(), Severity::Warning)]);
+    assert_eq!(listen("localhost"), [("metrics.listen".into(), Severity::Error)]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::door::Place;
 use super::driver::{self, Conversation, Desk, Ended, Event};
 use super::imap_desk::ImapDesk;
 use super::listeners::Service;
+use super::metrics;
 use super::server::Server;
 use super::submission_desk::SubmissionDesk;
 use super::tls::{ALPN_IMAP, ALPN_SMTP};
@@ -67,6 +68,10 @@ async fn route(
                 _ => pages(server, stream, web::Door::Https, peer).await,
             }
         }
+        Service::Metrics => {
+            Box::pin(metrics::serve_connection(server, stream)).await;
+            Ok(())
+        }
         Service::Http => pages(server, stream, web::Door::Http, peer).await,
     }
 }
@@ -94,6 +99,7 @@ async fn imap<S>(server: &Arc<Server>, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    let _here = server.counters.imap.enter();
     let mut machine = imap_machine(server, imap::Transport::Tls);
     converse(server, stream, &mut machine, &mut ImapDesk::new(server)).await
 }
@@ -102,16 +108,19 @@ async fn submission<S>(server: &Arc<Server>, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    let _here = server.counters.submission.enter();
     let mut machine = submission_machine(server, smtp::Transport::Tls);
     converse(server, stream, &mut machine, &mut SubmissionDesk::new(server)).await
 }
 
 async fn imap_in_clear(server: &Arc<Server>, stream: TcpStream) -> io::Result<()> {
+    let _here = server.counters.imap.enter();
     let mut machine = imap_machine(server, imap::Transport::Plain);
     converse_in_clear(server, stream, &mut machine, &mut ImapDesk::new(server)).await
 }
 
 async fn submission_in_clear(server: &Arc<Server>, stream: TcpStream) -> io::Result<()> {
+    let _here = server.counters.submission.enter();
     let mut machine = submission_machine(server, smtp::Transport::Plain);
     converse_in_clear(server, stream, &mut machine, &mut SubmissionDesk::new(server)).await
 }
@@ -120,6 +129,7 @@ async fn pages<S>(server: &Arc<Server>, stream: S, door: web::Door, peer: Socket
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let _here = server.counters.web.enter();
     let office: Arc<dyn web::Office> = Arc::clone(server) as _;
     let peer = peer.ip().to_canonical();
     Box::pin(web::serve_connection(stream, door, peer, Arc::clone(&server.site), office)).await;

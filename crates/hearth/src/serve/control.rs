@@ -90,16 +90,19 @@ fn status(server: &Server) -> Status {
         .map(|(service, addresses)| (format!("{service:?}").to_lowercase(), addresses.clone()));
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         domain: server.config.domain.to_string(),
         registration: registration.to_owned(),
         accounts: view.status.accounts,
         connections: server.door.count(),
+        // What cannot be read shows among the troubles.
+        queue: server.store.outbound().map_or(0, |queue| queue.len()),
         push: server.notifier.as_ref().map(|notifier| Push {
             pending: notifier.pending(),
-            sent: server.counters.pushes_sent.value(),
-            failed: server.counters.pushes_failed.value(),
-            given_up: server.counters.pushes_given_up.value(),
-            gone: server.counters.pushes_gone.value(),
+            sent: server.counters.pushes.sent.value(),
+            failed: server.counters.pushes.failed.value(),
+            given_up: server.counters.pushes.given_up.value(),
+            gone: server.counters.pushes.gone.value(),
         }),
         disk: server.resources.disk().map(|space| Disk { free: space.free, total: space.total }),
         certificate_self_signed: server.tls.summary.self_signed,

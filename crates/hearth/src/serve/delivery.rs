@@ -11,6 +11,7 @@ use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Quota, RateLimiter, Ref
 use smtp::{Reply, table};
 use store::{Announce, Delivered, Spool, Store, Target};
 
+use super::counters::Counters;
 use super::incoming::Filling;
 use super::push::Notifier;
 use super::{blocking, expiry};
@@ -44,6 +45,7 @@ struct Room {
     rules: ExpiryRules,
     /// What wakes phones; none when push is off.
     notifier: Option<Arc<Notifier>>,
+    counters: Arc<Counters>,
 }
 
 /// Where a message is to go, and where it cannot.
@@ -60,10 +62,17 @@ impl Delivery {
         domains: Vec<Domain>,
         store: Store,
         notifier: Option<Arc<Notifier>>,
+        counters: Arc<Counters>,
     ) -> Self {
         let rate = RateLimiter::new(config.limits.sends_per_minute, config.limits.send_burst);
-        let room =
-            Room { store, domains, quota: expiry::quota(config), rules: expiry::rules(config), notifier };
+        let room = Room {
+            store,
+            domains,
+            quota: expiry::quota(config),
+            rules: expiry::rules(config),
+            notifier,
+            counters,
+        };
         Self { room: Arc::new(room), rate: Mutex::new(rate) }
     }
 
@@ -110,6 +119,7 @@ impl Room {
             for (account, outcome) in plan.accounts.into_iter().zip(delivered) {
                 match outcome {
                     Delivered::Stored { .. } => {
+                        self.counters.messages_delivered.count();
                         self.notify(&account);
                         self.trim(&account);
                     }
@@ -117,7 +127,11 @@ impl Room {
                 }
             }
         }
-        if plan.failed.is_empty() { Ok(()) } else { self.bounce(sender, &plan.failed, &head) }
+        if !plan.failed.is_empty() {
+            self.bounce(sender, &plan.failed, &head)?;
+        }
+        self.counters.messages_accepted.count();
+        Ok(())
     }
 
     fn plan(&self, sender: &Address, recipients: &[Address], size: u64) -> store::Result<Plan> {
@@ -164,8 +178,9 @@ impl Room {
 
     /// The message is delivered; a mailbox that could not be trimmed is no reason to say otherwise.
     fn trim(&self, account: &Address) {
-        if let Err(error) = expiry::trim(&self.store, &self.rules, self.quota, clock::wall(), account) {
-            tracing::warn!(%error, "a nearly full mailbox could not be trimmed");
+        match expiry::trim(&self.store, &self.rules, self.quota, clock::wall(), account) {
+            Ok(trimmed) => self.counters.messages_expired.add(trimmed as u64),
+            Err(error) => tracing::warn!(%error, "a nearly full mailbox could not be trimmed"),
         }
     }
 
@@ -180,6 +195,8 @@ impl Room {
         let mailbox = self.store.inbox(sender)?;
         let target = Target { mailbox, flags: Flags::default(), internal_date: now, announce };
         self.store.deliver(spool, &[target])?;
+        self.counters.bounces.count();
+        self.counters.messages_delivered.count();
         self.notify(sender);
         Ok(())
     }

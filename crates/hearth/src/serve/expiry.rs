@@ -33,6 +33,8 @@ pub(super) async fn run(server: Arc<Server>) {
         let (store, rules, quota) = (server.store.clone(), rules(&server.config), quota(&server.config));
         match blocking::run(move || sweep(&store, &rules, quota, clock::wall())).await {
             Ok(Ok(removed)) if removed != Removed::default() => {
+                server.counters.messages_expired.add(removed.messages as u64);
+                server.counters.accounts_expired.add(removed.accounts as u64);
                 tracing::info!(
                     messages = removed.messages,
                     accounts = removed.accounts,

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use super::connection;
 use super::life::Life;
 use super::server::Server;
-use crate::config::Listen;
+use crate::config::Config;
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: u32 = 256;
@@ -38,6 +38,8 @@ pub(crate) enum Service {
     Https,
     /// The web.
     Http,
+    /// Numbers about the server.
+    Metrics,
 }
 
 /// A bound socket.
@@ -50,7 +52,8 @@ pub(crate) struct Listener {
 pub(crate) type Ports = BTreeMap<Service, Vec<SocketAddr>>;
 
 /// Binds everything the configuration names; the first failure ends the start.
-pub(crate) fn bind(listen: &Listen) -> anyhow::Result<Vec<Listener>> {
+pub(crate) fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
+    let listen = &config.listen;
     let wanted = [
         (Service::Imaps, &listen.imaps),
         (Service::Imap, &listen.imap),
@@ -58,6 +61,7 @@ pub(crate) fn bind(listen: &Listen) -> anyhow::Result<Vec<Listener>> {
         (Service::Submission, &listen.submission),
         (Service::Https, &listen.https),
         (Service::Http, &listen.http),
+        (Service::Metrics, &config.metrics.listen),
     ];
     let mut listeners = Vec::new();
     for (service, addresses) in wanted {
@@ -72,7 +76,11 @@ pub(crate) fn bind(listen: &Listen) -> anyhow::Result<Vec<Listener>> {
 fn explain(service: Service, address: SocketAddr) -> String {
     let low = "; ports below 1024 need root or CAP_NET_BIND_SERVICE, or choose others";
     let hint = if (1..1024).contains(&address.port()) { low } else { "" };
-    format!("listening on {address} for listen.{}{hint}", format!("{service:?}").to_lowercase())
+    let key = match service {
+        Service::Metrics => "metrics.listen".to_owned(),
+        _ => format!("listen.{}", format!("{service:?}").to_lowercase()),
+    };
+    format!("listening on {address} for {key}{hint}")
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
@@ -136,6 +144,7 @@ pub(crate) async fn accept(listener: Listener, server: Arc<Server>, life: Life) 
             Came::Client(Ok((stream, peer))) => {
                 pause = FIRST_PAUSE;
                 let Some(place) = server.door.enter(peer.ip()) else {
+                    server.counters.turned_away.count();
                     tracing::debug!(%peer, "too many connections: one was turned away");
                     continue;
                 };

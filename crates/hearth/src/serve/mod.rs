@@ -25,6 +25,7 @@ mod life;
 mod listeners;
 mod machine_resources;
 mod machines;
+mod metrics;
 mod pairing;
 mod push;
 mod server;
@@ -184,7 +185,7 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
     let told = changes.clone();
     store.on_change(Box::new(move |_, mailbox| told.happened(mailbox)));
     let control = control::bind(&socket(&config))?;
-    let listeners = listeners::bind(&config.listen)?;
+    let listeners = listeners::bind(&config)?;
     let ports = listeners::ports(&listeners)?;
     let tls = tls_settings(&config, &store)?;
 
@@ -193,15 +194,21 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
     let (pairing_task, pairing) = PairingTask::new(setup);
     let resources = Resources::new(&config, store.clone());
     let domains = domains(&config, &store)?;
-    let accounts =
-        Accounts::new(&config, domains.clone(), store.clone(), resources.clone(), pairing.clone())?;
+    let counters = Arc::new(Counters::new(clock::wall()));
+    let accounts = Accounts::new(
+        &config,
+        domains.clone(),
+        store.clone(),
+        resources.clone(),
+        pairing.clone(),
+        Arc::clone(&counters),
+    )?;
     let (shutdown, stopping) = watch::channel(false);
     let (life, afterwards) = life::begin();
-    let counters = Arc::new(Counters::default());
     let notifier = start_notifier(&config, &store, &counters, stopping.clone(), life.clone())?;
     let server = Arc::new(Server {
         accounts,
-        delivery: Delivery::new(&config, domains, store.clone(), notifier.clone()),
+        delivery: Delivery::new(&config, domains, store.clone(), notifier.clone(), Arc::clone(&counters)),
         changes,
         pairing,
         door: Door::new(config.limits.connections, config.limits.connections_per_address),

@@ -180,7 +180,7 @@ impl Work {
             match task {
                 PushTask::Send(device) => self.send(device),
                 PushTask::GiveUp(device) => {
-                    self.counters.pushes_given_up.count();
+                    self.counters.pushes.given_up.count();
                     self.finish_if_done(&device.account);
                 }
             }
@@ -206,10 +206,10 @@ impl Work {
                 Err(error) => (Reception::Failed, Some(format!("{error:#}"))),
             };
             match reception {
-                Reception::Taken => counters.pushes_sent.count(),
-                Reception::Failed => counters.pushes_failed.count(),
+                Reception::Taken => counters.pushes.sent.count(),
+                Reception::Failed => counters.pushes.failed.count(),
                 Reception::Gone => {
-                    counters.pushes_gone.count();
+                    counters.pushes.gone.count();
                     forget(store, &device).await;
                 }
             }
@@ -219,7 +219,7 @@ impl Work {
 
     fn settle(&mut self, device: &Device, reception: Reception) {
         if self.queue.settle(clock::now(), device, reception) == Settled::GivenUp {
-            self.counters.pushes_given_up.count();
+            self.counters.pushes.given_up.count();
         }
         self.finish_if_done(&device.account);
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use mail_types::{Address, Secret};
-use relay_policy::{HeaderCleanup, Inspection, Purpose, judge_outgoing, may_send_as};
+use relay_policy::{HeaderCleanup, Inspection, Purpose, Refusal, judge_outgoing, may_send_as};
 use smtp::{Answer, Envelope, Question, Reply, table};
 
 use super::accounts::Login;
@@ -60,16 +60,21 @@ impl SubmissionDesk {
             may_send_as(login, sender).and_then(|()| self.server.delivery.count(clock::now(), login));
         match permitted {
             Ok(()) => Answer::Accepted,
-            Err(refusal) => Answer::RefusedAtRecipients(refusal.reply()),
+            Err(refusal) => Answer::RefusedAtRecipients(self.refuse(&refusal)),
         }
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Reply {
+        self.server.counters.refused(refusal);
+        refusal.reply()
     }
 
     async fn commit(&mut self, login: Option<Address>, envelope: Envelope) -> Result<(), Reply> {
         let sender = login.ok_or(table::AUTH_FIRST)?;
         let Message { inspection, cleanup, mut incoming } =
             self.message.take().ok_or(table::LOCAL_TROUBLE)?;
-        let inspected = inspection.finish().map_err(|refusal| refusal.reply())?;
-        judge_outgoing(&inspected, &sender, &envelope.recipients).map_err(|refusal| refusal.reply())?;
+        let inspected = inspection.finish().map_err(|refusal| self.refuse(&refusal))?;
+        judge_outgoing(&inspected, &sender, &envelope.recipients).map_err(|refusal| self.refuse(&refusal))?;
         let mut rest = Vec::new();
         cleanup.finish(&mut rest);
         if !rest.is_empty() {

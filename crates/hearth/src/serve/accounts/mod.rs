@@ -4,7 +4,7 @@ mod passwords;
 mod throttle;
 mod verified;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mail_types::{Address, Day, Domain, Secret};
 use relay_policy::AccountRules;
@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::{Config, Limits, Registration};
 use crate::serve::blocking;
+use crate::serve::counters::Counters;
 use crate::serve::machine_resources::Resources;
 use crate::serve::pairing::PairingHandle;
 use crate::{clock, entropy};
@@ -49,6 +50,7 @@ pub(crate) struct Accounts {
     verified: Verified,
     throttle: Mutex<Throttle>,
     hashing: Semaphore,
+    counters: Arc<Counters>,
 }
 
 impl Accounts {
@@ -59,6 +61,7 @@ impl Accounts {
         store: Store,
         resources: Resources,
         pairing: PairingHandle,
+        counters: Arc<Counters>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             store,
@@ -70,11 +73,18 @@ impl Accounts {
             verified: Verified::new(&entropy::bytes()?),
             throttle: Mutex::default(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
+            counters,
         })
     }
 
     /// Lets somebody in, or not. The address is in lower case already; passwords are bytes.
     pub(crate) async fn login(&self, address: &Address, password: &Secret) -> Login {
+        let login = self.let_in(address, password).await;
+        self.counters.login(login);
+        login
+    }
+
+    async fn let_in(&self, address: &Address, password: &Secret) -> Login {
         if !self.domains.contains(address.domain()) {
             return Login::Foreign;
         }
@@ -149,6 +159,7 @@ impl Accounts {
         match self.resources.shortage() {
             Some(shortage) => {
                 tracing::warn!(shortage, "registration rejected");
+                self.counters.registrations_refused.count();
                 false
             }
             None => true,
@@ -164,6 +175,7 @@ impl Accounts {
         match blocking::run(move || store.create_account(&new, hash, clock::wall())).await? {
             Ok(()) => {
                 self.verified.remember(address, password);
+                self.counters.accounts_created.count();
                 self.pairing.account_created(address).await;
                 tracing::info!("an account was created");
                 Ok(Login::Welcome)

@@ -3,6 +3,7 @@
 mod harness;
 mod logins;
 mod mail;
+mod metrics;
 mod operation;
 mod pairing_window;
 mod push;

@@ -170,7 +170,7 @@ async fn several_messages_of_one_moment_are_one_notification() {
     service.next().await;
     until(&house, |push| push.pending == 0).await;
     // What was sent is far less than what came; how many seconds the five took depends on the machine.
-    let sent = house.server().counters.pushes_sent.value();
+    let sent = house.server().counters.pushes.sent.value();
     assert!((1..5).contains(&sent), "{sent} notifications of 5 messages");
     assert_eq!(notifier.pending(), 0);
 }
