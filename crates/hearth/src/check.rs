@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
 use crate::config::{self, Config, Finding, Tls, has_errors};
-use crate::serve;
+use crate::{https, serve};
 
 /// Prints all findings and whether the configuration can be used.
 pub(crate) fn run(path: &Path) -> ExitCode {
@@ -44,6 +44,7 @@ fn examine_machine(config: &Config) -> Vec<Finding> {
         let advice = "Name two readable PEM files that belong together.";
         findings.push(Finding::error("tls.certificate", format!("It cannot be used: {error:#}."), advice));
     }
+    findings.extend(examine_push(config));
     let directory = &config.state_directory;
     match std::fs::metadata(directory) {
         Ok(found) if !found.is_dir() => {
@@ -62,4 +63,21 @@ fn examine_machine(config: &Config) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether the push service can be trusted at all; whether it answers only shows with a message.
+fn examine_push(config: &Config) -> Option<Finding> {
+    let service = config.push.service.as_ref()?;
+    match https::roots(config.push.roots.as_deref()) {
+        Err(error) => {
+            let advice = "Name a readable PEM file, or remove the line.";
+            Some(Finding::error("push.roots", format!("It cannot be used: {error:#}."), advice))
+        }
+        Ok(roots) if roots.is_empty() && service.scheme_str() == Some("https") => {
+            let problem = "This machine has no root certificates, so phones that sleep will not be woken.";
+            let advice = "Install the package ca-certificates, or give push.roots.";
+            Some(Finding::warning("push.url", problem, advice))
+        }
+        Ok(_) => None,
+    }
 }

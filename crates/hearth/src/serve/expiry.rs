@@ -210,6 +210,19 @@ mod tests {
     }
 
     #[test]
+    fn devices_go_that_did_not_register_for_ninety_days() {
+        let house = House::new();
+        house.store.register_push_token(&anna(), "old", START).unwrap();
+        house.store.register_push_token(&anna(), "new", after(50)).unwrap();
+        house.store.record_login(&anna(), after(50).day()).unwrap();
+        let tokens = || house.store.push_tokens(&anna()).unwrap().len();
+        house.sweep(after(90));
+        assert_eq!(tokens(), 2);
+        house.sweep(after(91));
+        assert_eq!(tokens(), 1);
+    }
+
+    #[test]
     fn large_messages_go_early_once_a_client_has_been_there() {
         let house = House::new();
         house.deliver(300_000, START);

@@ -8,7 +8,7 @@ use store::{MailboxInfo, MetadataScope, Store};
 
 use crate::Trouble;
 use crate::model::{Content, Mailbox, Model};
-use crate::steps::{flags_of, queue};
+use crate::steps::{flags_of, queue, time_of};
 
 /// Compares numbers only: enough to find where a stream stands, since no two steps give the same ones.
 pub(crate) fn probably_equals(model: &Model, store: &Store) -> Result<bool, Trouble> {
@@ -33,7 +33,9 @@ pub(crate) fn probably_equals(model: &Model, store: &Store) -> Result<bool, Trou
     if model.accounts == 0 {
         return Ok(true);
     }
-    Ok(metadata(model, store)? == model.metadata && attempts(model, store)? == expected_attempts(model))
+    Ok(metadata(model, store)? == model.metadata
+        && attempts(model, store)? == expected_attempts(model)
+        && device_is(model, store)?)
 }
 
 /// The first difference, if there is any.
@@ -124,6 +126,15 @@ fn metadata(model: &Model, store: &Store) -> Result<BTreeMap<String, String>, Tr
         .into_iter()
         .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
         .collect())
+}
+
+/// Whether the device is known, and is to be notified of the right message.
+fn device_is(model: &Model, store: &Store) -> Result<bool, Trouble> {
+    let address = model.address(0).parse()?;
+    let pending = store.pending_push(&address)?.map(|push| push.since);
+    let known = store.push_tokens(&address)?.len();
+    Ok(known == usize::from(model.device.is_some())
+        && pending == model.device.and_then(|device| device.pending).map(time_of))
 }
 
 fn attempts(model: &Model, store: &Store) -> Result<Vec<(u32, u64)>, Trouble> {

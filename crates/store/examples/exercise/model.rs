@@ -22,6 +22,14 @@ pub(crate) struct Model {
     pub(crate) metadata: BTreeMap<String, String>,
     /// Oldest first.
     pub(crate) queue: Vec<Queued>,
+    /// The device of account 0, once it has one.
+    pub(crate) device: Option<Device>,
+}
+
+/// A device that is to be notified, and of which step's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Device {
+    pub(crate) pending: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +67,7 @@ pub(crate) struct Queued {
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     CreateAccount(usize),
+    RegisterDevice,
     Deliver { content: Content, to: Vec<MailboxName>, queue: usize },
     Flag { mailbox: MailboxName, uids: Vec<u32>, flags: u8 },
     Expunge { mailbox: MailboxName, uids: Vec<u32> },
@@ -88,6 +97,7 @@ impl Model {
             mailboxes: BTreeMap::new(),
             metadata: BTreeMap::new(),
             queue: Vec::new(),
+            device: None,
         }
     }
 
@@ -113,6 +123,9 @@ impl Model {
     fn choose(&self, chance: &mut Chance) -> Step {
         if self.accounts < 2 {
             return Step::CreateAccount(self.accounts);
+        }
+        if self.device.is_none() {
+            return Step::RegisterDevice;
         }
         let crowd: usize = self.mailboxes.values().map(|mailbox| mailbox.messages.len()).sum();
         let from = self.some_mailbox(chance);
@@ -197,6 +210,7 @@ impl Model {
                 self.accounts += 1;
                 self.create_mailbox((*account, "INBOX".to_owned()));
             }
+            Step::RegisterDevice => self.device = Some(Device { pending: None }),
             Step::CreateMailbox(name) => self.create_mailbox(name.clone()),
             Step::DeleteMailbox(name) => {
                 self.mailboxes.remove(name);
@@ -209,6 +223,11 @@ impl Model {
             Step::Deliver { content, to, queue } => {
                 for name in to {
                     self.change(name, |mailbox| mailbox.add(*content, 0));
+                }
+                if let Some(device) = &mut self.device
+                    && to.iter().any(|(account, _)| *account == 0)
+                {
+                    device.pending = Some(self.sequence);
                 }
                 let queued = Queued { content: *content, attempts: 0 };
                 self.queue.extend(std::iter::repeat_n(queued, *queue));

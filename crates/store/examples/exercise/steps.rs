@@ -11,6 +11,14 @@ use crate::model::{FIRST_VALIDITY, MailboxName, Model, Step};
 /// When everything happens.
 pub(crate) const NOW: UnixTime = UnixTime(FIRST_VALIDITY as u64);
 
+/// The device's token.
+const TOKEN: &str = "openpgp:device";
+
+/// When a message comes, so that a pending push tells which message it is for.
+pub(crate) fn time_of(sequence: u64) -> UnixTime {
+    UnixTime(NOW.0 + sequence)
+}
+
 /// Performs a step that the model has done already.
 pub(crate) fn perform(store: &Store, model: &Model, step: &Step) -> Result<(), Trouble> {
     let address = |account: usize| -> Result<Address, Trouble> { Ok(model.address(account).parse()?) };
@@ -19,6 +27,7 @@ pub(crate) fn perform(store: &Store, model: &Model, step: &Step) -> Result<(), T
         Step::CreateAccount(account) => {
             store.create_account(&address(*account)?, Secret::new("hash"), NOW)?
         }
+        Step::RegisterDevice => store.register_push_token(&address(0)?, TOKEN, NOW)?,
         Step::Deliver { content, to, queue } => {
             let mut spool = store.spool(1 << 20);
             spool.write_all(&content.bytes())?;
@@ -26,8 +35,8 @@ pub(crate) fn perform(store: &Store, model: &Model, step: &Step) -> Result<(), T
                 Ok(Target {
                     mailbox: find(name)?,
                     flags: Flags::default(),
-                    internal_date: NOW,
-                    announce: Announce::ToNobody,
+                    internal_date: time_of(model.sequence()),
+                    announce: Announce::ToDevices,
                 })
             };
             let targets: Vec<Target> = to.iter().map(target).collect::<Result<_, _>>()?;
