@@ -350,6 +350,7 @@ fn a_message_and_its_pending_push_are_one_change_and_the_last_message_counts() {
 
     announced(&world, 9);
     world.store().finish_push(&first).unwrap();
+    world.reopen();
     let second = world.store().pending_push(&anna).unwrap().unwrap();
     assert_eq!(
         second.since,
