@@ -45,29 +45,90 @@ impl Imap {
         }
     }
 
-    /// Enters IDLE; the mailbox is selected.
-    pub(crate) async fn idle(&mut self) -> Result<()> {
+    /// Opens the INBOX; gives how many messages are in it.
+    pub(crate) async fn select(&mut self) -> Result<usize> {
+        let told = self.command("SELECT \"INBOX\"").await?;
+        Ok(told.iter().rev().find_map(|line| exists(line)).unwrap_or(0))
+    }
+
+    /// Enters IDLE; the mailbox is selected. Gives whether mail was announced on the way.
+    pub(crate) async fn idle(&mut self) -> Result<bool> {
         self.lines.send("i IDLE\r\n").await?;
-        while !self.lines.line().await?.starts_with('+') {}
+        let mut announced = false;
+        loop {
+            let line = self.lines.line().await?;
+            if line.starts_with('+') {
+                return Ok(announced);
+            }
+            announced |= exists(&line) > Some(0);
+        }
+    }
+
+    /// Waits in IDLE for mail, and leaves IDLE.
+    pub(crate) async fn wait_for_mail(&mut self) -> Result<()> {
+        while exists(&self.lines.line().await?).is_none() {}
+        self.leave_idle().await
+    }
+
+    pub(crate) async fn leave_idle(&mut self) -> Result<()> {
+        self.lines.send("DONE\r\n").await?;
+        while !self.lines.line().await?.starts_with("i OK") {}
         Ok(())
     }
 
-    /// Waits in IDLE for mail, leaves IDLE, fetches everything, deletes it; gives how many there were.
-    pub(crate) async fn take_mail(&mut self) -> Result<usize> {
-        while !self.lines.line().await?.trim_end().ends_with(" EXISTS") {}
-        self.lines.send("DONE\r\n").await?;
-        while !self.lines.line().await?.starts_with("i OK") {}
-        let fetched = self.command("UID FETCH 1:* (FLAGS BODY.PEEK[])").await?;
-        let messages = fetched.iter().filter(|line| literal(line).is_some()).count();
-        self.command("UID STORE 1:* +FLAGS (\\Deleted)").await?;
+    /// Fetches everything.
+    pub(crate) async fn fetch_all(&mut self) -> Result<Fetched> {
+        let told = self.command("UID FETCH 1:* (FLAGS BODY.PEEK[])").await?;
+        let messages: Vec<&String> = told.iter().filter(|line| literal(line).is_some()).collect();
+        let last_uid = messages.iter().filter_map(|line| uid(line)).max().unwrap_or(0);
+        Ok(Fetched { messages: messages.len(), last_uid })
+    }
+
+    /// Deletes what was fetched and opens the INBOX again; gives how many messages are in it.
+    pub(crate) async fn delete(&mut self, fetched: &Fetched) -> Result<usize> {
+        if fetched.messages > 0 {
+            let flag = format!("UID STORE 1:{} +FLAGS.SILENT (\\Deleted)", fetched.last_uid);
+            self.command(&flag).await?;
+        }
         self.command("CLOSE").await?;
-        self.command("SELECT \"INBOX\"").await?;
-        Ok(messages)
+        self.select().await
+    }
+
+    /// Adds a message to the INBOX.
+    pub(crate) async fn append(&mut self, message: &str) -> Result<()> {
+        self.lines.send(&format!("p APPEND \"INBOX\" {{{}}}\r\n", message.len())).await?;
+        while !self.lines.line().await?.starts_with('+') {}
+        self.lines.send(&format!("{message}\r\n")).await?;
+        loop {
+            let line = self.lines.line().await?;
+            match line.strip_prefix("p ") {
+                Some(rest) if rest.starts_with("OK") => return Ok(()),
+                Some(rest) => bail!("APPEND: {}", rest.trim_end()),
+                None => {}
+            }
+        }
     }
 
     pub(crate) async fn logout(mut self) -> Result<()> {
         self.command("LOGOUT").await.map(drop)
     }
+}
+
+/// What was fetched at once.
+pub(crate) struct Fetched {
+    pub(crate) messages: usize,
+    last_uid: u32,
+}
+
+/// `* 3 EXISTS`
+fn exists(line: &str) -> Option<usize> {
+    line.strip_prefix("* ")?.trim_end().strip_suffix(" EXISTS")?.parse().ok()
+}
+
+/// `* 1 FETCH (UID 7 ...`
+fn uid(line: &str) -> Option<u32> {
+    let (_, rest) = line.split_once("UID ")?;
+    rest.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }
 
 fn literal(line: &str) -> Option<usize> {
@@ -92,13 +153,22 @@ impl Smtp {
         Ok(smtp)
     }
 
-    /// Sends one message, pipelined as Delta Chat does it; returns when the server has taken it.
-    pub(crate) async fn send(&mut self, from: &str, to: &str, message: &str) -> Result<()> {
+    /// Begins a message, pipelined as Delta Chat does it; afterwards its text is expected.
+    pub(crate) async fn begin(&mut self, from: &str, to: &str) -> Result<()> {
         self.lines.send(&format!("MAIL FROM:<{from}>\r\nRCPT TO:<{to}>\r\nDATA\r\n")).await?;
         for class in ['2', '2', '3'] {
             self.expect(class).await?;
         }
-        self.lines.send(&format!("{message}.\r\n")).await?;
+        Ok(())
+    }
+
+    /// Sends a part of the text, which holds no line that begins with a dot.
+    pub(crate) async fn text(&mut self, text: &str) -> Result<()> {
+        self.lines.send(text).await
+    }
+
+    /// Waits until the server has taken the message, whose end was sent.
+    pub(crate) async fn taken(&mut self) -> Result<()> {
         self.expect('2').await
     }
 

@@ -4,19 +4,25 @@
 //! `/proc` when told which processes are the server. It knows nothing of our server's inside: peers are measured by
 //! the same program in the same run.
 
+mod accounts;
 mod clients;
+mod compare;
 mod message;
 mod processes;
 mod report;
 mod runs;
 mod stream;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
+use accounts::Accounts;
 use processes::Processes;
-use runs::{Bench, Load};
+use report::Row;
+use runs::{Bench, Load, Mass, Waiting};
 
 /// Measures a chatmail server.
 #[derive(Debug, Parser)]
@@ -24,12 +30,26 @@ use runs::{Bench, Load};
     version,
     after_help = "\
 Examples:
-  bench --imap 127.0.0.1:9993 --smtp 127.0.0.1:9465 --domain hearth.test --process hearth all
-  bench --imap 127.0.0.1:993 --smtp 127.0.0.1:465 --domain chat.test --process dovecot --process imap deliver -n 500
+  bench measure --imap 127.0.0.1:9993 --smtp 127.0.0.1:9465 --domain hearth.test --process hearth all
+  bench measure --imap 127.0.0.1:993 --smtp 127.0.0.1:465 --domain chat.test --tree $(cat master.pid) \\
+      --prefix bench --password secret --json deliver -n 500 > reference.json
+  bench compare hearth=hearth.json reference=reference.json
 
-The server must let new accounts in, with names of nine letters or digits. Exit status: 0 measured; 1 trouble."
+Exit status: 0 measured; 1 trouble."
 )]
-struct Cli {
+enum Cli {
+    /// Puts load on a server and prints what it cost.
+    Measure(Measure),
+    /// Prints the results of several servers side by side.
+    Compare {
+        /// A column's heading and what `measure --json` printed.
+        #[arg(value_name = "NAME=FILE", required = true, value_parser = named_file)]
+        results: Vec<(String, PathBuf)>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Measure {
     /// Host and port of IMAP over TLS.
     #[arg(long, value_name = "HOST:PORT")]
     imap: String,
@@ -42,31 +62,47 @@ struct Cli {
     /// Name of the server's processes (as in /proc/PID/comm), for CPU time and memory; may be repeated.
     #[arg(long = "process", value_name = "NAME")]
     processes: Vec<String>,
+    /// A process of the server, which counts with all its descendants; may be repeated.
+    #[arg(long = "tree", value_name = "PID")]
+    trees: Vec<u32>,
+    /// Accounts that exist: this, then four digits from 0000 on (100 of them for usual sizes). Without it, the server
+    /// must let new accounts in, with names of nine letters and digits.
+    #[arg(long, value_name = "NAME", requires = "password")]
+    prefix: Option<String>,
+    /// The password of all of them.
+    #[arg(long, requires = "prefix")]
+    password: Option<String>,
     /// Print JSON, for programs.
     #[arg(long)]
     json: bool,
     /// What to measure.
     #[command(subcommand)]
-    command: Command,
+    what: What,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
-enum Command {
+enum What {
     /// First logins, each of which creates an account.
     Accounts(Size),
     /// Logins to accounts that exist.
     Login(Size),
-    /// Messages of 10 kB: submitted by one, fetched by IDLE by the other.
+    /// Messages of 10 kB: submitted by one, fetched by IDLE by the other, deleted; the next when the last is gone.
     Deliver(Size),
+    /// The same without waiting for the other: how much goes through.
+    Burst(Size),
     /// From the end of DATA to the message in the other's hands, one at a time.
     Latency(Size),
     /// Connections that wait in IDLE.
-    Idle(Size),
-    /// All of them, with usual sizes.
+    Idle(Idle),
+    /// Large messages, all of them half sent at the same moment.
+    Large(Large),
+    /// The three about messages, with usual sizes.
+    Messages,
+    /// All of them but the large ones, with usual sizes.
     All,
 }
 
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Copy, Debug, Args)]
 struct Size {
     /// How many.
     #[arg(short = 'n', long, default_value_t = 200)]
@@ -76,15 +112,47 @@ struct Size {
     concurrency: usize,
 }
 
+#[derive(Clone, Copy, Debug, Args)]
+struct Idle {
+    /// How many.
+    #[arg(short = 'n', long, default_value_t = 100)]
+    number: usize,
+    /// Messages in everybody's INBOX.
+    #[arg(long, default_value_t = 0)]
+    mail: usize,
+    /// Seconds to watch them do nothing.
+    #[arg(long, default_value_t = 0)]
+    seconds: u64,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct Large {
+    /// How many.
+    #[arg(short = 'n', long, default_value_t = 50)]
+    number: usize,
+    /// Bytes of each, about.
+    #[arg(long, default_value_t = 30_000_000)]
+    size: usize,
+}
+
 impl From<Size> for Load {
     fn from(size: Size) -> Self {
         Self { number: size.number, concurrency: size.concurrency.max(1) }
     }
 }
 
+impl From<Idle> for Waiting {
+    fn from(idle: Idle) -> Self {
+        Self { number: idle.number, mail: idle.mail, watched: Duration::from_secs(idle.seconds) }
+    }
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match measure(&cli) {
+    let outcome = match Cli::parse() {
+        Cli::Measure(order) => measure(&order),
+        Cli::Compare { results } => compare::print(&results),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report::trouble(&error);
@@ -93,28 +161,58 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(cli: &Cli) -> anyhow::Result<()> {
+fn measure(order: &Measure) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let processes = Processes::named(&cli.processes);
-        let bench = Bench::new(&cli.imap, &cli.smtp, &cli.domain, processes)?;
-        let load = |number| Load { number, concurrency: 8 };
-        let rows = match cli.command {
-            Command::Accounts(size) => vec![bench.accounts(size.into()).await?],
-            Command::Login(size) => vec![bench.logins(size.into()).await?],
-            Command::Deliver(size) => vec![bench.deliver(size.into()).await?],
-            Command::Latency(size) => vec![bench.latency(size.into()).await?],
-            Command::Idle(size) => vec![bench.idle(size.into()).await?],
-            Command::All => vec![
-                bench.idle(load(0)).await?,
-                bench.accounts(load(200)).await?,
-                bench.logins(load(400)).await?,
-                bench.deliver(load(400)).await?,
-                bench.latency(load(50)).await?,
-                bench.idle(load(100)).await?,
-                bench.idle(load(1000)).await?,
-            ],
+    let rows = runtime.block_on(async {
+        let processes = Processes::new(&order.processes, &order.trees);
+        let accounts = match (&order.prefix, &order.password) {
+            (Some(prefix), Some(password)) => Accounts::existing(prefix, password, &order.domain),
+            _ => Accounts::fresh(&order.domain)?,
         };
-        report::print(&rows, cli.json)
-    })
+        let bench = Bench::new(&order.imap, &order.smtp, accounts, processes)?;
+        Ok::<_, anyhow::Error>(match order.what {
+            What::Accounts(size) => vec![bench.accounts(size.into()).await?],
+            What::Login(size) => vec![bench.logins(size.into()).await?],
+            What::Deliver(size) => vec![bench.deliver(size.into()).await?],
+            What::Burst(size) => vec![bench.burst(size.into()).await?],
+            What::Latency(size) => vec![bench.latency(size.into()).await?],
+            What::Idle(idle) => vec![bench.idle(idle.into()).await?],
+            What::Large(large) => {
+                vec![bench.large(Mass { number: large.number, size: large.size }).await?]
+            }
+            What::Messages => messages(&bench).await?,
+            What::All => all(&bench).await?,
+        })
+    })?;
+    report::print(&rows, order.json)
+}
+
+async fn all(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let waiting = |number, seconds| Waiting { number, mail: 0, watched: Duration::from_secs(seconds) };
+    let mut rows = vec![bench.idle(waiting(0, 0)).await?];
+    if bench.makes_accounts() {
+        rows.push(bench.accounts(usual(100)).await?);
+    }
+    rows.push(bench.logins(usual(1000)).await?);
+    rows.extend(messages(bench).await?);
+    rows.push(bench.idle(waiting(100, 0)).await?);
+    rows.push(bench.idle(waiting(1000, 20)).await?);
+    Ok(rows)
+}
+
+async fn messages(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    Ok(vec![
+        bench.deliver(usual(1000)).await?,
+        bench.burst(usual(2000)).await?,
+        bench.latency(usual(100)).await?,
+    ])
+}
+
+fn usual(number: usize) -> Load {
+    Load { number, concurrency: 8 }
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, file) = text.rsplit_once('=').ok_or("expected NAME=FILE")?;
+    Ok((name.to_owned(), PathBuf::from(file)))
 }

@@ -3,21 +3,30 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Builds a message of about `size` bytes from one to the other; `number` makes it differ from others.
-pub(crate) fn encrypted(from: &str, to: &str, size: usize, number: u64) -> String {
-    let armour = armour(size * 3 / 4, number);
+/// The end of a message's text in SMTP.
+pub(crate) const END: &str = ".\r\n";
+
+/// The header section, which differs from message to message.
+pub(crate) fn header(from: &str, to: &str, number: usize) -> String {
     format!(
         "From: <{from}>\r\nTo: <{to}>\r\nSubject: [...]\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\n\
          Message-ID: <{number}.bench@{from}>\r\nChat-Version: 1.0\r\nMIME-Version: 1.0\r\n\
-         Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=\"b\"\r\n\r\n\
-         --b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n\
+         Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=\"b\"\r\n\r\n"
+    )
+}
+
+/// A body of about `size` bytes.
+pub(crate) fn body(size: usize) -> String {
+    let armour = armour(size * 3 / 4);
+    format!(
+        "--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n\
          --b\r\nContent-Type: application/octet-stream\r\n\r\n{armour}\r\n--b--\r\n"
     )
 }
 
 /// One PKESK and one SEIPD packet (RFC 9580 section 5) with noise inside, in ASCII armour with its checksum.
-fn armour(length: usize, seed: u64) -> String {
-    let noise = noise(length, seed);
+fn armour(length: usize) -> String {
+    let noise = noise(length);
     let (key, data) = noise.split_at(noise.len().min(64));
     let mut packets = vec![0xc1, u8::try_from(key.len()).unwrap_or(0)];
     packets.extend_from_slice(key);
@@ -45,8 +54,8 @@ fn crc24(bytes: &[u8]) -> u32 {
     }) & 0x00ff_ffff
 }
 
-fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     std::iter::repeat_with(|| {
         state ^= state << 13;
         state ^= state >> 7;

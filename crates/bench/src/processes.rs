@@ -1,11 +1,13 @@
 //! The server's CPU time and memory, from `/proc` (proc(5)).
 
+use std::collections::BTreeMap;
 use std::fs;
 
 /// The server's processes, found anew at every reading: some servers start one for each connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Processes {
     names: Vec<String>,
+    trees: Vec<u32>,
 }
 
 /// Memory of all the processes, in kB.
@@ -15,50 +17,80 @@ pub(crate) struct Memory {
     pub(crate) proportional: u64,
     /// Pages that belong to nobody else and to no file.
     pub(crate) anonymous: u64,
+    /// The most that was ever resident since [`Processes::forget_peak`].
+    pub(crate) peak: u64,
 }
 
 impl Processes {
-    pub(crate) fn named(names: &[String]) -> Self {
-        Self { names: names.to_vec() }
+    /// Those of these names, and these with all their descendants.
+    pub(crate) fn new(names: &[String], trees: &[u32]) -> Self {
+        Self { names: names.to_vec(), trees: trees.to_vec() }
     }
 
     /// CPU milliseconds used so far, ended children included.
     pub(crate) fn cpu_milliseconds(&self) -> f64 {
         // The kernel's USER_HZ is 100 on every architecture that Rust's std knows.
-        self.each(cpu_ticks).sum::<u64>() as f64 * 10.0
+        self.found().into_iter().filter_map(cpu_ticks).sum::<u64>() as f64 * 10.0
     }
 
     pub(crate) fn memory(&self) -> Memory {
-        self.each(memory_of).fold(Memory::default(), |sum, one| Memory {
+        self.found().into_iter().filter_map(memory_of).fold(Memory::default(), |sum, one| Memory {
             proportional: sum.proportional + one.proportional,
             anonymous: sum.anonymous + one.anonymous,
+            peak: sum.peak + one.peak,
         })
     }
 
-    fn each<T>(&self, read: impl Fn(&str) -> Option<T>) -> impl Iterator<Item = T> {
+    /// From now on the peak is a new one, where the kernel permits it.
+    pub(crate) fn forget_peak(&self) {
+        for id in self.found() {
+            let _ = fs::write(format!("/proc/{id}/clear_refs"), "5");
+        }
+    }
+
+    fn found(&self) -> Vec<u32> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let ids = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        ids.filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()))
-            .filter(|id| {
-                let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-                self.names.iter().any(|wanted| wanted == name.trim_end())
-            })
-            .filter_map(move |id| read(&id))
+        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let parents: BTreeMap<u32, u32> = ids.filter_map(|id| Some((id, parent(id)?))).collect();
+        parents.keys().copied().filter(|&id| self.is_named(id) || self.descends(id, &parents)).collect()
+    }
+
+    fn is_named(&self, id: u32) -> bool {
+        let name = || fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+        !self.names.is_empty() && self.names.iter().any(|wanted| wanted == name().trim_end())
+    }
+
+    fn descends(&self, id: u32, parents: &BTreeMap<u32, u32>) -> bool {
+        std::iter::successors(Some(id), |id| parents.get(id).copied()).any(|id| self.trees.contains(&id))
     }
 }
 
-/// utime, stime, cutime, cstime: fields 14 to 17 of /proc/PID/stat, counted behind the command's parenthesis.
-fn cpu_ticks(id: &str) -> Option<u64> {
+/// The fields of /proc/PID/stat behind the command's parenthesis, from the third on.
+fn stat(id: u32) -> Option<Vec<u64>> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
-    Some(rest.split_whitespace().skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum())
+    Some(rest.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect())
 }
 
-fn memory_of(id: &str) -> Option<Memory> {
+fn parent(id: u32) -> Option<u32> {
+    u32::try_from(*stat(id)?.get(1)?).ok()
+}
+
+/// utime, stime, cutime, cstime.
+fn cpu_ticks(id: u32) -> Option<u64> {
+    Some(stat(id)?.get(11..15)?.iter().sum())
+}
+
+fn memory_of(id: u32) -> Option<Memory> {
     let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok()?;
-    let field = |name: &str| {
-        let line = rollup.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_whitespace().next()?.parse().ok()
-    };
-    Some(Memory { proportional: field("Pss:")?, anonymous: field("Pss_Anon:")? })
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    Some(Memory {
+        proportional: kilobytes(&rollup, "Pss:")?,
+        anonymous: kilobytes(&rollup, "Pss_Anon:")?,
+        peak: kilobytes(&status, "VmHWM:")?,
+    })
+}
+
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }

@@ -4,53 +4,92 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::processes::Memory;
-use crate::runs::Load;
 
 /// One measurement. Rates and latencies depend on the machine's load; CPU time and memory hardly do.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Row {
-    what: &'static str,
-    number: usize,
-    concurrency: usize,
-    per_second: f64,
+    /// What was done.
+    pub(crate) what: String,
+    /// How often.
+    pub(crate) number: usize,
+    pub(crate) per_second: Option<f64>,
     /// Of the server, for each; absent when no process was named or nothing was done.
-    cpu_milliseconds_each: Option<f64>,
-    memory_kb: u64,
-    memory_anonymous_kb: u64,
-    latency_ms_median: Option<f64>,
-    latency_ms_95: Option<f64>,
+    pub(crate) cpu_milliseconds_each: Option<f64>,
+    /// Of the server while nobody did anything, for a second.
+    pub(crate) cpu_milliseconds_a_second: Option<f64>,
+    pub(crate) memory_kb: Option<u64>,
+    pub(crate) memory_anonymous_kb: Option<u64>,
+    pub(crate) memory_peak_kb: Option<u64>,
+    pub(crate) latency_ms_median: Option<f64>,
+    pub(crate) latency_ms_95: Option<f64>,
 }
 
+/// A column of the tables.
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) value: fn(&Row) -> Option<f64>,
+}
+
+/// What a table shows of a row.
+pub(crate) const COLUMNS: [Column; 7] = [
+    Column { name: "per second", value: |row| row.per_second },
+    Column { name: "CPU ms each", value: |row| row.cpu_milliseconds_each },
+    Column { name: "CPU ms/s idle", value: |row| row.cpu_milliseconds_a_second },
+    Column { name: "PSS MB", value: |row| row.memory_kb.map(|size| size as f64 / 1000.0) },
+    Column { name: "peak MB", value: |row| row.memory_peak_kb.map(|size| size as f64 / 1000.0) },
+    Column { name: "ms median", value: |row| row.latency_ms_median },
+    Column { name: "ms 95 %", value: |row| row.latency_ms_95 },
+];
+
 impl Row {
-    pub(crate) fn new(
-        what: &'static str,
-        load: Load,
-        elapsed: Duration,
-        cpu_milliseconds: f64,
-        memory: Memory,
-        sorted_latencies: &[Duration],
-    ) -> Self {
-        let number = load.number as f64;
-        let at = |part: usize| {
-            let place = sorted_latencies.len().saturating_sub(1) * part / 100;
-            sorted_latencies.get(place).map(|latency| latency.as_secs_f64() * 1000.0)
-        };
-        Self {
-            what,
-            number: load.number,
-            concurrency: load.concurrency,
-            per_second: number / elapsed.as_secs_f64(),
-            cpu_milliseconds_each: (load.number > 0 && memory.proportional > 0)
-                .then(|| cpu_milliseconds / number),
-            memory_kb: memory.proportional,
-            memory_anonymous_kb: memory.anonymous,
-            latency_ms_median: at(50),
-            latency_ms_95: at(95),
-        }
+    pub(crate) fn new(what: &str, number: usize) -> Self {
+        Self { what: what.to_owned(), number, ..Self::default() }
     }
+
+    pub(crate) fn time(mut self, elapsed: Duration) -> Self {
+        self.per_second = (self.number > 0).then(|| self.number as f64 / elapsed.as_secs_f64());
+        self
+    }
+
+    pub(crate) fn cpu(mut self, milliseconds: f64) -> Self {
+        self.cpu_milliseconds_each = (self.number > 0).then(|| milliseconds / self.number as f64);
+        self
+    }
+
+    pub(crate) fn memory(mut self, memory: Memory) -> Self {
+        self.memory_kb = Some(memory.proportional);
+        self.memory_anonymous_kb = Some(memory.anonymous);
+        self
+    }
+
+    pub(crate) fn peak(mut self, memory: Memory) -> Self {
+        self.memory_peak_kb = (memory.peak > 0).then_some(memory.peak);
+        self
+    }
+
+    pub(crate) fn idle(mut self, milliseconds: f64, watched: Duration) -> Self {
+        self.cpu_milliseconds_a_second = (!watched.is_zero()).then(|| milliseconds / watched.as_secs_f64());
+        self
+    }
+
+    pub(crate) fn latencies(mut self, mut latencies: Vec<Duration>) -> Self {
+        latencies.sort();
+        let at = |part: usize| {
+            let place = latencies.len().saturating_sub(1) * part / 100;
+            latencies.get(place).map(|latency| latency.as_secs_f64() * 1000.0)
+        };
+        self.latency_ms_median = at(50);
+        self.latency_ms_95 = at(95);
+        self
+    }
+}
+
+/// A number as the tables show it.
+pub(crate) fn shown(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.*}", if value < 100.0 { 2 } else { 0 }))
 }
 
 /// Prints the rows on standard output.
@@ -60,24 +99,17 @@ pub(crate) fn print(rows: &[Row], json: bool) -> Result<()> {
         writeln!(output, "{}", serde_json::to_string_pretty(rows)?)?;
         return Ok(());
     }
-    writeln!(
-        output,
-        "{:<50} {:>6} {:>10} {:>12} {:>10} {:>18}",
-        "what", "n", "per s", "CPU ms each", "PSS MB", "ms p50 / p95"
-    )?;
+    write!(output, "{:<52} {:>6}", "what", "n")?;
+    for column in &COLUMNS {
+        write!(output, " {:>13}", column.name)?;
+    }
+    writeln!(output)?;
     for row in rows {
-        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
-        let latency = format!("{} / {}", number(row.latency_ms_median), number(row.latency_ms_95));
-        writeln!(
-            output,
-            "{:<50} {:>6} {:>10.1} {:>12} {:>10.1} {:>18}",
-            row.what,
-            row.number,
-            row.per_second,
-            number(row.cpu_milliseconds_each),
-            row.memory_kb as f64 / 1000.0,
-            latency
-        )?;
+        write!(output, "{:<52} {:>6}", row.what, row.number)?;
+        for column in &COLUMNS {
+            write!(output, " {:>13}", shown((column.value)(row)))?;
+        }
+        writeln!(output)?;
     }
     Ok(())
 }

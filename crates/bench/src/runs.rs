@@ -1,11 +1,14 @@
-//! The measurements.
+//! The measurements. What they need (accounts, logged-in connections, mail in mailboxes) is there before the clock
+//! starts.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
+use crate::accounts::Accounts;
 use crate::clients::{Account, Imap, Smtp};
 use crate::message;
 use crate::processes::Processes;
@@ -14,6 +17,10 @@ use crate::stream::Connector;
 
 /// Bytes of a benchmark message, about.
 const MESSAGE: usize = 10_000;
+/// Accounts that idle connections are spread over.
+const IDLE_ACCOUNTS: usize = 100;
+/// Setting up goes so many steps at once.
+const PREPARING: usize = 8;
 /// A server that takes longer than this for one step has failed.
 const STEP_LIMIT: Duration = Duration::from_secs(120);
 
@@ -22,6 +29,23 @@ const STEP_LIMIT: Duration = Duration::from_secs(120);
 pub(crate) struct Load {
     pub(crate) number: usize,
     pub(crate) concurrency: usize,
+}
+
+/// Connections that do nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) number: usize,
+    /// Messages in everybody's INBOX.
+    pub(crate) mail: usize,
+    /// How long they are watched.
+    pub(crate) watched: Duration,
+}
+
+/// Large messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mass {
+    pub(crate) number: usize,
+    pub(crate) size: usize,
 }
 
 /// A server to measure.
@@ -34,114 +58,237 @@ struct Server {
     connector: Connector,
     imap: String,
     smtp: String,
-    domain: String,
+    accounts: Accounts,
     processes: Processes,
-    run: u64,
+    body: String,
+}
+
+/// Somebody who writes, and somebody who waits for it in IDLE.
+struct Pair {
+    sender: Account,
+    receiver: Account,
+    smtp: Smtp,
+    imap: Imap,
+}
+
+/// The clock and the server's CPU time at the start.
+struct Start {
+    time: Instant,
+    cpu: f64,
 }
 
 impl Bench {
-    pub(crate) fn new(imap: &str, smtp: &str, domain: &str, processes: Processes) -> Result<Self> {
-        // Names that no earlier run has used.
-        let run = std::fs::read_to_string("/proc/uptime").context("reading /proc/uptime")?;
-        let run =
-            run.bytes().filter(u8::is_ascii_digit).fold(u64::from(std::process::id()), |hash, digit| {
-                hash.wrapping_mul(31).wrapping_add(u64::from(digit))
-            });
-        let (imap, smtp, domain) = (imap.to_owned(), smtp.to_owned(), domain.to_owned());
-        Ok(Self {
-            server: Arc::new(Server { connector: Connector::new()?, imap, smtp, domain, processes, run }),
-        })
+    pub(crate) fn new(imap: &str, smtp: &str, accounts: Accounts, processes: Processes) -> Result<Self> {
+        let (imap, smtp, body) = (imap.to_owned(), smtp.to_owned(), message::body(MESSAGE));
+        let connector = Connector::new()?;
+        Ok(Self { server: Arc::new(Server { connector, imap, smtp, accounts, processes, body }) })
+    }
+
+    /// Whether a first login makes an account.
+    pub(crate) fn makes_accounts(&self) -> bool {
+        self.server.accounts.are_made()
     }
 
     /// First logins.
     pub(crate) async fn accounts(&self, load: Load) -> Result<Row> {
-        self.measure("new account (first IMAP login)", load, |bench, number| async move {
-            bench.imap(&bench.account("n", number)).await?.logout().await
+        ensure!(self.makes_accounts(), "the server was said to have its accounts already");
+        self.steps("new account (first IMAP login)", load, |bench, number| async move {
+            bench.imap(&bench.server.accounts.new_one(number)).await?.logout().await
         })
         .await
     }
 
     /// Logins to accounts that exist, as many accounts as are at once.
     pub(crate) async fn logins(&self, load: Load) -> Result<Row> {
-        for number in 0..load.concurrency {
-            self.imap(&self.account("l", number)).await?.logout().await?;
-        }
-        self.measure("IMAP login + SELECT + logout", load, |bench, number| async move {
-            let mut imap = bench.imap(&bench.account("l", number % load.concurrency)).await?;
-            imap.command("SELECT \"INBOX\"").await?;
+        self.prepare(load.concurrency, 0).await?;
+        self.steps("IMAP login + SELECT + logout", load, |bench, number| async move {
+            let account = bench.server.accounts.numbered(number % load.concurrency);
+            let mut imap = bench.imap(&account).await?;
+            imap.select().await?;
             imap.logout().await
         })
         .await
     }
 
-    /// Pairs of a sender and a receiver in IDLE, one message at a time each.
+    /// Pairs of a sender and a receiver, one message at a time each.
     pub(crate) async fn deliver(&self, load: Load) -> Result<Row> {
-        let each = load.number.div_ceil(load.concurrency);
-        let whole = Load { number: each * load.concurrency, concurrency: load.concurrency };
-        let start = self.reading();
-        let mut pairs = JoinSet::new();
-        for pair in 0..load.concurrency {
-            let bench = self.clone();
-            pairs.spawn(async move { bench.pair(pair, each).await });
-        }
-        while let Some(pair) = pairs.join_next().await {
-            pair??;
-        }
-        Ok(self.row("message of 10 kB, submitted and fetched by IDLE", whole, &start, &[]))
+        let what = format!("10 kB: sent, fetched by IDLE, deleted; {} pairs", load.concurrency);
+        self.pairs(&what, load, Self::take_turns).await
     }
 
-    async fn pair(&self, pair: usize, messages: usize) -> Result<Vec<Duration>> {
-        let (sender, receiver) = (self.account("s", pair), self.account("r", pair));
-        let mut imap = self.imap(&receiver).await?;
-        imap.command("SELECT \"INBOX\"").await?;
-        let connector = &self.server.connector;
-        let mut smtp = Smtp::login(connector, &self.server.smtp, &sender).await?;
-        let mut latencies = Vec::with_capacity(messages);
-        for number in 0..messages {
-            imap.idle().await?;
-            let number = (pair * messages + number) as u64;
-            let text = message::encrypted(&sender.address, &receiver.address, MESSAGE, number);
-            smtp.send(&sender.address, &receiver.address, &text).await?;
-            let sent = now();
-            let taken =
-                tokio::time::timeout(STEP_LIMIT, imap.take_mail()).await.context("waiting for mail")??;
-            if taken != 1 {
-                bail!("{taken} messages where one was sent");
-            }
-            latencies.push(now() - sent);
-        }
-        Ok(latencies)
+    /// Pairs that do not wait for each other.
+    pub(crate) async fn burst(&self, load: Load) -> Result<Row> {
+        let what = format!("the same, {} senders that do not wait", load.concurrency);
+        self.pairs(&what, load, Self::do_not_wait).await
     }
 
     /// One pair alone.
     pub(crate) async fn latency(&self, load: Load) -> Result<Row> {
-        let load = Load { concurrency: 1, ..load };
-        let start = self.reading();
-        let mut latencies = self.pair(1_000, load.number).await?;
-        latencies.sort();
-        Ok(self.row("from 250 to fetched and deleted, one at a time", load, &start, &latencies))
+        let what = "10 kB: from the end of DATA to fetched; one pair";
+        self.pairs(what, Load { concurrency: 1, ..load }, Self::take_turns).await
     }
 
     /// Connections that wait; memory is read while they do.
-    pub(crate) async fn idle(&self, load: Load) -> Result<Row> {
-        let start = self.reading();
-        let mut connections = Vec::with_capacity(load.number);
-        for number in 0..load.number {
-            let mut imap = self.imap(&self.account("i", number % 100)).await?;
-            imap.command("SELECT \"INBOX\"").await?;
+    pub(crate) async fn idle(&self, waiting: Waiting) -> Result<Row> {
+        self.prepare(waiting.number.min(IDLE_ACCOUNTS), waiting.mail).await?;
+        let start = self.start();
+        let mut connections = Vec::with_capacity(waiting.number);
+        for number in 0..waiting.number {
+            let mut imap = self.imap(&self.server.accounts.numbered(number % IDLE_ACCOUNTS)).await?;
+            imap.select().await?;
             imap.idle().await?;
             connections.push(imap);
         }
-        Ok(self.row("connections in IDLE", load, &start, &[]))
+        let what = match waiting.mail {
+            0 => "connections in IDLE".to_owned(),
+            mail => format!("connections in IDLE, {mail} messages each"),
+        };
+        let row = self.row(&what, waiting.number, &start);
+        let resting = self.start();
+        tokio::time::sleep(waiting.watched).await;
+        Ok(row.idle(self.server.processes.cpu_milliseconds() - resting.cpu, waiting.watched))
+    }
+
+    /// Messages that are all half sent at one moment; gives the most memory that the server ever used meanwhile.
+    pub(crate) async fn large(&self, mass: Mass) -> Result<Row> {
+        self.prepare(mass.number.min(IDLE_ACCOUNTS), 0).await?;
+        self.server.processes.forget_peak();
+        let start = self.start();
+        let body: Arc<str> = message::body(mass.size).into();
+        let half_sent = Arc::new(Barrier::new(mass.number));
+        let mut senders = JoinSet::new();
+        for number in 0..mass.number {
+            let (bench, body, half_sent) = (self.clone(), Arc::clone(&body), Arc::clone(&half_sent));
+            senders.spawn(async move { bench.send_large(number, &body, &half_sent).await });
+        }
+        while let Some(sender) = senders.join_next().await {
+            sender??;
+        }
+        let what = format!("messages of {} kB, all half sent at once", mass.size / 1000);
+        Ok(self.row(&what, mass.number, &start).peak(self.server.processes.memory()))
+    }
+
+    async fn send_large(&self, number: usize, body: &str, half_sent: &Barrier) -> Result<()> {
+        let account = self.server.accounts.numbered(number % IDLE_ACCOUNTS);
+        let address = account.address.as_str();
+        let mut smtp = self.smtp(&account).await?;
+        smtp.begin(address, address).await?;
+        smtp.text(&message::header(address, address, number)).await?;
+        let (first, second) = body.split_at_checked(body.len() / 2).context("the body is not ASCII")?;
+        smtp.text(first).await?;
+        half_sent.wait().await;
+        smtp.text(second).await?;
+        smtp.text(message::END).await?;
+        smtp.taken().await
+    }
+
+    async fn pairs<F, S>(&self, what: &str, load: Load, play: F) -> Result<Row>
+    where
+        F: Fn(Self, Pair, usize) -> S,
+        S: Future<Output = Result<Vec<Duration>>> + Send + 'static,
+    {
+        self.prepare(load.concurrency * 2, 0).await?;
+        let mut pairs = Vec::with_capacity(load.concurrency);
+        for number in 0..load.concurrency {
+            pairs.push(self.pair(number).await?);
+        }
+        let each = load.number.div_ceil(load.concurrency);
+        let start = self.start();
+        let mut playing = JoinSet::new();
+        for pair in pairs {
+            playing.spawn(play(self.clone(), pair, each));
+        }
+        let mut latencies = Vec::with_capacity(load.number);
+        while let Some(pair) = playing.join_next().await {
+            latencies.extend(pair??);
+        }
+        Ok(self.row(what, each * load.concurrency, &start).latencies(latencies))
+    }
+
+    async fn pair(&self, number: usize) -> Result<Pair> {
+        let account = |number| self.server.accounts.numbered(number);
+        let (sender, receiver) = (account(number * 2), account(number * 2 + 1));
+        let mut imap = self.imap(&receiver).await?;
+        imap.select().await?;
+        let smtp = self.smtp(&sender).await?;
+        Ok(Pair { sender, receiver, smtp, imap })
+    }
+
+    /// Each message is sent when the last is deleted; gives how long each took from the end of DATA to fetched.
+    async fn take_turns(self, mut pair: Pair, messages: usize) -> Result<Vec<Duration>> {
+        let mut latencies = Vec::with_capacity(messages);
+        for number in 0..messages {
+            pair.imap.idle().await?;
+            pair.send(&self.server.body, number).await?;
+            let sent = now();
+            let fetch = async {
+                pair.imap.wait_for_mail().await?;
+                let fetched = pair.imap.fetch_all().await?;
+                Ok((fetched, now() - sent))
+            };
+            let both = async { tokio::try_join!(pair.smtp.taken(), fetch) };
+            let ((), (fetched, latency)) = in_time(both).await?;
+            ensure!(fetched.messages == 1, "{} messages where one was sent", fetched.messages);
+            latencies.push(latency);
+            let left = pair.imap.delete(&fetched).await?;
+            ensure!(left == 0, "{left} messages are left after all were deleted");
+        }
+        Ok(latencies)
+    }
+
+    /// The sender sends as fast as the server takes, the receiver fetches and deletes what is there.
+    async fn do_not_wait(self, pair: Pair, messages: usize) -> Result<Vec<Duration>> {
+        let Pair { sender, receiver, mut smtp, mut imap } = pair;
+        let send = async {
+            for number in 0..messages {
+                send(&mut smtp, &sender, &receiver, &self.server.body, number).await?;
+                in_time(smtp.taken()).await?;
+            }
+            Ok::<_, anyhow::Error>(())
+        };
+        let receive = async {
+            let (mut taken, mut there) = (0, 0);
+            while taken < messages {
+                if there == 0 {
+                    if imap.idle().await? {
+                        imap.leave_idle().await?;
+                    } else {
+                        in_time(imap.wait_for_mail()).await?;
+                    }
+                }
+                let fetched = imap.fetch_all().await?;
+                taken += fetched.messages;
+                there = imap.delete(&fetched).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(send, receive)?;
+        Ok(Vec::new())
+    }
+
+    /// Makes the accounts that are needed, puts mail into their mailboxes, and lets the server get to know them.
+    async fn prepare(&self, accounts: usize, mail: usize) -> Result<()> {
+        let load = Load { number: accounts, concurrency: PREPARING };
+        self.steps("preparation", load, |bench, number| async move {
+            let account = bench.server.accounts.numbered(number);
+            let mut imap = bench.imap(&account).await?;
+            let address = account.address.as_str();
+            for number in imap.select().await?..mail {
+                imap.append(&(message::header(address, address, number) + &bench.server.body)).await?;
+            }
+            imap.logout().await
+        })
+        .await?;
+        Ok(())
     }
 
     /// Runs `number` steps, `concurrency` at once.
-    async fn measure<F, S>(&self, what: &'static str, load: Load, step: F) -> Result<Row>
+    async fn steps<F, S>(&self, what: &str, load: Load, step: F) -> Result<Row>
     where
         F: Fn(Self, usize) -> S,
         S: Future<Output = Result<()>> + Send + 'static,
     {
-        let start = self.reading();
+        let start = self.start();
         let mut running = JoinSet::new();
         for number in 0..load.number {
             if running.len() >= load.concurrency
@@ -149,39 +296,52 @@ impl Bench {
             {
                 done??;
             }
-            let step = step(self.clone(), number);
-            running.spawn(async move {
-                tokio::time::timeout(STEP_LIMIT, step).await.context("a step timed out")?
-            });
+            running.spawn(in_time(step(self.clone(), number)));
         }
         while let Some(done) = running.join_next().await {
             done??;
         }
-        Ok(self.row(what, load, &start, &[]))
+        Ok(self.row(what, load.number, &start))
     }
 
     async fn imap(&self, account: &Account) -> Result<Imap> {
         Imap::login(&self.server.connector, &self.server.imap, account).await
     }
 
-    /// Nine letters and digits, unlike those of other runs.
-    fn account(&self, group: &str, number: usize) -> Account {
-        let name = format!("{group}{:04x}{number:04x}", self.server.run & 0xffff);
-        Account {
-            address: format!("{name}@{}", self.server.domain),
-            password: format!("{name}-{name}-{name}"),
+    async fn smtp(&self, account: &Account) -> Result<Smtp> {
+        Smtp::login(&self.server.connector, &self.server.smtp, account).await
+    }
+
+    fn start(&self) -> Start {
+        Start { cpu: self.server.processes.cpu_milliseconds(), time: now() }
+    }
+
+    fn row(&self, what: &str, number: usize, start: &Start) -> Row {
+        let row = Row::new(what, number).time(now() - start.time);
+        let memory = self.server.processes.memory();
+        if memory.proportional == 0 {
+            return row;
         }
+        row.cpu(self.server.processes.cpu_milliseconds() - start.cpu).memory(memory)
     }
+}
 
-    fn reading(&self) -> (Instant, f64) {
-        (now(), self.server.processes.cpu_milliseconds())
+impl Pair {
+    async fn send(&mut self, body: &str, number: usize) -> Result<()> {
+        send(&mut self.smtp, &self.sender, &self.receiver, body, number).await
     }
+}
 
-    fn row(&self, what: &'static str, load: Load, start: &(Instant, f64), latencies: &[Duration]) -> Row {
-        let (begun, cpu) = *start;
-        let cpu = self.server.processes.cpu_milliseconds() - cpu;
-        Row::new(what, load, now() - begun, cpu, self.server.processes.memory(), latencies)
-    }
+/// Sends a whole message, up to the end of DATA.
+async fn send(smtp: &mut Smtp, from: &Account, to: &Account, body: &str, number: usize) -> Result<()> {
+    let (from, to) = (from.address.as_str(), to.address.as_str());
+    smtp.begin(from, to).await?;
+    let text = [message::header(from, to, number).as_str(), body, message::END].concat();
+    smtp.text(&text).await
+}
+
+async fn in_time<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(STEP_LIMIT, step).await.context("a step timed out")?
 }
 
 #[expect(clippy::disallowed_methods, reason = "measuring time is what this program is for")]
