@@ -137,7 +137,40 @@ pub(crate) enum Spooled {
     File(PathBuf),
 }
 
+/// A whole body that goes into the journal, so that delivering it needs no file.
+#[derive(Debug)]
+pub struct SmallBody {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) crc: u32,
+}
+
+impl SmallBody {
+    /// What was written.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Spool {
+    /// Whether so many bytes more would still leave a body that needs no file.
+    #[must_use]
+    pub fn stays_small(&self, more: usize) -> bool {
+        let size = self.size.saturating_add(more as u64);
+        matches!(self.content, Content::Memory(_)) && size <= self.inline_limit as u64
+    }
+
+    /// The body if it is small, else the spool again.
+    pub fn into_small(mut self) -> std::result::Result<SmallBody, Self> {
+        match std::mem::replace(&mut self.content, Content::Taken) {
+            Content::Memory(bytes) => Ok(SmallBody { bytes, crc: self.crc() }),
+            content => {
+                self.content = content;
+                Err(self)
+            }
+        }
+    }
+
     /// The bytes written so far.
     #[must_use]
     pub fn size(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Cursor};
+use std::sync::Arc;
 
 use mail_types::{ModSeq, Uid};
 
@@ -13,7 +14,7 @@ use crate::keys;
 use crate::records::BodyRef;
 use crate::state::{State, decode};
 use crate::store::Store;
-use crate::types::{Changes, MailboxId, Snapshot, UidRange};
+use crate::types::{Changes, MailboxId, MessageEntry, Snapshot, UidRange};
 
 impl Store {
     /// The mailbox as it is now.
@@ -22,13 +23,23 @@ impl Store {
         snapshot(&state, mailbox)
     }
 
+    /// The same without ever waiting for the disk; `None` if it would have to.
+    pub fn snapshot_at_hand(&self, mailbox: MailboxId) -> Result<Option<Snapshot>> {
+        let state = self.read();
+        snapshot_at_hand(&state, mailbox)
+    }
+
     /// What happened after the modification sequence.
     pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<Changes> {
         let state = self.read();
-        let snapshot = snapshot(&state, mailbox)?;
-        let changed = snapshot.messages.iter().filter(|message| message.modseq > since).cloned().collect();
-        let vanished = vanished(&state, mailbox, since, &snapshot);
-        Ok(Changes { snapshot, changed, vanished })
+        Ok(changes(&state, mailbox, since, snapshot(&state, mailbox)?))
+    }
+
+    /// The same without ever waiting for the disk; `None` if it would have to.
+    pub fn changes_at_hand(&self, mailbox: MailboxId, since: ModSeq) -> Result<Option<Changes>> {
+        let state = self.read();
+        let snapshot = snapshot_at_hand(&state, mailbox)?;
+        Ok(snapshot.map(|snapshot| changes(&state, mailbox, since, snapshot)))
     }
 
     /// A message's bytes.
@@ -39,6 +50,17 @@ impl Store {
             Ok(decode(&value)?.body)
         };
         self.open_body(find)
+    }
+
+    /// A message's bytes if they came a moment ago and are still in memory; never waits for the disk.
+    pub fn body_at_hand(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<BodyReader>> {
+        let state = self.read();
+        let Some(record) = state.fresh().get(&keys::message(mailbox, uid)) else { return Ok(None) };
+        let body = decode(record.as_ref().ok_or(Error::NoSuchMessage)?)?.body;
+        let Some((place, container)) = state.places.find(body.body) else { return Ok(None) };
+        let length = usize::try_from(place.length).unwrap_or(usize::MAX).min(frame::LIMIT);
+        let bytes = files::read_at_hand(&container.file, place.offset, length);
+        Ok(bytes.map(|bytes| BodyReader::new(Source::Memory(Cursor::new(bytes)), body.size, body.crc)))
     }
 
     /// Opens the body that `find` finds, again when the body moves or goes meanwhile.
@@ -71,7 +93,6 @@ impl Store {
 }
 
 fn snapshot(state: &State, mailbox: MailboxId) -> Result<Snapshot> {
-    let counters = state.counters(mailbox)?;
     let messages = state.snapshots.messages(mailbox, || {
         let mut messages = Vec::new();
         for (key, value) in state.messages(mailbox)? {
@@ -81,12 +102,28 @@ fn snapshot(state: &State, mailbox: MailboxId) -> Result<Snapshot> {
         }
         Ok(messages)
     })?;
+    with_counters(state, mailbox, messages)
+}
+
+fn snapshot_at_hand(state: &State, mailbox: MailboxId) -> Result<Option<Snapshot>> {
+    let known = state.snapshots.known(mailbox);
+    known.map(|messages| with_counters(state, mailbox, messages)).transpose()
+}
+
+fn with_counters(state: &State, mailbox: MailboxId, messages: Arc<[MessageEntry]>) -> Result<Snapshot> {
+    let counters = state.counters(mailbox)?;
     Ok(Snapshot {
         uid_validity: counters.uid_validity,
         uid_next: counters.uid_next,
         highest_modseq: counters.modseq,
         messages,
     })
+}
+
+fn changes(state: &State, mailbox: MailboxId, since: ModSeq, snapshot: Snapshot) -> Changes {
+    let changed = snapshot.messages.iter().filter(|message| message.modseq > since).cloned().collect();
+    let vanished = vanished(state, mailbox, since, &snapshot);
+    Changes { snapshot, changed, vanished }
 }
 
 fn vanished(state: &State, mailbox: MailboxId, since: ModSeq, snapshot: &Snapshot) -> Vec<UidRange> {

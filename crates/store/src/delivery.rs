@@ -1,10 +1,11 @@
 //! Taking a message in: one body, any number of local mailboxes and outbound queue entries, one commit.
 
 use crate::accounts::bounded;
-use crate::bodies::{Spool, Spooled};
+use crate::bodies::{SmallBody, Spool, Spooled};
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::messages::MailboxChange;
+use crate::pending::Pending;
 use crate::push::want_push;
 use crate::records::{BodyRef, MessageRecord, OutboundRecord};
 use crate::store::Store;
@@ -16,6 +17,17 @@ impl Store {
     /// Puts one message into several mailboxes; returns when it is durable in all of them.
     pub fn deliver(&self, spool: Spool, targets: &[Target]) -> Result<Vec<Delivered>> {
         Ok(self.submit(spool, targets, &[])?.delivered)
+    }
+
+    /// Begins to put a small message into several mailboxes; does not block.
+    pub fn start_delivery(&self, message: SmallBody, targets: &[Target]) -> Result<Pending<Vec<Delivered>>> {
+        let SmallBody { bytes, crc } = message;
+        let (size, targets) = (bytes.len() as u64, targets.to_vec());
+        self.require_room(size)?;
+        Ok(self.start(move |transaction| {
+            let spooled = Spooled::Inline(bytes);
+            Ok(take_in(transaction, spooled, size, crc, &targets, Vec::new())?.delivered)
+        }))
     }
 
     /// Puts one message into several mailboxes and into the outbound queue; returns when all of it is durable.

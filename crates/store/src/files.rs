@@ -1,9 +1,11 @@
 //! File operations of the store, each with its error's context; nothing here knows what the files mean.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::io::ReadWriteFlags;
 
 use crate::error::{Error, Result};
 
@@ -65,6 +67,14 @@ pub(crate) fn read_at(file: &File, path: &Path, offset: u64, length: usize) -> R
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, offset).map_err(Error::io("read", path))?;
     Ok(bytes)
+}
+
+/// Reads a stretch of a file if the kernel has it in memory; `None` where it has not, or cannot tell.
+pub(crate) fn read_at_hand(file: &File, offset: u64, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    let mut buffers = [IoSliceMut::new(&mut bytes)];
+    let read = rustix::io::preadv2(file, &mut buffers, offset, ReadWriteFlags::NOWAIT).ok()?;
+    (read == length).then_some(bytes)
 }
 
 /// The names in a directory that are valid UTF-8, sorted. The store gives no others.

@@ -17,7 +17,7 @@
 //! answers the callers. Readers never wait for the disk, and never see what could still be lost.
 //!
 //! What may not be done here: no protocol words, no policy, no clock, no tokio. Calls block; a caller in an
-//! asynchronous program brings its own threads.
+//! asynchronous program brings its own threads, or uses the calls that `start` something and give a future.
 #![forbid(unsafe_code)]
 
 mod accounts;
@@ -38,6 +38,7 @@ mod mailboxes;
 mod messages;
 mod metadata;
 mod outbound;
+mod pending;
 mod places;
 mod push;
 mod records;
@@ -50,8 +51,9 @@ mod transaction;
 mod types;
 mod writer;
 
-pub use bodies::{BodyReader, Spool};
+pub use bodies::{BodyReader, SmallBody, Spool};
 pub use error::{Error, Result};
+pub use pending::Pending;
 pub use store::{ChangeCallback, OpenReport, Options, Store};
 pub use types::{
     Account, AccountState, Announce, Changes, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged,

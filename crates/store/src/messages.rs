@@ -6,6 +6,7 @@ use crate::accounts::bounded;
 use crate::codec;
 use crate::error::{Error, Result};
 use crate::keys;
+use crate::pending::Pending;
 use crate::records::{Counters, MessageRecord};
 use crate::state::decode;
 use crate::store::Store;
@@ -20,14 +21,29 @@ impl Store {
         uids: &[Uid],
         change: &FlagChange,
     ) -> Result<FlagsChanged> {
+        self.start_flag_change(mailbox, uids, change).wait()
+    }
+
+    /// Begins to change flags of some messages; does not block.
+    pub fn start_flag_change(
+        &self,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        change: &FlagChange,
+    ) -> Pending<FlagsChanged> {
         let (uids, change) = (uids.to_vec(), change.clone());
-        self.write(move |transaction| change_flags(transaction, mailbox, &uids, &change))
+        self.start(move |transaction| change_flags(transaction, mailbox, &uids, &change))
     }
 
     /// Removes some messages for ever and gives the UIDs that were there.
     pub fn expunge(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<Uid>> {
+        self.start_expunge(mailbox, uids).wait()
+    }
+
+    /// Begins to remove some messages for ever; does not block. Gives the UIDs that were there.
+    pub fn start_expunge(&self, mailbox: MailboxId, uids: &[Uid]) -> Pending<Vec<Uid>> {
         let uids = uids.to_vec();
-        self.write(move |transaction| {
+        self.start(move |transaction| {
             let mut change = MailboxChange::begin(transaction, mailbox)?;
             let mut gone = Vec::new();
             for uid in uids {

@@ -44,6 +44,14 @@ impl Snapshots {
         Ok(messages)
     }
 
+    /// The list of a mailbox, if it is known and nobody is just making one.
+    pub(crate) fn known(&self, mailbox: MailboxId) -> Option<Arc<[MessageEntry]>> {
+        let mut lists = self.0.try_lock().ok()?;
+        let cached = lists.get_mut(&mailbox)?;
+        cached.settle();
+        Some(Arc::clone(&cached.messages))
+    }
+
     /// Notes that a message came, changed or (without a record) went.
     pub(crate) fn edit(&mut self, mailbox: MailboxId, uid: Uid, record: Option<&[u8]>) {
         let lists = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
@@ -12,6 +12,7 @@ use mail_types::Address;
 use crate::bodies::{BodyFiles, Spool};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::pending::{Pending, pending};
 use crate::recovery::{self, Recovery, recover};
 use crate::state::State;
 use crate::transaction::Transaction;
@@ -157,9 +158,9 @@ impl Store {
 
     /// Makes a checkpoint now instead of when the journal is long enough.
     pub fn checkpoint(&self) -> Result<()> {
-        let (reply, result) = sync_channel(1);
+        let (reply, result) = pending();
         self.send(Task::Checkpoint(reply))?;
-        result.recv().map_err(|_| Error::Closed)?
+        result.wait()
     }
 
     /// Has this called after every change of a mailbox. It replaces the callback before.
@@ -218,9 +219,18 @@ impl Store {
         &self,
         operation: impl FnOnce(&mut Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (reply, result) = sync_channel(1);
-        self.send(Task::Transaction(job(reply, operation)))?;
-        result.recv().map_err(|_| Error::Closed)?
+        self.start(operation).wait()
+    }
+
+    /// Has a transaction run on the writer's thread.
+    pub(crate) fn start<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Pending<T> {
+        let (reply, result) = pending();
+        // A task that is not taken is dropped, and its reply with it: that tells whoever waits.
+        let _ = self.send(Task::Transaction(job(reply, operation)));
+        result
     }
 
     /// Has a transaction go to the disk with the next one that somebody waits for, or when the store is closed: it costs
@@ -229,7 +239,7 @@ impl Store {
         &self,
         operation: impl FnOnce(&mut Transaction<'_>) -> Result<()> + Send + 'static,
     ) -> Result<()> {
-        let (reply, _) = sync_channel(1);
+        let (reply, _) = pending();
         self.send(Task::Patient(job(reply, operation)))
     }
 

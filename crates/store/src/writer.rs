@@ -2,7 +2,7 @@
 //! them to readers, answers the callers.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
 
 use crate::checkpoint;
@@ -11,6 +11,7 @@ use crate::files;
 use crate::frame::FrameBuilder;
 use crate::journal::{AppendError, Journal};
 use crate::log::Kind;
+use crate::pending::Reply;
 use crate::places::{ContainerId, Place};
 use crate::state::State;
 use crate::store::Shared;
@@ -41,20 +42,19 @@ pub(crate) enum Task {
     Transaction(Job),
     /// A change that nobody waits for and that a power cut may undo: it goes to the disk with the next one.
     Patient(Job),
-    Checkpoint(SyncSender<Result<()>>),
+    Checkpoint(Reply<()>),
 }
 
 /// Wraps an operation as a job whose result goes to `reply` once it is durable.
 pub(crate) fn job<T: Send + 'static>(
-    reply: SyncSender<Result<T>>,
+    reply: Reply<T>,
     operation: impl FnOnce(&mut Transaction<'_>) -> Result<T> + Send + 'static,
 ) -> Job {
     Box::new(move |transaction| {
         let result = operation(transaction);
         let verdict = if result.is_ok() { Verdict::Keep } else { Verdict::Discard };
         let answer: Answer = Box::new(move |durable| {
-            // A caller that no longer waits is no reason to stop.
-            let _ = reply.send(durable.and(result));
+            reply.send(durable.and(result));
         });
         (verdict, answer)
     })
@@ -112,8 +112,7 @@ impl Writer {
                         } else {
                             self.checkpoint(Extent::Usual)
                         };
-                        // A caller that no longer waits is no reason to stop.
-                        let _ = reply.send(result);
+                        reply.send(result);
                     }
                 }
             }

@@ -166,6 +166,45 @@ fn bodies_are_read_from_anywhere_small_or_large() {
 }
 
 #[test]
+fn a_small_message_comes_and_goes_without_a_thread_that_waits() {
+    let mut world = World::new();
+    let (_, inbox) = world.account("anna");
+    let (first, large) = (b"Subject: x\r\n\r\nhello\r\n".to_vec(), vec![b'x'; 100_000]);
+    let mut spool = world.store().spool(LIMIT);
+    spool.write_all(&first).unwrap();
+    assert!(spool.stays_small(1000) && !spool.stays_small(100_000));
+    let small = spool.into_small().unwrap();
+    let delivered = world.store().start_delivery(small, &targets(&[inbox])).unwrap().wait().unwrap();
+    assert_eq!(uid_of(delivered[0]), 1);
+    let mut spool = world.store().spool(LIMIT);
+    spool.write_all(&large).unwrap();
+    assert!(spool.into_small().is_err());
+
+    // No list is known before somebody asked for one.
+    assert!(world.store().snapshot_at_hand(inbox).unwrap().is_none());
+    assert_eq!(world.uids(inbox), [1]);
+    world.deliver(&large, &[inbox]);
+    let at_hand = world.store().snapshot_at_hand(inbox).unwrap().unwrap();
+    assert_eq!(at_hand, world.store().snapshot(inbox).unwrap());
+    let changes = world.store().changes_at_hand(inbox, ModSeq::default()).unwrap().unwrap();
+    assert_eq!(changes, world.store().changes_since(inbox, ModSeq::default()).unwrap());
+
+    let at_hand = |world: &World, uid| {
+        let reader = world.store().body_at_hand(inbox, Uid::new(uid).unwrap()).unwrap();
+        reader.map(|mut reader| std::io::read_to_string(&mut reader).unwrap().into_bytes())
+    };
+    // Some file systems never tell what they have in memory.
+    assert!(at_hand(&world, 1).is_none_or(|bytes| bytes == first));
+    assert_eq!(at_hand(&world, 2), None, "a large body is a file");
+    world.reopen();
+    assert_eq!(world.body(inbox, 1), first);
+    assert_eq!(world.store().start_expunge(inbox, &uids(&[1])).wait().unwrap(), uids(&[1]));
+    assert!(matches!(world.store().body_at_hand(inbox, Uid::new(1).unwrap()), Err(Error::NoSuchMessage)));
+    world.store().checkpoint().unwrap();
+    assert_eq!(at_hand(&world, 1), None, "only what came a moment ago is at hand");
+}
+
+#[test]
 fn a_spool_over_its_limit_is_refused_and_leaves_nothing() {
     let world = World::new();
     let mut spool = world.store().spool(100_000);

@@ -9,7 +9,7 @@ use std::time::Instant;
 use mail_types::{Address, Domain, Flags};
 use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Quota, RateLimiter, Refusal, Route, route};
 use smtp::{Reply, table};
-use store::{Announce, Delivered, Spool, Store, Target};
+use store::{Announce, Delivered, SmallBody, Spool, Store, Target};
 
 use super::counters::Counters;
 use super::incoming::Filling;
@@ -89,11 +89,36 @@ impl Delivery {
         recipients: Vec<Address>,
         message: Filling,
     ) -> Result<(), Reply> {
+        let outcome = match message.into_small() {
+            Ok(message) => self.submit_small(sender, &recipients, message).await,
+            Err(message) => {
+                let room = Arc::clone(&self.room);
+                let work = move || room.deliver(&sender, &recipients, message.finish()?);
+                blocking::run(work).await.map_err(anyhow::Error::from).flatten()
+            }
+        };
+        outcome.map_err(|error| reply(&error))
+    }
+
+    /// The usual message costs no trip to a thread that may block: it waits for the store's writer and nothing else.
+    async fn submit_small(
+        &self,
+        sender: Address,
+        recipients: &[Address],
+        message: SmallBody,
+    ) -> anyhow::Result<()> {
         let room = Arc::clone(&self.room);
-        match blocking::run(move || room.deliver(&sender, &recipients, message.finish()?)).await {
-            Ok(outcome) => outcome.map_err(|error| reply(&error)),
-            Err(blocking::Unfinished) => Err(table::LOCAL_TROUBLE),
+        let mut plan = room.plan(&sender, recipients, message.bytes().len() as u64)?;
+        let head = message.bytes().to_vec();
+        if !plan.targets.is_empty() {
+            let delivered = room.store.start_delivery(message, &plan.targets)?.await?;
+            room.sort_out(&mut plan, delivered);
         }
+        room.counters.messages_accepted.count();
+        if room.is_settled(&plan) {
+            return Ok(());
+        }
+        blocking::run(move || room.settle(&sender, plan, &head)).await?
     }
 }
 
@@ -116,22 +141,41 @@ impl Room {
         spool.reader()?.take(QUOTED).read_to_end(&mut head)?;
         if !plan.targets.is_empty() {
             let delivered = self.store.deliver(spool, &plan.targets)?;
-            for (account, outcome) in plan.accounts.into_iter().zip(delivered) {
-                match outcome {
-                    Delivered::Stored { .. } => {
-                        self.counters.messages_delivered.count();
-                        self.notify(&account);
-                        self.trim(&account);
-                    }
-                    Delivered::NoSuchMailbox => plan.failed.push(no_such_user(account)),
-                }
-            }
-        }
-        if !plan.failed.is_empty() {
-            self.bounce(sender, &plan.failed, &head)?;
+            self.sort_out(&mut plan, delivered);
         }
         self.counters.messages_accepted.count();
-        Ok(())
+        self.settle(sender, plan, &head)
+    }
+
+    /// Tells those who got it, and leaves only them in the plan's accounts.
+    fn sort_out(&self, plan: &mut Plan, delivered: Vec<Delivered>) {
+        for (account, outcome) in std::mem::take(&mut plan.accounts).into_iter().zip(delivered) {
+            match outcome {
+                Delivered::Stored { .. } => {
+                    self.counters.messages_delivered.count();
+                    self.notify(&account);
+                    plan.accounts.push(account);
+                }
+                Delivered::NoSuchMailbox => plan.failed.push(no_such_user(account)),
+            }
+        }
+    }
+
+    /// Whether everybody got it and nobody's mailbox is nearly full.
+    fn is_settled(&self, plan: &Plan) -> bool {
+        let roomy = |account| {
+            let usage = self.store.usage(account);
+            usage.is_ok_and(|usage| !self.quota.wants_trimming(usage.bytes))
+        };
+        plan.failed.is_empty() && plan.accounts.iter().all(roomy)
+    }
+
+    /// Makes room where it is scarce, and tells the sender who did not get it.
+    fn settle(&self, sender: &Address, plan: Plan, head: &[u8]) -> anyhow::Result<()> {
+        for account in &plan.accounts {
+            self.trim(account);
+        }
+        if plan.failed.is_empty() { Ok(()) } else { self.bounce(sender, &plan.failed, head) }
     }
 
     fn plan(&self, sender: &Address, recipients: &[Address], size: u64) -> store::Result<Plan> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use store::{Spool, Store};
+use store::{SmallBody, Spool, Store};
 
 use super::blocking;
 
@@ -28,6 +28,19 @@ pub(crate) struct Filling {
 }
 
 impl Filling {
+    /// The whole message if it is small, which needs no disk; else the same again.
+    pub(crate) fn into_small(self) -> Result<SmallBody, Self> {
+        if !self.spool.stays_small(self.waiting.len()) {
+            return Err(self);
+        }
+        // What cannot be kept is an error in the usual way.
+        let Self { mut spool, waiting } = self;
+        match spool.write_all(&waiting) {
+            Ok(()) => spool.into_small().map_err(|spool| Self { spool, waiting: Vec::new() }),
+            Err(_) => Err(Self { spool, waiting }),
+        }
+    }
+
     /// Writes what waits. It may block.
     pub(crate) fn finish(mut self) -> io::Result<Spool> {
         self.spool.write_all(&self.waiting)?;

@@ -84,7 +84,7 @@ impl ImapDesk {
 
     pub(super) async fn status(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
         let found = self.find(&mailbox)?;
-        let snapshot = self.ask(move |store, _| store.snapshot(found.id)).await?;
+        let snapshot = self.snapshot(found.id).await?;
         let count = |wanted: &dyn Fn(&store::MessageEntry) -> bool| {
             u32::try_from(snapshot.messages.iter().filter(|message| wanted(message)).count())
                 .unwrap_or(u32::MAX)
@@ -106,14 +106,17 @@ impl ImapDesk {
         let id = self.find(&mailbox)?.id;
         // Watched before it is looked at: what comes in between is told twice rather than never.
         let changes = self.server.changes.watch(id);
-        let snapshot = self.ask(move |store, _| store.snapshot(id)).await?;
+        let snapshot = self.snapshot(id).await?;
         self.opened = Some(Opened { name: mailbox, id, changes });
         Ok(Answer::Opened(convert::snapshot(&snapshot)))
     }
 
     pub(super) async fn changes(&self, mailbox: &MailboxName, since: ModSeq) -> Result<Answer, Refusal> {
         let id = self.mailbox(mailbox)?;
-        let changes = self.ask(move |store, _| store.changes_since(id, since)).await?;
+        let changes = match self.look(|store, _| store.changes_at_hand(id, since))? {
+            Some(changes) => changes,
+            None => self.ask(move |store, _| store.changes_since(id, since)).await?,
+        };
         Ok(Answer::Changes(convert::changes(&changes)))
     }
 }

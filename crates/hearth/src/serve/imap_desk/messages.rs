@@ -22,11 +22,12 @@ impl ImapDesk {
         self.message = None;
         let id = self.mailbox(mailbox)?;
         let head = u64::from(head.min(imap::HEAD_LIMIT));
-        let opened = self.ask(move |store, _| {
-            let mut reader = store.body(id, uid)?;
-            Ok(read_at(&mut reader, 0, head).map(|bytes| (reader, bytes)))
-        });
-        match opened.await? {
+        let open = move |mut reader: BodyReader| read_at(&mut reader, 0, head).map(|bytes| (reader, bytes));
+        let opened = match self.look(|store, _| store.body_at_hand(id, uid))? {
+            Some(reader) => open(reader),
+            None => self.ask(move |store, _| Ok(open(store.body(id, uid)?))).await?,
+        };
+        match opened {
             Ok((reader, head)) => {
                 let size = reader.size();
                 self.message = Some(reader);
@@ -58,7 +59,7 @@ impl ImapDesk {
     ) -> Result<Answer, Refusal> {
         let id = self.mailbox(mailbox)?;
         let change = convert::flag_change(change, unchanged_since);
-        let changed = self.ask(move |store, _| store.change_flags(id, &uids, &change)).await?;
+        let changed = self.change(|store| store.start_flag_change(id, &uids, &change)).await?;
         Ok(Answer::Stored {
             messages: changed.messages.into_iter().map(convert::message_flags).collect(),
             modified: changed.refused,
@@ -67,11 +68,8 @@ impl ImapDesk {
 
     pub(super) async fn expunge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<Answer, Refusal> {
         let id = self.mailbox(mailbox)?;
-        let expunge = move |store: &store::Store, _: &mail_types::Address| {
-            let gone = store.expunge(id, &uids)?;
-            Ok((gone, store.snapshot(id)?.highest_modseq))
-        };
-        let (uids, highest_modseq) = self.ask(expunge).await?;
+        let uids = self.change(|store| store.start_expunge(id, &uids)).await?;
+        let highest_modseq = self.snapshot(id).await?.highest_modseq;
         Ok(Answer::Expunged { uids, highest_modseq })
     }
 

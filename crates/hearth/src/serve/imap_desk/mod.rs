@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use imap::{Answer, MailboxName, Question, Refusal};
 use mail_types::{Address, Secret};
-use store::{BodyReader, MailboxId, Store};
+use store::{BodyReader, MailboxId, Pending, Snapshot, Store};
 use tokio::sync::watch;
 
 use super::accounts::Login;
@@ -124,6 +124,19 @@ impl ImapDesk {
             Ok(outcome) => outcome.map_err(|error| refusal(&error)),
             Err(blocking::Unfinished) => Err(Refusal::Unavailable),
         }
+    }
+
+    /// The mailbox's messages; from a thread that may block only where the disk must be asked.
+    async fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot, Refusal> {
+        match self.look(|store, _| store.snapshot_at_hand(mailbox))? {
+            Some(snapshot) => Ok(snapshot),
+            None => self.ask(move |store, _| store.snapshot(mailbox)).await,
+        }
+    }
+
+    /// Has the store change something of the account, and waits until it is durable.
+    async fn change<T>(&self, start: impl FnOnce(&Store) -> Pending<T>) -> Result<T, Refusal> {
+        start(&self.server.store).await.map_err(|error| refusal(&error))
     }
 
     /// The mailbox of that name; the one opened last keeps its identity even when it is renamed.
