@@ -17,6 +17,7 @@ fn prometheus_understands_the_numbers() {
     let numbers: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(numbers["hearth_accounts"], 0.0, "{numbers}");
     assert_eq!(numbers["hearth_logins_total{result=ok}"], 0.0, "{numbers}");
+    assert!(numbers["hearth_certificate_expiry_timestamp_seconds"].as_f64() > Some(4e9), "{numbers}");
     assert_eq!(
         numbers[format!("hearth_build_info{{version={}}}", env!("CARGO_PKG_VERSION"))],
         1.0,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{EXIT_CONFIGURATION, EXIT_NOT_RUNNING, EXIT_OK};
 use crate::config::Config;
-use crate::{check, config};
+use crate::{check, clock, config};
 
 /// The longest line either side takes, in bytes.
 pub(crate) const LINE_LIMIT: u64 = 64 * 1024;
@@ -73,6 +73,8 @@ pub(crate) struct Status {
     pub(crate) certificate_self_signed: bool,
     /// The certificate's names, or its file.
     pub(crate) certificate: Vec<String>,
+    /// From when on clients refuse the certificate, in seconds since 1970.
+    pub(crate) certificate_expires: Option<u64>,
     /// What the server really listens on, by service.
     pub(crate) listening: BTreeMap<String, Vec<SocketAddr>>,
     /// When the pairing window closes, in words, if it is open.
@@ -196,6 +198,10 @@ fn in_words(status: &Status) -> String {
     }
     let kind = if status.certificate_self_signed { "self-signed" } else { "from a file" };
     line("Certificate:", format!("{kind}: {}", status.certificate.join(", ")));
+    if let Some(expires) = status.certificate_expires {
+        let days = expires.saturating_sub(clock::wall().0) / 86_400;
+        line("", format!("valid for {days} more days"));
+    }
     for (service, addresses) in &status.listening {
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         line("Listening:", format!("{service} on {}", addresses.join(", ")));

@@ -107,6 +107,7 @@ fn status(server: &Server) -> Status {
         disk: server.resources.disk().map(|space| Disk { free: space.free, total: space.total }),
         certificate_self_signed: server.tls.summary.self_signed,
         certificate: server.tls.summary.names.clone(),
+        certificate_expires: server.tls.summary.expires.map(|time| time.0),
         listening: listening.collect(),
         pairing_window: view.status.invitation.map(|invitation| invitation.closes),
         troubles: view.status.troubles,

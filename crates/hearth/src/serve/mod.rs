@@ -10,6 +10,7 @@
 mod accounts;
 mod appliance_link;
 mod blocking;
+mod certificate;
 mod changes;
 mod connection;
 mod control;

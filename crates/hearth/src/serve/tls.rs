@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mail_types::Domain;
+use mail_types::{Domain, UnixTime};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
 };
@@ -19,6 +19,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 
+use super::certificate;
 use crate::config::{Config, Tls};
 
 /// IMAP over port 443, by ALPN.
@@ -49,6 +50,8 @@ pub(crate) struct CertificateSummary {
     pub(crate) self_signed: bool,
     /// The names in a self-signed one; the file's path otherwise.
     pub(crate) names: Vec<String>,
+    /// From when on clients refuse it; none if that cannot be read.
+    pub(crate) expires: Option<UnixTime>,
 }
 
 /// A self-signed certificate as it lies in the store's settings.
@@ -64,8 +67,9 @@ impl TlsSettings {
     fn new(
         certified: CertifiedKey,
         tickets: Arc<dyn ProducesTickets>,
-        summary: CertificateSummary,
+        mut summary: CertificateSummary,
     ) -> anyhow::Result<Self> {
+        summary.expires = certified.cert.first().and_then(|own| certificate::expiry(own));
         let resolver: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(certified));
         let build = |versions: &[&'static rustls::SupportedProtocolVersion]| {
             let mut settings = ServerConfig::builder_with_provider(provider())
@@ -103,7 +107,7 @@ pub(crate) fn from_files(
     let certified = CertifiedKey::from_der(chain, private, &provider())
         .with_context(|| format!("{} and {} do not belong together", certificate.display(), key.display()))?;
     let names = vec![certificate.display().to_string()];
-    TlsSettings::new(certified, tickets, CertificateSummary { self_signed: false, names })
+    TlsSettings::new(certified, tickets, CertificateSummary { self_signed: false, names, expires: None })
 }
 
 /// The self-signed certificate: the kept one if its names are still right, else a new one with the kept key.
@@ -130,7 +134,7 @@ pub(crate) fn self_signed(
     let certified = CertifiedKey::from_der(vec![certificate], key.into(), &provider())
         .context("using the self-signed certificate")?;
     let to_keep = keep.then(|| serde_json::to_vec(&identity)).transpose()?;
-    let summary = CertificateSummary { self_signed: true, names: names.to_vec() };
+    let summary = CertificateSummary { self_signed: true, names: names.to_vec(), expires: None };
     Ok((TlsSettings::new(certified, tickets, summary)?, to_keep))
 }
 

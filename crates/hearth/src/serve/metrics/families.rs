@@ -70,6 +70,14 @@ fn state(server: &Server, stored: Stored) -> Vec<Family> {
         ),
         gauge("hearth_queue_messages", Unit::None, "Messages that wait for other relays.", stored.queued),
     ];
+    if let Some(expires) = server.tls.summary.expires {
+        families.push(gauge(
+            "hearth_certificate_expiry_timestamp_seconds",
+            Unit::Seconds,
+            "From when on clients refuse the certificate, in seconds since 1970.",
+            expires.0,
+        ));
+    }
     if let Some(notifier) = &server.notifier {
         let pending = notifier.pending() as u64;
         families.push(gauge(

@@ -71,6 +71,7 @@ async fn every_event_moves_its_number() {
         ("hearth_messages_expired_total", 0),
         ("hearth_queue_messages", 0),
         ("hearth_stored_messages", 2),
+        ("hearth_certificate_expiry_timestamp_seconds", 4_733_510_400),
     ] {
         assert_eq!(value(&text, sample), expected, "{sample}");
     }

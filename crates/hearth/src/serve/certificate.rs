@@ -1,0 +1,75 @@
+//! What has to be read out of a certificate (RFC 5280 section 4.1); TLS itself never looks at its own.
+
+use mail_types::UnixTime;
+use yasna::tags::TAG_UTCTIME;
+use yasna::{ASN1Result, BERReader, parse_der};
+
+/// Where the validity stands behind the version, which may be missing: serialNumber, signature, issuer, validity.
+const VALIDITY: usize = 3;
+/// version [0] EXPLICIT
+const VERSION_TAG: u8 = 0xa0;
+
+/// From when on clients refuse the certificate. None if this is no certificate.
+///
+/// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }
+pub(super) fn expiry(certificate: &[u8]) -> Option<UnixTime> {
+    let fields = parse_der(certificate, |reader| {
+        let mut parts = reader.collect_sequence_of(|part| part.read_der())?;
+        parts.truncate(1);
+        parse_der(&parts.concat(), |reader| reader.collect_sequence_of(|part| part.read_der()))
+    });
+    let mut fields = fields.ok()?.into_iter().filter(|field| field.first() != Some(&VERSION_TAG));
+    let validity = fields.nth(VALIDITY)?;
+    let seconds = parse_der(&validity, |reader| {
+        reader.read_sequence(|reader| {
+            time(reader.next())?;
+            time(reader.next())
+        })
+    });
+    Some(UnixTime(u64::try_from(seconds.ok()?).unwrap_or(0)))
+}
+
+/// Time ::= CHOICE { utcTime UTCTime, generalTime GeneralizedTime }
+fn time(reader: BERReader<'_, '_>) -> ASN1Result<i64> {
+    if reader.lookahead_tag()? == TAG_UTCTIME {
+        Ok(reader.read_utctime()?.datetime().unix_timestamp())
+    } else {
+        Ok(reader.read_generalized_time()?.datetime().unix_timestamp())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_types::UnixTime;
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::expiry;
+
+    fn certificate(year: i32) -> Vec<u8> {
+        let mut params = CertificateParams::new(vec!["box.example".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(year, 1, 1);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn the_end_is_read_in_both_notations() {
+        // Years up to 2049 are written with two digits, later ones with four.
+        assert_eq!(expiry(&certificate(2027)), Some(UnixTime(1_798_761_600)));
+        assert_eq!(expiry(&certificate(2120)), Some(UnixTime(4_733_510_400)));
+    }
+
+    #[test]
+    fn noise_is_no_certificate() {
+        let whole = certificate(2027);
+        for length in 0..whole.len() {
+            assert_eq!(expiry(&whole[..length]), None, "cut at {length}");
+        }
+        // Whatever a bit does, it does not end the program.
+        for bit in 0..whole.len() * 8 {
+            let mut wrong = whole.clone();
+            wrong[bit / 8] ^= 1 << (bit % 8);
+            let _ = expiry(&wrong);
+        }
+    }
+}
