@@ -93,7 +93,7 @@ impl HttpsClient {
         };
         tokio::time::timeout(patience.time, asked)
             .await
-            .with_context(|| format!("no answer within {} s", patience.time.as_secs()))?
+            .with_context(|| format!("no answer within {:?}", patience.time))?
     }
 }
 
@@ -130,4 +130,76 @@ pub(crate) fn roots(further: Option<&Path>) -> anyhow::Result<RootCertStore> {
         }
     }
     Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::Full;
+    use hyper::body::Bytes;
+    use hyper::{Request, Uri};
+    use rustls::RootCertStore;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::{HttpsClient, Patience};
+
+    /// A server that answers every request on every connection with these bytes, then with `more` for ever.
+    async fn server(head: &'static str, more: &'static [u8]) -> Uri {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    while stream.read(&mut request).await.is_ok_and(|length| length > 0) {
+                        stream.write_all(head.as_bytes()).await.unwrap();
+                        // It ends when the client has had enough.
+                        while !more.is_empty() && stream.write_all(more).await.is_ok() {}
+                    }
+                });
+            }
+        });
+        uri
+    }
+
+    async fn ask(uri: &Uri, patience: Patience) -> anyhow::Result<(u16, Vec<u8>)> {
+        let client = HttpsClient::new(RootCertStore::empty()).unwrap();
+        let mut request = Request::new(Full::<Bytes>::default());
+        *request.uri_mut() = uri.clone();
+        let answer = client.ask(request, patience).await?;
+        Ok((answer.status().as_u16(), answer.into_body()))
+    }
+
+    const GENEROUS: Patience = Patience { time: Duration::from_secs(30), bytes: 5 };
+
+    #[tokio::test]
+    async fn no_more_is_read_than_was_wanted() {
+        let small = server("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"").await;
+        assert_eq!(ask(&small, GENEROUS).await.unwrap(), (200, b"hello".to_vec()));
+        let endless = server("HTTP/1.1 410 Gone\r\nConnection: close\r\n\r\n", &[b'x'; 1024]).await;
+        assert_eq!(ask(&endless, GENEROUS).await.unwrap(), (410, b"xxxxx".to_vec()));
+        let endless_head = server("HTTP/1.1 200 OK\r\n", b"X-More: and more\r\n").await;
+        ask(&endless_head, GENEROUS).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn nobody_is_waited_for_longer_than_was_wanted() {
+        let silent = server("", b"").await;
+        let short = Patience { time: Duration::from_millis(50), ..GENEROUS };
+        assert_eq!(ask(&silent, short).await.unwrap_err().to_string(), "no answer within 50ms");
+        let stalling = server("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", b"").await;
+        ask(&stalling, short).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_not_believed_and_an_absent_one_is_named() {
+        let plain = server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"").await;
+        let tls = plain.to_string().replace("http:", "https:").parse().unwrap();
+        ask(&tls, GENEROUS).await.unwrap_err();
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let error = ask(&format!("http://{nobody}/").parse().unwrap(), GENEROUS).await.unwrap_err();
+        assert!(format!("{error:#}").contains("refused"), "{error:#}");
+    }
 }

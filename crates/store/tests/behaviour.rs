@@ -402,6 +402,28 @@ fn a_message_and_its_pending_push_are_one_change_and_the_last_message_counts() {
 }
 
 #[test]
+fn changes_that_wait_for_company_wait_for_so_much_only() {
+    let world = World::new();
+    let (anna, inbox) = world.account("anna");
+    world.store().register_push_token(&anna, "token", NOW).unwrap();
+    let mut spool = world.store().spool(LIMIT);
+    spool.write_all(b"message").unwrap();
+    let announce = Announce::ToDevices;
+    let target = Target { mailbox: inbox, flags: Flags::default(), internal_date: NOW, announce };
+    world.store().deliver(spool, &[target]).unwrap();
+    let push = world.store().pending_push(&anna).unwrap().unwrap();
+    for _ in 0..256 {
+        world.store().finish_push(&push).unwrap();
+    }
+    // A checkpoint is no company, but it comes after what was asked before it.
+    world.store().checkpoint().unwrap();
+    assert_eq!(world.store().pending_push(&anna).unwrap().as_ref(), Some(&push));
+    world.store().finish_push(&push).unwrap();
+    world.store().checkpoint().unwrap();
+    assert_eq!(world.store().pending_push(&anna).unwrap(), None);
+}
+
+#[test]
 fn push_tokens_are_refreshed_once_a_day_and_the_oldest_makes_room() {
     let world = World::new();
     let (anna, _) = world.account("anna");

@@ -212,6 +212,23 @@ async fn a_notification_that_failed_is_sent_after_a_restart_and_one_that_was_sen
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_never_answers_keeps_nobody_waiting() {
+    // The kernel accepts, and nobody ever reads.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/notify", silent.local_addr().unwrap());
+    let configuration = format!("registration = \"open\"\npush = {{ url = {url:?} }}");
+    let house = House::start(&configuration).await;
+    register(&house, BOB, &["openpgp:1", "openpgp:2", "openpgp:3", "openpgp:4", "openpgp:5"]).await;
+    send(&house, ALICE, &[BOB]).await;
+    let (_under_way, _) = silent.accept().await.unwrap();
+    until(&house, |push| push.pending == 5).await;
+    send(&house, ALICE, &[BOB]).await;
+    // Stopping waits for none of them, and forgets none.
+    let house = house.restart(&configuration).await;
+    until(&house, |push| push.pending == 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_is_reached_by_tls_when_its_root_is_trusted() {
     let directory = tempfile::tempdir().unwrap();
     let (root, acceptor) = own_authority(directory.path());
