@@ -13,8 +13,8 @@ use crate::clock;
 
 /// What is read at once; small, since every idle connection holds such a buffer, and commands are short.
 const READ_BUFFER: usize = 1024;
-/// The buffer of a connection that keeps filling the small one: somebody sends an attachment.
-const READ_BUFFER_BUSY: usize = 32 * 1024;
+/// The buffer of a connection that keeps filling the small one: somebody sends an attachment, a TLS record at a time.
+const READ_BUFFER_BUSY: usize = 16 * 1024;
 /// Output is collected up to this size before it is written.
 const WRITE_BUFFER: usize = 64 * 1024;
 /// A client that takes nothing for this long is gone.

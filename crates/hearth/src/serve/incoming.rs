@@ -7,7 +7,9 @@ use store::{SmallBody, Spool, Store};
 use super::blocking;
 
 /// Bytes that wait before they are written together: a small message needs no trip of its own to the disk.
-const TOGETHER: usize = 64 * 1024;
+const TOGETHER: usize = 48 * 1024;
+/// Room for them and for one more read from the network.
+const ROOM: usize = 64 * 1024;
 
 /// What came so far, or why nothing more is kept.
 #[derive(Default)]
@@ -49,14 +51,22 @@ impl Filling {
 }
 
 impl Incoming {
-    /// Adds bytes; the first ones open a spool of at most `limit` bytes.
-    pub(crate) async fn write(&mut self, store: &Store, limit: u64, bytes: &[u8]) {
+    /// Where the next bytes are to be put; the first call opens a spool of at most `limit` bytes. `None` once
+    /// something could not be written.
+    pub(crate) fn buffer(&mut self, store: &Store, limit: u64) -> Option<&mut Vec<u8>> {
         if let Self::Nothing = self {
             *self = Self::Coming(Filling { spool: store.spool(limit), waiting: Vec::new() });
         }
-        let Self::Coming(filling) = self else { return };
-        filling.waiting.extend_from_slice(bytes);
-        if filling.waiting.len() < TOGETHER {
+        let Self::Coming(filling) = self else { return None };
+        if filling.waiting.capacity() == 0 {
+            filling.waiting.reserve_exact(ROOM);
+        }
+        Some(&mut filling.waiting)
+    }
+
+    /// Writes what waits if it is worth a trip to the disk; to be called whenever something was put into the buffer.
+    pub(crate) async fn relieve(&mut self) {
+        if !matches!(self, Self::Coming(filling) if filling.waiting.len() >= TOGETHER) {
             return;
         }
         if let Self::Coming(filling) = std::mem::take(self) {

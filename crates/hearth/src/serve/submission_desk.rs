@@ -75,10 +75,8 @@ impl SubmissionDesk {
             self.message.take().ok_or(table::LOCAL_TROUBLE)?;
         let inspected = inspection.finish().map_err(|refusal| self.refuse(&refusal))?;
         judge_outgoing(&inspected, &sender, &envelope.recipients).map_err(|refusal| self.refuse(&refusal))?;
-        let mut rest = Vec::new();
-        cleanup.finish(&mut rest);
-        if !rest.is_empty() {
-            incoming.write(&self.server.store, self.server.config.limits.message_size, &rest).await;
+        if let Some(buffer) = incoming.buffer(&self.server.store, self.server.config.limits.message_size) {
+            cleanup.finish(buffer);
         }
         let message = incoming.take().map_err(|error| {
             tracing::error!(%error, "a message could not be kept");
@@ -105,11 +103,13 @@ impl Desk<smtp::Session> for SubmissionDesk {
     async fn spool(&mut self, bytes: Vec<u8>) {
         let message = self.message.get_or_insert_with(Message::new);
         message.inspection.push(&bytes);
-        let mut clean = Vec::with_capacity(bytes.len());
-        message.cleanup.push(&bytes, &mut clean);
-        if !clean.is_empty() {
-            message.incoming.write(&self.server.store, self.server.config.limits.message_size, &clean).await;
+        let limit = self.server.config.limits.message_size;
+        if let Some(buffer) = message.incoming.buffer(&self.server.store, limit) {
+            message.cleanup.push(&bytes, buffer);
         }
+        // A trip to the disk may take a while, and there may be many of these.
+        drop(bytes);
+        message.incoming.relieve().await;
     }
 
     async fn drop_spool(&mut self) {

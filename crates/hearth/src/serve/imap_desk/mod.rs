@@ -160,7 +160,12 @@ impl Desk<imap::Session> for ImapDesk {
 
     async fn spool(&mut self, bytes: Vec<u8>) {
         let limit = self.server.config.limits.message_size;
-        self.incoming.write(&self.server.store, limit, &bytes).await;
+        if let Some(buffer) = self.incoming.buffer(&self.server.store, limit) {
+            buffer.extend_from_slice(&bytes);
+        }
+        // A trip to the disk may take a while, and there may be many of these.
+        drop(bytes);
+        self.incoming.relieve().await;
     }
 
     async fn drop_spool(&mut self) {
@@ -173,6 +178,8 @@ impl Desk<imap::Session> for ImapDesk {
     }
 
     async fn changed(&mut self) {
+        // A connection that waits is reading nothing: a house full of idle phones holds no messages in memory.
+        self.message = None;
         let gone = match &mut self.opened {
             Some(opened) => opened.changes.changed().await.is_err(),
             None => true,
