@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -95,6 +96,11 @@ impl Daemon {
         }
     }
 
+    /// Its process, while it runs.
+    pub fn id(&self) -> Result<u32> {
+        Ok(self.process.as_ref().context("the daemon does not run")?.id())
+    }
+
     /// The port of a service, as named in the configuration.
     pub fn port(&self, service: &str) -> Result<u16> {
         let value = &self.ports[service];
@@ -152,23 +158,23 @@ impl Drop for Daemon {
 
 /// The program, built if it is not: cargo builds no other package's programs for a test.
 pub fn binary() -> Result<PathBuf> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(|| program("hearth").ok()).clone().context("cargo build -p hearth failed")
+}
+
+/// A program of another package, built if it is not.
+pub fn program(package: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test.parent().and_then(Path::parent).context("the folder of the build")?;
     let target = folder.parent().context("the target folder")?;
-    static BUILT: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    let built = *BUILT.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let build = Command::new(cargo)
-            .args(["build", "--locked", "--quiet", "-p", "hearth", "--target-dir"])
-            .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        build.is_ok_and(|status| status.success())
-    });
-    if !built {
-        bail!("cargo build -p hearth failed");
-    }
-    Ok(target.join("debug/hearth"))
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let build = Command::new(cargo)
+        .args(["build", "--locked", "--quiet", "-p", package, "--target-dir"])
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()?;
+    ensure!(build.success(), "cargo build -p {package} failed");
+    Ok(target.join("debug").join(package))
 }
 
 #[expect(clippy::disallowed_methods, reason = "an end-to-end test waits for other programs in real time")]
