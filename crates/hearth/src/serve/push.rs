@@ -131,6 +131,8 @@ impl Work {
                 Happened::Shutdown => break,
             }
         }
+        // Each of them holds the store.
+        self.under_way.shutdown().await;
         // In this order: whoever waits for the last life may open the store again.
         drop(self);
         drop(life);
