@@ -109,7 +109,7 @@ fn arrivals(counters: &Counters) -> Vec<Family> {
     vec![
         counter_by(
             "hearth_connections_accepted",
-            "Connections that came.",
+            "Connections that came; the self-check opens two every five seconds.",
             "protocol",
             &[
                 ("imap", counters.imap.came()),
