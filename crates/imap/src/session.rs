@@ -193,10 +193,14 @@ impl Session {
         if !matches!(self.doing, Doing::AwaitAnswer(_) | Doing::AwaitChanges(_)) {
             self.out.flush();
         }
+        self.note_spoken();
+        self.out.next().or_else(|| self.wake_up_call())
+    }
+
+    fn note_spoken(&mut self) {
         if self.out.has_spoken() {
             self.clock.spoken = self.clock.now;
         }
-        self.out.next().or_else(|| self.wake_up_call())
     }
 
     /// Does one piece of work; false when there is none.
@@ -216,6 +220,8 @@ impl Session {
                 None => return self.keep_waiting(Doing::AwaitInput(running)),
             },
             Doing::AwaitNews(running) => {
+                // `+ idling`, said just now, is a sign of life.
+                self.note_spoken();
                 if let Some(frame) = self.framer.next_frame() {
                     self.step(running, Event::Frame(frame));
                 } else if self.freshness == Freshness::Stale && matches!(self.state, State::Selected(_)) {
