@@ -1,0 +1,91 @@
+//! What anybody in the home network may send: packets of multicast DNS and of DHCP.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use network::{dhcp, mdns};
+
+use crate::split_first;
+
+/// The longest answer: a packet that no network has to cut.
+const PACKET_LIMIT: usize = 1_500;
+
+/// Packets, each with its length in front, at a box that has its name.
+pub(crate) fn multicast_dns(data: &[u8]) {
+    let Some(mut responder) = mdns::Responder::new("hearth-1a2b") else { return };
+    let address = IpAddr::from([192, 168, 1, 7]);
+    responder.set_addresses(Duration::ZERO, &[address, IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1])]);
+    for second in 1..5 {
+        responder.tick(Duration::from_secs(second));
+    }
+    let (mut now, mut rest) = (Duration::from_secs(10), data);
+    while !rest.is_empty() {
+        let (length, after) = split_first(rest);
+        let (packet, after) = after.split_at(after.len().min(usize::from(length) * 2));
+        rest = after;
+        now += Duration::from_millis(700);
+        let port = if length & 1 == 0 { 5353 } else { 40_000 };
+        responder.handle(now, SocketAddr::from((Ipv4Addr::new(192, 168, 1, 9), port)), packet);
+        while let Some(output) = responder.poll() {
+            if let mdns::Output::ToAll(bytes) | mdns::Output::To(_, bytes) = output {
+                assert!(bytes.len() <= PACKET_LIMIT, "{} bytes of answer", bytes.len());
+            }
+        }
+    }
+}
+
+const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+/// Where the transaction number stands in a DHCP message, and where the message stands in a frame.
+const NUMBER: std::ops::Range<usize> = 4..8;
+const MESSAGE: usize = 14 + 20 + 8;
+
+/// DHCP messages, each with its length in front, at a client that looks for an address. They come in frames whose
+/// checksums are right and have the number of the client's own question, so that they are looked into.
+pub(crate) fn dhcp(data: &[u8]) {
+    let announcement = dhcp::Announcement::of_name("hearth-1a2b");
+    let mut now = Duration::ZERO;
+    let mut client = dhcp::Client::new(MAC, &announcement, 7, now);
+    let mut number = [0; 4];
+    client.handle(now, dhcp::Input::LinkUp);
+    let mut rest = data;
+    while !rest.is_empty() {
+        let (length, after) = split_first(rest);
+        let (message, after) = after.split_at(after.len().min(usize::from(length) * 2));
+        rest = after;
+        now += Duration::from_millis(u64::from(length) * 10);
+        listen(&mut client, &mut number);
+        client.handle(now, dhcp::Input::Frame(&frame(message, number)));
+        if client.wake_at(now).is_some_and(|wake| wake <= now) {
+            client.handle(now, dhcp::Input::Tick);
+        }
+    }
+    if let Some(lease) = client.lease() {
+        assert!(lease.prefix <= 32, "{lease:?}");
+    }
+}
+
+fn listen(client: &mut dhcp::Client<'_>, number: &mut [u8; 4]) {
+    while let Some(output) = client.poll() {
+        if let dhcp::Output::Send(frame) = output
+            && let Some(sent) = frame.get(MESSAGE..).and_then(|message| message.get(NUMBER))
+            && let Ok(sent) = sent.try_into()
+        {
+            *number = sent;
+        }
+    }
+}
+
+/// A message of the router's in UDP (without checksum), IPv4 and Ethernet.
+fn frame(message: &[u8], number: [u8; 4]) -> Vec<u8> {
+    let mut message = message.to_vec();
+    message.resize(message.len().max(NUMBER.end), 0);
+    message.splice(NUMBER, number);
+    let length = |more: usize| u16::try_from(message.len() + more).unwrap_or(u16::MAX).to_be_bytes();
+    let mut header = vec![0x45, 0, length(28)[0], length(28)[1], 0, 0, 0, 0, 64, 17, 0, 0, 192, 168, 1, 1];
+    header.extend([255; 4]);
+    let sum: u32 = header.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    header.splice(10..12, (!u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap_or(0)).to_be_bytes());
+    let udp = [0, 67, 0, 68, length(8)[0], length(8)[1], 0, 0];
+    [&MAC[..], &[2, 0, 0, 0, 0, 2, 8, 0], &header, &udp, &message].concat()
+}
