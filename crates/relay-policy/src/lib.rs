@@ -6,6 +6,7 @@
 //! | too much mail? | [`RateLimiter`] |
 //! | what leaves the header? | [`HeaderCleanup`] |
 //! | who may become an account? | [`AccountRules`], [`mint_name`], [`mint_password`] |
+//! | on what terms does an invite let people in? | [`InviteToken`], [`InviteTerms`] |
 //! | where does a recipient live? | [`route`] |
 //! | again, or give up? | [`RetrySchedule`] |
 //! | what goes when? | [`ExpiryRules`], [`token_is_expired`] |
@@ -22,6 +23,7 @@ mod cleanup;
 mod expiry;
 mod fields;
 mod gate;
+mod invite;
 mod judge;
 mod lines;
 mod packets;
@@ -39,6 +41,9 @@ pub use bounce::{Bounce, FailedRecipient};
 pub use cleanup::{HeaderCleanup, Purpose};
 pub use expiry::{ExpiryRules, Held, Noticed, Quota};
 pub use gate::{Content, Inspected, Inspection};
+pub use invite::{
+    InviteLifetimeError, InviteTerms, InviteTermsError, InviteToken, InviteTokenError, parse_lifetime,
+};
 pub use judge::{Admitted, Cleartext, Origin, judge_incoming, judge_outgoing, may_send_as};
 pub use push::{Device, PushQueue, PushTask, Reception, Settled, token_is_expired, token_is_valid};
 pub use rate::RateLimiter;

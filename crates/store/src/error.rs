@@ -99,12 +99,26 @@ pub enum Error {
     /// A mailbox has given out all its UIDs or modification sequences.
     #[error("the mailbox has used up its numbers; create a new one")]
     MailboxExhausted,
-    /// The invite does not exist, is used up or has expired.
-    #[error("the invite is not valid (any more)")]
-    InviteInvalid,
+    /// The invite lets nobody in, and why.
+    #[error("the invite {0}")]
+    InviteInvalid(InviteFlaw),
     /// A mistake in the store itself.
     #[error("mistake in the store: {0}; please report it")]
     Bug(&'static str),
+}
+
+/// Why an invite lets nobody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InviteFlaw {
+    /// There is none with this token (any more).
+    #[error("does not exist")]
+    Unknown,
+    /// It has let in as many as it says.
+    #[error("is used up")]
+    UsedUp,
+    /// Its time is over.
+    #[error("has expired")]
+    Expired,
 }
 
 impl Error {

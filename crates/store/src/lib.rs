@@ -52,7 +52,7 @@ mod types;
 mod writer;
 
 pub use bodies::{BodyReader, SmallBody, Spool};
-pub use error::{Error, Result};
+pub use error::{Error, InviteFlaw, Result};
 pub use pending::Pending;
 pub use store::{ChangeCallback, OpenReport, Options, Store};
 pub use types::{

@@ -2,7 +2,7 @@
 
 use mail_types::{Secret, UnixTime};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, InviteFlaw, Result};
 use crate::keys;
 use crate::records::{InviteRecord, from_json};
 use crate::store::Store;
@@ -67,10 +67,16 @@ impl Store {
         let mut invites = Vec::new();
         for (key, value) in self.read().scan(keys::INVITES) {
             let token = keys::text_after(key, keys::INVITES).ok_or(Error::Bug("an invite is not text"))?;
-            let InviteRecord { uses_left, created, expires } = from_json(value)?;
-            invites.push(Invite { token, uses_left, created, expires });
+            invites.push(public(token, from_json(value)?));
         }
         Ok(invites)
+    }
+
+    /// The invite with this token.
+    pub fn invite(&self, token: &str) -> Result<Option<Invite>> {
+        let state = self.read();
+        let Some(value) = state.value(&keys::invite(token)) else { return Ok(None) };
+        Ok(Some(public(token.to_owned(), from_json(value)?)))
     }
 
     /// Revokes an invite. One that is gone already is no error.
@@ -88,10 +94,16 @@ impl Store {
 /// Takes one use of an invite, or fails.
 pub(crate) fn use_invite(transaction: &mut Transaction<'_>, token: &str, now: UnixTime) -> Result<()> {
     let key = keys::invite(token);
-    match transaction.json::<InviteRecord>(&key)? {
-        Some(InviteRecord { uses_left, created, expires }) if uses_left > 0 && now < expires => {
-            transaction.put_json(key, &InviteRecord { uses_left: uses_left - 1, created, expires })
-        }
-        _ => Err(Error::InviteInvalid),
+    let record: InviteRecord = transaction.json(&key)?.ok_or(Error::InviteInvalid(InviteFlaw::Unknown))?;
+    let invite = public(token.to_owned(), record);
+    if let Some(flaw) = invite.flaw(now) {
+        return Err(Error::InviteInvalid(flaw));
     }
+    let Invite { uses_left, created, expires, .. } = invite;
+    transaction.put_json(key, &InviteRecord { uses_left: uses_left.saturating_sub(1), created, expires })
+}
+
+fn public(token: String, record: InviteRecord) -> Invite {
+    let InviteRecord { uses_left, created, expires } = record;
+    Invite { token, uses_left, created, expires }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use mail_types::{Address, Day, Flags, ModSeq, Secret, Uid, UidValidity, UnixTime};
 use serde::{Deserialize, Serialize};
 
+use crate::error::InviteFlaw;
+
 /// A mailbox, for ever: names may change, ids do not, and no id is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -312,6 +314,18 @@ pub struct Invite {
     pub created: UnixTime,
     /// From when on it is no longer valid.
     pub expires: UnixTime,
+}
+
+impl Invite {
+    /// Why it lets nobody in at this time; nothing, if it does.
+    #[must_use]
+    pub fn flaw(&self, now: UnixTime) -> Option<InviteFlaw> {
+        if self.uses_left == 0 {
+            Some(InviteFlaw::UsedUp)
+        } else {
+            (now >= self.expires).then_some(InviteFlaw::Expired)
+        }
+    }
 }
 
 /// The file system that the store lies on.

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use mail_types::{Address, Day, Flags, ModSeq, Secret, SystemFlag, Uid, UnixTime};
 use store::{
-    AccountState, Announce, Delivered, Error, FlagChange, FlagMode, MailboxId, OutboundDraft, Store, Target,
-    UidRange,
+    AccountState, Announce, Delivered, Error, FlagChange, FlagMode, InviteFlaw, MailboxId, OutboundDraft,
+    Store, Target, UidRange,
 };
 use tempfile::TempDir;
 
@@ -459,9 +459,15 @@ fn an_invite_makes_as_many_accounts_as_it_says() {
     let create = |name, now| {
         world.store().create_account_by_invite(&address(name), Secret::new("h"), "i", UnixTime(now))
     };
-    assert!(matches!(create("late", NOW.0 + 9), Err(Error::InviteInvalid)));
+    assert!(matches!(create("late", NOW.0 + 9), Err(Error::InviteInvalid(InviteFlaw::Expired))));
     create("anna", NOW.0).unwrap();
-    assert!(matches!(create("ben", NOW.0), Err(Error::InviteInvalid)));
+    assert!(matches!(create("ben", NOW.0), Err(Error::InviteInvalid(InviteFlaw::UsedUp))));
+    assert!(matches!(create("anna", NOW.0), Err(Error::AccountExists)));
+    world.reopen();
+    assert_eq!(world.store().invite("i").unwrap().unwrap().uses_left, 0);
+    world.store().remove_invite("i").unwrap();
+    let late = world.store().create_account_by_invite(&address("ben"), Secret::new("h"), "i", NOW);
+    assert!(matches!(late, Err(Error::InviteInvalid(InviteFlaw::Unknown))));
     assert_eq!(world.store().accounts().unwrap().len(), 1);
 }
 
