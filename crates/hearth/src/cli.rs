@@ -74,6 +74,14 @@ Scan the code with Delta Chat, or open the link on the phone. Each code makes on
         #[command(flatten)]
         config: ConfigFile,
     },
+    /// Lets somebody in who is not beside the box.
+    #[command(
+        subcommand,
+        after_help = "\
+An invite is a link. Whoever has it makes an account with it, as often as it says and until it ends, in every
+registration mode but \"closed\". With \"open\" nobody needs one."
+    )]
+    Invite(InviteCommand),
     /// Looks after the store of a stopped server.
     #[command(
         subcommand,
@@ -83,6 +91,53 @@ The store is the directory `store` in the configuration's state directory. A ser
     Store(StoreCommand),
     /// Is the first process of a box; nothing else should start it.
     Init,
+}
+
+/// What to do with invites.
+#[derive(Debug, Subcommand)]
+pub(crate) enum InviteCommand {
+    /// Makes an invite and prints its link and QR code. They are shown only this once.
+    #[command(after_help = "\
+Examples:
+  hearth invite new --config /etc/hearth.toml
+  hearth invite new --config /etc/hearth.toml --uses 5 --expires 2w
+  hearth invite new --config /etc/hearth.toml --json")]
+    New {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// How many people it lets in, 100 at most.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        uses: u32,
+        /// How long it lives: a number with m, h, d or w; 365 days at most.
+        #[arg(long, value_name = "TIME", default_value = "7d", value_parser = relay_policy::parse_lifetime)]
+        expires: u64,
+        /// Print JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists invites: their IDs, how many people they still let in, and when they end. Their links are secret.
+    #[command(after_help = "\
+Examples:
+  hearth invite list --config /etc/hearth.toml
+  hearth invite list --config /etc/hearth.toml --json")]
+    List {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Print JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes an invite worthless. Accounts that were made with it stay.
+    #[command(after_help = "\
+Example:
+  hearth invite revoke --config /etc/hearth.toml 3f2a9c01")]
+    Revoke {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The invite's ID, as `hearth invite list` shows it.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
 }
 
 /// What to do with a store.

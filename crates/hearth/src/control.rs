@@ -1,4 +1,4 @@
-//! The control socket: how `hearth status` and `hearth pair` speak with a running server. One JSON line each way over
+//! The control socket: how `hearth status`, `hearth pair` and `hearth invite` speak with a running server. One JSON line each way over
 //! a Unix socket that only the server's own user and root may open. This file has the words and the client.
 
 use std::collections::BTreeMap;
@@ -17,18 +17,29 @@ use crate::config::Config;
 use crate::{check, clock, config};
 
 /// The longest line either side takes, in bytes.
-pub(crate) const LINE_LIMIT: u64 = 64 * 1024;
+pub(crate) const LINE_LIMIT: u64 = 256 * 1024;
 /// A server that has not answered by then will not.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
     /// How is the server?
     Status,
     /// Open the pairing window.
     Pair,
+    /// Make an invite.
+    MakeInvite {
+        /// How many people it lets in.
+        uses: u32,
+        /// For how many seconds.
+        lifetime: u64,
+    },
+    /// Which invites are there?
+    Invites,
+    /// Revoke the invite with this ID.
+    RevokeInvite(String),
 }
 
 /// What is answered.
@@ -44,8 +55,54 @@ pub(crate) enum Response {
         /// When the window closes, in words.
         closes: String,
     },
+    /// The invite is made.
+    Invite(NewInvite),
+    /// The invites.
+    Invites(Vec<KeptInvite>),
+    /// The invite is revoked.
+    Revoked,
     /// It cannot be done, and why.
     Refused(String),
+}
+
+/// An invite that was just made; its links are told this once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NewInvite {
+    /// What the owner calls it.
+    pub(crate) id: String,
+    /// How many people it lets in.
+    pub(crate) uses: u32,
+    /// When it ends, in seconds since 1970.
+    pub(crate) expires: u64,
+    /// The link that the QR code holds: for the app, or for a browser where no app would accept the certificate.
+    pub(crate) link: String,
+    /// The link for a browser, if the web listens.
+    pub(crate) page: Option<String>,
+}
+
+/// An invite without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptInvite {
+    /// What the owner calls it.
+    pub(crate) id: String,
+    /// How many people it still lets in.
+    pub(crate) uses_left: u32,
+    /// When it ends, in seconds since 1970.
+    pub(crate) expires: u64,
+    /// Whether it lets anybody in.
+    pub(crate) state: InviteState,
+}
+
+/// Whether an invite lets anybody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum InviteState {
+    /// It does.
+    Valid,
+    /// It has let in as many as it says.
+    UsedUp,
+    /// Its time is over.
+    Expired,
 }
 
 /// What the owner may know of a running server.
@@ -138,14 +195,16 @@ pub(crate) fn pair(config: &Path) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn unexpected(response: &Response) -> std::io::Result<()> {
+/// What to say to an answer that does not fit the request.
+pub(crate) fn unexpected(response: &Response) -> std::io::Result<()> {
     Err(std::io::Error::other(match response {
         Response::Refused(reason) => reason.clone(),
         _ => "the server answered something else; is it another version?".to_owned(),
     }))
 }
 
-fn with_server(
+/// Asks the server with this configuration, and shows its answer.
+pub(crate) fn with_server(
     path: &Path,
     request: Request,
     show: impl FnOnce(Response, &mut dyn Write) -> std::io::Result<()>,

@@ -10,6 +10,7 @@ mod control;
 mod entropy;
 mod https;
 mod init;
+mod invite_command;
 mod serve;
 mod store_command;
 mod web;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         }
         Command::Status { config, json } => control::status(&config.path, json),
         Command::Pair { config } => control::pair(&config.path),
+        Command::Invite(command) => invite_command::run(&command),
         Command::Store(command) => store_command::run(&command),
         Command::Init => init::run().map(|never| match never {}),
     };

@@ -60,7 +60,7 @@ pub(crate) enum Registration {
     Open,
     /// Whoever scans the code of the pairing window while it is open.
     Pairing,
-    /// Whoever has an invite.
+    /// Whoever has an invite; a good one lets people in in every mode but `Closed`.
     Invite,
     /// Nobody.
     Closed,
@@ -142,7 +142,7 @@ pub(crate) struct Expiry {
     pub(crate) inactive_accounts_days: u32,
 }
 
-/// What the pairing link tells clients, where it differs from what the server sees of itself.
+/// What links tell clients, where it differs from what the server sees of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pairing {
     /// The host that clients connect to; the domain, when none is given.
@@ -151,6 +151,10 @@ pub(crate) struct Pairing {
     pub(crate) imap_port: Option<u16>,
     /// The port of submission over TLS; the one listened on, when none is given.
     pub(crate) smtp_port: Option<u16>,
+    /// The port of HTTP in the links of invites; the one listened on, when none is given.
+    pub(crate) http_port: Option<u16>,
+    /// The port of HTTPS in those links and in the autoconfiguration; the one listened on, when none is given.
+    pub(crate) https_port: Option<u16>,
 }
 
 /// What clients show about the server.
@@ -237,19 +241,13 @@ fn domain(file: &mut Reader) -> Domain {
 }
 
 fn registration(file: &mut Reader) -> Registration {
-    let registration =
-        file.take_with("registration", Registration::Pairing, |text: String| match text.as_str() {
-            "open" => Ok(Registration::Open),
-            defaults::REGISTRATION => Ok(Registration::Pairing),
-            "invite" => Ok(Registration::Invite),
-            "closed" => Ok(Registration::Closed),
-            _ => Err(format!("{text:?} is none of \"open\", \"pairing\", \"invite\", \"closed\".")),
-        });
-    if registration == Registration::Invite {
-        let problem = "This version cannot make invites yet, so nobody new gets in.";
-        file.report("registration", Severity::Warning, problem, "Use \"pairing\" to let people in.");
-    }
-    registration
+    file.take_with("registration", Registration::Pairing, |text: String| match text.as_str() {
+        "open" => Ok(Registration::Open),
+        defaults::REGISTRATION => Ok(Registration::Pairing),
+        "invite" => Ok(Registration::Invite),
+        "closed" => Ok(Registration::Closed),
+        _ => Err(format!("{text:?} is none of \"open\", \"pairing\", \"invite\", \"closed\".")),
+    })
 }
 
 fn absolute(path: PathBuf) -> Result<PathBuf, String> {
@@ -401,6 +399,8 @@ fn pairing(table: &mut Reader) -> Pairing {
         }),
         imap_port: table.take_with("imap_port", None, port),
         smtp_port: table.take_with("smtp_port", None, port),
+        http_port: table.take_with("http_port", None, port),
+        https_port: table.take_with("https_port", None, port),
     }
 }
 

@@ -97,8 +97,16 @@ fn silent_services_are_a_warning() {
 }
 
 #[test]
-fn registration_by_invite_is_a_warning_until_invites_can_be_made() {
-    assert_eq!(findings("registration = \"invite\""), [("registration".into(), Severity::Warning)]);
+fn every_way_of_registration_can_be_chosen() {
+    for (text, expected) in [
+        ("open", Registration::Open),
+        ("pairing", Registration::Pairing),
+        ("invite", Registration::Invite),
+        ("closed", Registration::Closed),
+    ] {
+        let (config, findings) = examine(&format!("registration = \"{text}\"")).unwrap();
+        assert_eq!((config.registration, findings), (expected, vec![]));
+    }
 }
 
 #[test]

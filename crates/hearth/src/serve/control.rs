@@ -9,6 +9,7 @@ use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
+use super::invites;
 use super::life::Life;
 use super::server::Server;
 use crate::config::Registration;
@@ -62,6 +63,9 @@ async fn serve(stream: UnixStream, server: &Server) -> anyhow::Result<()> {
     let response = match serde_json::from_str(&line) {
         Ok(Request::Status) => Response::Status(Box::new(status(server))),
         Ok(Request::Pair) => pair(server).await,
+        Ok(Request::MakeInvite { uses, lifetime }) => invites::made(server, uses, lifetime).await,
+        Ok(Request::Invites) => invites::listed(server),
+        Ok(Request::RevokeInvite(id)) => invites::revoked(server, id).await,
         Err(error) => Response::Refused(format!("The request is not understood: {error}.")),
     };
     write.write_all((serde_json::to_string(&response)? + "\n").as_bytes()).await?;

@@ -9,8 +9,8 @@ use mail_types::{Address, Uid, UnixTime};
 use relay_policy::{ExpiryRules, Held, Noticed, Quota, token_is_expired};
 use store::{Account, MailboxId, Store};
 
-use super::blocking;
 use super::server::Server;
+use super::{blocking, invites};
 use crate::clock;
 use crate::config::Config;
 
@@ -88,6 +88,7 @@ pub(super) fn sweep(
         removed.messages += expunge(store, rules.expired(now, &held))?;
         removed.messages += trim(store, rules, quota, now, &account.address)?;
     }
+    invites::sweep(store, now)?;
     Ok(removed)
 }
 

@@ -22,6 +22,7 @@ mod expiry;
 mod health;
 mod imap_desk;
 mod incoming;
+mod invites;
 mod life;
 mod listeners;
 mod machine_resources;
@@ -40,8 +41,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ::pairing::Endpoint;
@@ -224,6 +225,7 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
         notifier,
         counters,
         shutdown: stopping,
+        guesses: Mutex::default(),
         connections_so_far: AtomicU64::new(0),
         tls,
         ports,
@@ -302,8 +304,12 @@ fn pairing_setup(config: &Config, store: &Store, ports: &Ports) -> anyhow::Resul
 
 /// The port of a service, or of the one that stands in for it by ALPN, or the usual one.
 fn port(ports: &Ports, service: Service, usual: u16) -> u16 {
-    let first = |service| ports.get(&service).and_then(|addresses| addresses.first()).map(SocketAddr::port);
-    first(service).or_else(|| first(Service::Https)).unwrap_or(usual)
+    listened(ports, service).or_else(|| listened(ports, Service::Https)).unwrap_or(usual)
+}
+
+/// The port of a service, if it listens.
+fn listened(ports: &Ports, service: Service) -> Option<u16> {
+    ports.get(&service).and_then(|addresses| addresses.first()).map(SocketAddr::port)
 }
 
 /// Where clients may find this machine: what the sockets are bound to, or else the address it would use to go out.
@@ -362,7 +368,11 @@ fn site(config: &Config, endpoint: Endpoint, ports: &Ports) -> web::Site {
             imap: port(ports, Service::Imap, 143),
             submissions: endpoint.submissions_port,
             submission: port(ports, Service::Submission, 587),
-            https: port(ports, Service::Https, 443),
+            https: config.pairing.https_port.unwrap_or(port(ports, Service::Https, 443)),
+        },
+        web: web::WebPorts {
+            http: listened(ports, Service::Http).map(|port| config.pairing.http_port.unwrap_or(port)),
+            https: listened(ports, Service::Https).map(|port| config.pairing.https_port.unwrap_or(port)),
         },
         endpoint,
         message_size: config.limits.message_size,

@@ -1,9 +1,10 @@
 //! What all connections of a running server share. No task lives here; whoever needs it holds an `Arc` of it.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mail_types::{Address, Secret};
+use relay_policy::InviteToken;
 use store::Store;
 use tokio::sync::watch;
 
@@ -12,13 +13,15 @@ use super::changes::Changes;
 use super::counters::Counters;
 use super::delivery::Delivery;
 use super::door::Door;
+use super::invites::Guesses;
 use super::listeners::Ports;
 use super::machine_resources::Resources;
 use super::pairing::{Credentials, PairingHandle};
 use super::push::Notifier;
 use super::tls::TlsSettings;
+use crate::clock;
 use crate::config::{Config, Registration};
-use crate::web;
+use crate::web::{self, Refusal};
 
 /// The server as its connections see it.
 pub(crate) struct Server {
@@ -54,6 +57,8 @@ pub(crate) struct Server {
     pub(crate) counters: Arc<Counters>,
     /// True once the server goes down.
     pub(crate) shutdown: watch::Receiver<bool>,
+    /// Who brought wrong invites.
+    pub(crate) guesses: Mutex<Guesses>,
     /// For log lines.
     pub(crate) connections_so_far: AtomicU64,
 }
@@ -63,6 +68,10 @@ impl Server {
     pub(crate) fn next_connection_id(&self) -> u64 {
         self.connections_so_far.fetch_add(1, Ordering::Relaxed)
     }
+
+    fn guesses(&self) -> MutexGuard<'_, Guesses> {
+        self.guesses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl web::Office for Server {
@@ -70,20 +79,44 @@ impl web::Office for Server {
         self.pairing.watch().borrow().status.clone()
     }
 
-    fn credentials(&self) -> Result<(Address, Secret), String> {
-        let closed = "No new accounts can be made here at the moment. Press the button of the box first.";
+    fn credentials(&self) -> Result<web::Credentials, Refusal> {
         let minted = match self.config.registration {
             Registration::Open => Credentials::mint(&self.config.domain).map(Some),
             Registration::Pairing => self.pairing.invite(&self.config.domain),
-            Registration::Invite | Registration::Closed => Ok(None),
+            Registration::Invite => return Err(Refusal::InviteNeeded),
+            Registration::Closed => return Err(Refusal::Closed),
         };
         match minted {
             Ok(Some(credentials)) => Ok((credentials.address, credentials.password)),
-            Ok(None) => Err(closed.to_owned()),
+            Ok(None) => Err(Refusal::CodeNeeded),
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "no credentials could be made for a visitor");
-                Err("The server is in trouble; please try again later.".to_owned())
+                Err(Refusal::Trouble)
             }
         }
+    }
+
+    fn examine_invite(&self, token: &InviteToken, peer: IpAddr) -> Result<(), Refusal> {
+        let now = clock::now();
+        if !self.guesses().permits(peer, now) {
+            return Err(Refusal::TooManyGuesses);
+        }
+        let found = self.accounts.examine_invite(token);
+        if found == Err(Refusal::Unknown) {
+            self.guesses().failed(peer, now);
+        }
+        found
+    }
+
+    fn redeem_invite(
+        &self,
+        token: InviteToken,
+        peer: IpAddr,
+    ) -> web::Later<'_, Result<web::Credentials, Refusal>> {
+        Box::pin(async move {
+            self.examine_invite(&token, peer)?;
+            let Credentials { address, password } = self.accounts.redeem_invite(&token).await?;
+            Ok((address, password))
+        })
     }
 }

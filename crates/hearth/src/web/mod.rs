@@ -1,14 +1,17 @@
 //! The web: start page with the pairing code, `/new`, autoconfiguration, policy and information pages.
 //!
 //! [`routes`] decides what a request gets, from values alone; this file speaks HTTP around it. Nothing here creates an
-//! account or reads the store: what the pages say comes from [`Office`].
+//! account or reads the store: that is asked of the [`Office`].
 
+mod invite;
+mod invite_pages;
 mod local;
 mod pages;
 mod routes;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +23,11 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mail_types::{Address, Secret};
+use relay_policy::InviteToken;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use routes::{Asked, Reply, Told};
+pub(crate) use invite::{Links, Refusal, links};
+use routes::{Asked, Form, Reply, Route, Told};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,13 +36,21 @@ const CONNECTION_LIMIT: Duration = Duration::from_secs(120);
 /// The longest request head, in bytes.
 const HEAD_LIMIT: usize = 16 * 1024;
 
-/// What the pages need to know, and the one thing they may ask for.
+/// An account's address and password.
+pub(crate) type Credentials = (Address, Secret);
+/// The end of something that takes a while.
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What the pages need to know, and what they may ask for.
 pub(crate) trait Office: Send + Sync + 'static {
     /// What a person may know of the box without asking, pairing code included while the window is open.
     fn status(&self) -> pairing::Status;
-    /// Fresh credentials for an account that its first login will create, or why there are none, in a sentence for
-    /// the person who asked.
-    fn credentials(&self) -> Result<(Address, Secret), String>;
+    /// Fresh credentials for an account that its first login will create, or why there are none.
+    fn credentials(&self) -> Result<Credentials, Refusal>;
+    /// Whether this invite would make an account now.
+    fn examine_invite(&self, token: &InviteToken, peer: IpAddr) -> Result<(), Refusal>;
+    /// Makes an account for whoever brings this invite; when it returns, the account exists.
+    fn redeem_invite(&self, token: InviteToken, peer: IpAddr) -> Later<'_, Result<Credentials, Refusal>>;
 }
 
 /// What does not change while the server runs.
@@ -51,6 +64,8 @@ pub(crate) struct Site {
     pub(crate) endpoint: pairing::Endpoint,
     /// The ports that autoconfiguration lists.
     pub(crate) ports: Ports,
+    /// The ports of the web that links name.
+    pub(crate) web: WebPorts,
     /// The largest message, in bytes.
     pub(crate) message_size: u64,
     /// Storage of one account, in bytes.
@@ -83,6 +98,15 @@ pub(crate) struct Ports {
     pub(crate) https: u16,
 }
 
+/// Ports of the web as browsers see them; none where nothing listens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WebPorts {
+    /// HTTP.
+    pub(crate) http: Option<u16>,
+    /// HTTPS.
+    pub(crate) https: Option<u16>,
+}
+
 /// Which door a request came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
@@ -104,7 +128,7 @@ pub(crate) async fn serve_connection<S>(
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let (site, office) = (Arc::clone(&site), Arc::clone(&office));
-        async move { Ok::<_, Infallible>(answer(&request, door, peer, &site, office.as_ref())) }
+        async move { Ok::<_, Infallible>(answer(&request, door, peer, &site, office.as_ref()).await) }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_LIMIT);
@@ -116,7 +140,7 @@ pub(crate) async fn serve_connection<S>(
 }
 
 /// One request, one response; a request's body is never read: no page needs one.
-fn answer(
+async fn answer(
     request: &Request<Incoming>,
     door: Door,
     peer: IpAddr,
@@ -127,17 +151,17 @@ fn answer(
     let asked = Asked {
         method: request.method().as_str(),
         path: request.uri().path(),
+        query: request.uri().query(),
         host: host.or_else(|| request.uri().host()).unwrap_or_default(),
         door,
         from_home: local::is_local(peer),
     };
     let told = Told { site, status: office.status() };
     let reply = match routes::route(&asked, &told) {
-        routes::Route::Reply(reply) => reply,
-        routes::Route::Mint => match office.credentials() {
-            Ok((address, password)) => routes::minted(site, &address, &password),
-            Err(reason) => routes::refused(&reason),
-        },
+        Route::Reply(reply) => reply,
+        Route::Mint => routes::account(site, Form::Json, office.credentials()),
+        Route::Show(token) => routes::invitation(site, &token, office.examine_invite(&token, peer)),
+        Route::Redeem(token, form) => routes::account(site, form, office.redeem_invite(token, peer).await),
     };
     response(reply, request.method() == hyper::Method::HEAD)
 }

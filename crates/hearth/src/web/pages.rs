@@ -5,10 +5,11 @@ use pairing::Status;
 use super::Site;
 
 const STYLE: &str = "body{font:1.1em/1.5 system-ui,sans-serif;max-width:34em;margin:2em auto;padding:0 1em;\
-color:#222;background:#fff}svg{display:block;width:min(100%,24em);margin:1em auto}a.button{display:block;\
-text-align:center;background:#1a6fb5;color:#fff;padding:.8em;border-radius:.5em;text-decoration:none}\
+color:#222;background:#fff}svg{display:block;width:min(100%,24em);margin:1em auto}.button{display:block;width:100%;\
+box-sizing:border-box;font:inherit;border:0;text-align:center;background:#1a6fb5;color:#fff;padding:.8em;border-radius:.5em;\
+text-decoration:none}\
 dt{font-weight:bold}.attention{border-left:.3em solid #c60;padding-left:.8em}\
-@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}a{color:#8cf}}";
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}a{color:#8cf}.button{color:#fff}}";
 
 /// How often the start page asks again, in seconds: a press of the button shows by itself.
 const REFRESH: u32 = 5;
@@ -114,7 +115,8 @@ pub(super) fn autoconfig(site: &Site) -> String {
     )
 }
 
-fn page(title: &str, head: &str, body: &str) -> String {
+/// A whole page.
+pub(super) fn page(title: &str, head: &str, body: &str) -> String {
     format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>{head}\
@@ -122,7 +124,8 @@ fn page(title: &str, head: &str, body: &str) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+/// Text as HTML has it.
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

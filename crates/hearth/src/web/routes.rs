@@ -5,8 +5,10 @@
 use std::net::IpAddr;
 
 use mail_types::{Address, Secret};
+use relay_policy::InviteToken;
 
-use super::{Certificate, Door, Site, pages};
+use super::invite::{self, Carried, Refusal};
+use super::{Certificate, Credentials, Door, Site, invite_pages, pages};
 
 /// What of a request matters.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +17,8 @@ pub(super) struct Asked<'a> {
     pub(super) method: &'a str,
     /// Without the query.
     pub(super) path: &'a str,
+    /// What came after the question mark.
+    pub(super) query: Option<&'a str>,
     /// The `Host` header, port and all; empty when there was none.
     pub(super) host: &'a str,
     /// Port 80 or 443.
@@ -38,11 +42,25 @@ pub(super) struct Reply {
     pub(super) location: Option<String>,
 }
 
-/// An answer, or the need to ask for credentials first.
+/// An answer, or what to ask the office for first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Reply(Reply),
+    /// Credentials for whoever asks.
     Mint,
+    /// Whether an invite is good.
+    Show(InviteToken),
+    /// An account for an invite.
+    Redeem(InviteToken, Form),
+}
+
+/// Who reads the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// An app.
+    Json,
+    /// A person.
+    Page,
 }
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -60,9 +78,20 @@ pub(super) fn route(asked: &Asked<'_>, told: &Told<'_>) -> Route {
         return Route::Reply(to_https(asked, told.site));
     }
     match (asked.method, asked.path) {
-        ("POST", "/new" | "/cgi-bin/newemail.py") => Route::Mint,
+        ("POST", "/new" | "/cgi-bin/newemail.py") => post(asked, told, Form::Json),
+        ("POST", "/invite") => post(asked, told, Form::Page),
         ("GET" | "HEAD", path) => get(path, asked, told),
         (_, _) => Route::Reply(reply(405, TEXT, "Method Not Allowed\n")),
+    }
+}
+
+/// An account is asked for, by an app or by the invite's page.
+fn post(asked: &Asked<'_>, told: &Told<'_>, form: Form) -> Route {
+    match (invite::carried(asked.query), form) {
+        (Carried::Token(token), form) => Route::Redeem(token, form),
+        (Carried::Nothing, Form::Json) => Route::Mint,
+        (Carried::Nothing, Form::Page) => Route::Reply(refused(told.site, form, Refusal::InviteNeeded)),
+        (Carried::Nonsense, form) => Route::Reply(refused(told.site, form, Refusal::Unknown)),
     }
 }
 
@@ -70,7 +99,12 @@ fn get(path: &str, asked: &Asked<'_>, told: &Told<'_>) -> Route {
     let site = told.site;
     let reply = match path {
         "/" => reply(200, HTML, pages::start(&told.status, asked.from_home)),
-        "/new" | "/cgi-bin/newemail.py" => return new_by_browser(site),
+        "/new" | "/cgi-bin/newemail.py" => return new_by_browser(asked, site),
+        "/invite" => match invite::carried(asked.query) {
+            Carried::Token(token) => return Route::Show(token),
+            Carried::Nothing => refused(site, Form::Page, Refusal::InviteNeeded),
+            Carried::Nonsense => refused(site, Form::Page, Refusal::Unknown),
+        },
         "/info.html" => reply(200, HTML, pages::info(site)),
         "/privacy.html" => reply(200, HTML, pages::privacy(site)),
         "/robots.txt" => reply(200, TEXT, "User-agent: *\nDisallow: /\n"),
@@ -86,19 +120,45 @@ fn get(path: &str, asked: &Asked<'_>, told: &Told<'_>) -> Route {
     Route::Reply(reply)
 }
 
-/// `GET /new` opens the app where the certificate is good; elsewhere only a full login link works (note 1.2).
-fn new_by_browser(site: &Site) -> Route {
-    match site.certificate {
-        Certificate::Trusted => Route::Reply(Reply {
-            location: Some(format!("dcaccount:https://{}/new", site.domain)),
-            ..reply(301, TEXT, "")
-        }),
-        Certificate::SelfSigned => Route::Mint,
+/// `GET /new` opens the app where the certificate is good; elsewhere only a full login link works (note 1.2). With an
+/// invite it leads to the app or to the invite's page, but redeems nothing: whoever shows a preview of a link gets it
+/// that way.
+fn new_by_browser(asked: &Asked<'_>, site: &Site) -> Route {
+    match invite::carried(asked.query) {
+        Carried::Token(token) => {
+            let link = invite::links(site, &token).app.unwrap_or_else(|| invite::page_path(&token));
+            Route::Reply(redirect(302, link))
+        }
+        Carried::Nonsense => Route::Reply(refused(site, Form::Page, Refusal::Unknown)),
+        Carried::Nothing if site.certificate == Certificate::Trusted => {
+            Route::Reply(redirect(301, format!("dcaccount:https://{}/new", invite::url_host(&site.domain))))
+        }
+        Carried::Nothing => Route::Mint,
+    }
+}
+
+/// What became of an account that was asked for.
+pub(super) fn account(site: &Site, form: Form, outcome: Result<Credentials, Refusal>) -> Reply {
+    match (outcome, form) {
+        (Ok((address, password)), Form::Json) => minted(site, &address, &password),
+        (Ok((address, password)), Form::Page) => {
+            let link = pairing::login_link(&address, &password, &site.endpoint);
+            reply(200, HTML, invite_pages::welcome(site, &link))
+        }
+        (Err(refusal), form) => refused(site, form, refusal),
+    }
+}
+
+/// The page of an invite.
+pub(super) fn invitation(site: &Site, token: &InviteToken, found: Result<(), Refusal>) -> Reply {
+    match found {
+        Ok(()) => reply(200, HTML, invite_pages::invitation(site, &invite::links(site, token), token)),
+        Err(refusal) => refused(site, Form::Page, refusal),
     }
 }
 
 /// The answer to `/new`: core needs `email` and `password`, browsers of a self-signed box the link as well.
-pub(super) fn minted(site: &Site, address: &Address, password: &Secret) -> Reply {
+fn minted(site: &Site, address: &Address, password: &Secret) -> Reply {
     let text = String::from_utf8_lossy(password.expose());
     let mut answer = serde_json::json!({ "email": address.to_string(), "password": text });
     if site.certificate == Certificate::SelfSigned
@@ -110,13 +170,23 @@ pub(super) fn minted(site: &Site, address: &Address, password: &Secret) -> Reply
     reply(200, JSON, answer.to_string())
 }
 
-/// The refusal of `/new`: core shows `reason` to the person as it is.
-pub(super) fn refused(reason: &str) -> Reply {
-    reply(403, JSON, serde_json::json!({ "reason": reason }).to_string())
+/// The refusal of an account: core shows `reason` to the person as it is.
+fn refused(site: &Site, form: Form, refusal: Refusal) -> Reply {
+    match form {
+        Form::Json => {
+            reply(refusal.status(), JSON, serde_json::json!({ "reason": refusal.words() }).to_string())
+        }
+        Form::Page => reply(refusal.status(), HTML, invite_pages::refused(site, refusal)),
+    }
 }
 
 fn to_https(asked: &Asked<'_>, site: &Site) -> Reply {
-    Reply { location: Some(format!("https://{}{}", site.domain, asked.path)), ..reply(301, TEXT, "") }
+    let query = asked.query.map(|query| format!("?{query}")).unwrap_or_default();
+    redirect(301, format!("https://{}{}{query}", invite::url_host(&site.domain), asked.path))
+}
+
+fn redirect(status: u16, location: String) -> Reply {
+    Reply { location: Some(location), ..reply(status, TEXT, "") }
 }
 
 fn reply(status: u16, content_type: &'static str, body: impl Into<String>) -> Reply {
@@ -143,11 +213,11 @@ fn without_port(host: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Ports;
+pub(super) mod tests {
+    use super::super::{Ports, WebPorts};
     use super::*;
 
-    fn site(certificate: Certificate) -> Site {
+    pub(crate) fn site(certificate: Certificate) -> Site {
         Site {
             domain: "hearth-1a2b.local".into(),
             certificate,
@@ -157,6 +227,7 @@ mod tests {
                 submissions_port: 465,
             },
             ports: Ports { imaps: 993, imap: 143, submissions: 465, submission: 587, https: 443 },
+            web: WebPorts { http: Some(80), https: Some(443) },
             message_size: 31_457_280,
             quota: 524_288_000,
             sends_per_minute: 60,
@@ -176,9 +247,11 @@ mod tests {
     }
 
     fn ask(line: &str, host: &str, door: Door, from_home: bool, certificate: Certificate) -> Route {
-        let (method, path) = line.split_once(' ').unwrap();
+        let (method, target) = line.split_once(' ').unwrap();
+        let (path, query) =
+            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let site = site(certificate);
-        route(&Asked { method, path, host, door, from_home }, &Told { site: &site, status: status() })
+        route(&Asked { method, path, query, host, door, from_home }, &Told { site: &site, status: status() })
     }
 
     #[track_caller]
@@ -190,6 +263,11 @@ mod tests {
                 assert!(text.contains(part), "{line}: no {part:?} in {text}");
             }
             Route::Mint => assert_eq!((expected, part), (200, "mint"), "{line}"),
+            Route::Show(token) => assert_eq!((expected, part), (200, "show"), "{line} {}", token.expose()),
+            Route::Redeem(_, form) => {
+                let name = if form == Form::Json { "redeem for an app" } else { "redeem for a person" };
+                assert_eq!((expected, part), (200, name), "{line}");
+            }
         }
     }
 
@@ -268,6 +346,56 @@ mod tests {
             "{}",
             reply.body
         );
-        assert_eq!(refused("The window is closed.").body, r#"{"reason":"The window is closed."}"#);
+        let reply = refused(&site(Certificate::Trusted), Form::Json, Refusal::UsedUp);
+        let expected = r#"{"reason":"This invite has been used already. Ask for a new one."}"#;
+        assert_eq!((reply.status, reply.body.as_str()), (410, expected));
+    }
+
+    const TOKEN: &str = "ABCDEFGHIJKLMNOPQRSTUVWX";
+
+    #[test]
+    fn an_invite_is_redeemed_by_post_only() {
+        let home = "hearth-1a2b.local";
+        let with = |line: &str| format!("{line}?t={TOKEN}");
+        let asked = |line: &str, expected, part: &str| check(line, home, Door::Https, false, expected, part);
+        asked(&with("POST /new"), 200, "redeem for an app");
+        asked(&with("POST /cgi-bin/newemail.py"), 200, "redeem for an app");
+        asked(&with("POST /invite"), 200, "redeem for a person");
+        asked(&with("GET /invite"), 200, "show");
+        asked(&with("HEAD /invite"), 200, "show");
+        asked(&with("GET /new"), 302, &with("/invite"));
+        asked("POST /new?t=short", 403, "not known here");
+        asked("POST /invite", 403, "by invite");
+        asked("GET /invite", 403, "by invite");
+        asked("GET /invite?t=short", 403, "not known here");
+        check(&with("GET /invite"), home, Door::Http, false, 301, &with("https://hearth-1a2b.local/invite"));
+        let Route::Reply(reply) = ask(&with("GET /new"), home, Door::Https, false, Certificate::Trusted)
+        else {
+            panic!("a redirect");
+        };
+        let expected = format!("DCACCOUNT:https://hearth-1a2b.local/new?t={TOKEN}");
+        assert_eq!(reply.location, Some(expected));
+    }
+
+    #[test]
+    fn the_page_of_an_invite_leads_into_the_app_or_asks_for_the_account() {
+        let token = TOKEN.parse().unwrap();
+        let page = |certificate| invitation(&site(certificate), &token, Ok(())).body;
+        assert!(
+            page(Certificate::Trusted)
+                .contains(&format!("\"DCACCOUNT:https://hearth-1a2b.local/new?t={TOKEN}\""))
+        );
+        let own = page(Certificate::SelfSigned);
+        assert!(own.contains(&format!("<form method=\"post\" action=\"/invite?t={TOKEN}\">")), "{own}");
+        assert!(!own.contains("DCACCOUNT") && !own.contains("dclogin:"), "{own}");
+        let refused = invitation(&site(Certificate::SelfSigned), &token, Err(Refusal::Expired));
+        assert_eq!(refused.status, 410);
+        assert!(refused.body.contains("has expired") && !refused.body.contains("<form"), "{}", refused.body);
+        let minted = ("ac1_x2345@hearth-1a2b.local".parse().unwrap(), Secret::new("p"));
+        let welcome = account(&site(Certificate::SelfSigned), Form::Page, Ok(minted)).body;
+        assert!(
+            welcome.contains("href=\"dclogin:ac1_x2345@hearth-1a2b.local?p=p&amp;v=1&amp;ih="),
+            "{welcome}"
+        );
     }
 }

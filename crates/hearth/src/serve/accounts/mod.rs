@@ -1,6 +1,7 @@
 //! Who may come in: logs people in, and creates an account at the first login when registration allows it.
 
 mod passwords;
+mod redeem;
 mod throttle;
 mod verified;
 
@@ -150,7 +151,7 @@ impl Accounts {
         let invited = match self.registration {
             Registration::Open => true,
             Registration::Pairing => self.pairing.is_invited(address, password).await,
-            // Invites are redeemed on the web, which creates the account; a login creates none.
+            // Invites are redeemed on the web, which makes the account at once; a login makes none.
             Registration::Invite | Registration::Closed => false,
         };
         if !invited {
@@ -167,19 +168,8 @@ impl Accounts {
     }
 
     async fn create(&self, address: &Address, password: &Secret) -> anyhow::Result<Login> {
-        let permit = self.hashing.acquire().await?;
-        let (salt, fresh) = (entropy::bytes()?, password.clone());
-        let hash = blocking::run(move || passwords::hash(&fresh, &salt)).await??;
-        drop(permit);
-        let (store, new) = (self.store.clone(), address.clone());
-        match blocking::run(move || store.create_account(&new, hash, clock::wall())).await? {
-            Ok(()) => {
-                self.verified.remember(address, password);
-                self.counters.accounts_created.count();
-                self.pairing.account_created(address).await;
-                tracing::info!("an account was created");
-                Ok(Login::Welcome)
-            }
+        match self.found(address, password, None).await? {
+            Ok(()) => Ok(Login::Welcome),
             // Another connection was faster with the same first login; a different password is simply wrong.
             Err(store::Error::AccountExists) => match self.store.account(address)? {
                 Some(account) => self.check(&account, password).await,
@@ -188,6 +178,32 @@ impl Accounts {
             Err(store::Error::NameRetired) => Ok(Login::Wrong),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Makes the account, for one use of this invite if there is one, and tells whoever counts accounts.
+    async fn found(
+        &self,
+        address: &Address,
+        password: &Secret,
+        invite: Option<String>,
+    ) -> anyhow::Result<store::Result<()>> {
+        let permit = self.hashing.acquire().await?;
+        let (salt, fresh) = (entropy::bytes()?, password.clone());
+        let hash = blocking::run(move || passwords::hash(&fresh, &salt)).await??;
+        drop(permit);
+        let (store, new) = (self.store.clone(), address.clone());
+        let founded = blocking::run(move || match invite {
+            None => store.create_account(&new, hash, clock::wall()),
+            Some(invite) => store.create_account_by_invite(&new, hash, &invite, clock::wall()),
+        });
+        let founded = founded.await?;
+        if founded.is_ok() {
+            self.verified.remember(address, password);
+            self.counters.accounts_created.count();
+            self.pairing.account_created(address).await;
+            tracing::info!("an account was created");
+        }
+        Ok(founded)
     }
 
     /// Keeps the day of the last login, and nothing finer.

@@ -1,6 +1,7 @@
 //! The whole server in one process, on ports the kernel chose, with plain scripts as its clients.
 
 mod harness;
+mod invites;
 mod logins;
 mod mail;
 mod metrics;

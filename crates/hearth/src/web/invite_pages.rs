@@ -1,0 +1,60 @@
+//! The pages of an invite: what it is, how to take it up, and the new account's code.
+
+use relay_policy::InviteToken;
+
+use super::Site;
+use super::invite::{Links, Refusal, page_path};
+use super::pages::{escape, page};
+
+/// Where people find the app.
+const APP: &str = "https://delta.chat/download";
+
+/// The page that an invite's link opens. It redeems nothing by itself.
+pub(super) fn invitation(site: &Site, links: &Links, token: &InviteToken) -> String {
+    let domain = escape(&site.domain);
+    let begin = format!(
+        "<h1>You are invited</h1><p>{domain} is a household's own server for <a href=\"{APP}\">Delta Chat</a>, an app \
+         for encrypted messages. This invite makes you an account on it.</p><ol><li>Install \
+         <a href=\"{APP}\">Delta Chat</a>, if you do not have it yet.</li>"
+    );
+    let rest = match &links.app {
+        Some(link) => format!(
+            "<li>Tap the button on the device that has the app, or scan the code with the app.</li></ol>\
+             <p><a class=\"button\" href=\"{}\">Open in Delta Chat</a></p>{}",
+            escape(link),
+            code(link)
+        ),
+        // The invite is in the address that the form is sent to, so that no request's body is ever read.
+        None => format!(
+            "<li>Make the account; the page after this one brings it into the app.</li></ol>\
+             <form method=\"post\" action=\"{}\"><p><button class=\"button\">Make my account</button></p></form>",
+            escape(&page_path(token))
+        ),
+    };
+    page(&format!("Invite to {domain}"), "", &(begin + &rest))
+}
+
+/// The new account, shown once.
+pub(super) fn welcome(site: &Site, login_link: &str) -> String {
+    let body = format!(
+        "<h1>Your account is ready</h1><p>Tap the button on the device that has Delta Chat, or scan the code with the \
+         app. Do it now: this page is shown only once, and the code in it is as good as the password.</p>\
+         <p><a class=\"button\" href=\"{}\">Open in Delta Chat</a></p>{}",
+        escape(login_link),
+        code(login_link)
+    );
+    page(&format!("Welcome to {}", escape(&site.domain)), "", &body)
+}
+
+/// Why there is no account.
+pub(super) fn refused(site: &Site, refusal: Refusal) -> String {
+    let body = format!(
+        "<h1>No account this time</h1><p>{}</p><p><a href=\"/\">Start page</a></p>",
+        escape(refusal.words())
+    );
+    page(&format!("Invite to {}", escape(&site.domain)), "", &body)
+}
+
+fn code(link: &str) -> String {
+    pairing::svg(link).unwrap_or_else(|error| format!("<p>{}</p>", escape(&error.to_string())))
+}
