@@ -80,20 +80,18 @@ impl web::Office for Server {
     }
 
     fn credentials(&self) -> Result<web::Credentials, Refusal> {
-        let minted = match self.config.registration {
-            Registration::Open => Credentials::mint(&self.config.domain).map(Some),
-            Registration::Pairing => self.pairing.invite(&self.config.domain),
+        match self.config.registration {
+            Registration::Open => {}
+            // Whoever asks without having seen the code is nobody the window was opened for.
+            Registration::Pairing => return Err(Refusal::CodeNeeded),
             Registration::Invite => return Err(Refusal::InviteNeeded),
             Registration::Closed => return Err(Refusal::Closed),
-        };
-        match minted {
-            Ok(Some(credentials)) => Ok((credentials.address, credentials.password)),
-            Ok(None) => Err(Refusal::CodeNeeded),
-            Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "no credentials could be made for a visitor");
-                Err(Refusal::Trouble)
-            }
         }
+        let minted = Credentials::mint(&self.config.domain);
+        minted.map(|Credentials { address, password }| (address, password)).map_err(|error| {
+            tracing::error!(error = format!("{error:#}"), "no credentials could be made for a visitor");
+            Refusal::Trouble
+        })
     }
 
     fn examine_invite(&self, token: &InviteToken, peer: IpAddr) -> Result<(), Refusal> {

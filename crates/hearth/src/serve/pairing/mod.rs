@@ -1,5 +1,9 @@
 //! The pairing window of a running server: one task owns the machine and the credentials it minted; everybody else
 //! sends it commands and watches what it shows.
+//!
+//! A code is a name and a password that nobody else has, and only a first login with both makes an account: whoever
+//! reaches the open window's ports without having seen a code stays outside. Each account brings the next code, so a
+//! family scans one after another; a few codes before the newest stay good, for whoever has just scanned one.
 
 mod mint;
 mod task;
@@ -8,7 +12,7 @@ mod tests;
 
 use std::net::IpAddr;
 
-use mail_types::{Address, Domain, Secret};
+use mail_types::{Address, Secret};
 use pairing::Status;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -42,8 +46,6 @@ pub(super) enum Command {
     Open(oneshot::Sender<View>),
     /// May these credentials make an account?
     IsInvited(Credentials, oneshot::Sender<bool>),
-    /// These were given to somebody and may make an account while the window is open.
-    Invite(Credentials),
     /// So many accounts there are, after some were removed.
     Accounts(usize),
     /// They did.
@@ -96,16 +98,6 @@ impl PairingHandle {
         let credentials = Credentials { address: address.clone(), password: password.clone() };
         self.send(Command::IsInvited(credentials, answer)).await;
         invited.await.unwrap_or(false)
-    }
-
-    /// Makes credentials for one more person, as a web page asks for them; none while the window is closed.
-    pub(crate) fn invite(&self, domain: &Domain) -> anyhow::Result<Option<Credentials>> {
-        if self.view.borrow().status.invitation.is_none() {
-            return Ok(None);
-        }
-        let credentials = Credentials::mint(domain)?;
-        self.commands.try_send(Command::Invite(credentials.clone()))?;
-        Ok(Some(credentials))
     }
 
     /// Tells that an account exists now; returns when the window knows.

@@ -13,8 +13,6 @@ use crate::config::Registration;
 
 /// Codes of one window that are valid besides the newest: somebody may just have scanned one.
 const CODES_KEPT: usize = 8;
-/// Codes given out by web pages that may be valid at once.
-const GUESTS_KEPT: usize = 32;
 /// The time the window's end is told in.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -43,8 +41,6 @@ pub(crate) struct PairingTask {
     machine: Machine,
     /// Shown on the screen, the newest first.
     codes: Vec<Credentials>,
-    /// Given out by web pages, the newest first.
-    guests: Vec<Credentials>,
     accounts: usize,
     addresses: Vec<IpAddr>,
     troubles: Vec<String>,
@@ -66,7 +62,6 @@ impl PairingTask {
         let mut task = Self {
             machine: Machine::new(now, setup.accounts > 0 || !lets_in),
             codes: Vec::new(),
-            guests: Vec::new(),
             accounts: setup.accounts,
             addresses: setup.addresses.clone(),
             troubles: Vec::new(),
@@ -126,17 +121,12 @@ impl PairingTask {
                 let _ = answer.send(self.view.borrow().clone());
             }
             Command::IsInvited(credentials, answer) => {
-                let known = self.codes.contains(&credentials) || self.guests.contains(&credentials);
+                let known = self.codes.contains(&credentials);
                 let _ = answer.send(known && self.machine.window().is_some());
-            }
-            Command::Invite(credentials) => {
-                self.guests.insert(0, credentials);
-                self.guests.truncate(GUESTS_KEPT);
             }
             Command::Accounts(count) => self.accounts = count,
             Command::AccountCreated(address, answer) => {
                 self.codes.retain(|code| code.address != address);
-                self.guests.retain(|code| code.address != address);
                 self.accounts += 1;
                 self.machine.handle(now, Input::AccountCreated);
                 self.carry_out();
@@ -150,10 +140,7 @@ impl PairingTask {
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Opened(_) => self.mint(),
-                Output::Closed => {
-                    self.codes.clear();
-                    self.guests.clear();
-                }
+                Output::Closed => self.codes.clear(),
                 Output::Led(led) => self.led = led,
                 Output::FactoryReset => self.factory_reset = true,
                 Output::WakeAt(time) => self.wake_at = Some(time),

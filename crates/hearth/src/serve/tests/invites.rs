@@ -152,6 +152,9 @@ async fn a_revoked_invite_is_unknown() {
 async fn the_mode_decides_whether_invites_count() {
     let house = House::start("").await;
     let token = token(&make(&house, 2).await);
+    assert!(house.server().pairing.watch().borrow().status.invitation.is_some(), "the window is open");
+    let (status, refusal) = request(&house, "POST /new").await;
+    assert!(status == 403 && refusal.contains("by the code that the box shows"), "{status} {refusal}");
     assert_eq!(post(&house, &token).await.0, 200, "with pairing, beside the window");
 
     let house = house.restart("registration = \"closed\"").await;
