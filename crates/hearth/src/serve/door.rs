@@ -21,6 +21,15 @@ struct Inside {
     by_address: BTreeMap<IpAddr, u32>,
 }
 
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The server has as many connections as it may.
+    InAll,
+    /// The client's address has.
+    FromOneAddress,
+}
+
 /// A place inside; dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -35,7 +44,7 @@ impl Door {
     }
 
     /// Lets a connection in, or not.
-    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
         let address = address.to_canonical();
         let mut inside = self.inside();
         let here = inside.by_address.get(&address).copied().unwrap_or(0);
@@ -45,13 +54,16 @@ impl Door {
         } else {
             (self.limit, here >= self.limit_per_address)
         };
-        if full || inside.total >= limit {
-            return None;
+        if inside.total >= limit {
+            return Err(Full::InAll);
+        }
+        if full {
+            return Err(Full::FromOneAddress);
         }
         inside.total += 1;
         inside.by_address.insert(address, here + 1);
         drop(inside);
-        Some(Place { door: Arc::clone(self), address })
+        Ok(Place { door: Arc::clone(self), address })
     }
 
     /// How many connections are open.
@@ -79,7 +91,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use super::Door;
+    use super::{Door, Full};
 
     #[test]
     fn both_limits_hold_and_places_come_back() {
@@ -87,11 +99,11 @@ mod tests {
         let (anna, berta) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let first = door.enter(anna).unwrap();
         let _second = door.enter("::ffff:192.0.2.1".parse().unwrap()).unwrap();
-        assert!(door.enter(anna).is_none(), "a third from one address");
+        assert_eq!(door.enter(anna).err(), Some(Full::FromOneAddress));
         let _third = door.enter(berta).unwrap();
-        assert!(door.enter(berta).is_none(), "a fourth in all");
-        assert!(door.enter("127.0.0.1".parse().unwrap()).is_some(), "the machine itself");
+        assert_eq!(door.enter(berta).err(), Some(Full::InAll));
+        assert!(door.enter("127.0.0.1".parse().unwrap()).is_ok(), "the machine itself");
         drop(first);
-        assert!(door.enter(anna).is_some());
+        assert!(door.enter(anna).is_ok());
     }
 }

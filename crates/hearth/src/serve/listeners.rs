@@ -143,10 +143,14 @@ pub(crate) async fn accept(listener: Listener, server: Arc<Server>, life: Life) 
         match came {
             Came::Client(Ok((stream, peer))) => {
                 pause = FIRST_PAUSE;
-                let Some(place) = server.door.enter(peer.ip()) else {
-                    server.counters.turned_away.count();
-                    tracing::debug!(%peer, "too many connections: one was turned away");
-                    continue;
+                let place = match server.door.enter(peer.ip()) {
+                    Ok(place) => place,
+                    Err(full) => {
+                        server.counters.turned_away.count();
+                        tracing::debug!(%peer, ?full, "too many connections: one was turned away");
+                        server.porch.tell(stream, listener.service, full);
+                        continue;
+                    }
                 };
                 let served = connection::serve(Arc::clone(&server), listener.service, stream, peer, place);
                 let life = life.clone();

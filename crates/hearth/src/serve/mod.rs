@@ -36,6 +36,7 @@ mod submission_desk;
 mod tests;
 mod tickets;
 mod tls;
+mod turned_away;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
@@ -70,6 +71,7 @@ use push::Notifier;
 use server::Server;
 use tickets::Tickets;
 pub(crate) use tls::provider;
+use turned_away::Porch;
 
 /// The variable that says how much is logged, as `tracing-subscriber` has it.
 const LOG_VARIABLE: &str = "HEARTH_LOG";
@@ -214,6 +216,7 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
         changes,
         pairing,
         door: Door::new(config.limits.connections, config.limits.connections_per_address),
+        porch: Porch::default(),
         resources,
         imap: Arc::new(imap::Settings {
             message_size: config.limits.message_size,

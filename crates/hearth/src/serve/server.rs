@@ -19,6 +19,7 @@ use super::machine_resources::Resources;
 use super::pairing::{Credentials, PairingHandle};
 use super::push::Notifier;
 use super::tls::TlsSettings;
+use super::turned_away::Porch;
 use crate::clock;
 use crate::config::{Config, Registration};
 use crate::web::{self, Refusal};
@@ -39,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) pairing: PairingHandle,
     /// How many are inside.
     pub(crate) door: Arc<Door>,
+    /// Who hears that it is full.
+    pub(crate) porch: Porch,
     /// Certificates.
     pub(crate) tls: TlsSettings,
     /// What is listened on.

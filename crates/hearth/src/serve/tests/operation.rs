@@ -52,3 +52,34 @@ async fn a_second_server_on_the_same_directory_is_refused() {
     let error = crate::serve::start(config).await.err().expect("a refusal");
     assert!(format!("{error:#}").contains("in use by another process"), "{error:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_when_the_house_is_full_is_told_where_that_is_cheap() {
+    let house = House::start("[limits]\nconnections = 1\n").await;
+    // Sixteen places above the limit are the machine's own, and all of this comes from the machine itself.
+    let mut inside = Vec::new();
+    for _ in 0..17 {
+        let mut client = house.plain(Service::Imap).await;
+        client.expect("* OK").await;
+        inside.push(client);
+    }
+    let mut client = house.plain(Service::Imap).await;
+    client.expect("* BYE Too many connections").await;
+    assert_eq!(client.line().await, "");
+    house.plain(Service::Submission).await.expect("421 4.3.2 Too many connections").await;
+    let mut web = house.plain(Service::Http).await;
+    web.raw(b"GET / HTTP/1.1\r\nHost: chat.test\r\n\r\n").await;
+    web.expect("HTTP/1.1 503").await;
+    assert!(web.until("Too many").await.contains(&"Retry-After: 60".to_owned()));
+    assert_eq!(house.plain(Service::Imaps).await.line().await, "", "closed without a handshake");
+
+    inside.pop().expect("a client").send("a LOGOUT").await;
+    drop(inside);
+    loop {
+        // The place is free as soon as the server has noticed.
+        let mut client = house.plain(Service::Imap).await;
+        if client.line().await.starts_with("* OK") {
+            break;
+        }
+    }
+}
