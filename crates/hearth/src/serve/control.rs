@@ -81,6 +81,7 @@ async fn pair(server: &Server) -> Response {
 }
 
 fn status(server: &Server) -> Status {
+    let certificate = server.tls.summary();
     let view = server.pairing.watch().borrow().clone();
     let registration = match server.config.registration {
         Registration::Open => "open",
@@ -109,9 +110,9 @@ fn status(server: &Server) -> Status {
             gone: server.counters.pushes.gone.value(),
         }),
         disk: server.resources.disk().map(|space| Disk { free: space.free, total: space.total }),
-        certificate_self_signed: server.tls.summary.self_signed,
-        certificate: server.tls.summary.names.clone(),
-        certificate_expires: server.tls.summary.expires.map(|time| time.0),
+        certificate_self_signed: certificate.self_signed,
+        certificate: certificate.names,
+        certificate_expires: certificate.expires.map(|time| time.0),
         listening: listening.collect(),
         pairing_window: view.status.invitation.map(|invitation| invitation.closes),
         troubles: view.status.troubles,

@@ -67,6 +67,7 @@ pub(super) async fn check(server: &Server) -> Health {
     if let Some(shortage) = server.resources.shortage() {
         health.worrying.push(format!("No new accounts are made: {shortage}."));
     }
+    health.worrying.extend(server.tls.trouble());
     health
 }
 

@@ -11,6 +11,7 @@ mod accounts;
 mod appliance_link;
 mod blocking;
 mod certificate;
+mod certificate_files;
 mod changes;
 mod connection;
 mod control;
@@ -128,11 +129,13 @@ pub(crate) fn try_certificate(certificate: &Path, key: &Path) -> anyhow::Result<
 async fn serve(config: Config, host: Host) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let running = start(config).await?;
     let pairing = running.server.pairing.clone();
     let (good, checks) = watch::channel(0);
     tokio::spawn(health::run(Arc::clone(&running.server), good));
     tokio::spawn(expiry::run(Arc::clone(&running.server)));
+    tokio::spawn(certificate_files::run(Arc::clone(&running.server), hang_up));
     let link = async {
         match host {
             Host::Appliance => {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::{Context, anyhow};
 use base64::Engine;
@@ -13,8 +13,8 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::server::{ProducesTickets, ResolvesServerCert};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
@@ -39,8 +39,29 @@ pub(crate) struct TlsSettings {
     pub(crate) mail: Arc<ServerConfig>,
     /// For port 443: TLS 1.2 too, and ALPN.
     pub(crate) shared: Arc<ServerConfig>,
-    /// In words, for `hearth status`.
-    pub(crate) summary: CertificateSummary,
+    /// What both of them show.
+    certificate: Arc<Shown>,
+}
+
+/// The certificate that the next handshake shows.
+#[derive(Debug)]
+struct Shown {
+    key: RwLock<Arc<CertifiedKey>>,
+    summary: CertificateSummary,
+    trouble: Mutex<Option<String>>,
+}
+
+impl Shown {
+    fn key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // STARTTLS comes without a name, so there is one certificate for all (chatmail-protocol note 1.6).
+        Some(self.key())
+    }
 }
 
 /// The certificate in words.
@@ -67,10 +88,11 @@ impl TlsSettings {
     fn new(
         certified: CertifiedKey,
         tickets: Arc<dyn ProducesTickets>,
-        mut summary: CertificateSummary,
+        summary: CertificateSummary,
     ) -> anyhow::Result<Self> {
-        summary.expires = certified.cert.first().and_then(|own| certificate::expiry(own));
-        let resolver: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(certified));
+        let key = RwLock::new(Arc::new(certified));
+        let shown = Arc::new(Shown { key, summary, trouble: Mutex::default() });
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&shown) as _;
         let build = |versions: &[&'static rustls::SupportedProtocolVersion]| {
             let mut settings = ServerConfig::builder_with_provider(provider())
                 .with_protocol_versions(versions)?
@@ -84,7 +106,31 @@ impl TlsSettings {
         let mail = build(&[&rustls::version::TLS13])?;
         let mut shared = build(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
         shared.alpn_protocols = vec![ALPN_IMAP.to_vec(), ALPN_SMTP.to_vec(), ALPN_HTTP.to_vec()];
-        Ok(Self { mail: Arc::new(mail), shared: Arc::new(shared), summary })
+        Ok(Self { mail: Arc::new(mail), shared: Arc::new(shared), certificate: shown })
+    }
+
+    /// In words, for `hearth status`.
+    pub(crate) fn summary(&self) -> CertificateSummary {
+        let expires = self.certificate.key().cert.first().and_then(|own| certificate::expiry(own));
+        CertificateSummary { expires, ..self.certificate.summary.clone() }
+    }
+
+    /// Shows another certificate from the next handshake on; whether it is another. Open connections do not notice.
+    pub(super) fn replace(&self, certified: CertifiedKey) -> bool {
+        let mut shown = self.certificate.key.write().unwrap_or_else(PoisonError::into_inner);
+        let another = shown.cert != certified.cert;
+        *shown = Arc::new(certified);
+        another
+    }
+
+    /// What is wrong with the certificate's files, as a sentence.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.certificate.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what is wrong with them, or that nothing is.
+    pub(super) fn set_trouble(&self, trouble: Option<String>) {
+        *self.certificate.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 }
 
@@ -99,15 +145,20 @@ pub(crate) fn from_files(
     key: &Path,
     tickets: Arc<dyn ProducesTickets>,
 ) -> anyhow::Result<TlsSettings> {
+    let certified = read_files(certificate, key)?;
+    let names = vec![certificate.display().to_string()];
+    TlsSettings::new(certified, tickets, CertificateSummary { self_signed: false, names, expires: None })
+}
+
+/// What the two files hold, if it can be used.
+pub(super) fn read_files(certificate: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("reading the certificate {}", certificate.display()))?;
     let private =
         PrivateKeyDer::from_pem_file(key).with_context(|| format!("reading the key {}", key.display()))?;
-    let certified = CertifiedKey::from_der(chain, private, &provider())
-        .with_context(|| format!("{} and {} do not belong together", certificate.display(), key.display()))?;
-    let names = vec![certificate.display().to_string()];
-    TlsSettings::new(certified, tickets, CertificateSummary { self_signed: false, names, expires: None })
+    CertifiedKey::from_der(chain, private, &provider())
+        .with_context(|| format!("{} and {} do not belong together", certificate.display(), key.display()))
 }
 
 /// The self-signed certificate: the kept one if its names are still right, else a new one with the kept key.

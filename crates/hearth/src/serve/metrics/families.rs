@@ -70,7 +70,7 @@ fn state(server: &Server, stored: Stored) -> Vec<Family> {
         ),
         gauge("hearth_queue_messages", Unit::None, "Messages that wait for other relays.", stored.queued),
     ];
-    if let Some(expires) = server.tls.summary.expires {
+    if let Some(expires) = server.tls.summary().expires {
         families.push(gauge(
             "hearth_certificate_expiry_timestamp_seconds",
             Unit::Seconds,

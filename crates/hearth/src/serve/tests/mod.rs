@@ -1,5 +1,6 @@
 //! The whole server in one process, on ports the kernel chose, with plain scripts as its clients.
 
+mod certificate;
 mod harness;
 mod invites;
 mod logins;
