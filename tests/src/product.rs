@@ -118,6 +118,16 @@ impl Daemon {
         link.with_context(|| format!("no link in: {text}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
+    /// What `hearth` prints when it is called like this with the daemon's configuration.
+    pub fn hearth(&self, arguments: &[&str]) -> Result<String> {
+        let output =
+            Command::new(binary()?).args(arguments).arg("--config").arg(self.configuration()).output()?;
+        if !output.status.success() {
+            bail!("hearth {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
     /// What the daemon says of itself.
     pub fn status(&self) -> Result<Value> {
         let output = Command::new(binary()?)

@@ -1,0 +1,63 @@
+//! A real Delta Chat core comes in by an invite that `hearth invite` made, through the page that its link opens.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use hearth_tests::delta_chat::Person;
+use hearth_tests::product::Daemon;
+use serde_json::Value;
+
+#[test]
+fn an_invite_lets_one_phone_in_and_the_next_one_is_told_why_not() {
+    let daemon = Daemon::start("invite", "").unwrap();
+    if let Err(error) = story(&daemon) {
+        panic!("{error:?}\nThe daemon's log ends with:{}", daemon.log_tail());
+    }
+}
+
+fn story(daemon: &Daemon) -> Result<()> {
+    let told = daemon.hearth(&["invite", "new"])?;
+    ensure!(told.contains("lets 1 person in until") && told.contains('█'), "no code in {told}");
+    let link = told.lines().find_map(|line| line.strip_prefix("Invite link: ")).context("a link")?;
+
+    // Somebody looks at the link, a messenger shows a preview of it: nothing happens.
+    ensure!(browse("GET", link)?.contains("Make my account"));
+    ensure!(daemon.status()?["accounts"] == 0);
+
+    let page = browse("POST", link)?;
+    let login = page.split('"').find(|part| part.starts_with("dclogin:")).context("a login link")?;
+    let anna = Person::pair("Anna", &login.replace("&amp;", "&"))?;
+    ensure!(daemon.status()?["accounts"] == 1 && anna.address()?.ends_with("@hearth.test"));
+    ensure!(browse("POST", link)?.contains("This invite has been used already."));
+
+    let second: Value = serde_json::from_str(&daemon.hearth(&["invite", "new", "--uses", "3", "--json"])?)?;
+    let list: Value = serde_json::from_str(&daemon.hearth(&["invite", "list", "--json"])?)?;
+    ensure!(list[0]["state"] == "used_up" && list[1]["uses_left"] == 3, "{list}");
+    let id = second["id"].as_str().context("an ID")?;
+    daemon.hearth(&["invite", "revoke", id])?;
+    ensure!(!daemon.hearth(&["invite", "list"])?.contains(id));
+    let link = second["link"].as_str().context("a link")?;
+    ensure!(browse("POST", link)?.contains("This invite is not known here."));
+
+    // A hang-up asks for the certificate to be looked at; it ended the daemon once.
+    let hung_up = Command::new("kill").args(["-HUP", &daemon.id()?.to_string()]).status()?;
+    ensure!(hung_up.success() && daemon.status()?["accounts"] == 1);
+    ensure!(!daemon.log().contains(link.rsplit('=').next().context("a token")?), "a token is in the log");
+    Ok(())
+}
+
+/// What the server answers to a browser that opens this link.
+fn browse(method: &str, link: &str) -> Result<String> {
+    let (host, path) =
+        link.strip_prefix("http://").and_then(|rest| rest.split_once('/')).context("a web link")?;
+    let mut stream = TcpStream::connect(host)?;
+    write!(
+        stream,
+        "{method} /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
