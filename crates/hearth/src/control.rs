@@ -1,5 +1,6 @@
-//! The control socket: how `hearth status`, `hearth pair` and `hearth invite` speak with a running server. One JSON line each way over
-//! a Unix socket that only the server's own user and root may open. This file has the words and the client.
+//! The control socket: how `hearth status`, `hearth pair` and `hearth invite` speak with a running server. One JSON
+//! line each way over a Unix socket that only the server's own user and root may open. This file has the words and the
+//! client.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -4,29 +4,41 @@ use mail_types::UnixTime;
 use yasna::tags::TAG_UTCTIME;
 use yasna::{ASN1Result, BERReader, parse_der};
 
-/// Where the validity stands behind the version, which may be missing: serialNumber, signature, issuer, validity.
+/// Where things stand behind the version, which may be missing: serialNumber, signature, issuer, validity, subject.
+const ISSUER: usize = 2;
 const VALIDITY: usize = 3;
+const SUBJECT: usize = 4;
 /// version [0] EXPLICIT
 const VERSION_TAG: u8 = 0xa0;
 
 /// From when on clients refuse the certificate. None if this is no certificate.
-///
-/// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }
 pub(super) fn expiry(certificate: &[u8]) -> Option<UnixTime> {
-    let fields = parse_der(certificate, |reader| {
-        let mut parts = reader.collect_sequence_of(|part| part.read_der())?;
-        parts.truncate(1);
-        parse_der(&parts.concat(), |reader| reader.collect_sequence_of(|part| part.read_der()))
-    });
-    let mut fields = fields.ok()?.into_iter().filter(|field| field.first() != Some(&VERSION_TAG));
-    let validity = fields.nth(VALIDITY)?;
-    let seconds = parse_der(&validity, |reader| {
+    let fields = fields(certificate)?;
+    let seconds = parse_der(fields.get(VALIDITY)?, |reader| {
         reader.read_sequence(|reader| {
             time(reader.next())?;
             time(reader.next())
         })
     });
     Some(UnixTime(u64::try_from(seconds.ok()?).unwrap_or(0)))
+}
+
+/// Whether nobody but itself vouches for the certificate (RFC 5280 section 3.2), so that no client trusts it.
+pub(super) fn is_self_issued(certificate: &[u8]) -> bool {
+    fields(certificate)
+        .is_some_and(|fields| fields.get(ISSUER).is_some_and(|issuer| fields.get(SUBJECT) == Some(issuer)))
+}
+
+/// The parts of what is signed, without the version.
+///
+/// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }
+fn fields(certificate: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let fields = parse_der(certificate, |reader| {
+        let mut parts = reader.collect_sequence_of(|part| part.read_der())?;
+        parts.truncate(1);
+        parse_der(&parts.concat(), |reader| reader.collect_sequence_of(|part| part.read_der()))
+    });
+    Some(fields.ok()?.into_iter().filter(|field| field.first() != Some(&VERSION_TAG)).collect())
 }
 
 /// Time ::= CHOICE { utcTime UTCTime, generalTime GeneralizedTime }
@@ -41,9 +53,9 @@ fn time(reader: BERReader<'_, '_>) -> ASN1Result<i64> {
 #[cfg(test)]
 mod tests {
     use mail_types::UnixTime;
-    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use rcgen::{CertificateParams, DnType, Issuer, KeyPair, date_time_ymd};
 
-    use super::expiry;
+    use super::{expiry, is_self_issued};
 
     fn certificate(year: i32) -> Vec<u8> {
         let mut params = CertificateParams::new(vec!["box.example".to_owned()]).unwrap();
@@ -57,6 +69,20 @@ mod tests {
         // Years up to 2049 are written with two digits, later ones with four.
         assert_eq!(expiry(&certificate(2027)), Some(UnixTime(1_798_761_600)));
         assert_eq!(expiry(&certificate(2120)), Some(UnixTime(4_733_510_400)));
+    }
+
+    #[test]
+    fn who_vouches_is_read() {
+        assert!(is_self_issued(&certificate(2027)));
+        let named = |name: &str| {
+            let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            params.distinguished_name.push(DnType::CommonName, name);
+            params
+        };
+        let issuer = Issuer::new(named("authority.example"), KeyPair::generate().unwrap());
+        let issued = named("box.example").signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+        assert!(!is_self_issued(issued.der()));
+        assert!(!is_self_issued(b"noise"));
     }
 
     #[test]

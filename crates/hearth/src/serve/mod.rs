@@ -195,6 +195,8 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
     let listeners = listeners::bind(&config)?;
     let ports = listeners::ports(&listeners)?;
     let tls = tls_settings(&config, &store)?;
+    let vouched_for = tls.is_vouched_for();
+    let certificate = if vouched_for { web::Certificate::Trusted } else { web::Certificate::SelfSigned };
 
     let setup = pairing_setup(&config, &store, &ports)?;
     let endpoint = pairing::endpoint(&setup, &setup.addresses);
@@ -227,7 +229,7 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
             ..imap::Settings::default()
         }),
         smtp: submission_settings(&config),
-        site: Arc::new(site(&config, endpoint, &ports)),
+        site: Arc::new(site(&config, certificate, endpoint, &ports)),
         notifier,
         counters,
         shutdown: stopping,
@@ -362,13 +364,10 @@ fn submission_settings(config: &Config) -> smtp::Settings {
     settings
 }
 
-fn site(config: &Config, endpoint: Endpoint, ports: &Ports) -> web::Site {
+fn site(config: &Config, certificate: web::Certificate, endpoint: Endpoint, ports: &Ports) -> web::Site {
     web::Site {
         domain: config.domain.to_string(),
-        certificate: match config.tls {
-            Tls::SelfSigned { .. } => web::Certificate::SelfSigned,
-            Tls::Files { .. } => web::Certificate::Trusted,
-        },
+        certificate,
         ports: web::Ports {
             imaps: endpoint.imaps_port,
             imap: port(ports, Service::Imap, 143),

@@ -115,6 +115,11 @@ impl TlsSettings {
         CertificateSummary { expires, ..self.certificate.summary.clone() }
     }
 
+    /// Whether somebody else vouches for the certificate, so that clients may trust it.
+    pub(crate) fn is_vouched_for(&self) -> bool {
+        self.certificate.key().cert.first().is_some_and(|own| !certificate::is_self_issued(own))
+    }
+
     /// Shows another certificate from the next handshake on; whether it is another. Open connections do not notice.
     pub(super) fn replace(&self, certified: CertifiedKey) -> bool {
         let mut shown = self.certificate.key.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,13 @@
 //! Invites at the door: whoever brings a good one gets an account at once, made together with the use it takes.
 
+use relay_policy::InviteToken;
+
 use super::Accounts;
 use crate::clock;
 use crate::config::Registration;
 use crate::serve::invites;
 use crate::serve::pairing::Credentials;
 use crate::web::Refusal;
-use relay_policy::InviteToken;
 
 /// Names to try before something must be wrong: of 10^14 none is taken twice by chance.
 const NAMES_TRIED: usize = 3;

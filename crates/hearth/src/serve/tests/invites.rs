@@ -149,6 +149,19 @@ async fn a_revoked_invite_is_unknown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_invite_whose_time_is_over_says_so() {
+    let house = House::start(INVITE).await;
+    let invite = make(&house, 1).await;
+    let store = &house.server().store;
+    let kept = store.invites().unwrap().remove(0);
+    store.put_invite(&store::Invite { expires: kept.created, ..kept }).unwrap();
+    let (status, refusal) = post(&house, &token(&invite)).await;
+    assert_eq!((status, text(&refusal, "reason")), (410, "This invite has expired. Ask for a new one."));
+    assert_eq!(list(&house).await[0].state, InviteState::Expired);
+    assert_eq!(store.accounts().unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_mode_decides_whether_invites_count() {
     let house = House::start("").await;
     let token = token(&make(&house, 2).await);
@@ -171,7 +184,7 @@ async fn the_mode_decides_whether_invites_count() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn terms_without_sense_and_a_server_without_a_web_make_no_invite() {
+async fn terms_without_sense_make_no_invite() {
     let house = House::start(INVITE).await;
     for (uses, lifetime) in [(0, WEEK), (101, WEEK), (1, 1), (1, u64::MAX)] {
         let refused = ask(&house, Request::MakeInvite { uses, lifetime }).await;
