@@ -68,10 +68,14 @@ pub fn svg(text: &str) -> Result<String, QrError> {
     let width = modules.width;
     let mut path = String::new();
     for y in 0..width {
-        for x in 0..width {
-            if modules.is_dark(x, y) {
-                path.push_str(&format!("M{x} {y}h1v1h-1z"));
+        let mut x = 0;
+        while x < width {
+            // One rectangle for a run of dark modules: half the text of one for each.
+            let run = (x..width).take_while(|&x| modules.is_dark(x, y)).count();
+            if run > 0 {
+                path.push_str(&format!("M{x} {y}h{run}v1h-{run}z"));
             }
+            x += run + 1;
         }
     }
     Ok(format!(

@@ -383,6 +383,9 @@ fn site(config: &Config, certificate: web::Certificate, endpoint: Endpoint, port
         message_size: config.limits.message_size,
         quota: config.limits.quota,
         sends_per_minute: config.limits.sends_per_minute,
+        registration: config.registration,
+        expiry: config.expiry,
+        about: config.about.clone(),
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn invitation(site: &Site, links: &Links, token: &InviteToken) -> Str
             escape(&page_path(token))
         ),
     };
-    page(&format!("Invite to {domain}"), "", &(begin + &rest))
+    page(&format!("Invite to {}", site.domain), &site.domain, &(begin + &rest))
 }
 
 /// The new account, shown once.
@@ -43,7 +43,7 @@ pub(super) fn welcome(site: &Site, login_link: &str) -> String {
         escape(login_link),
         code(login_link)
     );
-    page(&format!("Welcome to {}", escape(&site.domain)), "", &body)
+    page(&format!("Welcome to {}", site.domain), &site.domain, &body)
 }
 
 /// Why there is no account.
@@ -52,9 +52,10 @@ pub(super) fn refused(site: &Site, refusal: Refusal) -> String {
         "<h1>No account this time</h1><p>{}</p><p><a href=\"/\">Start page</a></p>",
         escape(refusal.words())
     );
-    page(&format!("Invite to {}", escape(&site.domain)), "", &body)
+    page(&format!("Invite to {}", site.domain), &site.domain, &body)
 }
 
 fn code(link: &str) -> String {
-    pairing::svg(link).unwrap_or_else(|error| format!("<p>{}</p>", escape(&error.to_string())))
+    let code = pairing::svg(link).unwrap_or_else(|error| format!("<p>{}</p>", escape(&error.to_string())));
+    format!("<div class=\"card code\">{code}</div>")
 }

@@ -26,6 +26,7 @@ use mail_types::{Address, Secret};
 use relay_policy::InviteToken;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::config::{About, Expiry, Registration};
 pub(crate) use invite::{Links, Refusal, links};
 use routes::{Asked, Form, Reply, Route, Told};
 
@@ -35,6 +36,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(120);
 /// The longest request head, in bytes.
 const HEAD_LIMIT: usize = 16 * 1024;
+
+/// What a page may do: show its own style and icon, and ask this server. It fetches nothing and runs nothing.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
+                              form-action 'self'; frame-ancestors 'none'";
 
 /// An account's address and password.
 pub(crate) type Credentials = (Address, Secret);
@@ -72,6 +77,12 @@ pub(crate) struct Site {
     pub(crate) quota: u64,
     /// Messages a minute.
     pub(crate) sends_per_minute: u32,
+    /// Who may join.
+    pub(crate) registration: Registration,
+    /// How long things are kept.
+    pub(crate) expiry: Expiry,
+    /// What the owner says about the server.
+    pub(crate) about: About,
 }
 
 /// Who vouches for the certificate.
@@ -155,15 +166,29 @@ async fn answer(
         host: host.or_else(|| request.uri().host()).unwrap_or_default(),
         door,
         from_home: local::is_local(peer),
+        reader: reader(request),
     };
     let told = Told { site, status: office.status() };
     let reply = match routes::route(&asked, &told) {
         Route::Reply(reply) => reply,
-        Route::Mint => routes::account(site, Form::Json, office.credentials()),
+        Route::Mint(form) => routes::account(site, form, office.credentials()),
         Route::Show(token) => routes::invitation(site, &token, office.examine_invite(&token, peer)),
         Route::Redeem(token, form) => routes::account(site, form, office.redeem_invite(token, peer).await),
     };
-    response(reply, request.method() == hyper::Method::HEAD)
+    let mut response = response(reply, request.method() == hyper::Method::HEAD);
+    // Whoever has been here by a good certificate comes back by it (RFC 6797); a self-signed one must not lock the
+    // household out of its own pages.
+    if door == Door::Https && site.certificate == Certificate::Trusted {
+        let year = HeaderValue::from_static("max-age=31536000");
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
+}
+
+/// Browsers name HTML when they go somewhere; nobody else does.
+fn reader(request: &Request<Incoming>) -> Form {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/html")) { Form::Page } else { Form::Json }
 }
 
 fn response(reply: Reply, head_only: bool) -> Response<Full<Bytes>> {
@@ -177,7 +202,7 @@ fn response(reply: Reply, head_only: bool) -> Response<Full<Bytes>> {
     // Pages hold credentials and a live state: nothing keeps them, frames them, or learns where they were.
     for (name, value) in [
         ("cache-control", "no-store"),
-        ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        ("content-security-policy", CONTENT_POLICY),
         ("referrer-policy", "no-referrer"),
         ("x-content-type-options", "nosniff"),
     ] {
@@ -185,6 +210,9 @@ fn response(reply: Reply, head_only: bool) -> Response<Full<Bytes>> {
     }
     if let Some(location) = reply.location.and_then(|location| HeaderValue::from_str(&location).ok()) {
         headers.insert(header::LOCATION, location);
+    }
+    if let Some(allow) = reply.allow {
+        headers.insert(header::ALLOW, HeaderValue::from_static(allow));
     }
     response
 }

@@ -25,6 +25,8 @@ pub(super) struct Asked<'a> {
     pub(super) door: Door,
     /// Whether the client is in the home network.
     pub(super) from_home: bool,
+    /// Who reads the answer, as the `Accept` header has it.
+    pub(super) reader: Form,
 }
 
 /// What the pages know.
@@ -39,7 +41,10 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
     pub(super) body: String,
+    /// Where to go instead.
     pub(super) location: Option<String>,
+    /// The methods that the address takes.
+    pub(super) allow: Option<&'static str>,
 }
 
 /// An answer, or what to ask the office for first.
@@ -47,7 +52,7 @@ pub(super) struct Reply {
 pub(super) enum Route {
     Reply(Reply),
     /// Credentials for whoever asks.
-    Mint,
+    Mint(Form),
     /// Whether an invite is good.
     Show(InviteToken),
     /// An account for an invite.
@@ -72,7 +77,7 @@ const XML: &str = "application/xml; charset=utf-8";
 pub(super) fn route(asked: &Asked<'_>, told: &Told<'_>) -> Route {
     if !names_this_box(asked.host, told) {
         // A page elsewhere that points its own name at our address could read the pairing code otherwise.
-        return Route::Reply(reply(421, TEXT, "This server does not have that name.\n"));
+        return Route::Reply(reply(421, HTML, pages::wrong_name()));
     }
     if asked.door == Door::Http && !asked.from_home {
         return Route::Reply(to_https(asked, told.site));
@@ -81,7 +86,7 @@ pub(super) fn route(asked: &Asked<'_>, told: &Told<'_>) -> Route {
         ("POST", "/new" | "/cgi-bin/newemail.py") => post(asked, told, Form::Json),
         ("POST", "/invite") => post(asked, told, Form::Page),
         ("GET" | "HEAD", path) => get(path, asked, told),
-        (_, _) => Route::Reply(reply(405, TEXT, "Method Not Allowed\n")),
+        (_, path) => Route::Reply(wrong_method(path)),
     }
 }
 
@@ -89,7 +94,7 @@ pub(super) fn route(asked: &Asked<'_>, told: &Told<'_>) -> Route {
 fn post(asked: &Asked<'_>, told: &Told<'_>, form: Form) -> Route {
     match (invite::carried(asked.query), form) {
         (Carried::Token(token), form) => Route::Redeem(token, form),
-        (Carried::Nothing, Form::Json) => Route::Mint,
+        (Carried::Nothing, Form::Json) => Route::Mint(form),
         (Carried::Nothing, Form::Page) => Route::Reply(refused(told.site, form, Refusal::InviteNeeded)),
         (Carried::Nonsense, form) => Route::Reply(refused(told.site, form, Refusal::Unknown)),
     }
@@ -98,13 +103,14 @@ fn post(asked: &Asked<'_>, told: &Told<'_>, form: Form) -> Route {
 fn get(path: &str, asked: &Asked<'_>, told: &Told<'_>) -> Route {
     let site = told.site;
     let reply = match path {
-        "/" => reply(200, HTML, pages::start(&told.status, asked.from_home)),
+        "/" => reply(200, HTML, pages::start(site, &told.status, asked.from_home)),
         "/new" | "/cgi-bin/newemail.py" => return new_by_browser(asked, site),
         "/invite" => match invite::carried(asked.query) {
             Carried::Token(token) => return Route::Show(token),
             Carried::Nothing => refused(site, Form::Page, Refusal::InviteNeeded),
             Carried::Nonsense => refused(site, Form::Page, Refusal::Unknown),
         },
+        "/help.html" => reply(200, HTML, pages::help(site)),
         "/info.html" => reply(200, HTML, pages::info(site)),
         "/privacy.html" => reply(200, HTML, pages::privacy(site)),
         "/robots.txt" => reply(200, TEXT, "User-agent: *\nDisallow: /\n"),
@@ -115,7 +121,7 @@ fn get(path: &str, asked: &Asked<'_>, told: &Told<'_>) -> Route {
             let policy = format!("version: STSv1\nmode: enforce\nmx: {}\nmax_age: 2419200\n", site.domain);
             reply(200, TEXT, policy)
         }
-        _ => reply(404, TEXT, "There is no such page.\n"),
+        _ => reply(404, HTML, pages::no_such_page(site)),
     };
     Route::Reply(reply)
 }
@@ -133,7 +139,9 @@ fn new_by_browser(asked: &Asked<'_>, site: &Site) -> Route {
         Carried::Nothing if site.certificate == Certificate::Trusted => {
             Route::Reply(redirect(301, format!("dcaccount:https://{}/new", invite::url_host(&site.domain))))
         }
-        Carried::Nothing => Route::Mint,
+        // A look at the head alone makes nothing.
+        Carried::Nothing if asked.method == "HEAD" => Route::Reply(reply(200, JSON, "")),
+        Carried::Nothing => Route::Mint(asked.reader),
     }
 }
 
@@ -180,6 +188,15 @@ fn refused(site: &Site, form: Form, refusal: Refusal) -> Reply {
     }
 }
 
+/// RFC 9110 section 15.5.6: the answer names what would have been allowed.
+fn wrong_method(path: &str) -> Reply {
+    let allow = match path {
+        "/new" | "/cgi-bin/newemail.py" | "/invite" => "GET, HEAD, POST",
+        _ => "GET, HEAD",
+    };
+    Reply { allow: Some(allow), ..reply(405, TEXT, "This address takes no such request.\n") }
+}
+
 fn to_https(asked: &Asked<'_>, site: &Site) -> Reply {
     let query = asked.query.map(|query| format!("?{query}")).unwrap_or_default();
     redirect(301, format!("https://{}{}{query}", invite::url_host(&site.domain), asked.path))
@@ -190,10 +207,15 @@ fn redirect(status: u16, location: String) -> Reply {
 }
 
 fn reply(status: u16, content_type: &'static str, body: impl Into<String>) -> Reply {
-    Reply { status, content_type, body: body.into(), location: None }
+    Reply { status, content_type, body: body.into(), location: None, allow: None }
 }
 
-/// Whether `Host` names this box: its domain or a name below it, its name at home, or any IP address.
+/// Endings that home routers give the names they make up, and that nobody can register: RFC 8375, RFC 6762 appendix G,
+/// and one vendor's own domain.
+const HOME_ENDINGS: [&str; 7] = ["local", "lan", "home", "internal", "home.arpa", "localdomain", "fritz.box"];
+
+/// Whether `Host` names this box: its domain or a name below it, its name at home however the router completes it, or
+/// any IP address.
 fn names_this_box(host: &str, told: &Told<'_>) -> bool {
     let name = without_port(host).trim_end_matches('.').to_ascii_lowercase();
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -201,7 +223,10 @@ fn names_this_box(host: &str, told: &Told<'_>) -> bool {
     let below = |own: &&String| {
         name == **own || name.strip_suffix(own.as_str()).is_some_and(|left| left.ends_with('.'))
     };
-    name.is_empty() || address.is_ok() || name == "localhost" || own.iter().any(below)
+    let (first, ending) = name.split_once('.').unwrap_or((&name, ""));
+    let at_home = (ending.is_empty() || HOME_ENDINGS.contains(&ending))
+        && own.iter().any(|own| own.split('.').next() == Some(first));
+    name.is_empty() || address.is_ok() || name == "localhost" || at_home || own.iter().any(below)
 }
 
 fn without_port(host: &str) -> &str {
@@ -218,6 +243,7 @@ pub(super) mod tests {
     use super::*;
 
     pub(crate) fn site(certificate: Certificate) -> Site {
+        let (config, _) = crate::config::examine("").unwrap();
         Site {
             domain: "hearth-1a2b.local".into(),
             certificate,
@@ -231,6 +257,9 @@ pub(super) mod tests {
             message_size: 31_457_280,
             quota: 524_288_000,
             sends_per_minute: 60,
+            registration: config.registration,
+            expiry: config.expiry,
+            about: config.about,
         }
     }
 
@@ -251,7 +280,8 @@ pub(super) mod tests {
         let (path, query) =
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let site = site(certificate);
-        route(&Asked { method, path, query, host, door, from_home }, &Told { site: &site, status: status() })
+        let asked = Asked { method, path, query, host, door, from_home, reader: Form::Json };
+        route(&asked, &Told { site: &site, status: status() })
     }
 
     #[track_caller]
@@ -262,7 +292,7 @@ pub(super) mod tests {
                 let text = format!("{}{}", reply.body, reply.location.unwrap_or_default());
                 assert!(text.contains(part), "{line}: no {part:?} in {text}");
             }
-            Route::Mint => assert_eq!((expected, part), (200, "mint"), "{line}"),
+            Route::Mint(_) => assert_eq!((expected, part), (200, "mint"), "{line}"),
             Route::Show(token) => assert_eq!((expected, part), (200, "show"), "{line} {}", token.expose()),
             Route::Redeem(_, form) => {
                 let name = if form == Form::Json { "redeem for an app" } else { "redeem for a person" };
@@ -290,7 +320,9 @@ pub(super) mod tests {
             "<port>443</port>",
         );
         check("GET /.well-known/mta-sts.txt", home, Door::Https, false, 404, "");
-        check("GET /../etc/passwd", home, Door::Https, false, 404, "");
+        check("GET /../etc/passwd", home, Door::Https, false, 404, "no such page");
+        check("GET /help.html", home, Door::Https, false, 200, "does not work?");
+        check("HEAD /new", home, Door::Https, true, 200, "");
         check("DELETE /", home, Door::Https, true, 405, "");
     }
 
@@ -320,7 +352,13 @@ pub(super) mod tests {
 
     #[test]
     fn a_foreign_name_gets_nothing() {
-        for host in ["evil.example", "evil.example:80", "nothearth-1a2b.local"] {
+        for host in [
+            "evil.example",
+            "evil.example:80",
+            "nothearth-1a2b.local",
+            "hearth-1a2b.example",
+            "nothearth-1a2b",
+        ] {
             check("GET /", host, Door::Http, true, 421, "");
         }
         for host in [
@@ -330,6 +368,9 @@ pub(super) mod tests {
             "[::1]",
             "www.hearth-1a2b.local",
             "localhost:80",
+            "hearth-1a2b",
+            "hearth-1a2b.fritz.box",
+            "Hearth-1A2B.lan.",
         ] {
             check("GET /", host, Door::Http, true, 200, "dclogin:");
         }
@@ -349,6 +390,17 @@ pub(super) mod tests {
         let reply = refused(&site(Certificate::Trusted), Form::Json, Refusal::UsedUp);
         let expected = r#"{"reason":"This invite has been used already. Ask for a new one."}"#;
         assert_eq!((reply.status, reply.body.as_str()), (410, expected));
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_the_right_ones() {
+        for (line, allow) in [("DELETE /", "GET, HEAD"), ("PUT /new", "GET, HEAD, POST")] {
+            let Route::Reply(reply) = ask(line, "localhost", Door::Https, true, Certificate::SelfSigned)
+            else {
+                panic!("a refusal")
+            };
+            assert_eq!((reply.status, reply.allow), (405, Some(allow)), "{line}");
+        }
     }
 
     const TOKEN: &str = "ABCDEFGHIJKLMNOPQRSTUVWX";
