@@ -1,9 +1,11 @@
 //! What the end-to-end tests share: real clients, the story they tell, and helpers to start the product.
 
 pub mod boxes;
+pub mod browser;
 pub mod delta_chat;
 pub mod mail;
 pub mod product;
 pub mod push_service;
 pub mod python;
 pub mod story;
+pub mod web;
