@@ -7,5 +7,6 @@ pub mod mail;
 pub mod product;
 pub mod push_service;
 pub mod python;
+pub mod screen;
 pub mod story;
 pub mod web;

@@ -88,16 +88,44 @@ pub struct Imap {
 impl Imap {
     /// The Message-IDs in the inbox, in order.
     pub fn message_ids(&mut self) -> Result<Vec<String>> {
-        self.command("SELECT INBOX")?;
-        let lines = self.command("UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")?;
-        let ids = lines.iter().filter_map(|line| {
-            line.get(..11).filter(|name| name.eq_ignore_ascii_case("message-id:")).and(line.get(11..))
+        let ids = self.headers("INBOX", "Message-ID", "ALL")?;
+        Ok(ids.iter().map(|id| id.trim_matches(['<', '>']).to_owned()).collect())
+    }
+
+    /// This header of the messages in a mailbox that meet the criteria of a search, in order.
+    pub fn headers(&mut self, mailbox: &str, field: &str, criteria: &str) -> Result<Vec<String>> {
+        self.command(&format!("SELECT \"{mailbox}\""))?;
+        let found = self.command(&format!("UID SEARCH {criteria}"))?;
+        let found = found.iter().find_map(|line| line.strip_prefix("* SEARCH ")).unwrap_or_default();
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let set = found.replace(' ', ",");
+        let lines = self.command(&format!("UID FETCH {set} (BODY.PEEK[HEADER.FIELDS ({field})])"))?;
+        let values = lines.iter().filter_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case(field).then(|| value.trim().to_owned())
         });
-        Ok(ids.map(|id| id.trim().trim_matches(['<', '>']).to_owned()).collect())
+        Ok(values.collect())
+    }
+
+    /// Puts a message into a mailbox as it is.
+    pub fn append(&mut self, mailbox: &str, message: &str) -> Result<()> {
+        self.command(&format!("APPEND \"{mailbox}\" {{{}+}}\r\n{message}", message.len()))?;
+        Ok(())
+    }
+
+    /// The server's certificate, as PEM.
+    pub fn certificate(&self) -> Result<String> {
+        let chain = self.stream.get_ref().conn.peer_certificates();
+        let certificate = STANDARD.encode(chain.and_then(<[_]>::first).context("no certificate")?);
+        let lines: Vec<&str> =
+            certificate.as_bytes().chunks(64).map(str::from_utf8).collect::<Result<_, _>>()?;
+        Ok(format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n")))
     }
 
     /// Sends a command and gives the lines before its `OK`.
-    fn command(&mut self, command: &str) -> Result<Vec<String>> {
+    pub fn command(&mut self, command: &str) -> Result<Vec<String>> {
         let tag = format!("t{}", self.next);
         self.next += 1;
         self.stream.get_mut().write_all(format!("{tag} {command}\r\n").as_bytes())?;

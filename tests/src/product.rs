@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::mail::Account;
+
 /// How long the daemon may take to say where it listens.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -108,6 +110,16 @@ impl Daemon {
         let port = value.as_u64().or_else(|| value.as_str()?.rsplit(':').next()?.parse().ok());
         let port = port.with_context(|| format!("no port of {service} in {}", self.ports))?;
         Ok(u16::try_from(port)?)
+    }
+
+    /// Somebody with this name and password: whoever logs in first creates the account, if it is open to all.
+    pub fn account(&self, name: &str, password: &str) -> Result<Account> {
+        Ok(Account {
+            address: format!("{name}@hearth.test"),
+            password: password.to_owned(),
+            imaps_port: self.port("imaps")?,
+            submissions_port: self.port("submissions")?,
+        })
     }
 
     /// A link to join by, from the pairing window.

@@ -1,0 +1,89 @@
+//! A terminal for programs with a screen: tmux, with a socket of its own, ended when dropped.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+/// How long a program may take to show what is waited for.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A terminal of 120 columns and 40 lines, with a home directory of its own.
+pub struct Screen {
+    home: TempDir,
+}
+
+impl Screen {
+    /// A home to prepare before anything starts.
+    pub fn new() -> Result<Self> {
+        Ok(Self { home: tempfile::tempdir()? })
+    }
+
+    /// The home directory of what runs on the screen.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Starts a program; the terminal ends with it.
+    pub fn start(&self, command: &str) -> Result<()> {
+        self.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", command]).map(drop)
+    }
+
+    /// Presses keys, named as tmux names them.
+    pub fn press(&self, keys: &[&str]) -> Result<()> {
+        self.tmux(&[&["send-keys"], keys].concat()).map(drop)
+    }
+
+    /// What the screen shows, once that is as wanted.
+    pub fn wait(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        let end = now() + LIMIT;
+        let mut shown = String::new();
+        while now() < end {
+            shown = self.tmux(&["capture-pane", "-p"]).with_context(|| format!("it ended at:\n{shown}"))?;
+            if wanted(&shown) {
+                return Ok(shown);
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        bail!("{what} is not to be seen within {} s, but:\n{shown}", LIMIT.as_secs());
+    }
+
+    /// Returns once the program has ended.
+    pub fn wait_for_end(&self) -> Result<()> {
+        let end = now() + LIMIT;
+        while let Ok(shown) = self.tmux(&["capture-pane", "-p"]) {
+            ensure!(now() < end, "it did not end within {} s, but shows:\n{shown}", LIMIT.as_secs());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Result<String> {
+        let output = Command::new("tmux")
+            .arg("-S")
+            .arg(self.file("tmux"))
+            .args(arguments)
+            .env("HOME", self.home.path())
+            .env("LC_ALL", "C.UTF-8")
+            .env("TERM", "xterm")
+            .env_remove("TMUX")
+            .output()
+            .context("tmux must be installed")?;
+        ensure!(output.status.success(), "tmux {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = self.tmux(&["kill-server"]);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "an end-to-end test waits for other programs in real time")]
+fn now() -> Instant {
+    Instant::now()
+}
