@@ -2,8 +2,10 @@
 
 pub mod boxes;
 pub mod browser;
+pub mod core_process;
 pub mod delta_chat;
 pub mod mail;
+pub mod namespace;
 pub mod product;
 pub mod push_service;
 pub mod python;

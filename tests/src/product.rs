@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::mail::Account;
+use crate::namespace::DOMAIN;
 
 /// How long the daemon may take to say where it listens.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -19,18 +20,37 @@ pub struct Daemon {
     process: Option<Child>,
     ports: Value,
     directory: TempDir,
+    place: Place,
     registration: String,
     more: String,
+}
+
+/// Under which name a daemon is found, and where it listens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// At free ports of this machine; clients are told by the link.
+    FreePorts,
+    /// On the standard ports, as on the internet.
+    StandardPorts,
 }
 
 impl Daemon {
     /// Starts a daemon with this registration mode; `more` is appended to its configuration.
     pub fn start(registration: &str, more: &str) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
+        Self::start_at(Place::FreePorts, registration, more)
+    }
+
+    /// Starts a daemon as the mail server of [`crate::namespace::DOMAIN`], where anybody may join.
+    pub fn start_for_domain(more: &str) -> Result<Self> {
+        Self::start_at(Place::StandardPorts, "open", more)
+    }
+
+    fn start_at(place: Place, registration: &str, more: &str) -> Result<Self> {
         let mut daemon = Self {
             process: None,
             ports: Value::Null,
-            directory,
+            directory: tempfile::tempdir()?,
+            place,
             registration: registration.to_owned(),
             more: more.to_owned(),
         };
@@ -42,16 +62,22 @@ impl Daemon {
     }
 
     fn configure(&self, port: impl Fn(&str) -> Result<u16>) -> Result<()> {
-        let mut listen = String::new();
-        for service in ["imaps", "imap", "submissions", "submission", "https", "http"] {
-            listen.push_str(&format!("{service} = [\"127.0.0.1:{}\"]\n", port(service)?));
-        }
+        let listen = || {
+            let mut listen = "[listen]\n".to_owned();
+            for service in ["imaps", "imap", "submissions", "submission", "https", "http"] {
+                listen.push_str(&format!("{service} = [\"127.0.0.1:{}\"]\n", port(service)?));
+            }
+            Ok::<_, anyhow::Error>(listen + "[pairing]\nhost = \"127.0.0.1\"\n")
+        };
+        let (domain, place) = match self.place {
+            Place::FreePorts => ("hearth.test", listen()?),
+            Place::StandardPorts => (DOMAIN, String::new()),
+        };
         let Self { registration, more, .. } = self;
         // Tests reach for nobody else's service.
         let push = if more.contains("[push]") { "" } else { "push = { url = \"\" }\n" };
         let text = format!(
-            "{push}domain = \"hearth.test\"\nregistration = \"{registration}\"\nstate_directory = \"{}\"\n[listen]\n{listen}\
-             [pairing]\nhost = \"127.0.0.1\"\n{more}\n",
+            "{push}domain = \"{domain}\"\nregistration = \"{registration}\"\nstate_directory = \"{}\"\n{place}{more}\n",
             self.state().display()
         );
         Ok(std::fs::write(self.configuration(), text)?)
@@ -101,6 +127,16 @@ impl Daemon {
     /// Its process, while it runs.
     pub fn id(&self) -> Result<u32> {
         Ok(self.process.as_ref().context("the daemon does not run")?.id())
+    }
+
+    /// Seconds of CPU that it has taken since it was switched on.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        let process = self.process.as_ref().context("the daemon is off")?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id()))?;
+        // proc(5): the fields after the name in brackets; user and system time, in hundredths on every Linux.
+        let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+        let ticks = fields.map(|field| Ok(field.parse::<u32>()?)).sum::<Result<u32>>()?;
+        Ok(f64::from(ticks) / 100.0)
     }
 
     /// The port of a service, as named in the configuration.
