@@ -8,8 +8,9 @@ pub(in super::super) fn help(site: &Site) -> String {
     let main = "<h1>Something does not work?</h1>\
         <h2>The code cannot be scanned</h2><p>Make the screen brighter and the browser’s window larger. On the phone \
         that is to join, open this page there and tap <em>Open in Delta Chat</em>.</p>\
-        <h2>The code disappeared</h2><p>The window closes after five minutes. Press the button on the box again; the \
-        new code appears on the start page.</p>\
+        <h2>The code disappeared</h2><p>Each code makes one profile, and goes once it has. After a press of the \
+        button codes are shown for five minutes; on a new box, until the first profile exists. Press the button on the \
+        box again, and the next code appears on the start page.</p>\
         <h2>“Cannot connect”</h2><p>The phone must be in the same network as the box: in the home’s Wi-Fi, not in the \
         guest Wi-Fi, and without a VPN.</p>\
         <h2>It worked before, and does not any more</h2><p>Is the LED on? If it flashes twice, again and again, the \
