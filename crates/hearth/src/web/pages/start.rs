@@ -152,6 +152,8 @@ fn state(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::Certificate;
+    use crate::web::routes::tests::site;
 
     fn status(led: LedState, invitation: Option<Invitation>) -> Status {
         Status {
@@ -180,9 +182,9 @@ mod tests {
             (LedState::Ready, None, Registration::Closed, "no new people"),
         ] {
             let status = status(led, invitation);
-            let html = Occasion::of(&status, registration).html(status.accounts);
-            let banner = if led == LedState::AccountCreated { "has joined" } else { "" };
-            assert!(format!("{html}{banner}").contains(expected), "{led:?} {registration:?}: {html}");
+            let site = Site { registration, ..site(Certificate::SelfSigned) };
+            let html = start(&site, &status, true);
+            assert!(html.contains(expected), "{led:?} {registration:?}: {html}");
         }
     }
 }
