@@ -34,11 +34,23 @@ pub(super) fn invitation(site: &Site, links: &Links, token: &InviteToken) -> Str
     page(&format!("Invite to {}", site.domain), &site.domain, &(begin + &rest))
 }
 
-/// The new account, shown once.
+/// The account that an invite made, shown once: asked for again, the invite is used up.
 pub(super) fn welcome(site: &Site, login_link: &str) -> String {
+    let advice = "Do it now: this page is shown only once, and the code in it is as good as the password.";
+    login(site, "Your account is ready", advice, login_link)
+}
+
+/// A code for whoever asks; only the login that it is used for makes the account.
+pub(super) fn fresh_code(site: &Site, login_link: &str) -> String {
+    let advice = "Show the code to nobody: it is as good as the password of the account that it makes. Whenever this \
+                  page is opened anew, it makes another code, for another account; those that nobody uses make none.";
+    login(site, "Here is your code", advice, login_link)
+}
+
+fn login(site: &Site, heading: &str, advice: &str, login_link: &str) -> String {
     let body = format!(
-        "<h1>Your account is ready</h1><p>Tap the button on the device that has Delta Chat, or scan the code with the \
-         app. Do it now: this page is shown only once, and the code in it is as good as the password.</p>\
+        "<h1>{heading}</h1><p>Tap the button on the device that has Delta Chat, or scan the code with the app. \
+         {advice}</p>\
          <p><a class=\"button\" href=\"{}\">Open in Delta Chat</a></p>{}",
         escape(login_link),
         code(login_link)

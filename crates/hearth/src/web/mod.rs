@@ -171,9 +171,9 @@ async fn answer(
     let told = Told { site, status: office.status() };
     let reply = match routes::route(&asked, &told) {
         Route::Reply(reply) => reply,
-        Route::Mint(form) => routes::account(site, form, office.credentials()),
+        Route::Mint(form) => routes::minted(site, form, office.credentials()),
         Route::Show(token) => routes::invitation(site, &token, office.examine_invite(&token, peer)),
-        Route::Redeem(token, form) => routes::account(site, form, office.redeem_invite(token, peer).await),
+        Route::Redeem(token, form) => routes::redeemed(site, form, office.redeem_invite(token, peer).await),
     };
     let mut response = response(reply, request.method() == hyper::Method::HEAD);
     // Whoever has been here by a good certificate comes back by it (RFC 6797); a self-signed one must not lock the

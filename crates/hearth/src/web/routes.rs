@@ -145,13 +145,28 @@ fn new_by_browser(asked: &Asked<'_>, site: &Site) -> Route {
     }
 }
 
-/// What became of an account that was asked for.
-pub(super) fn account(site: &Site, form: Form, outcome: Result<Credentials, Refusal>) -> Reply {
+/// Credentials for whoever asked, or why there are none.
+pub(super) fn minted(site: &Site, form: Form, outcome: Result<Credentials, Refusal>) -> Reply {
+    account(site, form, outcome, invite_pages::fresh_code)
+}
+
+/// What became of an invite that was brought.
+pub(super) fn redeemed(site: &Site, form: Form, outcome: Result<Credentials, Refusal>) -> Reply {
+    account(site, form, outcome, invite_pages::welcome)
+}
+
+/// What became of an account that was asked for; `page` tells a person.
+fn account(
+    site: &Site,
+    form: Form,
+    outcome: Result<Credentials, Refusal>,
+    page: fn(&Site, &str) -> String,
+) -> Reply {
     match (outcome, form) {
-        (Ok((address, password)), Form::Json) => minted(site, &address, &password),
+        (Ok((address, password)), Form::Json) => credentials(site, &address, &password),
         (Ok((address, password)), Form::Page) => {
             let link = pairing::login_link(&address, &password, &site.endpoint);
-            reply(200, HTML, invite_pages::welcome(site, &link))
+            reply(200, HTML, page(site, &link))
         }
         (Err(refusal), form) => refused(site, form, refusal),
     }
@@ -166,7 +181,7 @@ pub(super) fn invitation(site: &Site, token: &InviteToken, found: Result<(), Ref
 }
 
 /// The answer to `/new`: core needs `email` and `password`, browsers of a self-signed box the link as well.
-fn minted(site: &Site, address: &Address, password: &Secret) -> Reply {
+fn credentials(site: &Site, address: &Address, password: &Secret) -> Reply {
     let text = String::from_utf8_lossy(password.expose());
     let mut answer = serde_json::json!({ "email": address.to_string(), "password": text });
     if site.certificate == Certificate::SelfSigned
@@ -379,9 +394,9 @@ pub(super) mod tests {
     #[test]
     fn new_answers_as_clients_expect() {
         let (address, password) = ("ac1_x2345@hearth-1a2b.local".parse().unwrap(), Secret::new("p\"&#"));
-        let reply = minted(&site(Certificate::Trusted), &address, &password);
+        let reply = credentials(&site(Certificate::Trusted), &address, &password);
         assert_eq!(reply.body, r#"{"email":"ac1_x2345@hearth-1a2b.local","password":"p\"&#"}"#);
-        let reply = minted(&site(Certificate::SelfSigned), &address, &password);
+        let reply = credentials(&site(Certificate::SelfSigned), &address, &password);
         assert!(
             reply.body.contains("dclogin:ac1_x2345@hearth-1a2b.local?p=p%22%26%23&v=1"),
             "{}",
@@ -443,11 +458,19 @@ pub(super) mod tests {
         let refused = invitation(&site(Certificate::SelfSigned), &token, Err(Refusal::Expired));
         assert_eq!(refused.status, 410);
         assert!(refused.body.contains("has expired") && !refused.body.contains("<form"), "{}", refused.body);
-        let minted = ("ac1_x2345@hearth-1a2b.local".parse().unwrap(), Secret::new("p"));
-        let welcome = account(&site(Certificate::SelfSigned), Form::Page, Ok(minted)).body;
-        assert!(
-            welcome.contains("href=\"dclogin:ac1_x2345@hearth-1a2b.local?p=p&amp;v=1&amp;ih="),
-            "{welcome}"
-        );
+    }
+
+    #[test]
+    fn a_new_account_s_page_says_whether_it_comes_again() {
+        let site = site(Certificate::SelfSigned);
+        let made = || Ok(("ac1_x2345@hearth-1a2b.local".parse().unwrap(), Secret::new("p")));
+        let (welcome, fresh) =
+            (redeemed(&site, Form::Page, made()).body, minted(&site, Form::Page, made()).body);
+        for page in [&welcome, &fresh] {
+            let link = "href=\"dclogin:ac1_x2345@hearth-1a2b.local?p=p&amp;v=1&amp;ih=";
+            assert!(page.contains(link), "{page}");
+        }
+        let words = |page: &str| (page.contains("shown only once"), page.contains("makes another code"));
+        assert_eq!((words(&welcome), words(&fresh)), ((true, false), (false, true)));
     }
 }
