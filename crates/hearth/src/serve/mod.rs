@@ -386,6 +386,7 @@ fn site(config: &Config, certificate: web::Certificate, endpoint: Endpoint, port
         registration: config.registration,
         expiry: config.expiry,
         about: config.about.clone(),
+        push_host: config.push.service.as_ref().and_then(|service| service.host()).map(str::to_owned),
     }
 }
 

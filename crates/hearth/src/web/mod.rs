@@ -83,6 +83,8 @@ pub(crate) struct Site {
     pub(crate) expiry: Expiry,
     /// What the owner says about the server.
     pub(crate) about: About,
+    /// The host of the service that wakes phones; none when push is off.
+    pub(crate) push_host: Option<String>,
 }
 
 /// Who vouches for the certificate.

@@ -275,6 +275,7 @@ pub(super) mod tests {
             registration: config.registration,
             expiry: config.expiry,
             about: config.about,
+            push_host: None,
         }
     }
 
@@ -472,5 +473,15 @@ pub(super) mod tests {
         }
         let words = |page: &str| (page.contains("shown only once"), page.contains("makes another code"));
         assert_eq!((words(&welcome), words(&fresh)), ((true, false), (false, true)));
+    }
+
+    #[test]
+    fn the_privacy_page_names_the_push_service_while_there_is_one() {
+        let mut site = site(Certificate::SelfSigned);
+        let without = pages::privacy(&site);
+        assert!(!without.contains("push"), "{without}");
+        site.push_host = Some("push.example".into());
+        let with = pages::privacy(&site);
+        assert!(with.contains("push token") && with.contains("<code>push.example</code>"), "{with}");
     }
 }

@@ -54,16 +54,34 @@ pub(in super::super) fn privacy(site: &Site) -> String {
          <li>Of a profile: its made-up address, its password in a form that cannot be turned back, and the day of the \
          last login. {} without a login later everything is removed; the address is never given to anybody else.</li>\
          <li>Encrypted messages until the phone has fetched and deleted them, {} at most.</li>\
-         <li>Who a message is from and to, as long as the message waits: it is written on it, as on a letter.</li></ul>\
+         <li>Who a message is from and to, as long as the message waits: it is written on it, as on a letter.</li>{}</ul>{}\
          <h2>What it does not keep</h2><ul><li>No IP addresses, on the card or in logs.</li><li>No list of who wrote \
          to whom, and no times of logins.</li><li>These pages set no cookies, run no scripts and load nothing from \
          elsewhere.</li></ul>{}",
         capitalised(&days(expiry.inactive_accounts_days)),
         days(expiry.messages_days),
+        site.push_host.as_deref().map_or("", |_| PUSH_TOKEN),
+        site.push_host.as_deref().map_or_else(String::new, push),
         contact(site)
     );
     Page { title: "Privacy", name: &site.domain, refresh: None, width: Width::Text, main: &main, bottom: "" }
         .html()
+}
+
+/// What is kept so that phones can be woken.
+const PUSH_TOKEN: &str = "<li>The push token of each phone that wants to be woken: the app encrypted it, and this server \
+                          cannot read it. It goes when the push service says that the phone is gone, or with the \
+                          profile.</li>";
+
+/// What leaves the house so that phones wake.
+fn push(host: &str) -> String {
+    format!(
+        "<h2>What it tells others</h2><p>A phone that sleeps is woken by its maker only. So when a message comes, this \
+         server sends the phone’s push token to <code>{}</code>, which alone can read it and has the phone woken by \
+         Apple, Google or whoever else can. With the token it sends nothing: not the message, not from whom or to whom \
+         it is, not even an address. The service sees the home’s IP address, and when a phone is woken.</p>",
+        escape(host)
+    )
 }
 
 fn who_can_join(registration: Registration) -> &'static str {
