@@ -2,19 +2,23 @@
 //! protocols; real clients are.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
 /// How long one answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+
+/// Where these clients come from: a loopback address like no other, so that traces of it can be looked for.
+pub const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 7, 7, 7);
 
 /// What a pairing link says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,15 +71,22 @@ impl Account {
 
     /// Submits a message of encrypted shape to oneself; when this returns, the box has said `250`.
     pub fn submit_to_self(&self, message_id: &str) -> Result<()> {
+        self.submit(&[&self.address], &encrypted(&self.address, message_id))
+    }
+
+    /// Submits a message; when this returns, the box has said `250`. What it says instead is in the error.
+    pub fn submit(&self, to: &[&str], message: &str) -> Result<()> {
         let mut smtp = Smtp { stream: connect(self.submissions_port)? };
         smtp.expect("220")?;
         smtp.command("EHLO [127.0.0.1]", "250")?;
         let plain = STANDARD.encode(format!("\0{}\0{}", self.address, self.password));
         smtp.command(&format!("AUTH PLAIN {plain}"), "235")?;
         smtp.command(&format!("MAIL FROM:<{}>", self.address), "250")?;
-        smtp.command(&format!("RCPT TO:<{}>", self.address), "250")?;
+        for address in to {
+            smtp.command(&format!("RCPT TO:<{address}>"), "250")?;
+        }
         smtp.command("DATA", "354")?;
-        smtp.command(&format!("{}\r\n.", encrypted(&self.address, message_id)), "250")
+        smtp.command(&format!("{message}\r\n."), "250")
     }
 }
 
@@ -170,8 +181,11 @@ impl Smtp {
 type Tls = BufReader<StreamOwned<ClientConnection, TcpStream>>;
 
 fn connect(port: u16) -> Result<Tls> {
-    let socket =
-        TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("connecting to port {port}"))?;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    bind(&socket, &SocketAddrV4::new(CLIENT, 0))?;
+    rustix::net::connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+        .with_context(|| format!("connecting to port {port}"))?;
+    let socket = TcpStream::from(socket);
     socket.set_read_timeout(Some(ANSWER_LIMIT))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -234,7 +248,8 @@ impl ServerCertVerifier for AnyCertificate {
 
 /// A message with the structure of an encrypted one: a PKESK and a SEIPD packet (RFC 9580 section 5) around nothing
 /// of interest. The armour has no checksum, which is optional.
-fn encrypted(address: &str, message_id: &str) -> String {
+#[must_use]
+pub fn encrypted(address: &str, message_id: &str) -> String {
     let mut packets = vec![0xc1, 12, 3];
     packets.extend_from_slice(&[7; 11]);
     packets.extend_from_slice(&[0xd2, 64, 1]);

@@ -23,6 +23,7 @@ pub struct Daemon {
     place: Place,
     registration: String,
     more: String,
+    log_level: &'static str,
 }
 
 /// Under which name a daemon is found, and where it listens.
@@ -37,15 +38,20 @@ enum Place {
 impl Daemon {
     /// Starts a daemon with this registration mode; `more` is appended to its configuration.
     pub fn start(registration: &str, more: &str) -> Result<Self> {
-        Self::start_at(Place::FreePorts, registration, more)
+        Self::start_at(Place::FreePorts, "debug", registration, more)
+    }
+
+    /// The same with this level of the log instead of the most talkative.
+    pub fn start_logging(log_level: &'static str, registration: &str, more: &str) -> Result<Self> {
+        Self::start_at(Place::FreePorts, log_level, registration, more)
     }
 
     /// Starts a daemon as the mail server of [`crate::namespace::DOMAIN`], where anybody may join.
     pub fn start_for_domain(more: &str) -> Result<Self> {
-        Self::start_at(Place::StandardPorts, "open", more)
+        Self::start_at(Place::StandardPorts, "debug", "open", more)
     }
 
-    fn start_at(place: Place, registration: &str, more: &str) -> Result<Self> {
+    fn start_at(place: Place, log_level: &'static str, registration: &str, more: &str) -> Result<Self> {
         let mut daemon = Self {
             process: None,
             ports: Value::Null,
@@ -53,6 +59,7 @@ impl Daemon {
             place,
             registration: registration.to_owned(),
             more: more.to_owned(),
+            log_level,
         };
         daemon.configure(|_| Ok(0))?;
         daemon.switch_on()?;
@@ -92,7 +99,7 @@ impl Daemon {
         let process = Command::new(binary()?)
             .args(["serve", "--config"])
             .arg(self.configuration())
-            .env("HEARTH_LOG", "debug")
+            .env("HEARTH_LOG", self.log_level)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -122,6 +129,16 @@ impl Daemon {
             let _ = process.kill();
             let _ = process.wait();
         }
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(&mut self) -> Result<()> {
+        let mut process = self.process.take().context("the daemon does not run")?;
+        let asked = Command::new("kill").arg(process.id().to_string()).status().context("running kill")?;
+        ensure!(asked.success(), "the daemon could not be asked to stop");
+        let ended = process.wait()?;
+        ensure!(ended.success(), "the daemon stopped with {ended}: {}", self.log());
+        Ok(())
     }
 
     /// Its process, while it runs.
