@@ -44,12 +44,17 @@ pub fn make_contact(anna: &Person, ben: &Person, limits: Limits) -> Result<(u64,
 
 /// Sends a file that does not compress from one to the other.
 pub fn send_file(from: &Person, chat: u64, to: &Person, limits: Limits) -> Result<()> {
+    send_film(from, chat, to, FILE_BYTES, limits)
+}
+
+/// The same with a file of this many bytes.
+pub fn send_film(from: &Person, chat: u64, to: &Person, bytes: usize, limits: Limits) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("film.bin");
-    std::fs::write(&file, noise(FILE_BYTES))?;
+    std::fs::write(&file, noise(bytes))?;
     let sent = from.send_file(chat, &file)?;
     from.wait_until_sent(sent, limits.file)?;
-    let bytes = u64::try_from(FILE_BYTES)?;
+    let bytes = u64::try_from(bytes)?;
     to.wait_for_message(limits.file, |message| message.complete && message.file_bytes == bytes)?;
     Ok(())
 }
