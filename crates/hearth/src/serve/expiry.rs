@@ -1,4 +1,5 @@
-//! What goes by itself: old messages, accounts that nobody uses, and the oldest mail of a mailbox that is nearly full.
+//! What goes by itself: old messages, accounts that nobody uses, the oldest mail of a mailbox that is nearly full, and
+//! from the disk what was deleted.
 //!
 //! The rules are `relay-policy`'s; here they meet the store. One run catches up with any number of days without power.
 
@@ -89,6 +90,9 @@ pub(super) fn sweep(
         removed.messages += trim(store, rules, quota, now, &account.address)?;
     }
     invites::sweep(store, now)?;
+    // What was deleted leaves the disk with the second checkpoint after it. In a quiet house the journal would take
+    // weeks to ask for one.
+    store.checkpoint()?;
     Ok(removed)
 }
 
@@ -162,7 +166,7 @@ mod tests {
 
     struct House {
         store: Store,
-        _directory: tempfile::TempDir,
+        directory: tempfile::TempDir,
     }
 
     impl House {
@@ -170,7 +174,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let (store, _) = Store::open(directory.path()).unwrap();
             store.create_account(&anna(), Secret::new("hash"), START).unwrap();
-            Self { store, _directory: directory }
+            Self { store, directory }
         }
 
         fn deliver(&self, size: usize, internal_date: UnixTime) {
@@ -188,6 +192,13 @@ mod tests {
                     }],
                 )
                 .unwrap();
+        }
+
+        fn has_on_disk(&self, text: &[u8]) -> bool {
+            let files = std::fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap().path());
+            files
+                .filter(|path| path.is_file())
+                .any(|path| std::fs::read(path).unwrap().windows(text.len()).any(|part| part == text))
         }
 
         fn sweep(&self, now: UnixTime) -> Removed {
@@ -208,6 +219,17 @@ mod tests {
         assert_eq!(house.sweep(after(21)), Removed { messages: 1, accounts: 0 });
         assert_eq!(house.sweep(after(91)), Removed { messages: 0, accounts: 1 });
         assert!(house.store.is_name_taken(&anna()));
+    }
+
+    #[test]
+    fn what_was_deleted_leaves_the_disk_of_a_quiet_house() {
+        let house = House::new();
+        house.deliver(100, START);
+        assert!(house.has_on_disk(&[b'x'; 100]));
+        assert_eq!(house.sweep(after(21)), Removed { messages: 1, accounts: 0 });
+        house.store.record_login(&anna(), after(21).day()).unwrap();
+        house.sweep(after(21));
+        assert!(!house.has_on_disk(&[b'x'; 100]));
     }
 
     #[test]
