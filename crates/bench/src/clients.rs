@@ -45,6 +45,11 @@ impl Imap {
         }
     }
 
+    /// Sends a command, or a part of one, and reads nothing.
+    pub(crate) async fn begin(&mut self, command: &str) -> Result<()> {
+        self.lines.send(&format!("s {command}")).await
+    }
+
     /// Opens the INBOX; gives how many messages are in it.
     pub(crate) async fn select(&mut self) -> Result<usize> {
         let told = self.command("SELECT \"INBOX\"").await?;

@@ -12,6 +12,7 @@ mod processes;
 mod report;
 mod runs;
 mod stream;
+mod stuck;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use accounts::Accounts;
 use processes::Processes;
 use report::Row;
 use runs::{Bench, Load, Mass, Waiting};
+use stuck::{Crowd, Stuck};
 
 /// Measures a chatmail server.
 #[derive(Debug, Parser)]
@@ -96,9 +98,11 @@ enum What {
     Idle(Idle),
     /// Large messages, all of them half sent at the same moment.
     Large(Large),
+    /// Clients that stop in the middle of something: what a connection costs at its worst.
+    Stuck(StuckClients),
     /// The three about messages, with usual sizes.
     Messages,
-    /// All of them but the large ones, with usual sizes.
+    /// All of them but the large and the stuck ones, with usual sizes.
     All,
 }
 
@@ -133,6 +137,19 @@ struct Large {
     /// Bytes of each, about.
     #[arg(long, default_value_t = 30_000_000)]
     size: usize,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct StuckClients {
+    /// Where they stop.
+    #[arg(value_enum)]
+    stuck: Stuck,
+    /// How many.
+    #[arg(short = 'n', long, default_value_t = 200)]
+    number: usize,
+    /// Bytes of a message that senders sent before they stop.
+    #[arg(long, default_value_t = 90_000)]
+    sent: usize,
 }
 
 impl From<Size> for Load {
@@ -179,6 +196,9 @@ fn measure(order: &Measure) -> anyhow::Result<()> {
             What::Idle(idle) => vec![bench.idle(idle.into()).await?],
             What::Large(large) => {
                 vec![bench.large(Mass { number: large.number, size: large.size }).await?]
+            }
+            What::Stuck(StuckClients { stuck, number, sent }) => {
+                vec![bench.stuck(Crowd { number, stuck, sent }).await?]
             }
             What::Messages => messages(&bench).await?,
             What::All => all(&bench).await?,

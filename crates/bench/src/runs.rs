@@ -72,7 +72,7 @@ struct Pair {
 }
 
 /// The clock and the server's CPU time at the start.
-struct Start {
+pub(crate) struct Start {
     time: Instant,
     cpu: f64,
 }
@@ -134,7 +134,7 @@ impl Bench {
         let start = self.start();
         let mut connections = Vec::with_capacity(waiting.number);
         for number in 0..waiting.number {
-            let mut imap = self.imap(&self.server.accounts.numbered(number % IDLE_ACCOUNTS)).await?;
+            let mut imap = self.imap(&self.one_of_the_crowd(number)).await?;
             imap.select().await?;
             imap.idle().await?;
             connections.push(imap);
@@ -169,7 +169,7 @@ impl Bench {
     }
 
     async fn send_large(&self, number: usize, body: &str, half_sent: &Barrier) -> Result<()> {
-        let account = self.server.accounts.numbered(number % IDLE_ACCOUNTS);
+        let account = self.one_of_the_crowd(number);
         let address = account.address.as_str();
         let mut smtp = self.smtp(&account).await?;
         smtp.begin(address, address).await?;
@@ -304,19 +304,29 @@ impl Bench {
         Ok(self.row(what, load.number, &start))
     }
 
-    async fn imap(&self, account: &Account) -> Result<Imap> {
+    /// The accounts of a crowd.
+    pub(crate) async fn prepare_crowd(&self, number: usize) -> Result<()> {
+        self.prepare(number.min(IDLE_ACCOUNTS), 0).await
+    }
+
+    /// Whose connection has this number in a crowd.
+    pub(crate) fn one_of_the_crowd(&self, number: usize) -> Account {
+        self.server.accounts.numbered(number % IDLE_ACCOUNTS)
+    }
+
+    pub(crate) async fn imap(&self, account: &Account) -> Result<Imap> {
         Imap::login(&self.server.connector, &self.server.imap, account).await
     }
 
-    async fn smtp(&self, account: &Account) -> Result<Smtp> {
+    pub(crate) async fn smtp(&self, account: &Account) -> Result<Smtp> {
         Smtp::login(&self.server.connector, &self.server.smtp, account).await
     }
 
-    fn start(&self) -> Start {
+    pub(crate) fn start(&self) -> Start {
         Start { cpu: self.server.processes.cpu_milliseconds(), time: now() }
     }
 
-    fn row(&self, what: &str, number: usize, start: &Start) -> Row {
+    pub(crate) fn row(&self, what: &str, number: usize, start: &Start) -> Row {
         let row = Row::new(what, number).time(now() - start.time);
         let memory = self.server.processes.memory();
         if memory.proportional == 0 {
