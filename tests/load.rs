@@ -22,13 +22,14 @@ fn every_measurement_works_against_our_own_server() -> Result<()> {
         "latency -n 2",
         "idle -n 4 --mail 2",
         "large -n 2 --size 100000",
+        "stuck fetching -n 2",
     ] {
         let row = measure(&daemon, what)?;
         assert!(row["cpu_milliseconds_each"].is_f64() && row["memory_kb"].is_u64(), "{what}: {row}");
         assert_eq!(row["latency_ms_median"].is_f64(), ["deliver", "latency"].contains(&word(what)), "{row}");
         measured.push(row["number"].clone());
     }
-    assert_eq!(measured, [2, 4, 4, 8, 2, 4, 2]);
+    assert_eq!(measured, [2, 4, 4, 8, 2, 4, 2, 2]);
     Ok(())
 }
 
@@ -42,6 +43,26 @@ fn memory_does_not_grow_with_the_size_of_messages() -> Result<()> {
     let small = peak("large -n 20 --size 300000")?;
     let large = peak("large -n 20 --size 3000000")?;
     assert!(large < small + TOLERANCE_KB, "{small} kB for the small ones, {large} kB for the large ones");
+    Ok(())
+}
+
+#[test]
+fn no_connection_holds_more_than_is_reckoned_with() -> Result<()> {
+    for stuck in ["sending --sent 60000", "fetching", "command"] {
+        let daemon = Daemon::start("open", "")?;
+        let memory = |what: &str| {
+            let row = measure(&daemon, what)?;
+            row["memory_kb"].as_u64().with_context(|| format!("no memory in {row}"))
+        };
+        memory("idle -n 100")?;
+        let (nobody, crowd) = (memory("idle -n 0")?, memory(&format!("stuck {stuck} -n 100"))?);
+        let each = crowd.saturating_sub(nobody) / 100;
+        // As `hearth serve` has it when it reckons how many connections the machine bears, in kB.
+        assert!(
+            (30..128).contains(&each),
+            "{stuck}: {each} kB each ({nobody} kB before, {crowd} kB with 100)"
+        );
+    }
     Ok(())
 }
 

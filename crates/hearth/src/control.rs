@@ -121,6 +121,8 @@ pub(crate) struct Status {
     pub(crate) accounts: usize,
     /// The number of open connections.
     pub(crate) connections: u32,
+    /// How many connections may be open: as configured, or what the machine's memory bears.
+    pub(crate) connections_limit: u32,
     /// Messages that wait for other relays.
     pub(crate) queue: usize,
     /// What wakes phones; none when push is off.
@@ -250,7 +252,7 @@ fn in_words(status: &Status) -> String {
     let mut text = format!("Hearth {version} for {domain} (Linux {kernel})\n");
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<14}{value}\n"));
     line("Accounts:", format!("{}; registration is {}", status.accounts, status.registration));
-    line("Connections:", status.connections.to_string());
+    line("Connections:", format!("{} of at most {}", status.connections, status.connections_limit));
     line("Queue:", format!("{} messages for other relays", status.queue));
     line("Push:", status.push.map_or("off".to_owned(), notifications));
     if let Some(Disk { free, total }) = status.disk {

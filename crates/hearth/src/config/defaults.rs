@@ -42,7 +42,7 @@ pub(super) const USERNAME_MIN: u32 = MINTED_NAME;
 pub(super) const USERNAME_MAX: u32 = 64;
 /// What public relays ask for.
 pub(super) const PASSWORD_MIN: u32 = 9;
-/// All connections together; each costs some kilobytes while idle.
+/// All connections together, where memory bears so many at their worst (`serve::machine_resources`).
 pub(super) const CONNECTIONS: u32 = 2000;
 /// Connections from one address; a household behind one router shares it.
 pub(super) const CONNECTIONS_PER_ADDRESS: u32 = 200;

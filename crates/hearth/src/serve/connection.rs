@@ -22,6 +22,8 @@ use super::submission_desk::SubmissionDesk;
 use super::tls::{ALPN_IMAP, ALPN_SMTP};
 use crate::{clock, web};
 
+/// Bytes that TLS holds for a client that takes nothing, besides what the driver holds.
+const TLS_BUFFER: usize = 32 * 1024;
 /// A client that has not finished its handshake by then is gone.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -84,7 +86,9 @@ where
     let accept = TlsAcceptor::from(Arc::clone(settings)).accept(stream);
     // Boxed: a connection that waits holds no room for a handshake.
     let accepted = Box::pin(tokio::time::timeout(HANDSHAKE_TIMEOUT, accept)).await;
-    accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map(Box::new)
+    let mut stream = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map(Box::new)?;
+    stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
+    Ok(stream)
 }
 
 fn imap_machine(server: &Server, transport: imap::Transport) -> imap::Session {

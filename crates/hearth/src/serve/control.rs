@@ -100,6 +100,7 @@ fn status(server: &Server) -> Status {
         registration: registration.to_owned(),
         accounts: view.status.accounts,
         connections: server.door.count(),
+        connections_limit: server.door.limit(),
         // What cannot be read shows among the troubles.
         queue: server.store.outbound().map_or(0, |queue| queue.len()),
         push: server.notifier.as_ref().map(|notifier| Push {

@@ -66,6 +66,11 @@ impl Door {
         Ok(Place { door: Arc::clone(self), address })
     }
 
+    /// How many connections may be open.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// How many connections are open.
     pub(crate) fn count(&self) -> u32 {
         self.inside().total

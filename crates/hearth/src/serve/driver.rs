@@ -16,7 +16,7 @@ const READ_BUFFER: usize = 1024;
 /// The buffer of a connection that keeps filling the small one: somebody sends an attachment, a TLS record at a time.
 const READ_BUFFER_BUSY: usize = 16 * 1024;
 /// Output is collected up to this size before it is written.
-const WRITE_BUFFER: usize = 64 * 1024;
+const WRITE_BUFFER: usize = 32 * 1024;
 /// A client that takes nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -173,8 +173,7 @@ where
     let mut out = Vec::new();
     while let Some(action) = machine.next() {
         match action {
-            Action::Send(bytes) if out.is_empty() => out = bytes,
-            Action::Send(bytes) => out.extend_from_slice(&bytes),
+            Action::Send(bytes) => gather(&mut out, bytes),
             Action::SendMessage(range) => Box::pin(send_message(stream, desk, &mut out, range)).await?,
             Action::Spool(bytes) => Box::pin(desk.spool(bytes)).await,
             Action::DropSpool => Box::pin(desk.drop_spool()).await,
@@ -221,12 +220,21 @@ where
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         position += piece.len() as u64;
-        out.extend_from_slice(&piece);
+        gather(out, piece);
         if out.len() >= WRITE_BUFFER {
             write(stream, out).await?;
         }
     }
     Ok(())
+}
+
+/// Adds to the output; a large piece that stands alone is not copied, since a slow client may keep it waiting.
+fn gather(out: &mut Vec<u8>, bytes: Vec<u8>) {
+    if out.is_empty() {
+        *out = bytes;
+    } else {
+        out.extend_from_slice(&bytes);
+    }
 }
 
 async fn write<S: AsyncWrite + Unpin>(stream: &mut S, out: &mut Vec<u8>) -> io::Result<()> {

@@ -7,9 +7,9 @@ use store::{SmallBody, Spool, Store};
 use super::blocking;
 
 /// Bytes that wait before they are written together: a small message needs no trip of its own to the disk.
-const TOGETHER: usize = 48 * 1024;
+const TOGETHER: usize = 24 * 1024;
 /// Room for them and for one more read from the network.
-const ROOM: usize = 64 * 1024;
+const ROOM: usize = 40 * 1024;
 
 /// What came so far, or why nothing more is kept.
 #[derive(Default)]

@@ -1,4 +1,5 @@
-//! What the machine has left: below the floors nobody new gets in, so that those who are here can go on.
+//! What the machine has, and has left: how many connections it bears, and the floors below which nobody new gets an
+//! account, so that those who are here can go on.
 
 use store::{DiskSpace, Store};
 
@@ -6,6 +7,11 @@ use crate::config::Config;
 
 /// Where Linux tells its memory.
 const MEMORY_FILE: &str = "/proc/meminfo";
+/// What a connection holds at its worst, in bytes, stuck in the middle of a message or of a long command; `bench stuck`
+/// measures it. While it waits in IDLE it holds a tenth of that.
+const CONNECTION_AT_WORST: u64 = 128 * 1024;
+/// Connections may fill one part in this many of the machine's memory, if all are at their worst.
+const PART_FOR_CONNECTIONS: u64 = 2;
 
 /// The floors, and where to look.
 #[derive(Clone, Debug)]
@@ -29,11 +35,17 @@ impl Resources {
     pub(crate) fn shortage(&self) -> Option<&'static str> {
         if self.disk().is_some_and(|disk| disk.free < self.disk_floor) {
             Some("the disk is nearly full")
-        } else if available_memory().is_some_and(|memory| memory < self.memory_floor) {
+        } else if memory("MemAvailable").is_some_and(|memory| memory < self.memory_floor) {
             Some("memory is short")
         } else {
             None
         }
+    }
+
+    /// The connections that may be open: those that are wanted, or fewer if the machine's memory could not bear so many
+    /// at their worst. Memory that cannot be read counts as plenty.
+    pub(crate) fn connections(wanted: u32) -> u32 {
+        memory("MemTotal").map_or(wanted, |total| wanted.min(bearable_connections(total)))
     }
 
     /// The disk that the store lies on.
@@ -42,24 +54,37 @@ impl Resources {
     }
 }
 
-fn available_memory() -> Option<u64> {
-    parse_available(&std::fs::read_to_string(MEMORY_FILE).ok()?)
+fn bearable_connections(memory: u64) -> u32 {
+    u32::try_from(memory / PART_FOR_CONNECTIONS / CONNECTION_AT_WORST).unwrap_or(u32::MAX).max(1)
+}
+
+fn memory(row: &str) -> Option<u64> {
+    parse(&std::fs::read_to_string(MEMORY_FILE).ok()?, row)
 }
 
 /// proc(5): `MemAvailable:    1234 kB`
-fn parse_available(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+fn parse(text: &str, row: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(row)?.strip_prefix(':'))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse_available;
+    use super::{bearable_connections, parse};
 
     #[test]
     fn memory_is_read_from_the_kernels_table() {
-        assert_eq!(parse_available("MemTotal: 1 kB\nMemAvailable:     2 kB\n"), Some(2048));
-        assert_eq!(parse_available("MemTotal: 1 kB\n"), None);
+        let table = "MemTotal: 1 kB\nMemAvailable:     2 kB\n";
+        assert_eq!(parse(table, "MemAvailable"), Some(2048));
+        assert_eq!(parse(table, "MemTotal"), Some(1024));
+        assert_eq!(parse(table, "Mem"), None);
+    }
+
+    #[test]
+    fn a_small_machine_takes_fewer_connections_but_never_none() {
+        assert_eq!(bearable_connections(420 << 20), 1680, "what Linux has of a Pi Zero 2 W's 512 MB");
+        assert_eq!(bearable_connections(1 << 20), 4);
+        assert_eq!(bearable_connections(0), 1);
     }
 }

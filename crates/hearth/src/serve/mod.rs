@@ -202,6 +202,10 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
     let endpoint = pairing::endpoint(&setup, &setup.addresses);
     let (pairing_task, pairing) = PairingTask::new(setup);
     let resources = Resources::new(&config, store.clone());
+    let connections = Resources::connections(config.limits.connections);
+    if connections < config.limits.connections {
+        tracing::info!(connections, "fewer connections than configured, for the machine's memory");
+    }
     let domains = domains(&config, &store)?;
     let counters = Arc::new(Counters::new(clock::wall()));
     let accounts = Accounts::new(
@@ -220,7 +224,7 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
         delivery: Delivery::new(&config, domains, store.clone(), notifier.clone(), Arc::clone(&counters)),
         changes,
         pairing,
-        door: Door::new(config.limits.connections, config.limits.connections_per_address),
+        door: Door::new(connections, config.limits.connections_per_address),
         porch: Porch::default(),
         resources,
         imap: Arc::new(imap::Settings {

@@ -10,7 +10,7 @@ use super::{ImapDesk, convert};
 use crate::serve::blocking;
 
 /// How much of a message is in memory at once while it is sent.
-pub(super) const PIECE: u64 = 64 * 1024;
+pub(super) const PIECE: u64 = 32 * 1024;
 
 impl ImapDesk {
     pub(super) async fn open_message(

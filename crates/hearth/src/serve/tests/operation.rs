@@ -24,6 +24,7 @@ async fn status_tells_accounts_connections_and_ports() {
     let answer: Response = serde_json::from_str(&control(&house, Request::Status).await).unwrap();
     let Response::Status(status) = answer else { panic!("{answer:?}") };
     assert_eq!((status.accounts, status.connections, status.domain.as_str()), (1, 1, "chat.test"));
+    assert!((1..=2000).contains(&status.connections_limit), "{status:?}");
     assert_eq!(status.listening["imaps"], [house.address(Service::Imaps)]);
     let ports = std::fs::read_to_string(house.directory().join("state/run/ports.json")).unwrap();
     assert!(ports.contains(&house.address(Service::Http).to_string()), "{ports}");
