@@ -69,11 +69,9 @@ fn noise(length: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::crc24;
-
     #[test]
     fn crc24_is_that_of_the_standard() {
         // The checksum of the nine digits, as catalogued for CRC-24/OPENPGP.
-        assert_eq!(crc24(b"123456789"), 0x21_cf02);
+        assert_eq!(super::crc24(b"123456789"), 0x21_cf02);
     }
 }
