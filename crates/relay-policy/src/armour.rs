@@ -11,6 +11,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memchr;
 
 use crate::lines::{Lines, Piece};
 use crate::packets::{NotEncrypted, Packets};
@@ -111,7 +112,7 @@ impl Body {
 
     /// A line of base64, or a piece of one. Empty lines are skipped wherever they are, as filtermail does.
     fn data(&mut self, text: &[u8]) -> Result<(), NotEncrypted> {
-        let data = match text.iter().position(|byte| *byte == b'=') {
+        let data = match memchr(b'=', text) {
             _ if !self.tail.is_empty() => &[],
             Some(end) => text.get(..end).unwrap_or_default(),
             None => text,

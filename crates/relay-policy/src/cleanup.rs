@@ -3,6 +3,8 @@
 //! Parts further down and everything after the first empty line stay as they are, byte for byte: what is signed or
 //! encrypted there must not change.
 
+use memchr::memchr;
+
 /// Which way the message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -83,7 +85,7 @@ impl HeaderCleanup {
             match self.at {
                 At::Body => return clean.extend_from_slice(rest),
                 At::Value => {
-                    let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+                    let end = memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
                     let (value, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
                     if self.rule == Rule::Keep {
                         clean.extend_from_slice(value);

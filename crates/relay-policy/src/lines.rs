@@ -1,5 +1,7 @@
 //! Cuts a stream into lines without holding more than a little of it.
 
+use memchr::memchr;
+
 /// A line up to this many bytes arrives whole; a longer one in pieces.
 pub(crate) const WHOLE_LINE_LIMIT: usize = 4096;
 
@@ -37,15 +39,16 @@ impl Lines {
     /// Gives every line that ends in `bytes`, and pieces of one that grows too long, to `take`.
     pub(crate) fn push(&mut self, bytes: &[u8], mut take: impl FnMut(Piece<'_>)) -> Result<(), BareLineEnd> {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr(b'\n', rest) {
             let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
             rest = after.split_first().map_or(&[][..], |(_, rest)| rest);
             if self.held.is_empty() {
                 Self::give(line, !std::mem::take(&mut self.within), &mut take)?;
             } else {
                 self.held.extend_from_slice(line);
-                let line = std::mem::take(&mut self.held);
-                Self::give(&line, !std::mem::take(&mut self.within), &mut take)?;
+                let given = Self::give(&self.held, !std::mem::take(&mut self.within), &mut take);
+                self.held.clear();
+                given?;
             }
         }
         self.held.extend_from_slice(rest);
@@ -80,7 +83,7 @@ impl Lines {
 
     fn give(line: &[u8], starts: bool, take: &mut impl FnMut(Piece<'_>)) -> Result<(), BareLineEnd> {
         match line.strip_suffix(b"\r") {
-            Some(text) if !text.contains(&b'\r') => {
+            Some(text) if memchr(b'\r', text).is_none() => {
                 take(Piece { text, starts, ends: true });
                 Ok(())
             }

@@ -4,6 +4,8 @@
 //! A message whose lines do not all end in CR LF is refused, and so is one with a NUL: message smuggling lives on
 //! bare line ends. Memory does not grow with the message.
 
+use memchr::memchr3;
+
 /// What is wrong with the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
@@ -60,8 +62,7 @@ impl Content {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {
             if self.at == At::Text {
-                let special = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
-                let run = rest.iter().position(special).unwrap_or(rest.len());
+                let run = memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
                 if let Some((text, after)) = rest.split_at_checked(run).filter(|(text, _)| !text.is_empty()) {
                     self.keep(text, plain);
                     rest = after;

@@ -1,5 +1,7 @@
 //! Message content on its way out (RFC 5321 section 4.5.2): the mirror of [`crate::Content`].
 
+use memchr::memchr3;
+
 use crate::content::ContentError;
 
 /// Escapes the dots that open lines. Content with a bare CR or LF or a NUL never leaves: another program could read it
@@ -41,8 +43,7 @@ impl Stuffing {
                     if self.at == At::LineStart && byte == b'.' {
                         escaped.push(b'.');
                     }
-                    let special = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
-                    let run = rest.iter().position(special).unwrap_or(rest.len());
+                    let run = memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
                     let (text, after) = rest.split_at_checked(run).unwrap_or((rest, &[]));
                     escaped.extend_from_slice(text);
                     rest = after;
