@@ -15,22 +15,14 @@ use serde_json::json;
 const LIMITS: Limits = Limits::NATIVE;
 
 fn with_server(body: impl FnOnce(&mut Daemon) -> Result<()>) {
-    let mut daemon = Daemon::start("open", "[limits]\nconnections_per_address = 500\n").unwrap();
-    if let Err(error) = body(&mut daemon) {
-        panic!("{error:?}\nThe daemon's log ends with:{}", daemon.log_tail());
-    }
+    Daemon::start("open", "[limits]\nconnections_per_address = 500\n").unwrap().play(body);
 }
 
 /// People who share a core process, as many as there are names.
 fn people(daemon: &Daemon, core: &Arc<CoreProcess>, names: &[&str]) -> Result<Vec<Person>> {
     let join = |name: &&str| {
         let account = daemon.account(&format!("{:0<9}", name.to_lowercase()), "a long password")?;
-        let (imap, smtp) = (account.imaps_port, account.submissions_port);
-        let link = format!(
-            "dclogin:{}?p=a%20long%20password&v=1&ih=127.0.0.1&ip={imap}&is=ssl&sh=127.0.0.1&sp={smtp}&ss=ssl&ic=3",
-            account.address
-        );
-        Person::pair_in(core, name, &link)
+        Person::pair_in(core, name, &account.link()?)
     };
     names.iter().map(join).collect()
 }

@@ -11,10 +11,7 @@ use serde_json::Value;
 
 #[test]
 fn an_invite_lets_one_phone_in_and_the_next_one_is_told_why_not() {
-    let daemon = Daemon::start("invite", "").unwrap();
-    if let Err(error) = story(&daemon) {
-        panic!("{error:?}\nThe daemon's log ends with:{}", daemon.log_tail());
-    }
+    Daemon::start("invite", "").unwrap().play(|daemon| story(daemon));
 }
 
 fn story(daemon: &Daemon) -> Result<()> {

@@ -26,10 +26,7 @@ fn pythons_imaplib_reads_searches_moves_and_deletes() {
 
 #[test]
 fn mbsync_keeps_a_maildir_and_the_server_alike() {
-    let daemon = Daemon::start("open", "").unwrap();
-    if let Err(error) = synchronise(&daemon) {
-        panic!("{error:?}\nThe daemon's log ends with:{}", daemon.log_tail());
-    }
+    Daemon::start("open", "").unwrap().play(|daemon| synchronise(daemon));
 }
 
 fn synchronise(daemon: &Daemon) -> Result<()> {
@@ -145,10 +142,7 @@ fn flags(file: &Path) -> &str {
 
 #[test]
 fn neomutt_lists_opens_searches_moves_and_deletes() {
-    let daemon = Daemon::start("open", "").unwrap();
-    if let Err(error) = read_mail(&daemon) {
-        panic!("{error:?}\nThe daemon's log ends with:{}", daemon.log_tail());
-    }
+    Daemon::start("open", "").unwrap().play(|daemon| read_mail(daemon));
 }
 
 fn read_mail(daemon: &Daemon) -> Result<()> {

@@ -24,10 +24,7 @@ const CHECKPOINT_BYTES: usize = 16 << 20;
 fn the_log_names_nobody_and_the_disk_keeps_no_more_than_it_must() {
     let service = PushService::start().unwrap();
     let more = format!("{}\n[limits]\nsend_burst = 3\nsends_per_minute = 1", service.configuration());
-    let mut daemon = Daemon::start_logging("info", "open", &more).unwrap();
-    if let Err(error) = story(&mut daemon, &service) {
-        panic!("{error:?}\nThe daemon's log ends with:{}", daemon.log_tail());
-    }
+    Daemon::start_logging("info", "open", &more).unwrap().play(|daemon| story(daemon, &service));
 }
 
 fn story(daemon: &mut Daemon, service: &PushService) -> Result<()> {

@@ -8,10 +8,7 @@ use hearth_tests::story::{Limits, make_contact, send_file};
 
 #[test]
 fn two_people_pair_make_contact_and_exchange_texts_and_a_file() {
-    let mut daemon = Daemon::start("pairing", "").unwrap();
-    if let Err(error) = story(&mut daemon) {
-        panic!("{error:?}\nThe daemon's log ends with:{}", daemon.log_tail());
-    }
+    Daemon::start("pairing", "").unwrap().play(story);
 }
 
 fn story(daemon: &mut Daemon) -> Result<()> {
@@ -34,10 +31,7 @@ fn story(daemon: &mut Daemon) -> Result<()> {
 #[test]
 fn a_sleeping_phone_is_woken_until_the_service_says_that_it_is_gone() {
     let service = PushService::start().unwrap();
-    let mut daemon = Daemon::start("pairing", &service.configuration()).unwrap();
-    if let Err(error) = wake(&mut daemon, &service) {
-        panic!("{error:?}\nThe daemon's log ends with:{}", daemon.log_tail());
-    }
+    Daemon::start("pairing", &service.configuration()).unwrap().play(|daemon| wake(daemon, &service));
 }
 
 fn wake(daemon: &mut Daemon, service: &PushService) -> Result<()> {

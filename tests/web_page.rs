@@ -11,10 +11,7 @@ const HEAD_LIMIT: usize = 16 * 1024;
 
 #[test]
 fn the_code_on_the_start_page_can_be_scanned_and_lets_one_person_in() {
-    let daemon = Daemon::start("pairing", "").unwrap();
-    if let Err(error) = scan_and_join(&daemon) {
-        panic!("{error:?}\nThe daemon's log ends with:{}", daemon.log_tail());
-    }
+    Daemon::start("pairing", "").unwrap().play(|daemon| scan_and_join(daemon));
 }
 
 fn scan_and_join(daemon: &Daemon) -> Result<()> {
@@ -39,10 +36,7 @@ fn scan_and_join(daemon: &Daemon) -> Result<()> {
 
 #[test]
 fn with_open_registration_each_look_at_the_page_makes_a_code_and_all_of_them_work() {
-    let daemon = Daemon::start("open", "").unwrap();
-    if let Err(error) = serve_oneself(&daemon) {
-        panic!("{error:?}\nThe daemon's log ends with:{}", daemon.log_tail());
-    }
+    Daemon::start("open", "").unwrap().play(|daemon| serve_oneself(daemon));
 }
 
 fn serve_oneself(daemon: &Daemon) -> Result<()> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mail_types::Secret;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -48,6 +49,13 @@ impl Account {
             imaps_port: field("ip")?.parse()?,
             submissions_port: field("sp")?.parse()?,
         })
+    }
+
+    /// The link that says so.
+    pub fn link(&self) -> Result<String> {
+        let Self { imaps_port, submissions_port, .. } = *self;
+        let endpoint = pairing::Endpoint { host: "127.0.0.1".to_owned(), imaps_port, submissions_port };
+        Ok(pairing::login_link(&self.address.parse()?, &Secret::new(self.password.as_str()), &endpoint))
     }
 
     /// The same box, but credentials nobody was given.
@@ -293,6 +301,7 @@ mod tests {
             submissions_port: 40465,
         };
         assert_eq!(Account::from_link(link).unwrap(), account);
+        assert_eq!(account.link().unwrap(), link);
         assert!(Account::from_link("dclogin:ac1@h.local?p=x").is_err());
     }
 }

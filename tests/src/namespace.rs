@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::product::{self, Daemon};
 
@@ -55,8 +55,8 @@ pub fn report(line: &str) {
 /// The same with a daemon for [`DOMAIN`], whose log is shown when the body fails; `more` is its configuration.
 pub fn with_server(test: &str, more: &str, body: impl FnOnce(&mut Daemon) -> Result<()>) {
     alone(test, || {
-        let mut daemon = Daemon::start_for_domain(more)?;
-        body(&mut daemon).with_context(|| format!("The daemon's log ends with:{}", daemon.log_tail()))
+        Daemon::start_for_domain(more)?.play(body);
+        Ok(())
     });
 }
 

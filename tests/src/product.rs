@@ -90,6 +90,14 @@ impl Daemon {
         Ok(std::fs::write(self.configuration(), text)?)
     }
 
+    /// Plays a story with it; what went wrong is shown with the end of its log.
+    #[track_caller]
+    pub fn play(mut self, story: impl FnOnce(&mut Self) -> Result<()>) {
+        if let Err(error) = story(&mut self) {
+            panic!("{error:?}\nThe daemon's log ends with:{}", self.log_tail());
+        }
+    }
+
     /// Starts it again on the same state.
     pub fn switch_on(&mut self) -> Result<()> {
         let ports = self.state().join("run/ports.json");
