@@ -96,8 +96,12 @@ impl Store {
                 let id = keys::second_number_of(&key).ok_or(Error::Bug("a mailbox's key is too short"))?;
                 mailboxes::delete(transaction, account, MailboxId(id))?;
             }
-            let tables =
-                [keys::metadata_of_account(account), keys::push_tokens(account), keys::pending_push(account)];
+            let tables = [
+                keys::subscriptions(account),
+                keys::metadata_of_account(account),
+                keys::push_tokens(account),
+                keys::pending_push(account),
+            ];
             for prefix in tables {
                 for (key, _) in transaction.scan(&prefix) {
                     transaction.delete(key);
@@ -157,6 +161,7 @@ fn create(
     transaction.put_json(keys::account(address), &record)?;
     transaction.put(keys::account_name(id), address.to_string().into_bytes());
     mailboxes::create(transaction, address, INBOX, None, now)?;
+    mailboxes::subscribe(transaction, id, INBOX);
     Ok(())
 }
 

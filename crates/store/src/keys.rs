@@ -35,6 +35,18 @@ pub(crate) fn mailboxes(account: u64) -> Key {
     number(b'B', account)
 }
 
+/// A subscribed name (RFC 3501 section 6.3.6); there need not be such a mailbox.
+pub(crate) fn subscription(account: u64, name: &str) -> Key {
+    let mut key = subscriptions(account);
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// All names that an account has subscribed to.
+pub(crate) fn subscriptions(account: u64) -> Key {
+    number(b'U', account)
+}
+
 /// A mailbox's counters, and whose it is.
 pub(crate) fn counters(mailbox: MailboxId) -> Key {
     number(b'C', mailbox.0)

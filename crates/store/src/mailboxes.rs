@@ -1,5 +1,7 @@
 //! Mailboxes of an account: names, special uses, subscriptions. Counters change with the messages.
 
+use std::collections::BTreeSet;
+
 use mail_types::{Address, UnixTime};
 
 use crate::accounts;
@@ -86,13 +88,33 @@ impl Store {
         })
     }
 
-    /// Notes whether the client wants to see the mailbox in LSUB.
-    pub fn set_subscribed(&self, address: &Address, name: &str, subscribed: bool) -> Result<()> {
+    /// The names that the account has subscribed to, sorted. RFC 3501 section 6.3.6: a name stays subscribed when its
+    /// mailbox is deleted or renamed.
+    pub fn subscriptions(&self, address: &Address) -> Result<BTreeSet<String>> {
+        let state = self.read();
+        let prefix = keys::subscriptions(account_id(&state, address)?);
+        let name = |(key, _): (&Key, &Vec<u8>)| keys::text_after(key, &prefix);
+        let names = state.scan(&prefix).map(name).collect::<Option<_>>();
+        names.ok_or(Error::Bug("a subscription's key is no text"))
+    }
+
+    /// Subscribes to a name.
+    pub fn subscribe(&self, address: &Address, name: &str) -> Result<()> {
+        let (address, name) = (address.clone(), name.to_owned());
+        self.write(move |transaction| {
+            let account = transaction.account_id(&address)?;
+            subscribe(transaction, account, &name);
+            Ok(())
+        })
+    }
+
+    /// Takes a name off the list; it need not be there.
+    pub fn unsubscribe(&self, address: &Address, name: &str) -> Result<()> {
         let (address, name) = (address.clone(), canonical(name).to_owned());
         self.write(move |transaction| {
-            let (key, mut record) = find(transaction, &address, &name)?.ok_or(Error::NoSuchMailbox)?;
-            record.subscribed = subscribed;
-            transaction.put_json(key, &record)
+            let account = transaction.account_id(&address)?;
+            transaction.delete(keys::subscription(account, &name));
+            Ok(())
         })
     }
 }
@@ -100,6 +122,10 @@ impl Store {
 /// `INBOX` in its one spelling; every other name as it is.
 fn canonical(name: &str) -> &str {
     if name.eq_ignore_ascii_case(INBOX) { INBOX } else { name }
+}
+
+pub(crate) fn subscribe(transaction: &mut Transaction<'_>, account: u64, name: &str) {
+    transaction.put(keys::subscription(account, canonical(name)), Vec::new());
 }
 
 pub(crate) fn create(
@@ -116,7 +142,7 @@ pub(crate) fn create(
     let account = transaction.account_id(address)?;
     let id = MailboxId(transaction.fresh_id()?);
     let uid_validity = accounts::next_uid_validity(transaction, address, now)?;
-    let record = MailboxRecord { name: name.to_owned(), special_use, subscribed: true };
+    let record = MailboxRecord { name: name.to_owned(), special_use };
     transaction.put_json(keys::mailbox(account, id), &record)?;
     transaction.put(keys::counters(id), accounts::empty_counters(account, uid_validity).encode());
     Ok(id)
@@ -168,7 +194,6 @@ fn info(state: &State, key: &Key, value: &[u8]) -> Result<MailboxInfo> {
         id,
         name: record.name,
         special_use: record.special_use,
-        subscribed: record.subscribed,
         uid_validity: counters.uid_validity,
         uid_next: counters.uid_next,
         highest_modseq: counters.modseq,

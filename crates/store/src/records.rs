@@ -154,7 +154,6 @@ pub(crate) struct MailboxRecord {
     pub(crate) name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) special_use: Option<SpecialUse>,
-    pub(crate) subscribed: bool,
 }
 
 /// An entry of the outbound queue.

@@ -88,8 +88,6 @@ pub struct MailboxInfo {
     pub name: String,
     /// What it is for.
     pub special_use: Option<SpecialUse>,
-    /// Whether the client subscribed to it.
-    pub subscribed: bool,
     /// Never changes.
     pub uid_validity: UidValidity,
     /// The UID that the next message gets.

@@ -251,6 +251,28 @@ fn a_recreated_mailbox_has_a_larger_uidvalidity() {
 }
 
 #[test]
+fn a_name_stays_subscribed_until_somebody_unsubscribes() {
+    let mut world = World::new();
+    let (anna, _) = world.account("anna");
+    let (ben, _) = world.account("ben");
+    world.store().create_mailbox(&anna, "Old", None, NOW).unwrap();
+    world.store().create_mailbox(&anna, "Quiet", None, NOW).unwrap();
+    for name in ["Old", "Nowhere", "inbox"] {
+        world.store().subscribe(&anna, name).unwrap();
+    }
+    world.store().delete_mailbox(&anna, "Old").unwrap();
+    world.reopen();
+    let subscribed = |world: &World, who| Vec::from_iter(world.store().subscriptions(who).unwrap());
+    assert_eq!(subscribed(&world, &anna), ["INBOX", "Nowhere", "Old"]);
+    assert_eq!(subscribed(&world, &ben), ["INBOX"]);
+    world.store().unsubscribe(&anna, "Inbox").unwrap();
+    world.store().unsubscribe(&anna, "Old").unwrap();
+    world.store().unsubscribe(&anna, "Never").unwrap();
+    world.reopen();
+    assert_eq!(subscribed(&world, &anna), ["Nowhere"]);
+}
+
+#[test]
 fn flags_obey_unchangedsince_and_count_modifications() {
     let mut world = World::new();
     let (_, inbox) = world.account("anna");

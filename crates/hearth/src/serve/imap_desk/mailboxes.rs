@@ -6,21 +6,32 @@ use mail_types::{ModSeq, SystemFlag};
 use super::{ImapDesk, Opened, convert};
 use crate::clock;
 
-/// Mailboxes one account may have.
+/// Mailboxes one account may have, and names it may subscribe to.
 const MAILBOXES_LIMIT: usize = 1000;
 
 impl ImapDesk {
     pub(super) async fn list(&self) -> Result<Answer, Refusal> {
         let mailboxes = self.look(|store, account| store.mailboxes(account))?;
+        let mut subscribed = self.look(|store, account| store.subscriptions(account))?;
+        // Names came in as mailbox names; one that no longer is one cannot be shown.
         let shown = |mailbox: store::MailboxInfo| {
-            // Names came in as mailbox names; one that no longer is one cannot be shown.
+            let subscription = match subscribed.remove(&mailbox.name) {
+                true => Subscription::Subscribed,
+                false => Subscription::Unsubscribed,
+            };
             let name = MailboxName::try_from(mailbox.name.as_str()).ok()?;
-            let subscription =
-                if mailbox.subscribed { Subscription::Subscribed } else { Subscription::Unsubscribed };
             let special_use = mailbox.special_use.map(convert::shown_special_use);
             Some(Mailbox { name, existence: Existence::Exists, subscription, special_use })
         };
-        Ok(Answer::Mailboxes(mailboxes.into_iter().filter_map(shown).collect()))
+        let mut list: Vec<Mailbox> = mailboxes.into_iter().filter_map(shown).collect();
+        let only_names = subscribed.iter().filter_map(|name| MailboxName::try_from(name.as_str()).ok());
+        list.extend(only_names.map(|name| Mailbox {
+            name,
+            existence: Existence::NameOnly,
+            subscription: Subscription::Subscribed,
+            special_use: None,
+        }));
+        Ok(Answer::Mailboxes(list))
     }
 
     pub(super) async fn create(
@@ -72,14 +83,12 @@ impl ImapDesk {
         mailbox: MailboxName,
         subscription: Subscription,
     ) -> Result<Answer, Refusal> {
-        let subscribed = subscription == Subscription::Subscribed;
-        let set =
-            self.ask(move |store, account| store.set_subscribed(account, mailbox.as_str(), subscribed)).await;
-        match set {
-            // A name that is gone is not subscribed any more.
-            Err(Refusal::NoSuchMailbox) if !subscribed => Ok(Answer::Done),
-            set => set.map(|()| Answer::Done),
-        }
+        let noted = self.ask(move |store, account| match subscription {
+            Subscription::Unsubscribed => store.unsubscribe(account, mailbox.as_str()).map(|()| true),
+            Subscription::Subscribed if store.subscriptions(account)?.len() >= MAILBOXES_LIMIT => Ok(false),
+            Subscription::Subscribed => store.subscribe(account, mailbox.as_str()).map(|()| true),
+        });
+        if noted.await? { Ok(Answer::Done) } else { Err(Refusal::Limit) }
     }
 
     pub(super) async fn status(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
