@@ -91,7 +91,7 @@ fn address(outside: &[Token], angle: &[Token]) -> Option<Entry> {
         None => (spec, [].as_slice()),
     };
     let mailbox = glued(local);
-    if mailbox.is_empty() && domain.is_empty() && name.is_none() {
+    if mailbox.is_empty() && domain.is_empty() && angle.is_empty() {
         return None;
     }
     // Without a host the entry would be a group's beginning (RFC 3501 section 7.4.2).
@@ -210,6 +210,7 @@ mod tests {
             "friends: a@b, c@d; e@f",
             &[("-", "friends", "-"), ("-", "a", "b"), ("-", "c", "d"), ("-", "-", "-"), ("-", "e", "f")],
         );
+        check("g: (nobody);", &[("-", "g", "-"), ("-", "-", "-")]);
         check("undisclosed-recipients:;", &[("-", "undisclosed-recipients", "-"), ("-", "-", "-")]);
     }
 

@@ -82,6 +82,8 @@ pub(crate) struct Walker {
     offset: u64,
     /// How long the previous line's end is: it belongs to a delimiter that follows.
     previous_end: u64,
+    /// Whether there was nothing but that end in the previous line.
+    previous_blank: bool,
     lines: u64,
     parts: usize,
     head_left: usize,
@@ -127,6 +129,7 @@ impl Walker {
             continued: false,
             offset: 0,
             previous_end: 0,
+            previous_blank: false,
             lines: 0,
             parts: 1,
             head_left: HEAD_LIMIT,
@@ -152,7 +155,7 @@ impl Walker {
         }
         let end = self.offset;
         while self.open.len() > 1 {
-            self.close_innermost(end);
+            self.close_innermost(end, self.lines);
         }
         let root = self.open.pop().unwrap_or_else(|| Open::new(0, TEXT));
         root.closed(end, self.lines)
@@ -168,8 +171,10 @@ impl Walker {
         match delimiter {
             Some((level, ended)) => {
                 let end = start.saturating_sub(self.previous_end);
+                // A line that was only its end is none without it.
+                let lines = self.lines - u64::from(self.previous_blank);
                 while self.open.len() > level + 1 {
-                    self.close_innermost(end);
+                    self.close_innermost(end, lines);
                 }
                 self.lines += 1;
                 self.begin_part(level, ended);
@@ -182,6 +187,7 @@ impl Walker {
             }
         }
         self.previous_end = line_end(&line);
+        self.previous_blank = whole && self.previous_end == length(&line);
     }
 
     /// Whether the line delimits the parts of a multipart that is open: which one, and whether it ends it.
@@ -235,11 +241,11 @@ impl Walker {
     }
 
     /// The innermost entity ends at `end` and goes into the one around it.
-    fn close_innermost(&mut self, end: u64) {
+    fn close_innermost(&mut self, end: u64, lines: u64) {
         let Some(open) = self.open.pop() else {
             return;
         };
-        let entity = open.closed(end, self.lines);
+        let entity = open.closed(end, lines);
         match self.open.last_mut().map(|outer| &mut outer.content) {
             Some(Content::Multipart { parts, .. }) => parts.push(entity),
             Some(Content::Message(message)) => *message = Some(Box::new(entity)),
@@ -410,6 +416,19 @@ the end
         check(empty_part, &[1], Some(""));
         let long_line = format!("Subject: x\n\n{}\n--x\n", "y".repeat(100_000));
         assert_eq!(walk(&long_line, 999).lines, 2);
+    }
+
+    #[test]
+    fn the_line_end_before_a_delimiter_is_not_counted() {
+        let lines = |body: &str| {
+            let message = format!("Content-Type: multipart/mixed; boundary=x\n\n--x\n\n{body}--x--\n");
+            walk(&message.replace('\n', "\r\n"), 5).part(&[1]).map(|part| part.lines)
+        };
+        assert_eq!(lines(""), Some(0));
+        assert_eq!(lines("\n"), Some(0));
+        assert_eq!(lines("hello\n"), Some(1));
+        assert_eq!(lines("hello\n\n"), Some(1));
+        assert_eq!(lines("hello\n\n\n"), Some(2));
     }
 
     #[test]
