@@ -1,7 +1,8 @@
 //! Every limit a client can meet, by name. Nothing here is computed.
 
-/// The longest command of a client that has not logged in, literals included, in bytes.
-pub(crate) const COMMAND_BEFORE_LOGIN: usize = 8_192;
+/// The longest command of a client that has not logged in, literals included, in bytes: an `ID` may have 30 fields of
+/// 30 and 1024 (RFC 2971 section 3.3), with what stands between them.
+pub(crate) const COMMAND_BEFORE_LOGIN: usize = 40_960;
 /// The longest command, literals included (but not the message of `APPEND`), in bytes.
 pub(crate) const COMMAND: usize = 65_536;
 /// Input that waits in the session before it asks the driver to stop reading, in bytes: more than any command.

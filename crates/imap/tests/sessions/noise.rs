@@ -290,11 +290,11 @@ fn commands_and_literals_have_limits() {
     let mut world = World::new(1);
     let phone = world.connect(Transport::Tls);
     world.heard(phone);
-    world.send(phone, format!("a LOGIN {} x\r\n", "u".repeat(9_000)).as_bytes());
+    world.send(phone, format!("a LOGIN {} x\r\n", "u".repeat(42_000)).as_bytes());
     assert_eq!(world.heard(phone), "a BAD The command is too long.\r\n");
-    world.send(phone, b"b LOGIN {9000}\r\n");
+    world.send(phone, b"b LOGIN {42000}\r\n");
     assert_eq!(world.heard(phone), "b BAD [TOOBIG] The literal is too long.\r\n");
-    world.send(phone, format!("c LOGIN {{9000+}}\r\n{} x\r\nd NOOP\r\n", "u".repeat(9_000)).as_bytes());
+    world.send(phone, format!("c LOGIN {{42000+}}\r\n{} x\r\nd NOOP\r\n", "u".repeat(42_000)).as_bytes());
     assert_eq!(world.heard(phone), "c BAD [TOOBIG] The literal is too long.\r\nd OK NOOP completed\r\n");
     world.play(phone, "C: e LOGIN abc123xyz@chat.example secret\nS: e OK …\nC: f SELECT INBOX\nS: * FLAGS…\nS: * OK…\nS: * 0 EXISTS\nS: * 0 RECENT\nS: * OK…\nS: * OK…\nS: * OK…\nS: f OK…");
     let uids = (1..6_000).map(|uid| (uid * 2).to_string()).collect::<Vec<_>>().join(",");
