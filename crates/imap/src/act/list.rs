@@ -32,7 +32,9 @@ struct Node {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Children {
     existing: usize,
+    /// Those that are heard of here or nowhere: subscribed names that match no pattern.
     subscribed: usize,
+    /// The same of mailboxes with a special use.
     special: usize,
 }
 
@@ -44,9 +46,9 @@ impl Listing {
     fn tell(&mut self, context: &mut Context<'_>, mailboxes: Vec<Mailbox>) {
         let patterns: Vec<Vec<char>> =
             self.list.patterns.iter().map(|pattern| full_pattern(&self.list.reference, pattern)).collect();
-        for (name, node) in hierarchy(mailboxes) {
-            let matches = |pattern: &Vec<char>| matches(pattern, name.as_str());
-            if !patterns.iter().any(matches) {
+        let matched = |name: &MailboxName| patterns.iter().any(|pattern| matches(pattern, name.as_str()));
+        for (name, node) in hierarchy(mailboxes, matched) {
+            if !matched(&name) {
                 continue;
             }
             let line = match self.list.kind {
@@ -134,7 +136,7 @@ fn completed(kind: ListKind) -> Completion {
     })
 }
 
-/// RFC 3501 section 6.3.9: subscribed names, and names above them as `\Noselect`.
+/// RFC 3501 section 6.3.9: subscribed names, and as `\Noselect` names above those that match no pattern.
 fn lsub_line(name: &MailboxName, node: &Node) -> Option<Vec<u8>> {
     let attributes: &[&str] = match node.subscription {
         Subscription::Subscribed => &[],
@@ -152,7 +154,7 @@ fn line(kind: &str, attributes: &[&str], name: &MailboxName) -> Vec<u8> {
 }
 
 /// All names, those that are only above others included.
-fn hierarchy(mailboxes: Vec<Mailbox>) -> BTreeMap<MailboxName, Node> {
+fn hierarchy(mailboxes: Vec<Mailbox>, matched: impl Fn(&MailboxName) -> bool) -> BTreeMap<MailboxName, Node> {
     let mut nodes: BTreeMap<MailboxName, Node> = BTreeMap::new();
     let empty = || Node {
         existence: Existence::NameOnly,
@@ -161,13 +163,14 @@ fn hierarchy(mailboxes: Vec<Mailbox>) -> BTreeMap<MailboxName, Node> {
         children: Children::default(),
     };
     for mailbox in mailboxes {
+        let hidden = !matched(&mailbox.name);
         let mut above = mailbox.name.parent();
         while let Some(name) = above {
             above = name.parent();
             let children = &mut nodes.entry(name).or_insert_with(empty).children;
             children.existing += usize::from(mailbox.existence == Existence::Exists);
-            children.subscribed += usize::from(mailbox.subscription == Subscription::Subscribed);
-            children.special += usize::from(mailbox.special_use.is_some());
+            children.subscribed += usize::from(hidden && mailbox.subscription == Subscription::Subscribed);
+            children.special += usize::from(hidden && mailbox.special_use.is_some());
         }
         let node = nodes.entry(mailbox.name).or_insert_with(empty);
         node.existence = mailbox.existence;
