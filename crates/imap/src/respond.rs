@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::dialogue::Refusal;
+use crate::parse::Fault;
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +81,16 @@ impl From<Refusal> for Completion {
             Refusal::NotPermitted => ("NOPERM", "Permission denied."),
         };
         Self::no(text).code(code)
+    }
+}
+
+impl From<Fault> for Completion {
+    /// A name that no mailbox can have is no mistake of the client's: `NO`, as when there is none of that name.
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Syntax(reason) => Self::bad(reason),
+            Fault::Name => Self::no("A mailbox cannot have this name.").code("CANNOT"),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use mail_types::{ModSeq, SystemFlag, Uid};
 
 use crate::command::By;
 use crate::datetime;
+use crate::message::address;
 use crate::message::decode::header_text;
 use crate::message::header;
 use crate::sequence::SequenceSet;
@@ -47,6 +48,8 @@ pub(crate) enum SearchKey {
     ModSeq(ModSeq),
     /// A header field holds a text, in lower case; an empty text asks for the field alone.
     Header(String, String),
+    /// The same of a field with addresses; one that is taken apart may hold the text, too.
+    Address(String, String),
     /// The body holds a text, in lower case.
     Body(String),
     /// The header or the body holds a text, in lower case.
@@ -152,9 +155,12 @@ impl SearchKey {
                 date.is_some_and(|date| when.holds(date, *day))
             }),
             Self::Header(name, text) => known.header().map(|header| {
-                let named = header::fields(header).into_iter();
-                let mut named = named.filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()));
-                named.any(|field| header_text(&header::unfolded(field.value)).to_lowercase().contains(text))
+                values(header, name).any(|value| header_text(&value).to_lowercase().contains(text))
+            }),
+            Self::Address(name, text) => known.header().map(|header| {
+                values(header, name).any(|value| {
+                    header_text(&value).to_lowercase().contains(text) || addresses_hold(&value, text)
+                })
             }),
             Self::Body(text) => match known {
                 Known::All(_, found) => Some(found.contains(text)),
@@ -187,6 +193,25 @@ impl<'a> Known<'a> {
             Known::Header(header) | Known::All(header, _) => Some(header),
         }
     }
+}
+
+/// The unfolded values of all fields of that name.
+fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = Vec<u8>> + 'a {
+    let named = header::fields(header).into_iter();
+    let named = named.filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()));
+    named.map(|field| header::unfolded(field.value))
+}
+
+/// Whether a text in lower case stands in an address without the comments and spaces that the field has in it.
+fn addresses_hold(value: &[u8], text: &str) -> bool {
+    let holds = |entry: address::Entry| {
+        let (Some(mailbox), Some(host)) = (entry.mailbox, entry.host) else {
+            return false;
+        };
+        let written = [mailbox, host].join(&b'@');
+        String::from_utf8_lossy(&written).to_lowercase().contains(text)
+    };
+    address::parse(value).into_iter().any(holds)
 }
 
 /// Whether a text in lower case stands anywhere in a header.

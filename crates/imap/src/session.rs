@@ -255,14 +255,12 @@ impl Session {
         match frame {
             Frame::Command(bytes) => match parse::command(&bytes) {
                 Ok(parse::Tagged { tag, command }) => self.start(tag, command),
-                Err(parse::Malformed { tag, reason }) => {
-                    self.complete_bad(tag.as_deref(), Completion::bad(reason));
-                }
+                Err(parse::Malformed { tag, fault }) => self.refuse_command(tag.as_deref(), fault.into()),
             },
             Frame::Literal(announcement) => self.decide_literal(announcement),
             Frame::TooLong(head) => {
                 let tag = parse::tag(&mut parse::Cursor::new(&head)).ok();
-                self.complete_bad(tag.as_deref(), Completion::bad("The command is too long."));
+                self.refuse_command(tag.as_deref(), Completion::bad("The command is too long."));
             }
             Frame::Chunk(_) => {}
         }
@@ -278,7 +276,7 @@ impl Session {
         } else {
             let tag = parse::tag(&mut parse::Cursor::new(self.framer.partial())).ok();
             let refused = Completion::bad("The literal is too long.").code("TOOBIG");
-            self.complete_bad(tag.as_deref(), refused);
+            self.refuse_command(tag.as_deref(), refused);
         }
     }
 
@@ -303,7 +301,7 @@ impl Session {
                 let updates = Updates::after(&command);
                 self.doing = Doing::Ready(Running { tag, job: act::job(command), updates }, Event::Go);
             }
-            Err(reason) => self.complete_bad(Some(&tag), Completion::bad(reason)),
+            Err(reason) => self.refuse_command(Some(&tag), Completion::bad(reason)),
         }
     }
 
@@ -398,10 +396,13 @@ impl Session {
         }
     }
 
-    fn complete_bad(&mut self, tag: Option<&str>, completion: Completion) {
+    /// Says why a command is not begun.
+    fn refuse_command(&mut self, tag: Option<&str>, completion: Completion) {
         self.framer.refuse();
         self.out.text(&completion.line(tag.unwrap_or("*")));
-        self.count_bad();
+        if completion.kind == Kind::Bad {
+            self.count_bad();
+        }
     }
 
     fn count_bad(&mut self) {

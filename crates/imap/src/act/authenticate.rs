@@ -46,7 +46,7 @@ impl Plain {
     fn respond(context: &mut Context<'_>, response: &[u8]) -> Step {
         match parse::plain_response(response) {
             Ok(credentials) => ask(context, credentials),
-            Err(parse::Syntax(reason)) => Step::Done(Completion::bad(reason)),
+            Err(fault) => Step::Done(fault.into()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use mail_types::{Flags, UnixTime};
 
 use super::sets::flag_list;
-use super::{Cursor, Parsed, Syntax, Tagged, mailbox, tag};
+use super::{Cursor, Fault, Parsed, Syntax, Tagged, mailbox, tag};
 use crate::command::{Append, Command};
 use crate::datetime;
 use crate::frame::Announcement;
@@ -44,7 +44,7 @@ fn arguments(cursor: &mut Cursor<'_>, literal: Announcement) -> Parsed<Append> {
 
 /// RFC 3501: date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE
 fn date_time(cursor: &mut Cursor<'_>) -> Parsed<UnixTime> {
-    const WRONG: Syntax = Syntax("a date is malformed");
+    const WRONG: Fault = Syntax("a date is malformed");
     cursor.expect("\"", "a date is malformed")?;
     cursor.skip_spaces();
     let day = i64::from(cursor.number()?);

@@ -1,11 +1,18 @@
 //! The words of IMAP's grammar (RFC 3501 section 9): atoms, strings, numbers. No command is known here.
 
-/// What was expected and not found.
+/// Why a command cannot be carried out as it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Syntax(pub(crate) &'static str);
+pub(crate) enum Fault {
+    /// What was expected and not found: the client's mistake.
+    Syntax(&'static str),
+    /// Well formed, but no mailbox can have this name: the person's.
+    Name,
+}
+
+pub(crate) use Fault::Syntax;
 
 /// The result of reading one thing.
-pub(crate) type Parsed<T> = Result<T, Syntax>;
+pub(crate) type Parsed<T> = Result<T, Fault>;
 
 /// A place in a command.
 #[derive(Clone, Copy, Debug)]

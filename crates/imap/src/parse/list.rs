@@ -93,9 +93,10 @@ fn pattern(cursor: &mut Cursor<'_>) -> Parsed<String> {
     decoded(&bytes)
 }
 
+/// What is not modified UTF-7 stands for itself: it matches no name, which is no mistake.
 fn decoded(bytes: &[u8]) -> Parsed<String> {
     if bytes.len() > LENGTH_LIMIT {
         return Err(Syntax("a pattern is too long"));
     }
-    decode_utf7(bytes).map_err(|_| Syntax("a pattern is not valid modified UTF-7"))
+    Ok(decode_utf7(bytes).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned()))
 }

@@ -2,7 +2,7 @@
 
 use mail_types::Secret;
 
-use super::{Cursor, Parsed, Syntax};
+use super::{Cursor, Fault, Parsed, Syntax};
 use crate::command::{Command, Credentials};
 
 /// The most pairs RFC 2971 allows.
@@ -35,7 +35,7 @@ pub(super) fn authenticate(cursor: &mut Cursor<'_>) -> Parsed<Command> {
 /// empty or equal to the authentication identity.
 pub(crate) fn plain_response(base64: &[u8]) -> Parsed<Credentials> {
     use base64::Engine as _;
-    const WRONG: Syntax = Syntax("not a response of SASL PLAIN");
+    const WRONG: Fault = Syntax("not a response of SASL PLAIN");
     let decoded = base64::engine::general_purpose::STANDARD.decode(base64).map_err(|_| WRONG)?;
     let mut parts = decoded.split(|&byte| byte == 0);
     let (Some(authorise), Some(user), Some(password), None) =

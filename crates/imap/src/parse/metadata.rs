@@ -1,6 +1,6 @@
 //! `GETMETADATA`, `SETMETADATA` (RFC 5464) and the quota commands (RFC 2087).
 
-use super::{Cursor, Parsed, Syntax, mailbox};
+use super::{Cursor, Fault, Parsed, Syntax, mailbox};
 use crate::MailboxName;
 use crate::command::{Command, GetMetadata, SetMetadata};
 use crate::mail::{MetadataDepth, MetadataOwner};
@@ -95,7 +95,7 @@ fn owner(name: &[u8]) -> Parsed<MetadataOwner> {
 
 /// RFC 5464 section 3.2: begins with a slash, no two slashes in a row, none at the end, no wildcards.
 fn entry_name(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    const WRONG: Syntax = Syntax("an entry name is malformed");
+    const WRONG: Fault = Syntax("an entry name is malformed");
     let name = cursor.text()?.to_ascii_lowercase();
     let levels = name.strip_prefix('/').ok_or(WRONG)?;
     let good = |level: &str| {

@@ -13,7 +13,7 @@ mod sets;
 mod store;
 
 pub(crate) use append::append;
-pub(crate) use cursor::{Cursor, Parsed, Syntax, is_atom_char};
+pub(crate) use cursor::{Cursor, Fault, Parsed, Syntax, is_atom_char};
 pub(crate) use login::plain_response;
 
 use crate::MailboxName;
@@ -29,13 +29,13 @@ pub(crate) struct Tagged {
     pub(crate) command: Command,
 }
 
-/// A command that cannot be understood.
+/// A command that cannot be carried out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
     /// The tag, if at least that could be read.
     pub(crate) tag: Option<String>,
-    /// What is wrong, for a human.
-    pub(crate) reason: &'static str,
+    /// What is wrong.
+    pub(crate) fault: Fault,
 }
 
 /// The longest tag.
@@ -44,10 +44,10 @@ const TAG_LIMIT: usize = 64;
 /// RFC 3501: command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
 pub(crate) fn command(bytes: &[u8]) -> Result<Tagged, Malformed> {
     let mut cursor = Cursor::new(bytes);
-    let tag = tag(&mut cursor).map_err(|Syntax(reason)| Malformed { tag: None, reason })?;
+    let tag = tag(&mut cursor).map_err(|fault| Malformed { tag: None, fault })?;
     match untagged(&mut cursor) {
         Ok(command) => Ok(Tagged { tag, command }),
-        Err(Syntax(reason)) => Err(Malformed { tag: Some(tag), reason }),
+        Err(fault) => Err(Malformed { tag: Some(tag), fault }),
     }
 }
 
@@ -123,7 +123,7 @@ fn on_messages(name: &str, cursor: &mut Cursor<'_>, by: By) -> Parsed<Command> {
 
 /// RFC 3501: mailbox = "INBOX" / astring
 pub(crate) fn mailbox(cursor: &mut Cursor<'_>) -> Parsed<MailboxName> {
-    MailboxName::from_wire(&cursor.astring()?).map_err(|_| Syntax("the mailbox name is not valid"))
+    MailboxName::from_wire(&cursor.astring()?).map_err(|_| Fault::Name)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mail_types::{ModSeq, SystemFlag};
 
 use super::sets::sequence_set;
-use super::{Cursor, Parsed, Syntax};
+use super::{Cursor, Fault, Parsed, Syntax};
 use crate::command::{By, Charset, Command, Search, SearchReturn};
 use crate::datetime;
 use crate::search::{SearchKey, When};
@@ -67,7 +67,7 @@ struct Keys {
 impl Keys {
     /// RFC 3501: search-key
     fn key(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Parsed<SearchKey> {
-        const TOO_MANY: Syntax = Syntax("there are too many search keys");
+        const TOO_MANY: Fault = Syntax("there are too many search keys");
         self.left = self.left.checked_sub(1).ok_or(TOO_MANY)?;
         let deeper = depth.checked_sub(1).ok_or(TOO_MANY)?;
         match cursor.peek() {
@@ -115,7 +115,8 @@ fn simple(name: &str) -> Option<SearchKey> {
 /// Keys with an argument.
 fn with_argument(name: &str, cursor: &mut Cursor<'_>) -> Parsed<SearchKey> {
     Ok(match name {
-        "FROM" | "TO" | "CC" | "BCC" | "SUBJECT" => SearchKey::Header(name.to_owned(), lower_case(cursor)?),
+        "FROM" | "TO" | "CC" | "BCC" => SearchKey::Address(name.to_owned(), lower_case(cursor)?),
+        "SUBJECT" => SearchKey::Header(name.to_owned(), lower_case(cursor)?),
         "HEADER" => {
             let field = cursor.text()?;
             cursor.space()?;

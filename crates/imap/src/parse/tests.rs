@@ -2,18 +2,19 @@
 
 use mail_types::Secret;
 
-use super::{Malformed, command};
+use super::{Fault, Malformed, command};
 use crate::command::{Command, Credentials};
 
-fn check(line: &str, expected: Result<Command, &str>) {
+fn check(line: &str, expected: Result<Command, &'static str>) {
     let parsed = command(format!("t {line}\r\n").as_bytes());
-    let found = parsed.map(|tagged| tagged.command).map_err(|malformed| malformed.reason);
-    assert_eq!(found, expected, "{line:?}");
+    let found = parsed.map(|tagged| tagged.command).map_err(|malformed| malformed.fault);
+    assert_eq!(found, expected.map_err(Fault::Syntax), "{line:?}");
 }
 
 #[test]
 fn what_has_no_tag_is_reported_without_one() {
-    let malformed = |tag: Option<&str>, reason| Malformed { tag: tag.map(str::to_owned), reason };
+    let malformed =
+        |tag: Option<&str>, reason| Malformed { tag: tag.map(str::to_owned), fault: Fault::Syntax(reason) };
     assert_eq!(command(b"\r\n"), Err(malformed(None, "the tag is missing")));
     assert_eq!(command(b"+ x\r\n"), Err(malformed(None, "the tag is missing")));
     assert_eq!(command(b"a\r\n"), Err(malformed(Some("a"), "a space is missing")));
