@@ -92,7 +92,7 @@ impl Fetching {
 
     fn begin(&mut self, context: &mut Context<'_>) -> Step {
         if self.fetch.items.contains(&FetchItem::ModSeq) {
-            *context.tracking = Tracking::Condstore.max(*context.tracking);
+            context.track_modseqs();
         }
         let tracking = *context.tracking;
         let Some(view) = context.view() else {

@@ -6,7 +6,6 @@ use crate::command::StatusItem;
 use crate::dialogue::{Answer, Question};
 use crate::mail::MailboxStatus;
 use crate::respond::{Completion, string};
-use crate::session::Tracking;
 
 /// Asks one question and tells how it went.
 #[derive(Debug)]
@@ -52,7 +51,7 @@ impl Job for Status {
             Event::Answer(Answer::Status(status)) => {
                 // RFC 7162 section 3.1: whoever asks for it wants to hear of modification sequences.
                 if self.items.contains(&StatusItem::HighestModSeq) {
-                    *context.tracking = Tracking::Condstore.max(*context.tracking);
+                    context.track_modseqs();
                 }
                 context.out.bytes(&status_line(&self.mailbox, &self.items, &status));
                 Step::Done(Completion::ok("Status completed"))

@@ -50,6 +50,17 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// A command has to do with modification sequences: from now on the client hears of them (RFC 7162 section 3.1).
+    pub(crate) fn track_modseqs(&mut self) {
+        if *self.tracking >= Tracking::Condstore {
+            return;
+        }
+        *self.tracking = Tracking::Condstore;
+        if let State::Selected(view) = &*self.state {
+            self.out.text(&format!("* OK [HIGHESTMODSEQ {}] Highest\r\n", view.synced.0));
+        }
+    }
+
     /// The selected mailbox.
     pub(crate) fn view(&mut self) -> Option<&mut View> {
         match self.state {

@@ -14,7 +14,7 @@ use crate::message::structure::{Entity, Kind, Walker};
 use crate::respond::{Completion, string};
 use crate::search::{Known, header_holds};
 use crate::sequence::write_set;
-use crate::session::{State, Tracking};
+use crate::session::State;
 
 /// Messages that are judged from the view before the session looks at anything else.
 const VIEW_BATCH: usize = 1_000;
@@ -87,7 +87,7 @@ impl Searching {
             return Step::Done(refused);
         }
         if self.search.key.uses_modseq() {
-            *context.tracking = Tracking::Condstore.max(*context.tracking);
+            context.track_modseqs();
         }
         if let State::Selected(view) = &mut *context.state {
             self.search.key.resolve(view);
@@ -256,14 +256,25 @@ impl Searching {
         Some(Step::Again)
     }
 
+    /// RFC 7162 section 3.1.10: of the messages that are told; with `COUNT` and `ALL` these are all that were found.
+    fn highest_modseq(&self) -> Option<u64> {
+        let modseq = |found: &Found| found.modseq.0;
+        let told = |wanted| self.search.returns.as_ref().is_some_and(|returns| returns.contains(wanted));
+        if self.search.returns.is_none() || told(&SearchReturn::All) || told(&SearchReturn::Count) {
+            return self.found.iter().map(modseq).max();
+        }
+        let least = self.found.first().filter(|_| told(&SearchReturn::Min));
+        let greatest = self.found.last().filter(|_| told(&SearchReturn::Max));
+        least.into_iter().chain(greatest).map(modseq).max()
+    }
+
     fn tell(&self, context: &mut Context<'_>) {
         let number = |found: &Found| match self.search.by {
             By::Number => found.number,
             By::Uid => found.uid.get(),
         };
         let numbers: Vec<u32> = self.found.iter().map(number).collect();
-        let highest = self.found.iter().map(|found| found.modseq.0).max();
-        let highest = highest.filter(|_| self.search.key.uses_modseq());
+        let highest = self.highest_modseq().filter(|_| self.search.key.uses_modseq());
         let Some(returns) = &self.search.returns else {
             let list: Vec<String> = numbers.iter().map(u32::to_string).collect();
             let modseq = highest.map(|highest| format!(" (MODSEQ {highest})")).unwrap_or_default();

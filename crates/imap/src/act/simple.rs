@@ -72,12 +72,14 @@ impl Job for Enable {
     fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
         let mut enabled = String::new();
         for name in &self.0 {
-            let tracking = match name.as_str() {
-                "CONDSTORE" => Tracking::Condstore,
-                "QRESYNC" => Tracking::Qresync,
+            match name.as_str() {
+                "CONDSTORE" => context.track_modseqs(),
+                "QRESYNC" => {
+                    context.track_modseqs();
+                    *context.tracking = Tracking::Qresync;
+                }
                 _ => continue,
-            };
-            *context.tracking = tracking.max(*context.tracking);
+            }
             enabled.push(' ');
             enabled.push_str(name);
         }

@@ -25,7 +25,7 @@ impl Storing {
 
     fn begin(&mut self, context: &mut Context<'_>) -> Step {
         if self.store.unchanged_since.is_some() {
-            *context.tracking = Tracking::Condstore.max(*context.tracking);
+            context.track_modseqs();
         }
         let Some(view) = context.view() else {
             return Step::Done(Completion::unexpected());

@@ -69,7 +69,6 @@ fn subscribed_names_need_not_exist() {
             S: b OK Subscribe completed
             C: c LSUB "" *
             S: * LSUB () "/" "INBOX"
-            S: * LSUB (\Noselect) "/" "gone"
             S: * LSUB () "/" "gone/away"
             S: c OK Lsub completed
             C: d LSUB "" %
@@ -84,6 +83,10 @@ fn subscribed_names_need_not_exist() {
             S: * LIST (\HasNoChildren \Subscribed) "/" "INBOX"
             S: * LIST (\NonExistent \Noselect \HasNoChildren) "/" "gone" (CHILDINFO ("SUBSCRIBED"))
             S: f OK List completed
+            C: f2 LIST (SUBSCRIBED RECURSIVEMATCH) "" *
+            S: * LIST (\HasNoChildren \Subscribed) "/" "INBOX"
+            S: * LIST (\NonExistent \Noselect \HasNoChildren \Subscribed) "/" "gone/away"
+            S: f2 OK List completed
             C: g LIST "" * RETURN (SUBSCRIBED CHILDREN)
             S: * LIST (\HasNoChildren \Subscribed) "/" "INBOX"
             S: g OK List completed
@@ -96,6 +99,25 @@ fn subscribed_names_need_not_exist() {
             S: j BAD RECURSIVEMATCH goes with another option
         "#,
         );
+    });
+}
+
+#[test]
+fn a_name_that_no_mailbox_can_have_is_refused_and_no_mistake() {
+    each_seed(|world| {
+        let phone = world.login();
+        for (command, done) in [
+            ("SELECT &", "NO [CANNOT] A mailbox cannot have this name."),
+            ("CREATE a//b", "NO [CANNOT] A mailbox cannot have this name."),
+            ("STATUS \"a*b\" (MESSAGES)", "NO [CANNOT] A mailbox cannot have this name."),
+            ("LIST \"\" &", "OK List completed"),
+            ("LSUB &Jjo \"*\"", "OK Lsub completed"),
+        ]
+        .repeat(9)
+        {
+            world.send(phone, format!("t {command}\r\n").as_bytes());
+            assert_eq!(world.heard(phone), format!("t {done}\r\n"), "{command}");
+        }
     });
 }
 

@@ -191,6 +191,7 @@ fn condstore_and_qresync_tell_what_changed() {
                 anna,
                 r"
                 C: a STORE 1 (UNCHANGEDSINCE 5) +FLAGS (\Seen)
+                S: * OK [HIGHESTMODSEQ 14] Highest
                 S: a OK [MODIFIED 1] Conditional store failed for some
                 C: b UID STORE 42 (UNCHANGEDSINCE 11) +FLAGS.SILENT (\Seen)
                 S: * 1 FETCH (UID 42 MODSEQ (16))

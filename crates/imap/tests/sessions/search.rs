@@ -10,6 +10,7 @@ const LETTER: &str = "\
 From: Anna Beispiel <anna@chat.example>
 To: ben@chat.example
 Cc: cleo@chat.example
+Bcc: <ada (of) @ (the) home.test>
 Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= aus Wien
 Date: Sat, 21 Nov 2026 23:30:00 +0100
 X-Mark: here
@@ -112,7 +113,9 @@ fn keys_that_need_the_header_or_the_body() {
             ("FROM \"anna beispiel\"", "1"),
             ("TO ben", "1"),
             ("CC CLEO@chat", "1"),
-            ("BCC x", ""),
+            ("BCC nobody", ""),
+            ("BCC ada@home.test", "1"),
+            ("BCC \"(of)\"", "1"),
             ("SUBJECT grüße", "1"),
             ("SUBJECT {8+}\r\nGrüße ", "1"),
             ("HEADER x-mark here", "1"),
@@ -160,6 +163,7 @@ fn results_come_in_the_form_asked_for() {
             S: * ESEARCH (TAG "d") COUNT 0
             S: d OK Search completed
             C: e SEARCH MODSEQ 12
+            S: * OK [HIGHESTMODSEQ 13] Highest
             S: * SEARCH 2 3 (MODSEQ 13)
             S: e OK Search completed
             C: f SEARCH MODSEQ "/flags/\\draft" all 99
@@ -168,6 +172,15 @@ fn results_come_in_the_form_asked_for() {
             C: g SEARCH RETURN (ALL) MODSEQ 13
             S: * ESEARCH (TAG "g") ALL 3 MODSEQ 13
             S: g OK Search completed
+            C: g2 SEARCH RETURN (MIN) MODSEQ 11
+            S: * ESEARCH (TAG "g2") MIN 1 MODSEQ 11
+            S: g2 OK Search completed
+            C: g3 SEARCH RETURN (MIN MAX) NOT MODSEQ 13
+            S: * ESEARCH (TAG "g3") MIN 1 MAX 2 MODSEQ 12
+            S: g3 OK Search completed
+            C: g4 SEARCH RETURN (MIN COUNT) MODSEQ 11
+            S: * ESEARCH (TAG "g4") MIN 1 COUNT 3 MODSEQ 13
+            S: g4 OK Search completed
             C: h SEARCH CHARSET KOI8-R ALL
             S: h NO [BADCHARSET (US-ASCII UTF-8)] This charset is not known
             C: i SEARCH FROM
