@@ -93,7 +93,8 @@ pub enum Question {
     },
     /// How many messages and so on? → [`Answer::Status`]
     Status(MailboxName),
-    /// Open a mailbox, to be told of its changes from now on. → [`Answer::Opened`]
+    /// Open a mailbox, to be told of its changes from now on. → [`Answer::Opened`]. Its new messages then count as
+    /// told of, unless it is opened for reading only (RFC 3501 section 2.3.2).
     OpenMailbox {
         /// Its name.
         mailbox: MailboxName,
@@ -102,10 +103,13 @@ pub enum Question {
     },
     /// The mailbox opened last is no longer selected; its changes are of no interest now. → [`Answer::Done`]
     LeaveMailbox,
-    /// What has happened in a mailbox after the modification sequence `since`? → [`Answer::Changes`]
+    /// What has happened in a mailbox after the modification sequence `since`? → [`Answer::Changes`]. New messages
+    /// count as told of, as with [`Self::OpenMailbox`].
     Changes {
         /// The open mailbox.
         mailbox: MailboxName,
+        /// How it was opened.
+        access: Access,
         /// The last state known.
         since: ModSeq,
     },

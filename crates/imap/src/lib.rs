@@ -13,7 +13,7 @@
 //! command has to be answered with its tag.
 //!
 //! Left out on purpose: COMPRESS=DEFLATE, since its windows would make an idle connection cost hundreds of kilobytes;
-//! BINARY, since clients decode; `\Recent`, which RFC 9051 abolished, so that `RECENT` is always 0.
+//! BINARY, since clients decode.
 #![forbid(unsafe_code)]
 
 mod act;
@@ -26,6 +26,7 @@ mod mail;
 mod mailbox_name;
 mod message;
 mod parse;
+mod recent;
 mod respond;
 mod search;
 mod sequence;

@@ -68,6 +68,8 @@ pub struct Mailbox {
 pub struct MailboxStatus {
     /// Number of messages.
     pub messages: u32,
+    /// Number of messages that no session was told of.
+    pub recent: u32,
     /// Number of messages without `\Seen`.
     pub unseen: u32,
     /// Number of messages with `\Deleted`.
@@ -91,6 +93,8 @@ pub struct Snapshot {
     pub uid_next: Uid,
     /// The modification sequence of the latest change.
     pub highest_modseq: ModSeq,
+    /// Messages from this UID on are new: no session was told of them before.
+    pub recent_from: Uid,
     /// All messages, ascending by UID.
     pub messages: Vec<MessageInfo>,
 }
@@ -132,6 +136,8 @@ pub struct Changes {
     pub uid_next: Uid,
     /// The modification sequence of the latest change.
     pub highest_modseq: ModSeq,
+    /// Messages from this UID on are new: no session was told of them before.
+    pub recent_from: Uid,
 }
 
 /// Two ways to say which messages are gone; a store may use whichever it has at hand.

@@ -20,8 +20,8 @@ use crate::view::{Message, View};
 pub(crate) enum SearchKey {
     /// Every message.
     All,
-    /// No message: `\Recent` is not kept.
-    Nothing,
+    /// Recent, which is looked up.
+    Recent,
     /// All of these.
     And(Vec<Self>),
     /// `OR`
@@ -76,7 +76,7 @@ pub(crate) enum Known<'a> {
 }
 
 impl SearchKey {
-    /// Looks sets up in the view.
+    /// Looks sets and what is recent up in the view.
     pub(crate) fn resolve(&mut self, view: &View) {
         match self {
             Self::And(keys) => keys.iter_mut().for_each(|key| key.resolve(view)),
@@ -85,6 +85,7 @@ impl SearchKey {
                 other.resolve(view);
             }
             Self::Not(key) => key.resolve(view),
+            Self::Recent => *self = Self::Uids(view.recent_uids().collect()),
             Self::Set(set, by) => *self = Self::Uids(view.resolve(set, *by).unwrap_or_default()),
             _ => {}
         }
@@ -119,7 +120,6 @@ impl SearchKey {
     pub(crate) fn evaluate(&self, message: &Message, known: Known<'_>) -> Option<bool> {
         match self {
             Self::All => Some(true),
-            Self::Nothing => Some(false),
             Self::And(keys) => {
                 // One "no" decides, also behind an "unknown".
                 let mut result = Some(true);
@@ -138,7 +138,7 @@ impl SearchKey {
                 _ => None,
             },
             Self::Not(key) => key.evaluate(message, known).map(|result| !result),
-            Self::Set(..) => Some(false),
+            Self::Set(..) | Self::Recent => Some(false),
             Self::Uids(uids) => Some(uids.binary_search(&message.uid).is_ok()),
             Self::Flag(flag) => Some(message.flags.has(*flag)),
             Self::Keyword(wanted) => {

@@ -5,12 +5,17 @@
 
 use std::collections::BTreeSet;
 
-use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
+use mail_types::{Flags, Keyword, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
 use crate::MailboxName;
 use crate::command::By;
+use crate::dialogue::Question;
 use crate::mail::{Access, Changes, Expunged, MessageFlags, MessageInfo, Snapshot};
+use crate::recent::Recent;
 use crate::sequence::{Bound, SequenceSet};
+
+/// The most keywords the client is told of in advance.
+const KEYWORD_LIMIT: usize = 100;
 
 /// A selected mailbox.
 #[derive(Debug)]
@@ -22,6 +27,17 @@ pub(crate) struct View {
     /// All changes up to here are in the view.
     pub(crate) synced: ModSeq,
     messages: Vec<Message>,
+    recent: Recent,
+    keywords: Keywords,
+}
+
+/// The keywords that may occur in the mailbox.
+#[derive(Debug)]
+enum Keywords {
+    /// The client knows of these.
+    Told(BTreeSet<Keyword>),
+    /// There are more than it knows of, or it knows of none.
+    Untold(BTreeSet<Keyword>),
 }
 
 /// A message that has a sequence number.
@@ -65,7 +81,10 @@ impl View {
             uid_next: snapshot.uid_next,
             synced: snapshot.highest_modseq,
             messages: Vec::with_capacity(snapshot.messages.len()),
+            recent: Recent::default(),
+            keywords: Keywords::Untold(BTreeSet::new()),
         };
+        view.recent.add(snapshot.recent_from, snapshot.uid_next);
         for message in snapshot.messages {
             view.append(message);
         }
@@ -130,14 +149,55 @@ impl View {
         self.messages.iter().filter(deleted).map(|message| message.uid).collect()
     }
 
-    /// The keywords in use.
-    pub(crate) fn keywords(&self) -> BTreeSet<&str> {
-        let keywords = self.messages.iter().flat_map(|message| &message.flags.keywords);
-        keywords.map(mail_types::Keyword::as_str).collect()
+    /// All keywords that the client should know of; nothing if it does.
+    pub(crate) fn untold_keywords(&mut self) -> Option<&BTreeSet<Keyword>> {
+        let Keywords::Untold(keywords) = &mut self.keywords else {
+            return None;
+        };
+        self.keywords = Keywords::Told(std::mem::take(keywords));
+        let (Keywords::Told(keywords) | Keywords::Untold(keywords)) = &self.keywords;
+        Some(keywords)
+    }
+
+    /// A message's flags for the client. RFC 3501: "(" [flag-fetch *(SP flag-fetch)] ")"
+    pub(crate) fn flag_list(&self, message: &Message) -> String {
+        let set = SystemFlag::ALL.into_iter().filter(|&flag| message.flags.has(flag));
+        let mut names: Vec<&str> = set.map(SystemFlag::as_str).collect();
+        if self.recent.contains(message.uid) {
+            names.push("\\Recent");
+        }
+        names.extend(message.flags.keywords.iter().map(Keyword::as_str));
+        format!("({})", names.join(" "))
+    }
+
+    /// The recent messages, ascending.
+    pub(crate) fn recent_uids(&self) -> impl Iterator<Item = Uid> {
+        let within = |range: &std::ops::Range<u32>| {
+            let first = self.messages.partition_point(|message| message.uid.get() < range.start);
+            let end = range.end;
+            self.messages.iter().skip(first).map(|message| message.uid).take_while(move |uid| uid.get() < end)
+        };
+        self.recent.ranges().iter().flat_map(within)
+    }
+
+    /// How many messages are recent.
+    pub(crate) fn recent(&self) -> usize {
+        self.recent_uids().count()
+    }
+
+    /// The question what has happened since.
+    pub(crate) fn changes_since(&self, since: ModSeq) -> Question {
+        Question::Changes { mailbox: self.mailbox.clone(), access: self.access, since }
+    }
+
+    /// Changes were told to this session, which may be the first to hear of some messages.
+    pub(crate) fn heard_of(&mut self, changes: &Changes) {
+        self.recent.add(changes.recent_from, changes.uid_next);
     }
 
     /// Takes in what happened in the mailbox.
     pub(crate) fn apply(&mut self, changes: Changes) -> News {
+        self.heard_of(&changes);
         let mut news = News::default();
         for message in changes.changed {
             match self.index(message.uid) {
@@ -172,8 +232,19 @@ impl View {
             return false;
         };
         message.modseq = flags.modseq;
-        message.flags = flags.flags;
+        message.flags.clone_from(&flags.flags);
+        self.note_keywords(&flags.flags);
         true
+    }
+
+    /// Keywords that were not in use before.
+    fn note_keywords(&mut self, flags: &Flags) {
+        for keyword in &flags.keywords {
+            let (Keywords::Told(known) | Keywords::Untold(known)) = &mut self.keywords;
+            if known.len() < KEYWORD_LIMIT && known.insert(keyword.clone()) {
+                self.keywords = Keywords::Untold(std::mem::take(known));
+            }
+        }
     }
 
     /// These messages are there no more.
@@ -211,6 +282,7 @@ impl View {
         if self.messages.last().is_some_and(|last| last.uid >= message.uid) {
             return false;
         }
+        self.note_keywords(&message.flags);
         self.messages.push(Message {
             uid: message.uid,
             size: message.size,
@@ -248,6 +320,7 @@ mod tests {
             uid_validity: UidValidity::new(1).unwrap(),
             uid_next: uid(100),
             highest_modseq: ModSeq(1),
+            recent_from: uid(100),
             messages: uids.iter().map(|&uid| message(uid)).collect(),
         };
         View::new(MailboxName::inbox(), Access::ReadWrite, snapshot)
@@ -255,7 +328,7 @@ mod tests {
 
     fn changes(new: &[u32], expunged: Expunged) -> Changes {
         let changed = new.iter().map(|&uid| message(uid)).collect();
-        Changes { changed, expunged, uid_next: uid(200), highest_modseq: ModSeq(2) }
+        Changes { changed, expunged, uid_next: uid(200), highest_modseq: ModSeq(2), recent_from: uid(200) }
     }
 
     #[test]

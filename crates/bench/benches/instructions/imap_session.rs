@@ -96,6 +96,7 @@ impl Mailbox {
             uid_validity: UidValidity::new(1_700_000_000).context("a UIDVALIDITY is not 0")?,
             uid_next: Uid::new(messages + 1).context("a UID is not 0")?,
             highest_modseq: ModSeq(u64::from(messages)),
+            recent_from: Uid::new(messages + 1).context("a UID is not 0")?,
             messages: (1..=messages).filter_map(info).collect(),
         };
         let (now, settings) = (Instant::now(), Arc::new(Settings::default()));
@@ -159,6 +160,7 @@ impl Mailbox {
                 expunged: Expunged::These(Vec::new()),
                 uid_next: self.snapshot.uid_next,
                 highest_modseq: self.snapshot.highest_modseq,
+                recent_from: self.snapshot.uid_next,
             }),
             Question::Quota => Answer::Quota(QuotaUsage { used: 10_000, limit: Some(500_000_000) }),
             Question::ReadMetadata { .. } => Answer::Metadata(Vec::new()),

@@ -31,6 +31,7 @@ mod machines;
 mod metrics;
 mod pairing;
 mod push;
+mod recent;
 mod server;
 mod submission_desk;
 #[cfg(test)]
@@ -69,6 +70,7 @@ use listeners::{Ports, Service};
 use machine_resources::Resources;
 use pairing::{PairingTask, Setup};
 use push::Notifier;
+use recent::Recent;
 use server::Server;
 use tickets::Tickets;
 pub(crate) use tls::provider;
@@ -191,6 +193,7 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
     let changes = Changes::default();
     let told = changes.clone();
     store.on_change(Box::new(move |_, mailbox| told.happened(mailbox)));
+    let recent = Recent::since_now(&store).context("the mailboxes could not be listed")?;
     let control = control::bind(&socket(&config))?;
     let listeners = listeners::bind(&config)?;
     let ports = listeners::ports(&listeners)?;
@@ -223,6 +226,7 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
         accounts,
         delivery: Delivery::new(&config, domains, store.clone(), notifier.clone(), Arc::clone(&counters)),
         changes,
+        recent,
         pairing,
         door: Door::new(connections, config.limits.connections_per_address),
         porch: Porch::default(),

@@ -18,6 +18,7 @@ use super::listeners::Ports;
 use super::machine_resources::Resources;
 use super::pairing::{Credentials, PairingHandle};
 use super::push::Notifier;
+use super::recent::Recent;
 use super::tls::TlsSettings;
 use super::turned_away::Porch;
 use crate::clock;
@@ -36,6 +37,8 @@ pub(crate) struct Server {
     pub(crate) delivery: Delivery,
     /// Who is woken when.
     pub(crate) changes: Changes,
+    /// What mail programs were told of.
+    pub(crate) recent: Recent,
     /// The pairing window.
     pub(crate) pairing: PairingHandle,
     /// How many are inside.

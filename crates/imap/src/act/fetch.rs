@@ -109,9 +109,7 @@ impl Fetching {
             (Vanished::Tell, Some(_)) if tracking != Tracking::Qresync => {
                 Step::Done(Completion::bad("Say ENABLE QRESYNC first"))
             }
-            (Vanished::Tell, Some(since)) => {
-                Step::Ask(Question::Changes { mailbox: view.mailbox.clone(), since })
-            }
+            (Vanished::Tell, Some(since)) => Step::Ask(view.changes_since(since)),
             _ => self.go_on(context),
         }
     }
@@ -169,7 +167,7 @@ impl Fetching {
         };
         for &uid in self.uids.iter().skip(self.next).take(VIEW_BATCH) {
             if let Some((number, message)) = view.find(uid) {
-                respond(context.out, number, message, &self.fetch.items, &Content::default());
+                respond(context.out, view, (number, message), &self.fetch.items, &Content::default());
             }
         }
         self.next += VIEW_BATCH;
@@ -208,7 +206,7 @@ impl Fetching {
         if let State::Selected(view) = &mut *context.state
             && let Some((number, message)) = view.find(reading.uid)
         {
-            respond(context.out, number, message, &self.fetch.items, &reading.content);
+            respond(context.out, view, (number, message), &self.fetch.items, &reading.content);
         }
         self.next += 1;
         Step::Again
@@ -241,6 +239,9 @@ impl Fetching {
                 self.go_on(context)
             }
             (Answer::Changes(changes), _) => {
+                if let Some(view) = context.view() {
+                    view.heard_of(&changes);
+                }
                 self.tell_vanished(context, changes.expunged);
                 self.go_on(context)
             }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::updates::flag_list;
 use crate::command::{FetchItem, FetchSection, MarkSeen, Section, SectionName, SectionText};
 use crate::datetime::write_date_time;
 use crate::message::bodystructure::{self, Extensions};
@@ -11,7 +10,7 @@ use crate::message::header::{Selection, select};
 use crate::message::structure::{Entity, Kind};
 use crate::parse::is_atom_char;
 use crate::respond::{literal, string};
-use crate::view::Message;
+use crate::view::{Message, View};
 use crate::writer::Writer;
 
 /// What was read of the open message.
@@ -56,8 +55,8 @@ enum Found {
 /// Writes the response.
 pub(super) fn respond(
     out: &mut Writer,
-    number: usize,
-    message: &Message,
+    view: &View,
+    (number, message): (usize, &Message),
     items: &[FetchItem],
     content: &Content,
 ) {
@@ -69,7 +68,7 @@ pub(super) fn respond(
         }
         match item {
             FetchItem::Uid => out.text(&format!("UID {}", message.uid.get())),
-            FetchItem::Flags => out.text(&format!("FLAGS {}", flag_list(&message.flags))),
+            FetchItem::Flags => out.text(&format!("FLAGS {}", view.flag_list(message))),
             FetchItem::InternalDate => {
                 out.text(&format!("INTERNALDATE {}", write_date_time(message.internal_date)));
             }
@@ -86,7 +85,7 @@ pub(super) fn respond(
             FetchItem::Section(section) => {
                 write_section(out, section, content);
                 if section.seen == MarkSeen::Yes && !tells_flags {
-                    out.text(&format!(" FLAGS {}", flag_list(&message.flags)));
+                    out.text(&format!(" FLAGS {}", view.flag_list(message)));
                     tells_flags = true;
                 }
             }

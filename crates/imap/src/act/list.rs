@@ -80,8 +80,9 @@ impl Listing {
         }
         let mut attributes = Vec::new();
         if node.existence == Existence::NameOnly {
-            // Clients that do not know the first one know the second one.
-            attributes.extend(["\\NonExistent", "\\Noselect"]);
+            // The first implies the second, which is what clients know that ask for no extension (RFC 5258 section 3).
+            let extended = !select.is_empty() || !self.list.wants.is_empty();
+            attributes.push(if extended { "\\NonExistent" } else { "\\Noselect" });
         }
         attributes.push(if node.children.existing > 0 { "\\HasChildren" } else { "\\HasNoChildren" });
         let tells = by_subscription || self.list.wants.contains(&ListReturn::Subscribed);

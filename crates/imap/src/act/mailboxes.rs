@@ -66,7 +66,7 @@ impl Job for Status {
 pub(super) fn status_line(mailbox: &MailboxName, items: &[StatusItem], status: &MailboxStatus) -> Vec<u8> {
     let write = |item: &StatusItem| match item {
         StatusItem::Messages => format!("MESSAGES {}", status.messages),
-        StatusItem::Recent => "RECENT 0".to_owned(),
+        StatusItem::Recent => format!("RECENT {}", status.recent),
         StatusItem::UidNext => format!("UIDNEXT {}", status.uid_next.get()),
         StatusItem::UidValidity => format!("UIDVALIDITY {}", status.uid_validity.get()),
         StatusItem::Unseen => format!("UNSEEN {}", status.unseen),

@@ -2,7 +2,7 @@
 
 use mail_types::SystemFlag;
 
-use super::updates::flag_list;
+use super::updates::{tell_keywords, tell_size};
 use super::{Context, Event, Job, Step};
 use crate::command::{By, Qresync, Select, SelectTracking};
 use crate::dialogue::{Answer, Question};
@@ -30,11 +30,11 @@ impl Selecting {
             SelectTracking::Condstore | SelectTracking::Qresync(_) => Tracking::Condstore,
         };
         *context.tracking = tracking.max(*context.tracking);
-        let view = View::new(self.select.mailbox.clone(), self.select.access, snapshot);
-        announce(context.out, &view);
+        let mut view = View::new(self.select.mailbox.clone(), self.select.access, snapshot);
+        announce(context.out, &mut view);
         let resync = match &self.select.tracking {
             SelectTracking::Qresync(qresync) if qresync.uid_validity == view.uid_validity => {
-                Some(Question::Changes { mailbox: view.mailbox.clone(), since: qresync.since })
+                Some(view.changes_since(qresync.since))
             }
             _ => None,
         };
@@ -76,6 +76,7 @@ impl Job for Selecting {
                 if let (State::Selected(view), SelectTracking::Qresync(qresync)) =
                     (&mut *context.state, &self.select.tracking)
                 {
+                    view.heard_of(&changes);
                     resync(context.out, view, qresync, &changes);
                 }
                 Step::Done(self.completed())
@@ -87,16 +88,9 @@ impl Job for Selecting {
 }
 
 /// The untagged responses that RFC 3501 and RFC 7162 require.
-fn announce(out: &mut Writer, view: &View) {
-    let system = SystemFlag::ALL.map(SystemFlag::as_str).join(" ");
-    let flags = [system.as_str()].into_iter().chain(view.keywords()).collect::<Vec<_>>().join(" ");
-    out.text(&format!("* FLAGS ({flags})\r\n"));
-    let permanent = match view.access {
-        Access::ReadWrite => format!("{flags} \\*"),
-        Access::ReadOnly => String::new(),
-    };
-    out.text(&format!("* OK [PERMANENTFLAGS ({permanent})] Flags permitted\r\n"));
-    out.text(&format!("* {} EXISTS\r\n* 0 RECENT\r\n", view.exists()));
+fn announce(out: &mut Writer, view: &mut View) {
+    tell_keywords(out, view);
+    tell_size(out, view);
     let unseen = view.iter().find(|(_, message)| !message.flags.has(SystemFlag::Seen));
     if let Some((number, _)) = unseen {
         out.text(&format!("* OK [UNSEEN {number}] First unseen\r\n"));
@@ -130,7 +124,7 @@ fn resync(out: &mut Writer, view: &View, qresync: &Qresync, changes: &Changes) {
     }
     for change in &changes.changed {
         if let Some((number, message)) = view.find(change.uid).filter(|_| known(change.uid.get())) {
-            let (flags, modseq) = (flag_list(&message.flags), message.modseq.0);
+            let (flags, modseq) = (view.flag_list(message), message.modseq.0);
             let uid = message.uid.get();
             out.text(&format!("* {number} FETCH (UID {uid} FLAGS {flags} MODSEQ ({modseq}))\r\n"));
         }

@@ -2,7 +2,7 @@
 
 use mail_types::{ModSeq, Uid};
 
-use super::updates::flag_list;
+use super::updates::tell_keywords;
 use super::{Context, Event, Job, Step};
 use crate::command::{By, Echo, Store};
 use crate::dialogue::{Answer, Question};
@@ -56,10 +56,11 @@ impl Storing {
         for flags in messages {
             let uid = flags.uid;
             view.set_flags(flags);
+            tell_keywords(context.out, view);
             let Some((number, message)) = view.find(uid) else {
                 continue;
             };
-            let line = self.line(number, uid, &flag_list(&message.flags), message.modseq, *context.tracking);
+            let line = self.line(number, uid, &view.flag_list(message), message.modseq, *context.tracking);
             context.out.text(&line);
         }
         let completion = Completion::ok("Store completed");

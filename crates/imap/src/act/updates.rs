@@ -1,10 +1,11 @@
 //! Telling the client, unasked, what others have done in its mailbox.
 
-use mail_types::{Flags, SystemFlag};
+use mail_types::{Keyword, SystemFlag};
 
 use super::Context;
 use crate::command::{By, Command};
 use crate::dialogue::{Answer, Question, Refusal};
+use crate::mail::Access;
 use crate::sequence::write_uids;
 use crate::session::{Freshness, State, Tracking};
 use crate::view::{News, View};
@@ -52,11 +53,12 @@ pub(crate) fn tell(out: &mut Writer, view: &mut View, news: &News, updates: Upda
         tell_gone(out, view, tracking);
     }
     if news.arrived {
-        out.text(&format!("* {} EXISTS\r\n* 0 RECENT\r\n", view.exists()));
+        tell_size(out, view);
     }
+    tell_keywords(out, view);
     for &uid in &news.flagged {
         if let Some((number, message)) = view.find(uid) {
-            out.text(&format!("* {number} FETCH (UID {} FLAGS {}", uid.get(), flag_list(&message.flags)));
+            out.text(&format!("* {number} FETCH (UID {} FLAGS {}", uid.get(), view.flag_list(message)));
             if tracking >= Tracking::Condstore {
                 out.text(&format!(" MODSEQ ({})", message.modseq.0));
             }
@@ -80,12 +82,26 @@ pub(crate) fn tell_gone(out: &mut Writer, view: &mut View, tracking: Tracking) {
     }
 }
 
-/// RFC 3501: "(" [flag-fetch *(SP flag-fetch)] ")"
-pub(crate) fn flag_list(flags: &Flags) -> String {
-    let system = SystemFlag::ALL.into_iter().filter(|&flag| flags.has(flag)).map(SystemFlag::as_str);
-    let mut names: Vec<&str> = system.collect();
-    names.extend(flags.keywords.iter().map(mail_types::Keyword::as_str));
-    format!("({})", names.join(" "))
+/// Tells how many messages there are.
+pub(crate) fn tell_size(out: &mut Writer, view: &View) {
+    out.text(&format!("* {} EXISTS\r\n* {} RECENT\r\n", view.exists(), view.recent()));
+}
+
+/// Tells the flags that may occur, if that is not what the client was told last (RFC 3501 section 7.2.6).
+pub(crate) fn tell_keywords(out: &mut Writer, view: &mut View) {
+    let access = view.access;
+    let Some(keywords) = view.untold_keywords() else {
+        return;
+    };
+    let mut flags: Vec<&str> = SystemFlag::ALL.into_iter().map(SystemFlag::as_str).collect();
+    flags.extend(keywords.iter().map(Keyword::as_str));
+    let flags = flags.join(" ");
+    out.text(&format!("* FLAGS ({flags})\r\n"));
+    let permanent = match access {
+        Access::ReadWrite => format!("{flags} \\*"),
+        Access::ReadOnly => String::new(),
+    };
+    out.text(&format!("* OK [PERMANENTFLAGS ({permanent})] Flags permitted\r\n"));
 }
 
 /// The question what has happened in the selected mailbox; asking it makes the view fresh.
@@ -94,7 +110,7 @@ pub(crate) fn whats_new(context: &mut Context<'_>) -> Option<Question> {
         return None;
     };
     *context.freshness = Freshness::Fresh;
-    Some(Question::Changes { mailbox: view.mailbox.clone(), since: view.synced })
+    Some(view.changes_since(view.synced))
 }
 
 /// Takes in and tells what has happened.

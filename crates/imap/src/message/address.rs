@@ -8,6 +8,8 @@ const ADDRESS_LIMIT: usize = 1_000;
 pub(crate) struct Entry {
     /// The display name; of a group's beginning none.
     pub(crate) name: Option<Vec<u8>>,
+    /// The obsolete route, RFC 3501's at-domain-list: `@a,@b`.
+    pub(crate) route: Option<Vec<u8>>,
     /// What stands before the `@`, or a group's name; none at a group's end.
     pub(crate) mailbox: Option<Vec<u8>>,
     /// What stands behind the `@`; none for the beginning and the end of a group.
@@ -44,7 +46,7 @@ pub(crate) fn parse(value: &[u8]) -> Vec<Entry> {
             (token, Depth::Angle) => angle.push(token),
             (Token::Special(b':'), Depth::Outside) => {
                 let mailbox = Some(phrase(&pending));
-                entries.push(Entry { name: None, mailbox, host: None });
+                entries.push(Entry { mailbox, ..Entry::default() });
                 pending.clear();
             }
             (Token::Special(end @ (b',' | b';')), Depth::Outside) => {
@@ -80,10 +82,10 @@ fn address(outside: &[Token], angle: &[Token]) -> Option<Entry> {
     } else {
         (angle, Some(phrase(outside)).filter(|name| !name.is_empty()).or(comment))
     };
-    // A route (`<@relay:user@host>`) is obsolete; what counts follows its colon.
-    let spec = match spec.iter().rposition(|token| *token == Token::Special(b':')) {
-        Some(colon) => spec.get(colon + 1..).unwrap_or(&[]),
-        None => spec,
+    // A route (`<@relay:user@host>`) is obsolete; the address follows its colon.
+    let (route, spec) = match spec.iter().rposition(|token| *token == Token::Special(b':')) {
+        Some(colon) => (Some(route(spec.get(..colon)?)), spec.get(colon + 1..)?),
+        None => (None, spec),
     };
     let at = spec.iter().rposition(|token| *token == Token::Special(b'@'));
     let (local, domain) = match at {
@@ -95,7 +97,14 @@ fn address(outside: &[Token], angle: &[Token]) -> Option<Entry> {
         return None;
     }
     // Without a host the entry would be a group's beginning (RFC 3501 section 7.4.2).
-    Some(Entry { name, mailbox: Some(mailbox), host: Some(glued(domain)) })
+    Some(Entry { name, route, mailbox: Some(mailbox), host: Some(glued(domain)) })
+}
+
+/// RFC 3501: `@` before every domain, a comma between two.
+fn route(tokens: &[Token]) -> Vec<u8> {
+    let domains = tokens.split(|token| *token == Token::Special(b'@')).map(glued);
+    let domains: Vec<_> = domains.filter(|domain| !domain.is_empty()).collect();
+    domains.iter().map(|domain| [b"@", domain.as_slice()].concat()).collect::<Vec<_>>().join(&b',')
 }
 
 /// Words with spaces between them.

@@ -48,7 +48,7 @@ fn addresses(fields: &[Field<'_>], name: &str) -> Vec<u8> {
 
 /// RFC 3501: address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")"
 fn write_entry(entry: Entry) -> Vec<u8> {
-    let items = [nstring(entry.name), b"NIL".to_vec(), nstring(entry.mailbox), nstring(entry.host)];
+    let items = [entry.name, entry.route, entry.mailbox, entry.host].map(nstring);
     [b"(".as_slice(), &items.join(&b' '), b")"].concat()
 }
 
@@ -62,13 +62,15 @@ mod tests {
             From: Fred Foobar <foobar@Blurdybloop.example>\r\n\
             Subject: afternoon\r\n meeting\r\n\
             To: mooch@owatagu.example\r\n\
+            Cc: <@relay.example,@hub.example:old@owatagu.example>\r\n\
             Message-Id: <B27397-0100000@Blurdybloop.example>\r\n\r\n";
         let from = r#"(("Fred Foobar" NIL "foobar" "Blurdybloop.example"))"#;
         assert_eq!(
             String::from_utf8(write(header)).unwrap(),
             format!(
                 "(\"Mon, 7 Feb 1994 21:52:25 -0800 (PST)\" \"afternoon meeting\" {from} {from} {from} \
-                 ((NIL NIL \"mooch\" \"owatagu.example\")) NIL NIL NIL \"<B27397-0100000@Blurdybloop.example>\")"
+                 ((NIL NIL \"mooch\" \"owatagu.example\")) \
+                 ((NIL \"@relay.example,@hub.example\" \"old\" \"owatagu.example\")) NIL NIL \"<B27397-0100000@Blurdybloop.example>\")"
             )
         );
         assert_eq!(write(b"\r\n"), b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");

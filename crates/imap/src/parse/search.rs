@@ -96,8 +96,10 @@ impl Keys {
 fn simple(name: &str) -> Option<SearchKey> {
     let not = |key| SearchKey::Not(Box::new(key));
     Some(match name {
-        "ALL" | "OLD" => SearchKey::All,
-        "RECENT" | "NEW" => SearchKey::Nothing,
+        "ALL" => SearchKey::All,
+        "RECENT" => SearchKey::Recent,
+        "OLD" => not(SearchKey::Recent),
+        "NEW" => SearchKey::And(vec![SearchKey::Recent, not(SearchKey::Flag(SystemFlag::Seen))]),
         "ANSWERED" => SearchKey::Flag(SystemFlag::Answered),
         "DELETED" => SearchKey::Flag(SystemFlag::Deleted),
         "DRAFT" => SearchKey::Flag(SystemFlag::Draft),

@@ -18,6 +18,8 @@ fn a_message_is_appended_with_flags_and_date() {
             C:
             S: * 1 EXISTS
             S: * 0 RECENT
+            S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft $Forwarded)
+            S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $Forwarded \*)] Flags permitted
             S: a OK [APPENDUID 1718000000 42] Append completed
             C: b FETCH 1 (FLAGS INTERNALDATE BODY.PEEK[])
             S: * 1 FETCH (FLAGS (\Seen $Forwarded) INTERNALDATE " 1-Feb-2026 08:41:12 +0000" BODY[] {6}

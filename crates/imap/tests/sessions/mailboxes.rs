@@ -24,7 +24,7 @@ fn mailboxes_come_and_go() {
             C: e RENAME archive/2026 Old
             S: e OK Rename completed
             C: f LIST "" *
-            S: * LIST (\NonExistent \Noselect \HasChildren) "/" "Archive"
+            S: * LIST (\Noselect \HasChildren) "/" "Archive"
             S: * LIST (\HasNoChildren) "/" "Archive/2026"
             S: * LIST (\HasNoChildren \Drafts) "/" "Entw&APw-rfe"
             S: * LIST (\HasNoChildren) "/" "INBOX"
@@ -77,15 +77,15 @@ fn subscribed_names_need_not_exist() {
             S: d OK Lsub completed
             C: e LIST (SUBSCRIBED) "" *
             S: * LIST (\HasNoChildren \Subscribed) "/" "INBOX"
-            S: * LIST (\NonExistent \Noselect \HasNoChildren \Subscribed) "/" "gone/away"
+            S: * LIST (\NonExistent \HasNoChildren \Subscribed) "/" "gone/away"
             S: e OK List completed
             C: f LIST (SUBSCRIBED RECURSIVEMATCH) "" %
             S: * LIST (\HasNoChildren \Subscribed) "/" "INBOX"
-            S: * LIST (\NonExistent \Noselect \HasNoChildren) "/" "gone" (CHILDINFO ("SUBSCRIBED"))
+            S: * LIST (\NonExistent \HasNoChildren) "/" "gone" (CHILDINFO ("SUBSCRIBED"))
             S: f OK List completed
             C: f2 LIST (SUBSCRIBED RECURSIVEMATCH) "" *
             S: * LIST (\HasNoChildren \Subscribed) "/" "INBOX"
-            S: * LIST (\NonExistent \Noselect \HasNoChildren \Subscribed) "/" "gone/away"
+            S: * LIST (\NonExistent \HasNoChildren \Subscribed) "/" "gone/away"
             S: f2 OK List completed
             C: g LIST "" * RETURN (SUBSCRIBED CHILDREN)
             S: * LIST (\HasNoChildren \Subscribed) "/" "INBOX"

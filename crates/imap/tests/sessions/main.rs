@@ -13,6 +13,8 @@ mod noise;
 #[cfg(test)]
 mod others;
 #[cfg(test)]
+mod recent;
+#[cfg(test)]
 mod search;
 #[cfg(test)]
 mod world;

@@ -20,6 +20,8 @@ fn flags_and_expunges_reach_the_other_connection() {
             anna,
             r"
             C: a STORE 2 +FLAGS (\Deleted $Junk)
+            S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft $Junk)
+            S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $Junk \*)] Flags permitted
             S: * 2 FETCH (FLAGS (\Deleted $Junk))
             S: a OK Store completed
         ",
@@ -29,6 +31,8 @@ fn flags_and_expunges_reach_the_other_connection() {
             ben,
             r"
             C: a NOOP
+            S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft $Junk)
+            S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $Junk \*)] Flags permitted
             S: * 2 FETCH (UID 43 FLAGS (\Deleted $Junk))
             S: a OK NOOP completed
             C: b IDLE

@@ -37,21 +37,23 @@ pub(super) fn message_flags(entry: store::MessageEntry) -> imap::MessageFlags {
     imap::MessageFlags { uid: entry.uid, flags: entry.flags, modseq: entry.modseq }
 }
 
-pub(super) fn snapshot(snapshot: &store::Snapshot) -> imap::Snapshot {
+pub(super) fn snapshot(snapshot: &store::Snapshot, recent_from: Uid) -> imap::Snapshot {
     imap::Snapshot {
         uid_validity: snapshot.uid_validity,
         uid_next: snapshot.uid_next,
         highest_modseq: snapshot.highest_modseq,
+        recent_from,
         messages: snapshot.messages.iter().map(message_info).collect(),
     }
 }
 
-pub(super) fn changes(changes: &store::Changes) -> imap::Changes {
+pub(super) fn changes(changes: &store::Changes, recent_from: Uid) -> imap::Changes {
     imap::Changes {
         changed: changes.changed.iter().map(message_info).collect(),
         expunged: expunged(changes),
         uid_next: changes.snapshot.uid_next,
         highest_modseq: changes.snapshot.highest_modseq,
+        recent_from,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Questions about mailboxes as wholes.
 
-use imap::{Answer, Existence, Mailbox, MailboxName, MailboxStatus, Refusal, Subscription};
+use imap::{Access, Answer, Existence, Mailbox, MailboxName, MailboxStatus, Refusal, Subscription};
 use mail_types::{ModSeq, SystemFlag};
 
 use super::{ImapDesk, Opened, convert};
@@ -50,7 +50,9 @@ impl ImapDesk {
     }
 
     pub(super) async fn delete(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
+        let id = self.find(&mailbox)?.id;
         self.ask(move |store, account| store.delete_mailbox(account, mailbox.as_str())).await?;
+        self.server.recent.forget(id);
         Ok(Answer::Done)
     }
 
@@ -94,12 +96,14 @@ impl ImapDesk {
     pub(super) async fn status(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
         let found = self.find(&mailbox)?;
         let snapshot = self.snapshot(found.id).await?;
+        let untold_from = self.server.recent.untold_from(found.id);
         let count = |wanted: &dyn Fn(&store::MessageEntry) -> bool| {
             u32::try_from(snapshot.messages.iter().filter(|message| wanted(message)).count())
                 .unwrap_or(u32::MAX)
         };
         Ok(Answer::Status(MailboxStatus {
             messages: count(&|_| true),
+            recent: count(&|message| message.uid >= untold_from),
             unseen: count(&|message| !message.flags.has(SystemFlag::Seen)),
             deleted: count(&|message| message.flags.has(SystemFlag::Deleted)),
             size: snapshot.messages.iter().map(|message| message.size).sum(),
@@ -109,7 +113,7 @@ impl ImapDesk {
         }))
     }
 
-    pub(super) async fn open(&mut self, mailbox: MailboxName) -> Result<Answer, Refusal> {
+    pub(super) async fn open(&mut self, mailbox: MailboxName, access: Access) -> Result<Answer, Refusal> {
         self.opened = None;
         self.message = None;
         let id = self.find(&mailbox)?.id;
@@ -117,15 +121,22 @@ impl ImapDesk {
         let changes = self.server.changes.watch(id);
         let snapshot = self.snapshot(id).await?;
         self.opened = Some(Opened { name: mailbox, id, changes });
-        Ok(Answer::Opened(convert::snapshot(&snapshot)))
+        let recent_from = self.server.recent.tell(id, access, snapshot.uid_next);
+        Ok(Answer::Opened(convert::snapshot(&snapshot, recent_from)))
     }
 
-    pub(super) async fn changes(&self, mailbox: &MailboxName, since: ModSeq) -> Result<Answer, Refusal> {
+    pub(super) async fn changes(
+        &self,
+        mailbox: &MailboxName,
+        access: Access,
+        since: ModSeq,
+    ) -> Result<Answer, Refusal> {
         let id = self.mailbox(mailbox)?;
         let changes = match self.look(|store, _| store.changes_at_hand(id, since))? {
             Some(changes) => changes,
             None => self.ask(move |store, _| store.changes_since(id, since)).await?,
         };
-        Ok(Answer::Changes(convert::changes(&changes)))
+        let recent_from = self.server.recent.tell(id, access, changes.snapshot.uid_next);
+        Ok(Answer::Changes(convert::changes(&changes, recent_from)))
     }
 }

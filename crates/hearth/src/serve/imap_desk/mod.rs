@@ -61,13 +61,13 @@ impl ImapDesk {
             Question::RenameMailbox { from, to } => self.rename(from, to).await,
             Question::Subscribe { mailbox, subscription } => self.subscribe(mailbox, subscription).await,
             Question::Status(mailbox) => self.status(mailbox).await,
-            Question::OpenMailbox { mailbox, access: _ } => self.open(mailbox).await,
+            Question::OpenMailbox { mailbox, access } => self.open(mailbox, access).await,
             Question::LeaveMailbox => {
                 self.opened = None;
                 self.message = None;
                 Ok(Answer::Done)
             }
-            Question::Changes { mailbox, since } => self.changes(&mailbox, since).await,
+            Question::Changes { mailbox, access, since } => self.changes(&mailbox, access, since).await,
             Question::OpenMessage { mailbox, uid, head } => self.open_message(&mailbox, uid, head).await,
             Question::ReadMessage(range) => {
                 let (from, length) =

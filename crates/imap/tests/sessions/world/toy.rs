@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use imap::{
-    Answer, Changes, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxName, MailboxStatus,
+    Access, Answer, Changes, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxName, MailboxStatus,
     MessageFlags, MessageInfo, MetadataDepth, MetadataOwner, Question, QuotaUsage, Refusal, Snapshot,
     SpecialUse, Subscription,
 };
@@ -22,6 +22,8 @@ pub(crate) struct Toy {
     pub(crate) changed: BTreeSet<MailboxName>,
     /// Which of the two ways to tell of expunged messages is used.
     pub(crate) lists_survivors: bool,
+    /// Whether messages are recent until somebody is told of them; otherwise none ever is.
+    pub(crate) keeps_recent: bool,
     pub(crate) asked: Vec<String>,
     next_validity: u32,
 }
@@ -31,6 +33,8 @@ pub(crate) struct Toy {
 pub(crate) struct ToyMailbox {
     pub(crate) uid_validity: UidValidity,
     pub(crate) uid_next: Uid,
+    /// The first UID that no session was told of.
+    pub(crate) told: Uid,
     pub(crate) highest: u64,
     pub(crate) special_use: Option<SpecialUse>,
     pub(crate) messages: BTreeMap<Uid, ToyMessage>,
@@ -58,6 +62,7 @@ impl Toy {
             read_only: false,
             changed: BTreeSet::new(),
             lists_survivors: false,
+            keeps_recent: false,
             asked: Vec::new(),
             next_validity: 1_718_000_000,
         };
@@ -71,6 +76,7 @@ impl Toy {
         let mailbox = ToyMailbox {
             uid_validity: UidValidity::new(self.next_validity).unwrap(),
             uid_next: Uid::FIRST,
+            told: Uid::FIRST,
             highest: self.modseq,
             special_use,
             messages: BTreeMap::new(),
@@ -247,9 +253,11 @@ impl Toy {
     fn answer_about_messages(&mut self, question: Question) -> Result<Answer, Refusal> {
         Ok(match question {
             Question::Status(name) => Answer::Status(self.status(&name)?),
-            Question::OpenMailbox { mailbox, .. } => Answer::Opened(self.snapshot(&mailbox)?),
+            Question::OpenMailbox { mailbox, access } => Answer::Opened(self.snapshot(&mailbox, access)?),
             Question::LeaveMailbox => Answer::Done,
-            Question::Changes { mailbox, since } => Answer::Changes(self.changes(&mailbox, since)?),
+            Question::Changes { mailbox, access, since } => {
+                Answer::Changes(self.changes(&mailbox, access, since)?)
+            }
             Question::StoreFlags { mailbox, uids, change, unchanged_since } => {
                 self.store_flags(&mailbox, uids, &change, unchanged_since)?
             }
@@ -312,6 +320,7 @@ impl Toy {
         };
         Ok(MailboxStatus {
             messages: count(&|_| true),
+            recent: if self.keeps_recent { mailbox.uid_next.get() - mailbox.told.get() } else { 0 },
             unseen: count(&|message| !message.flags.has(SystemFlag::Seen)),
             deleted: count(&|message| message.flags.has(SystemFlag::Deleted)),
             size: mailbox.messages.values().map(|message| u64::try_from(message.body.len()).unwrap()).sum(),
@@ -321,17 +330,20 @@ impl Toy {
         })
     }
 
-    fn snapshot(&self, name: &MailboxName) -> Result<Snapshot, Refusal> {
+    fn snapshot(&mut self, name: &MailboxName, access: Access) -> Result<Snapshot, Refusal> {
+        let recent_from = self.recent_from(name, access)?;
         let mailbox = self.mailboxes.get(name).ok_or(Refusal::NoSuchMailbox)?;
         Ok(Snapshot {
             uid_validity: mailbox.uid_validity,
             uid_next: mailbox.uid_next,
             highest_modseq: ModSeq(mailbox.highest),
+            recent_from,
             messages: mailbox.messages.iter().map(info).collect(),
         })
     }
 
-    fn changes(&self, name: &MailboxName, since: ModSeq) -> Result<Changes, Refusal> {
+    fn changes(&mut self, name: &MailboxName, access: Access, since: ModSeq) -> Result<Changes, Refusal> {
+        let recent_from = self.recent_from(name, access)?;
         let mailbox = self.mailboxes.get(name).ok_or(Refusal::NoSuchMailbox)?;
         let expunged = mailbox.expunged.iter().filter(|(modseq, _)| *modseq > since.0);
         Ok(Changes {
@@ -342,7 +354,19 @@ impl Toy {
             },
             uid_next: mailbox.uid_next,
             highest_modseq: ModSeq(mailbox.highest),
+            recent_from,
         })
+    }
+
+    /// The first UID that no session was told of.
+    fn recent_from(&mut self, name: &MailboxName, access: Access) -> Result<Uid, Refusal> {
+        let keeps = self.keeps_recent;
+        let mailbox = self.mailboxes.get_mut(name).ok_or(Refusal::NoSuchMailbox)?;
+        let from = if keeps { mailbox.told } else { mailbox.uid_next };
+        if access == Access::ReadWrite {
+            mailbox.told = mailbox.uid_next;
+        }
+        Ok(from)
     }
 
     fn copy(&mut self, from: &MailboxName, uids: &[Uid], to: &MailboxName) -> Result<Answer, Refusal> {
