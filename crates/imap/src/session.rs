@@ -355,7 +355,10 @@ impl Session {
         self.framer.refuse();
         self.framer.skip_stream();
         if finished.updates != Updates::Nothing {
-            if self.freshness != Freshness::Fresh
+            // What others did before the client's own last change must be told before that is.
+            let behind = self.tracking == Tracking::Qresync
+                && matches!(&self.state, State::Selected(view) if view.is_behind());
+            if (behind || self.freshness != Freshness::Fresh)
                 && let Some(question) = act::whats_new(&mut self.context(&finished.tag))
             {
                 self.out.ask(Output::Ask(question));

@@ -26,6 +26,10 @@ pub(crate) struct View {
     pub(crate) uid_next: Uid,
     /// All changes up to here are in the view.
     pub(crate) synced: ModSeq,
+    /// All changes up to here were told, expunges included.
+    pub(crate) told: ModSeq,
+    /// The latest change the client knows of, because it was its own.
+    own: ModSeq,
     messages: Vec<Message>,
     recent: Recent,
     keywords: Keywords,
@@ -80,6 +84,8 @@ impl View {
             uid_validity: snapshot.uid_validity,
             uid_next: snapshot.uid_next,
             synced: snapshot.highest_modseq,
+            told: snapshot.highest_modseq,
+            own: snapshot.highest_modseq,
             messages: Vec::with_capacity(snapshot.messages.len()),
             recent: Recent::default(),
             keywords: Keywords::Untold(BTreeSet::new()),
@@ -193,6 +199,21 @@ impl View {
     /// Changes were told to this session, which may be the first to hear of some messages.
     pub(crate) fn heard_of(&mut self, changes: &Changes) {
         self.recent.add(changes.recent_from, changes.uid_next);
+    }
+
+    /// The client has changed something itself, and is told of it.
+    pub(crate) fn changed(&mut self, modseq: ModSeq) {
+        self.own = self.own.max(modseq);
+    }
+
+    /// Whether others may have changed something before the client's own last change.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.own > self.synced
+    }
+
+    /// Whether there are messages of which the client does not know that they are gone.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.messages.iter().any(|message| message.presence == Presence::Gone)
     }
 
     /// Takes in what happened in the mailbox.

@@ -114,6 +114,7 @@ impl Job for Expunge {
             Event::Answer(Answer::Expunged { uids, highest_modseq }) => {
                 if let State::Selected(view) = context.state {
                     view.mark_gone(&uids);
+                    view.changed(highest_modseq);
                     tell_gone(context.out, view, *context.tracking);
                 }
                 highest = Some(highest_modseq);

@@ -233,6 +233,7 @@ impl Fetching {
             (Answer::Stored { messages, .. }, _) => {
                 if let Some(view) = context.view() {
                     for flags in messages {
+                        view.changed(flags.modseq);
                         view.set_flags(flags);
                     }
                 }
@@ -257,7 +258,8 @@ impl Fetching {
         }
     }
 
-    /// RFC 7162 section 3.2.6: the UIDs of the set that are gone.
+    /// RFC 7162 section 3.2.6: the UIDs of the set that are gone, but for those that still have a number: their turn
+    /// comes when the number is taken away.
     fn tell_vanished(&self, context: &mut Context<'_>, expunged: Expunged) {
         let State::Selected(view) = &mut *context.state else {
             return;
@@ -266,9 +268,16 @@ impl Fetching {
         let ranges = self.fetch.set.ranges(Some(last));
         let asked = |uid: &u32| ranges.iter().any(|(from, to)| (from..=to).contains(&uid));
         let vanished: Vec<u32> = match expunged {
-            Expunged::These(uids) => uids.iter().map(|uid| uid.get()).filter(asked).collect(),
+            Expunged::These(uids) => uids
+                .iter()
+                .filter(|&&uid| view.find(uid).is_none())
+                .map(|uid| uid.get())
+                .filter(asked)
+                .collect(),
             Expunged::AllBut(uids) => {
-                let present = |uid: &u32| uids.binary_search_by_key(uid, |uid| uid.get()).is_ok();
+                let numbered = |uid: &u32| Uid::new(*uid).is_some_and(|uid| view.find(uid).is_some());
+                let present =
+                    |uid: &u32| uids.binary_search_by_key(uid, |uid| uid.get()).is_ok() || numbered(uid);
                 let all = ranges.iter().flat_map(|&(from, to)| from..=to.min(last));
                 all.filter(|uid| !present(uid)).collect()
             }

@@ -105,7 +105,11 @@ fn resync(out: &mut Writer, view: &View, qresync: &Qresync, changes: &Changes) {
     let known =
         |uid: u32| qresync.known.as_ref().is_none_or(|known| known.contains(uid, Some(view.uid_next.get())));
     let vanished: Vec<u32> = match &changes.expunged {
-        Expunged::These(uids) => uids.iter().map(|uid| uid.get()).filter(|&uid| known(uid)).collect(),
+        Expunged::These(uids) => {
+            // Those that still have a number went a moment ago: their turn comes when the number is taken away.
+            let gone = uids.iter().filter(|&&uid| view.find(uid).is_none());
+            gone.map(|uid| uid.get()).filter(|&uid| known(uid)).collect()
+        }
         // Without a list of what is gone, everything that the client may know and that is not here counts as gone.
         Expunged::AllBut(_) => {
             let mut vanished = Vec::new();

@@ -55,6 +55,7 @@ impl Storing {
         let gone = messages.len() + modified.len() < self.uids.len();
         for flags in messages {
             let uid = flags.uid;
+            view.changed(flags.modseq);
             view.set_flags(flags);
             tell_keywords(context.out, view);
             let Some((number, message)) = view.find(uid) else {

@@ -65,6 +65,12 @@ pub(crate) fn tell(out: &mut Writer, view: &mut View, news: &News, updates: Upda
             out.text(")\r\n");
         }
     }
+    if !view.holds_back() {
+        view.told = view.synced;
+    } else if tracking == Tracking::Qresync {
+        // Or a client that remembers the highest sequence it saw would never hear of these (RFC 7162 section 3.2).
+        out.text(&format!("* OK [HIGHESTMODSEQ {}] Expunged messages wait to be told\r\n", view.told.0));
+    }
 }
 
 /// Tells which messages are gone and takes their numbers away: `EXPUNGE`, or `VANISHED` for those who asked for it.

@@ -15,6 +15,8 @@ mod others;
 #[cfg(test)]
 mod recent;
 #[cfg(test)]
+mod resync;
+#[cfg(test)]
 mod search;
 #[cfg(test)]
 mod world;
