@@ -36,6 +36,15 @@ pub(super) struct Searching {
     reading: Option<Reading>,
     texts: BTreeSet<String>,
     begun: Begun,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Every message was judged.
+    Complete,
+    /// Some could not be read any more.
+    SomeGone,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +86,8 @@ impl Searching {
         let mut texts = BTreeSet::new();
         search.key.texts(&mut texts);
         let (uids, found) = (Vec::new(), Vec::new());
-        Self { search, uids, next: 0, found, reading: None, texts, begun: Begun::No }
+        let outcome = Outcome::Complete;
+        Self { search, uids, next: 0, found, reading: None, texts, begun: Begun::No, outcome }
     }
 
     fn begin(&mut self, context: &mut Context<'_>) -> Step {
@@ -104,7 +114,11 @@ impl Searching {
         for _ in 0..VIEW_BATCH {
             let Some(&uid) = self.uids.get(self.next) else {
                 self.tell(context);
-                return Step::Done(Completion::ok("Search completed"));
+                let completion = Completion::ok("Search completed");
+                return Step::Done(match self.outcome {
+                    Outcome::Complete => completion,
+                    Outcome::SomeGone => completion.code("EXPUNGEISSUED"),
+                });
             };
             let message = view.find(uid).map(|(_, message)| message);
             let known = message.map(|message| self.search.key.evaluate(message, Known::View));
@@ -155,6 +169,7 @@ impl Searching {
                 }
             },
             (Answer::Refused(Refusal::Gone), _) => {
+                self.outcome = Outcome::SomeGone;
                 self.next += 1;
                 Step::Again
             }

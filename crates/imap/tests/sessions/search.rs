@@ -195,6 +195,20 @@ fn results_come_in_the_form_asked_for() {
 }
 
 #[test]
+fn a_message_that_is_gone_is_not_found_and_that_is_said() {
+    each_seed(|world| {
+        fill(world);
+        let phone = world.select();
+        world.slow = true;
+        world.change(|toy| toy.remove(&MailboxName::inbox(), 42));
+        world.play(
+            phone,
+            "C: a SEARCH BODY naschmarkt\nS: * SEARCH 2\nS: a OK [EXPUNGEISSUED] Search completed",
+        );
+    });
+}
+
+#[test]
 fn nested_and_countless_keys_meet_their_limits() {
     let mut world = World::new(1);
     let phone = world.select();
