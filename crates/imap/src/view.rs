@@ -353,6 +353,12 @@ mod tests {
     }
 
     #[test]
+    fn a_message_without_keywords_takes_what_drivers_reckon_with() {
+        assert!(size_of::<super::Message>() <= 128);
+        assert!(size_of::<MessageInfo>() <= 128);
+    }
+
+    #[test]
     fn sets_name_messages() {
         let view = view(&[10, 20, 30]);
         let check = |by, from, to, expected: Result<&[u32], NoSuchMessage>| {

@@ -49,24 +49,58 @@ pub struct Held<K> {
     pub noticed: Noticed,
 }
 
+/// The most messages of one account, if nobody says otherwise: far more than 20 days bring, and few enough to list.
+const MESSAGES: u64 = 100_000;
+
 /// How much one account may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// In bytes.
     pub bytes: u64,
+    /// In messages.
+    pub messages: u64,
+}
+
+/// How much one account holds, or is to hold in addition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The sum of the messages' sizes in bytes.
+    pub bytes: u64,
+    /// Their number.
+    pub messages: u64,
+}
+
+impl Load {
+    /// One message of this size.
+    #[must_use]
+    pub fn message(size: u64) -> Self {
+        Self { bytes: size, messages: 1 }
+    }
 }
 
 impl Quota {
-    /// Whether a message of this size still fits.
+    /// So many bytes, in as many messages as is usual.
     #[must_use]
-    pub fn admits(self, used: u64, size: u64) -> bool {
-        used.saturating_add(size) <= self.bytes
+    pub fn of_bytes(bytes: u64) -> Self {
+        Self { bytes, messages: MESSAGES }
+    }
+
+    /// Whether so much more still fits.
+    #[must_use]
+    pub fn admits(self, used: Load, more: Load) -> bool {
+        used.bytes.saturating_add(more.bytes) <= self.bytes
+            && used.messages.saturating_add(more.messages) <= self.messages
     }
 
     /// Whether so much is reason to trim (75 %).
     #[must_use]
-    pub fn wants_trimming(self, used: u64) -> bool {
-        used > percent(self.bytes, 75)
+    pub fn wants_trimming(self, used: Load) -> bool {
+        self.fills(used, 75)
+    }
+
+    /// Whether more than that share is in use, in percent.
+    fn fills(self, used: Load, share: u64) -> bool {
+        used.bytes > percent(self.bytes, share) || used.messages > percent(self.messages, share)
     }
 }
 
@@ -86,17 +120,18 @@ impl ExpiryRules {
     /// so that a flood fills a mailbox rather than emptying it.
     #[must_use]
     pub fn trimmed<'a, K: Ord>(&self, now: UnixTime, quota: Quota, messages: &'a [Held<K>]) -> Vec<&'a K> {
-        let mut used = messages.iter().fold(0_u64, |used, message| used.saturating_add(message.size));
-        let goal = percent(quota.bytes, 70);
+        let bytes = messages.iter().fold(0_u64, |used, message| used.saturating_add(message.size));
+        let mut used = Load { bytes, messages: u64::try_from(messages.len()).unwrap_or(u64::MAX) };
         let mut oldest: Vec<&Held<K>> =
             messages.iter().filter(|message| age(now, message) >= self.protected_seconds).collect();
         oldest.sort_by_key(|message| (message.received, &message.key));
         let mut trimmed = Vec::new();
         for message in oldest {
-            if used <= goal {
+            if !quota.fills(used, 70) {
                 break;
             }
-            used = used.saturating_sub(message.size);
+            used.bytes = used.bytes.saturating_sub(message.size);
+            used.messages = used.messages.saturating_sub(1);
             trimmed.push(&message.key);
         }
         trimmed
@@ -120,7 +155,7 @@ fn percent(whole: u64, share: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{DAY, ExpiryRules, Held, Noticed, Quota};
+    use super::{DAY, ExpiryRules, Held, Load, Noticed, Quota};
     use mail_types::{Day, UnixTime};
 
     const NOW: UnixTime = UnixTime(100 * DAY);
@@ -148,24 +183,35 @@ mod tests {
 
     #[test]
     fn trimming_takes_the_oldest_until_seventy_percent_and_spares_the_last_day() {
-        let quota = Quota { bytes: 100 };
+        let quota = Quota::of_bytes(100);
         let messages = [
             held(1, 30, 3 * DAY, Noticed::NotYet),
             held(2, 10, 5 * DAY, Noticed::NotYet),
             held(3, 30, DAY - 1, Noticed::NotYet),
             held(4, 20, 2 * DAY, Noticed::NotYet),
         ];
-        assert!(quota.wants_trimming(90) && !quota.wants_trimming(75));
+        assert!(quota.wants_trimming(Load::message(90)) && !quota.wants_trimming(Load::message(75)));
         assert_eq!(ExpiryRules::default().trimmed(NOW, quota, &messages), [&2, &1]);
-        assert_eq!(ExpiryRules::default().trimmed(NOW, Quota { bytes: 10 }, &messages), [&2, &1, &4]);
-        assert!(ExpiryRules::default().trimmed(NOW, Quota { bytes: 1000 }, &messages).is_empty());
+        assert_eq!(ExpiryRules::default().trimmed(NOW, Quota::of_bytes(10), &messages), [&2, &1, &4]);
+        assert!(ExpiryRules::default().trimmed(NOW, Quota::of_bytes(1000), &messages).is_empty());
     }
 
     #[test]
     fn the_quota_is_a_hard_limit() {
-        let quota = Quota { bytes: 100 };
-        assert!(quota.admits(90, 10) && !quota.admits(90, 11) && !quota.admits(1, u64::MAX));
-        assert!(Quota { bytes: u64::MAX }.wants_trimming(u64::MAX));
+        let quota = Quota::of_bytes(100);
+        let admits = |used, more| quota.admits(Load::message(used), Load::message(more));
+        assert!(admits(90, 10) && !admits(90, 11) && !admits(1, u64::MAX));
+        assert!(Quota::of_bytes(u64::MAX).wants_trimming(Load::message(u64::MAX)));
+    }
+
+    #[test]
+    fn messages_are_counted_too() {
+        let quota = Quota { bytes: 1_000_000, messages: 4 };
+        let used = |messages| Load { bytes: 10, messages };
+        assert!(quota.admits(used(3), Load::message(1)) && !quota.admits(used(4), Load::message(1)));
+        assert!(quota.wants_trimming(used(4)) && !quota.wants_trimming(used(3)));
+        let messages: Vec<_> = (1..=4).map(|key| held(key, 1, 9 * DAY, Noticed::NotYet)).collect();
+        assert_eq!(ExpiryRules::default().trimmed(NOW, quota, &messages), [&1, &2]);
     }
 
     #[test]

@@ -39,7 +39,7 @@ mod transfer;
 pub use account::{AccountRefusal, AccountRules, mint_name, mint_password};
 pub use bounce::{Bounce, FailedRecipient};
 pub use cleanup::{HeaderCleanup, Purpose};
-pub use expiry::{ExpiryRules, Held, Noticed, Quota};
+pub use expiry::{ExpiryRules, Held, Load, Noticed, Quota};
 pub use gate::{Content, Inspected, Inspection};
 pub use invite::{
     InviteLifetimeError, InviteTerms, InviteTermsError, InviteToken, InviteTokenError, parse_lifetime,

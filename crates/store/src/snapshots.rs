@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::records::MessageRecord;
 use crate::types::{MailboxId, MessageEntry};
 
-/// Messages in all lists together, about; beyond that the cache starts anew.
-const MESSAGES_LIMIT: usize = 50_000;
+/// Messages and keywords in all lists together, about; beyond that the cache starts anew.
+const LIMIT: usize = 50_000;
 
 /// Lists of messages by mailbox.
 #[derive(Debug, Default)]
@@ -36,8 +36,8 @@ impl Snapshots {
             return Ok(Arc::clone(&cached.messages));
         }
         let messages: Arc<[MessageEntry]> = load()?.into();
-        let known: usize = lists.values().map(|cached| cached.messages.len()).sum();
-        if known + messages.len() > MESSAGES_LIMIT {
+        let known: usize = lists.values().map(|cached| weight(&cached.messages)).sum();
+        if known + weight(&messages) > LIMIT {
             lists.clear();
         }
         lists.insert(mailbox, Cached { messages: Arc::clone(&messages), edits: BTreeMap::new() });
@@ -69,6 +69,10 @@ impl Snapshots {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<MailboxId, Cached>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn weight(messages: &[MessageEntry]) -> usize {
+    messages.iter().map(|message| 1 + message.flags.keywords.len()).sum()
 }
 
 impl Cached {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use mail_types::{Address, Domain, Flags};
-use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Quota, RateLimiter, Refusal, Route, route};
+use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Load, Quota, RateLimiter, Refusal, Route, route};
 use smtp::{Reply, table};
 use store::{Announce, Delivered, SmallBody, Spool, Store, Target};
 
@@ -164,8 +164,8 @@ impl Room {
     /// Whether everybody got it and nobody's mailbox is nearly full.
     fn is_settled(&self, plan: &Plan) -> bool {
         let roomy = |account| {
-            let usage = self.store.usage(account);
-            usage.is_ok_and(|usage| !self.quota.wants_trimming(usage.bytes))
+            let load = expiry::load(&self.store, account);
+            load.is_ok_and(|load| !self.quota.wants_trimming(load))
         };
         plan.failed.is_empty() && plan.accounts.iter().all(roomy)
     }
@@ -194,7 +194,7 @@ impl Room {
             }
             if self.store.account(&account)?.is_none() {
                 plan.failed.push(no_such_user(recipient.clone()));
-            } else if self.quota.admits(self.store.usage(&account)?.bytes, size) {
+            } else if self.quota.admits(expiry::load(&self.store, &account)?, Load::message(size)) {
                 let mailbox = self.store.inbox(&account)?;
                 let announce = self.announce(sender, &account);
                 let internal_date = clock::wall();

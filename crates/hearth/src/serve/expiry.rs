@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail_types::{Address, Uid, UnixTime};
-use relay_policy::{ExpiryRules, Held, Noticed, Quota, token_is_expired};
+use relay_policy::{ExpiryRules, Held, Load, Noticed, Quota, token_is_expired};
 use store::{Account, MailboxId, Store};
 
 use super::server::Server;
@@ -67,7 +67,13 @@ pub(super) fn rules(config: &Config) -> ExpiryRules {
 
 /// The configured quota.
 pub(super) fn quota(config: &Config) -> Quota {
-    Quota { bytes: config.limits.quota }
+    Quota::of_bytes(config.limits.quota)
+}
+
+/// What an account holds.
+pub(super) fn load(store: &Store, address: &Address) -> store::Result<Load> {
+    let store::Usage { bytes, messages } = store.usage(address)?;
+    Ok(Load { bytes, messages })
 }
 
 /// Removes everything whose time has come.
@@ -111,7 +117,7 @@ pub(super) fn trim(
     now: UnixTime,
     address: &Address,
 ) -> store::Result<usize> {
-    if !quota.wants_trimming(store.usage(address)?.bytes) {
+    if !quota.wants_trimming(load(store, address)?) {
         return Ok(0);
     }
     let Some(account) = store.account(address)? else { return Ok(0) };
@@ -202,7 +208,7 @@ mod tests {
         }
 
         fn sweep(&self, now: UnixTime) -> Removed {
-            sweep(&self.store, &ExpiryRules::default(), Quota { bytes: 1000 * 1000 }, now).unwrap()
+            sweep(&self.store, &ExpiryRules::default(), Quota::of_bytes(1000 * 1000), now).unwrap()
         }
     }
 
@@ -260,7 +266,7 @@ mod tests {
         for day in 0..4 {
             house.deliver(200_000, after(day));
         }
-        let quota = Quota { bytes: 1000 * 1000 };
+        let quota = Quota::of_bytes(1000 * 1000);
         let trim = |now| trim(&house.store, &ExpiryRules::default(), quota, now, &anna()).unwrap();
         assert_eq!(trim(after(3)), 1);
         assert_eq!(trim(after(3)), 0);

@@ -12,6 +12,8 @@ const MEMORY_FILE: &str = "/proc/meminfo";
 const CONNECTION_AT_WORST: u64 = 128 * 1024;
 /// Connections may fill one part in this many of the machine's memory, if all are at their worst.
 const PART_FOR_CONNECTIONS: u64 = 2;
+/// The lists of messages of open mailboxes may fill one part in this many.
+const PART_FOR_VIEWS: u64 = 8;
 
 /// The floors, and where to look.
 #[derive(Clone, Debug)]
@@ -46,6 +48,11 @@ impl Resources {
     /// at their worst. Memory that cannot be read counts as plenty.
     pub(crate) fn connections(wanted: u32) -> u32 {
         memory("MemTotal").map_or(wanted, |total| wanted.min(bearable_connections(total)))
+    }
+
+    /// What the lists of all open mailboxes may take together, in bytes.
+    pub(crate) fn views() -> u64 {
+        memory("MemTotal").map_or(u64::MAX, |total| total / PART_FOR_VIEWS)
     }
 
     /// The disk that the store lies on.

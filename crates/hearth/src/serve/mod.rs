@@ -39,6 +39,7 @@ mod tests;
 mod tickets;
 mod tls;
 mod turned_away;
+mod view_room;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
@@ -75,6 +76,7 @@ use server::Server;
 use tickets::Tickets;
 pub(crate) use tls::provider;
 use turned_away::Porch;
+use view_room::ViewRoom;
 
 /// The variable that says how much is logged, as `tracing-subscriber` has it.
 const LOG_VARIABLE: &str = "HEARTH_LOG";
@@ -227,6 +229,7 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
         delivery: Delivery::new(&config, domains, store.clone(), notifier.clone(), Arc::clone(&counters)),
         changes,
         recent,
+        views: ViewRoom::new(Resources::views()),
         pairing,
         door: Door::new(connections, config.limits.connections_per_address),
         porch: Porch::default(),

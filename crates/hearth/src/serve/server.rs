@@ -21,6 +21,7 @@ use super::push::Notifier;
 use super::recent::Recent;
 use super::tls::TlsSettings;
 use super::turned_away::Porch;
+use super::view_room::ViewRoom;
 use crate::clock;
 use crate::config::{Config, Registration};
 use crate::web::{self, Refusal};
@@ -39,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) changes: Changes,
     /// What mail programs were told of.
     pub(crate) recent: Recent,
+    /// Room for the lists of open mailboxes.
+    pub(crate) views: ViewRoom,
     /// The pairing window.
     pub(crate) pairing: PairingHandle,
     /// How many are inside.

@@ -2,9 +2,10 @@
 
 use imap::{Answer, MailboxName, Refusal};
 use mail_types::{Address, Flags, UnixTime};
+use relay_policy::Load;
 use store::{Announce, Delivered, MailboxId, Store, Target};
 
-use super::ImapDesk;
+use super::{ImapDesk, expiry};
 use crate::clock;
 
 /// A message being appended.
@@ -27,8 +28,8 @@ impl ImapDesk {
         if size > limits.message_size {
             return Err(Refusal::Limit);
         }
-        let used = self.look(|store, account| store.usage(account))?.bytes;
-        if used.saturating_add(size) > limits.quota {
+        let used = self.look(expiry::load)?;
+        if !expiry::quota(&self.server.config).admits(used, Load::message(size)) {
             return Err(Refusal::OverQuota);
         }
         let mailbox = self.find(&mailbox)?.id;

@@ -3,6 +3,7 @@
 use imap::{Access, Answer, Existence, Mailbox, MailboxName, MailboxStatus, Refusal, Subscription};
 use mail_types::{ModSeq, SystemFlag};
 
+use super::view_room::{self, NoRoom};
 use super::{ImapDesk, Opened, convert};
 use crate::clock;
 
@@ -95,6 +96,7 @@ impl ImapDesk {
 
     pub(super) async fn status(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
         let found = self.find(&mailbox)?;
+        let _room = self.server.views.take(count(found.messages)).map_err(no_room)?;
         let snapshot = self.snapshot(found.id).await?;
         let untold_from = self.server.recent.untold_from(found.id);
         let count = |wanted: &dyn Fn(&store::MessageEntry) -> bool| {
@@ -116,17 +118,19 @@ impl ImapDesk {
     pub(super) async fn open(&mut self, mailbox: MailboxName, access: Access) -> Result<Answer, Refusal> {
         self.opened = None;
         self.message = None;
-        let id = self.find(&mailbox)?.id;
+        let store::MailboxInfo { id, messages, .. } = self.find(&mailbox)?;
+        let mut room = self.server.views.take(count(messages)).map_err(no_room)?;
         // Watched before it is looked at: what comes in between is told twice rather than never.
         let changes = self.server.changes.watch(id);
         let snapshot = self.snapshot(id).await?;
-        self.opened = Some(Opened { name: mailbox, id, changes });
+        room.resize(view_room::units(&snapshot.messages)).map_err(no_room)?;
+        self.opened = Some(Opened { name: mailbox, id, changes, room });
         let recent_from = self.server.recent.tell(id, access, snapshot.uid_next);
         Ok(Answer::Opened(convert::snapshot(&snapshot, recent_from)))
     }
 
     pub(super) async fn changes(
-        &self,
+        &mut self,
         mailbox: &MailboxName,
         access: Access,
         since: ModSeq,
@@ -136,7 +140,19 @@ impl ImapDesk {
             Some(changes) => changes,
             None => self.ask(move |store, _| store.changes_since(id, since)).await?,
         };
+        if let Some(opened) = self.opened.as_mut().filter(|opened| opened.id == id) {
+            opened.room.resize(view_room::units(&changes.snapshot.messages)).map_err(no_room)?;
+        }
         let recent_from = self.server.recent.tell(id, access, changes.snapshot.uid_next);
         Ok(Answer::Changes(convert::changes(&changes, recent_from)))
     }
+}
+
+fn count(messages: u32) -> usize {
+    usize::try_from(messages).unwrap_or(usize::MAX)
+}
+
+fn no_room(error: NoRoom) -> Refusal {
+    tracing::debug!(%error, "a mailbox could not be opened");
+    Refusal::Limit
 }

@@ -4,9 +4,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use imap::{Answer, MailboxName, Refusal};
 use mail_types::{ModSeq, Uid};
+use relay_policy::Load;
 use store::BodyReader;
 
-use super::{ImapDesk, convert};
+use super::{ImapDesk, convert, expiry};
 use crate::serve::blocking;
 
 /// How much of a message is in memory at once while it is sent.
@@ -80,12 +81,15 @@ impl ImapDesk {
         to: MailboxName,
     ) -> Result<Answer, Refusal> {
         let (from, to) = (self.mailbox(mailbox)?, self.mailbox(&to)?);
-        let quota = self.server.config.limits.quota;
+        let quota = expiry::quota(&self.server.config);
         let copy = move |store: &store::Store, account: &mail_types::Address| {
             let snapshot = store.snapshot(from)?;
-            let size: u64 =
-                uids.iter().filter_map(|&uid| snapshot.message(uid)).map(|message| message.size).sum();
-            if store.usage(account)?.bytes.saturating_add(size) > quota {
+            let there = uids.iter().filter_map(|&uid| snapshot.message(uid));
+            let more = there.fold(Load { bytes: 0, messages: 0 }, |more, message| Load {
+                bytes: more.bytes.saturating_add(message.size),
+                messages: more.messages + 1,
+            });
+            if !quota.admits(expiry::load(store, account)?, more) {
                 return Ok(None);
             }
             store.copy(from, &uids, to).map(Some)

@@ -18,8 +18,10 @@ use tokio::sync::watch;
 use super::accounts::Login;
 use super::blocking;
 use super::driver::Desk;
+use super::expiry;
 use super::incoming::Incoming;
 use super::server::Server;
+use super::view_room::{self, Taken};
 use convert::refusal;
 
 /// The questions' side of one IMAP connection.
@@ -37,6 +39,8 @@ struct Opened {
     name: MailboxName,
     id: MailboxId,
     changes: watch::Receiver<()>,
+    /// For the list that the session keeps.
+    room: Taken,
 }
 
 impl ImapDesk {

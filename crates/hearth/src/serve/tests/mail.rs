@@ -179,3 +179,27 @@ async fn the_disk_learns_no_subject_no_client_and_no_address_of_a_client() {
         assert!(!holds(private), "{private} is on the disk");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mailboxes_that_are_open_share_a_limited_room() {
+    let house = House::start(OPEN).await;
+    let mut bob = house.imap(BOB).await;
+    let append = "a APPEND INBOX {14+}\r\nSubject: x\r\n\r\n";
+    bob.send(append).await;
+    bob.until("a OK").await;
+    let rest = house.server().views.take_all();
+    bob.send("b SELECT INBOX").await;
+    bob.expect("b NO [LIMIT]").await;
+    bob.send("c STATUS INBOX (MESSAGES)").await;
+    bob.expect("c NO [LIMIT]").await;
+    drop(rest);
+    bob.send("d SELECT INBOX").await;
+    bob.until("d OK").await;
+    // News waits until there is room for it.
+    let rest = house.server().views.take_all();
+    bob.send(append).await;
+    bob.expect("a OK").await;
+    drop(rest);
+    bob.send("e NOOP").await;
+    assert_eq!(bob.until("e OK").await[..2], ["* 2 EXISTS", "* 2 RECENT"]);
+}
