@@ -56,7 +56,7 @@ mod tests {
 
     use imap::Access;
     use mail_types::{Address, Flags, Secret, Uid, UnixTime};
-    use store::{Announce, Store, Target};
+    use store::{Announce, MailboxId, Store, Target};
 
     use super::Recent;
 
@@ -64,13 +64,18 @@ mod tests {
         Uid::new(number).unwrap()
     }
 
-    #[test]
-    fn every_message_is_new_to_one_session() {
+    fn empty_inbox() -> (tempfile::TempDir, Store, MailboxId) {
         let directory = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(directory.path()).unwrap();
         let anna: Address = "anna@box.test".parse().unwrap();
         store.create_account(&anna, Secret::new("hash"), UnixTime(1)).unwrap();
         let inbox = store.inbox(&anna).unwrap();
+        (directory, store, inbox)
+    }
+
+    #[test]
+    fn every_message_is_new_to_one_session() {
+        let (_directory, store, inbox) = empty_inbox();
         let recent = Recent::since_now(&store).unwrap();
         let tell = |access, next| recent.tell(inbox, access, uid(next)).get();
         assert_eq!(tell(Access::ReadOnly, 5), 1);
@@ -85,11 +90,7 @@ mod tests {
 
     #[test]
     fn what_is_there_at_the_start_is_not_new() {
-        let directory = tempfile::tempdir().unwrap();
-        let (store, _) = Store::open(directory.path()).unwrap();
-        let anna: Address = "anna@box.test".parse().unwrap();
-        store.create_account(&anna, Secret::new("hash"), UnixTime(1)).unwrap();
-        let inbox = store.inbox(&anna).unwrap();
+        let (_directory, store, inbox) = empty_inbox();
         let target = Target {
             mailbox: inbox,
             flags: Flags::default(),

@@ -10,15 +10,23 @@ use crate::world::{Chance, Parser, World};
 
 const MESSAGE: &str = "Subject: x\n\nbody\n";
 
-#[test]
-fn an_expunge_that_waits_is_not_hidden_behind_a_higher_modseq() {
+/// Three messages, and a client that has enabled QRESYNC.
+fn three_messages() -> (World, usize) {
     let mut world = World::new(1);
     world.parser = Parser::Any;
     for _ in 0..3 {
         world.toy.deliver(MESSAGE);
     }
     let phone = world.login();
-    world.send(phone, b"a ENABLE QRESYNC\r\nb SELECT INBOX\r\n");
+    world.send(phone, b"a ENABLE QRESYNC\r\n");
+    world.heard(phone);
+    (world, phone)
+}
+
+#[test]
+fn an_expunge_that_waits_is_not_hidden_behind_a_higher_modseq() {
+    let (mut world, phone) = three_messages();
+    world.send(phone, b"b SELECT INBOX\r\n");
     world.heard(phone);
     world.change(|toy| toy.remove(&MailboxName::inbox(), 42));
     world.play(
@@ -41,13 +49,8 @@ fn an_expunge_that_waits_is_not_hidden_behind_a_higher_modseq() {
 
 #[test]
 fn what_happened_before_the_clients_own_change_is_told_first() {
-    let mut world = World::new(1);
-    world.parser = Parser::Any;
-    for _ in 0..3 {
-        world.toy.deliver(MESSAGE);
-    }
-    let phone = world.login();
-    world.send(phone, b"a ENABLE QRESYNC\r\nb SELECT INBOX\r\n");
+    let (mut world, phone) = three_messages();
+    world.send(phone, b"b SELECT INBOX\r\n");
     world.heard(phone);
     world.slow = true;
     world.toy.remove(&MailboxName::inbox(), 42);
@@ -74,14 +77,7 @@ fn what_happened_before_the_clients_own_change_is_told_first() {
 
 #[test]
 fn a_message_that_goes_while_the_mailbox_is_opened_keeps_its_number_until_told() {
-    let mut world = World::new(1);
-    world.parser = Parser::Any;
-    for _ in 0..3 {
-        world.toy.deliver(MESSAGE);
-    }
-    let phone = world.login();
-    world.send(phone, b"a ENABLE QRESYNC\r\n");
-    world.heard(phone);
+    let (mut world, phone) = three_messages();
     world.holding = true;
     world.send(phone, b"b SELECT INBOX (QRESYNC (1718000000 13))\r\n");
     // The mailbox is opened; its changes are asked for.
