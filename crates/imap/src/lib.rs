@@ -32,6 +32,7 @@ mod search;
 mod sequence;
 mod session;
 mod settings;
+mod state;
 mod view;
 mod writer;
 

@@ -11,7 +11,8 @@ use crate::limits;
 use crate::parse;
 use crate::respond::{Completion, Kind};
 use crate::settings::{Settings, Transport};
-use crate::view::{News, View};
+use crate::state::{Freshness, State, Tracking};
+use crate::view::News;
 use crate::writer::Writer;
 
 /// One IMAP connection.
@@ -34,39 +35,6 @@ pub struct Session {
     clock: Clock,
     bad_commands: u32,
     failed_logins: u32,
-}
-
-/// RFC 3501 section 3.
-#[derive(Debug)]
-pub(crate) enum State {
-    /// Nobody has logged in.
-    NotAuthenticated,
-    /// Logged in, no mailbox selected.
-    Authenticated,
-    /// A mailbox is selected.
-    Selected(Box<View>),
-}
-
-/// What the client wants to hear of modification sequences (RFC 7162); each step implies those before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Tracking {
-    /// Nothing.
-    Plain,
-    /// `MODSEQ` with every change of flags.
-    Condstore,
-    /// And `VANISHED` instead of `EXPUNGE`.
-    Qresync,
-}
-
-/// Whether the selected mailbox may have changed since it was looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Freshness {
-    /// Nobody has said so.
-    Fresh,
-    /// It may.
-    Stale,
-    /// It may, and looking has just failed: not to be tried again at once.
-    Unreachable,
 }
 
 /// What the session is busy with.

@@ -14,7 +14,7 @@ use store::{Announce, Delivered, SmallBody, Spool, Store, Target};
 use super::counters::Counters;
 use super::incoming::Filling;
 use super::push::Notifier;
-use super::{blocking, expiry};
+use super::{blocking, expiry, quota};
 use crate::config::Config;
 use crate::{clock, entropy};
 
@@ -68,7 +68,7 @@ impl Delivery {
         let room = Room {
             store,
             domains,
-            quota: expiry::quota(config),
+            quota: quota::of(config),
             rules: expiry::rules(config),
             notifier,
             counters,
@@ -164,7 +164,7 @@ impl Room {
     /// Whether everybody got it and nobody's mailbox is nearly full.
     fn is_settled(&self, plan: &Plan) -> bool {
         let roomy = |account| {
-            let load = expiry::load(&self.store, account);
+            let load = quota::load(&self.store, account);
             load.is_ok_and(|load| !self.quota.wants_trimming(load))
         };
         plan.failed.is_empty() && plan.accounts.iter().all(roomy)
@@ -194,7 +194,7 @@ impl Room {
             }
             if self.store.account(&account)?.is_none() {
                 plan.failed.push(no_such_user(recipient.clone()));
-            } else if self.quota.admits(expiry::load(&self.store, &account)?, Load::message(size)) {
+            } else if self.quota.admits(quota::load(&self.store, &account)?, Load::message(size)) {
                 let mailbox = self.store.inbox(&account)?;
                 let announce = self.announce(sender, &account);
                 let internal_date = clock::wall();

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail_types::{Address, Uid, UnixTime};
-use relay_policy::{ExpiryRules, Held, Load, Noticed, Quota, token_is_expired};
+use relay_policy::{ExpiryRules, Held, Noticed, Quota, token_is_expired};
 use store::{Account, MailboxId, Store};
 
 use super::server::Server;
-use super::{blocking, invites};
+use super::{blocking, invites, quota};
 use crate::clock;
 use crate::config::Config;
 
@@ -31,7 +31,7 @@ pub(super) struct Removed {
 pub(super) async fn run(server: Arc<Server>) {
     tokio::time::sleep(FIRST_RUN).await;
     loop {
-        let (store, rules, quota) = (server.store.clone(), rules(&server.config), quota(&server.config));
+        let (store, rules, quota) = (server.store.clone(), rules(&server.config), quota::of(&server.config));
         match blocking::run(move || sweep(&store, &rules, quota, clock::wall())).await {
             Ok(Ok(removed)) if removed != Removed::default() => {
                 server.counters.messages_expired.add(removed.messages as u64);
@@ -63,17 +63,6 @@ pub(super) fn rules(config: &Config) -> ExpiryRules {
         inactive_days: expiry.inactive_accounts_days,
         ..ExpiryRules::default()
     }
-}
-
-/// The configured quota.
-pub(super) fn quota(config: &Config) -> Quota {
-    Quota::of_bytes(config.limits.quota)
-}
-
-/// What an account holds.
-pub(super) fn load(store: &Store, address: &Address) -> store::Result<Load> {
-    let store::Usage { bytes, messages } = store.usage(address)?;
-    Ok(Load { bytes, messages })
 }
 
 /// Removes everything whose time has come.
@@ -117,7 +106,7 @@ pub(super) fn trim(
     now: UnixTime,
     address: &Address,
 ) -> store::Result<usize> {
-    if !quota.wants_trimming(load(store, address)?) {
+    if !quota.wants_trimming(quota::load(store, address)?) {
         return Ok(0);
     }
     let Some(account) = store.account(address)? else { return Ok(0) };

@@ -31,6 +31,7 @@ mod machines;
 mod metrics;
 mod pairing;
 mod push;
+mod quota;
 mod recent;
 mod server;
 mod submission_desk;

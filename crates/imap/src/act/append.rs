@@ -6,7 +6,7 @@ use crate::command::Append;
 use crate::dialogue::{Answer, Output, Question, Refusal};
 use crate::frame::Frame;
 use crate::respond::Completion;
-use crate::session::{Freshness, State};
+use crate::state::{Freshness, State};
 
 /// Takes a message in.
 #[derive(Debug)]

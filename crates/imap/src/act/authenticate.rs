@@ -7,8 +7,8 @@ use crate::dialogue::{Answer, Question};
 use crate::frame::Frame;
 use crate::parse;
 use crate::respond::Completion;
-use crate::session::State;
 use crate::settings::Transport;
+use crate::state::State;
 
 /// RFC 3501 section 6.2.3
 #[derive(Debug)]

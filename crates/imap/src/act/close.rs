@@ -9,7 +9,7 @@ use crate::dialogue::{Answer, Question};
 use crate::mail::Access;
 use crate::respond::Completion;
 use crate::sequence::SequenceSet;
-use crate::session::{Freshness, State, Tracking};
+use crate::state::{Freshness, State, Tracking};
 
 /// `CLOSE` (RFC 3501 section 6.4.2), which expunges, or `UNSELECT` (RFC 3691), which does not.
 #[derive(Debug)]

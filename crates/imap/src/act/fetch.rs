@@ -12,7 +12,7 @@ use crate::message::header::{self, HEADER_LIMIT};
 use crate::message::structure::Walker;
 use crate::respond::Completion;
 use crate::sequence::write_set;
-use crate::session::{State, Tracking};
+use crate::state::{State, Tracking};
 
 /// Messages that are marked as seen with one question, before they are sent.
 const SEEN_BATCH: usize = 100;

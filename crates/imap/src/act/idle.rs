@@ -5,7 +5,7 @@ use super::{Context, Event, Job, Step};
 use crate::dialogue::Refusal;
 use crate::frame::Frame;
 use crate::respond::Completion;
-use crate::session::State;
+use crate::state::State;
 use crate::view::News;
 
 /// Waits, and tells at once what happens.

@@ -25,8 +25,8 @@ use crate::dialogue::{Answer, Question};
 use crate::frame::{Frame, LiteralKind};
 use crate::mail::Subscription;
 use crate::respond::Completion;
-use crate::session::{Freshness, State, Tracking};
 use crate::settings::{Settings, Transport};
+use crate::state::{Freshness, State, Tracking};
 use crate::view::View;
 use crate::writer::Writer;
 

@@ -14,7 +14,7 @@ use crate::message::structure::{Entity, Kind, Walker};
 use crate::respond::{Completion, string};
 use crate::search::{Known, header_holds};
 use crate::sequence::write_set;
-use crate::session::State;
+use crate::state::State;
 
 /// Messages that are judged from the view before the session looks at anything else.
 const VIEW_BATCH: usize = 1_000;

@@ -9,7 +9,7 @@ use crate::dialogue::{Answer, Question};
 use crate::mail::{Access, Changes, Expunged, Snapshot};
 use crate::respond::Completion;
 use crate::sequence::write_set;
-use crate::session::{Freshness, State, Tracking};
+use crate::state::{Freshness, State, Tracking};
 use crate::view::View;
 use crate::writer::Writer;
 

@@ -2,8 +2,8 @@
 
 use super::{Context, Event, Job, Step};
 use crate::respond::{Completion, string};
-use crate::session::{Freshness, State, Tracking};
 use crate::settings::{Push, Settings, Transport};
+use crate::state::{Freshness, State, Tracking};
 
 /// RFC 3501 section 6.1.1
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::dialogue::{Answer, Question};
 use crate::mail::{Access, MessageFlags};
 use crate::respond::Completion;
 use crate::sequence::{write_set, write_uids};
-use crate::session::{State, Tracking};
+use crate::state::{State, Tracking};
 
 /// Changes flags.
 #[derive(Debug)]

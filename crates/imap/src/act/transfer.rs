@@ -9,7 +9,7 @@ use crate::dialogue::{Answer, Question, Refusal};
 use crate::mail::Access;
 use crate::respond::{Completion, Kind};
 use crate::sequence::write_uids;
-use crate::session::State;
+use crate::state::State;
 
 /// Copies or moves messages.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::command::{By, Command};
 use crate::dialogue::{Answer, Question, Refusal};
 use crate::mail::Access;
 use crate::sequence::write_uids;
-use crate::session::{Freshness, State, Tracking};
+use crate::state::{Freshness, State, Tracking};
 use crate::view::{News, View};
 use crate::writer::Writer;
 

@@ -5,7 +5,7 @@ use mail_types::{Address, Flags, UnixTime};
 use relay_policy::Load;
 use store::{Announce, Delivered, MailboxId, Store, Target};
 
-use super::{ImapDesk, expiry};
+use super::{ImapDesk, quota};
 use crate::clock;
 
 /// A message being appended.
@@ -28,8 +28,8 @@ impl ImapDesk {
         if size > limits.message_size {
             return Err(Refusal::Limit);
         }
-        let used = self.look(expiry::load)?;
-        if !expiry::quota(&self.server.config).admits(used, Load::message(size)) {
+        let used = self.look(quota::load)?;
+        if !quota::of(&self.server.config).admits(used, Load::message(size)) {
             return Err(Refusal::OverQuota);
         }
         let mailbox = self.find(&mailbox)?.id;

@@ -7,7 +7,7 @@ use mail_types::{ModSeq, Uid};
 use relay_policy::Load;
 use store::BodyReader;
 
-use super::{ImapDesk, convert, expiry};
+use super::{ImapDesk, convert, quota};
 use crate::serve::blocking;
 
 /// How much of a message is in memory at once while it is sent.
@@ -81,7 +81,7 @@ impl ImapDesk {
         to: MailboxName,
     ) -> Result<Answer, Refusal> {
         let (from, to) = (self.mailbox(mailbox)?, self.mailbox(&to)?);
-        let quota = expiry::quota(&self.server.config);
+        let quota = quota::of(&self.server.config);
         let copy = move |store: &store::Store, account: &mail_types::Address| {
             let snapshot = store.snapshot(from)?;
             let there = uids.iter().filter_map(|&uid| snapshot.message(uid));
@@ -89,7 +89,7 @@ impl ImapDesk {
                 bytes: more.bytes.saturating_add(message.size),
                 messages: more.messages + 1,
             });
-            if !quota.admits(expiry::load(store, account)?, more) {
+            if !quota.admits(quota::load(store, account)?, more) {
                 return Ok(None);
             }
             store.copy(from, &uids, to).map(Some)
