@@ -2,7 +2,8 @@
 //! that kill the process, cut the power or fill the disk.
 //!
 //! ```text
-//! exercise write DIR SEED        three streams of changes; prints `ack STREAM SEQUENCE` after each durable commit
+//! exercise write DIR SEED        three streams of changes; prints `found STREAM SEQUENCE` for where each goes on, which
+//!                                opening has made durable, and `ack STREAM SEQUENCE` after each durable commit
 //! exercise check DIR SEED ACKS   for each stream: acknowledged <= found <= acknowledged + 1, and the whole content
 //!                                equals the model at that point
 //! ```
@@ -65,15 +66,15 @@ fn write(directory: &Path, seed: u64) -> Result<ExitCode, Trouble> {
     let (store, report) = Store::open_with(directory, OPTIONS)?;
     eprintln!("opened: {report:?}");
     let output = Mutex::new(std::io::stdout());
-    let ack = |stream: u32, sequence: u64| {
+    let say = |what: &str, stream: u32, sequence: u64| {
         let mut output = output.lock().map_err(|_| "another stream panicked")?;
-        writeln!(output, "ack {stream} {sequence}")?;
+        writeln!(output, "{what} {stream} {sequence}")?;
         Ok::<(), Trouble>(output.flush()?)
     };
     let results: Vec<Result<(), Trouble>> = std::thread::scope(|scope| {
         let spawn = |stream| {
-            let (store, ack) = (&store, &ack);
-            scope.spawn(move || run_stream(store, seed, stream, ack))
+            let (store, say) = (&store, &say);
+            scope.spawn(move || run_stream(store, seed, stream, say))
         };
         let streams: Vec<_> = (0..STREAMS).map(spawn).collect();
         let join = |stream: std::thread::ScopedJoinHandle<'_, _>| stream.join();
@@ -91,7 +92,7 @@ fn run_stream(
     store: &Store,
     seed: u64,
     stream: u32,
-    ack: &(impl Fn(u32, u64) -> Result<(), Trouble> + Sync),
+    say: &(impl Fn(&str, u32, u64) -> Result<(), Trouble> + Sync),
 ) -> Result<(), Trouble> {
     let mut model = Model::new(seed, stream);
     while !compare::probably_equals(&model, store)? {
@@ -100,10 +101,11 @@ fn run_stream(
         }
         model.step();
     }
+    say("found", stream, model.sequence())?;
     loop {
         let step = model.step();
         steps::perform(store, &model, &step)?;
-        ack(stream, model.sequence())?;
+        say("ack", stream, model.sequence())?;
     }
 }
 
