@@ -201,6 +201,25 @@ impl View {
         self.recent.add(changes.recent_from, changes.uid_next);
     }
 
+    /// The UIDs in the ranges that are gone for `VANISHED (EARLIER)`, ascending. Those that still have a number are not
+    /// among them: their turn comes when the number is taken away.
+    pub(crate) fn vanished(&self, expunged: &Expunged, ranges: &[(u32, u32)]) -> Vec<u32> {
+        let numbered =
+            |uid: u32| self.messages.binary_search_by_key(&uid, |message| message.uid.get()).is_ok();
+        match expunged {
+            Expunged::These(uids) => {
+                let asked = |uid: &u32| ranges.iter().any(|(from, to)| (from..=to).contains(&uid));
+                uids.iter().map(|uid| uid.get()).filter(|&uid| !numbered(uid)).filter(asked).collect()
+            }
+            // Without a list of what is gone, everything that is not here counts as gone.
+            Expunged::AllBut(_) => {
+                let last = self.uid_next.get().saturating_sub(1);
+                let all = ranges.iter().flat_map(|&(from, to)| from..=to.min(last));
+                all.filter(|&uid| !numbered(uid)).collect()
+            }
+        }
+    }
+
     /// The client has changed something itself, and is told of it.
     pub(crate) fn changed(&mut self, modseq: ModSeq) {
         self.own = self.own.max(modseq);

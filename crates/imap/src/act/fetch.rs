@@ -243,7 +243,7 @@ impl Fetching {
                 if let Some(view) = context.view() {
                     view.heard_of(&changes);
                 }
-                self.tell_vanished(context, changes.expunged);
+                self.tell_vanished(context, &changes.expunged);
                 self.go_on(context)
             }
             // A full disk must not keep people from reading, which is how room is made.
@@ -258,30 +258,13 @@ impl Fetching {
         }
     }
 
-    /// RFC 7162 section 3.2.6: the UIDs of the set that are gone, but for those that still have a number: their turn
-    /// comes when the number is taken away.
-    fn tell_vanished(&self, context: &mut Context<'_>, expunged: Expunged) {
+    /// RFC 7162 section 3.2.6: the UIDs of the set that are gone.
+    fn tell_vanished(&self, context: &mut Context<'_>, expunged: &Expunged) {
         let State::Selected(view) = &mut *context.state else {
             return;
         };
         let last = view.uid_next.get().saturating_sub(1);
-        let ranges = self.fetch.set.ranges(Some(last));
-        let asked = |uid: &u32| ranges.iter().any(|(from, to)| (from..=to).contains(&uid));
-        let vanished: Vec<u32> = match expunged {
-            Expunged::These(uids) => uids
-                .iter()
-                .filter(|&&uid| view.find(uid).is_none())
-                .map(|uid| uid.get())
-                .filter(asked)
-                .collect(),
-            Expunged::AllBut(uids) => {
-                let numbered = |uid: &u32| Uid::new(*uid).is_some_and(|uid| view.find(uid).is_some());
-                let present =
-                    |uid: &u32| uids.binary_search_by_key(uid, |uid| uid.get()).is_ok() || numbered(uid);
-                let all = ranges.iter().flat_map(|&(from, to)| from..=to.min(last));
-                all.filter(|uid| !present(uid)).collect()
-            }
-        };
+        let vanished = view.vanished(expunged, &self.fetch.set.ranges(Some(last)));
         if !vanished.is_empty() {
             context.out.text(&format!("* VANISHED (EARLIER) {}\r\n", write_set(vanished)));
         }

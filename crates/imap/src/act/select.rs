@@ -4,9 +4,9 @@ use mail_types::SystemFlag;
 
 use super::updates::{tell_keywords, tell_size};
 use super::{Context, Event, Job, Step};
-use crate::command::{By, Qresync, Select, SelectTracking};
+use crate::command::{Qresync, Select, SelectTracking};
 use crate::dialogue::{Answer, Question};
-use crate::mail::{Access, Changes, Expunged, Snapshot};
+use crate::mail::{Access, Changes, Snapshot};
 use crate::respond::Completion;
 use crate::sequence::write_set;
 use crate::state::{Freshness, State, Tracking};
@@ -104,25 +104,12 @@ fn announce(out: &mut Writer, view: &mut View) {
 fn resync(out: &mut Writer, view: &View, qresync: &Qresync, changes: &Changes) {
     let known =
         |uid: u32| qresync.known.as_ref().is_none_or(|known| known.contains(uid, Some(view.uid_next.get())));
-    let vanished: Vec<u32> = match &changes.expunged {
-        Expunged::These(uids) => {
-            // Those that still have a number went a moment ago: their turn comes when the number is taken away.
-            let gone = uids.iter().filter(|&&uid| view.find(uid).is_none());
-            gone.map(|uid| uid.get()).filter(|&uid| known(uid)).collect()
-        }
-        // Without a list of what is gone, everything that the client may know and that is not here counts as gone.
-        Expunged::AllBut(_) => {
-            let mut vanished = Vec::new();
-            let ranges = match &qresync.known {
-                Some(known) => known.ranges(Some(view.uid_next.get())),
-                None => vec![(1, view.uid_next.get())],
-            };
-            for (from, to) in ranges {
-                vanished.extend(missing(view, from, to.min(view.uid_next.get().saturating_sub(1))));
-            }
-            vanished
-        }
+    // Without a word of what the client knows, it may know everything.
+    let ranges = match &qresync.known {
+        Some(known) => known.ranges(Some(view.uid_next.get())),
+        None => vec![(1, view.uid_next.get())],
     };
+    let vanished = view.vanished(&changes.expunged, &ranges);
     if !vanished.is_empty() {
         out.text(&format!("* VANISHED (EARLIER) {}\r\n", write_set(vanished)));
     }
@@ -133,14 +120,4 @@ fn resync(out: &mut Writer, view: &View, qresync: &Qresync, changes: &Changes) {
             out.text(&format!("* {number} FETCH (UID {uid} FLAGS {flags} MODSEQ ({modseq}))\r\n"));
         }
     }
-}
-
-/// The UIDs of a range that no message has.
-fn missing(view: &View, from: u32, to: u32) -> impl Iterator<Item = u32> {
-    let set = crate::sequence::SequenceSet(vec![(
-        crate::sequence::Bound::Number(from),
-        crate::sequence::Bound::Number(to),
-    )]);
-    let present = view.resolve(&set, By::Uid).unwrap_or_default();
-    (from..=to).filter(move |&uid| present.binary_search_by_key(&uid, |uid| uid.get()).is_err())
 }
