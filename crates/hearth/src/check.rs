@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use config::{self, Config, Finding, Tls, has_errors};
+
 use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
-use crate::config::{self, Config, Finding, Tls, has_errors};
 use crate::{https, serve};
 
 /// Prints all findings and whether the configuration can be used.

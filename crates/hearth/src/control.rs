@@ -11,11 +11,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use config::Config;
+use host::clock;
 use serde::{Deserialize, Serialize};
 
+use crate::check;
 use crate::cli::{EXIT_CONFIGURATION, EXIT_NOT_RUNNING, EXIT_OK};
-use crate::config::Config;
-use crate::{check, clock, config};
 
 /// The longest line either side takes, in bytes.
 pub(crate) const LINE_LIMIT: u64 = 256 * 1024;

@@ -4,10 +4,7 @@
 mod appliance;
 mod check;
 mod cli;
-mod clock;
-mod config;
 mod control;
-mod entropy;
 mod https;
 mod init;
 mod invite_command;

@@ -5,12 +5,12 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use host::{clock, entropy};
 use serde::Deserialize;
 
 use super::identity::BoxName;
 use super::log::Log;
 use super::time::set_calendar;
-use crate::{clock, entropy};
 
 /// What the image says about itself.
 const BUILD: &str = "/etc/hearth/build.json";

@@ -27,14 +27,13 @@ mod uevents;
 mod watchdog;
 
 use std::convert::Infallible;
-use std::fs;
-use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
-use std::thread;
 use std::time::Duration;
+use std::{fs, io, thread};
 
+use host::entropy;
 use network::follow::{Listening, Report, Settings, follow};
 use network::mdns;
 use network::netlink::Netlink;
@@ -56,7 +55,6 @@ use self::time::uptime;
 use self::uevents::wait_for;
 use self::watchdog::Watchdog;
 use crate::appliance::ToInit;
-use crate::entropy;
 
 /// Everything that can happen to a running box.
 #[derive(Debug)]
@@ -303,8 +301,9 @@ fn configuration(name: &BoxName) -> String {
 mod tests {
     use std::fs;
 
+    use config::{Registration, examine};
+
     use super::{BoxName, Sources, configuration, first_mac};
-    use crate::config::{Registration, examine};
 
     #[test]
     fn the_configuration_is_one_that_the_server_takes() {

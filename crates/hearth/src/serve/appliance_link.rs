@@ -114,6 +114,7 @@ pub(super) async fn show_on_terminal(mut watched: watch::Receiver<View>) {
 
 #[cfg(test)]
 mod tests {
+    use config::Registration;
     use mail_types::Domain;
     use pairing::LedState;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, duplex, split};
@@ -121,7 +122,6 @@ mod tests {
 
     use super::run;
     use crate::appliance::{ToInit, ToServe};
-    use crate::config::Registration;
     use crate::serve::pairing::{PairingTask, Setup};
 
     async fn next(lines: &mut Lines<BufReader<DuplexStream>>) -> ToInit {

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::Tls;
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
 use super::blocking;
 use super::server::Server;
 use super::tls::{self, TlsSettings};
-use crate::config::Tls;
 
 /// How often the files are looked at; two `stat` calls.
 const INTERVAL: Duration = Duration::from_secs(60);

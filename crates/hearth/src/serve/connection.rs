@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use host::clock;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -20,7 +21,7 @@ use super::metrics;
 use super::server::Server;
 use super::submission_desk::SubmissionDesk;
 use super::tls::{ALPN_IMAP, ALPN_SMTP};
-use crate::{clock, web};
+use crate::web;
 
 /// Bytes that TLS holds for a client that takes nothing, besides what the driver holds.
 const TLS_BUFFER: usize = 32 * 1024;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use config::Registration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::invites;
 use super::life::Life;
 use super::server::Server;
-use crate::config::Registration;
 use crate::control::{Disk, LINE_LIMIT, Push, Request, Response, Status};
 
 /// Whoever connects and says nothing is dropped after this time.

@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use config::Config;
+use host::{clock, entropy};
 use mail_types::{Address, Domain, Flags};
 use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Load, Quota, RateLimiter, Refusal, Route, route};
 use smtp::{Reply, table};
@@ -15,8 +17,6 @@ use super::counters::Counters;
 use super::incoming::Filling;
 use super::push::Notifier;
 use super::{blocking, expiry, quota};
-use crate::config::Config;
-use crate::{clock, entropy};
 
 /// How much of a message is read for its bounce: more than any header section that is quoted.
 const QUOTED: u64 = 64 * 1024;

@@ -6,10 +6,9 @@ use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use host::clock;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
-
-use crate::clock;
 
 /// What is read at once; small, since every idle connection holds such a buffer, and commands are short.
 const READ_BUFFER: usize = 1024;

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::Config;
+use host::clock;
 use mail_types::{Address, Uid, UnixTime};
 use relay_policy::{ExpiryRules, Held, Noticed, Quota, token_is_expired};
 use store::{Account, MailboxId, Store};
 
 use super::server::Server;
 use super::{blocking, invites, quota};
-use crate::clock;
-use crate::config::Config;
 
 /// The first run leaves the start its peace.
 const FIRST_RUN: Duration = Duration::from_secs(5 * 60);

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use config::Config;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::connection;
 use super::life::Life;
 use super::server::Server;
-use crate::config::Config;
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: u32 = 256;

@@ -1,9 +1,8 @@
 //! What the machine has, and has left: how many connections it bears, and the floors below which nobody new gets an
 //! account, so that those who are here can go on.
 
+use config::Config;
 use store::{DiskSpace, Store};
-
-use crate::config::Config;
 
 /// Where Linux tells its memory.
 const MEMORY_FILE: &str = "/proc/meminfo";

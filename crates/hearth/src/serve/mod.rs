@@ -52,16 +52,17 @@ use std::time::Duration;
 
 use ::pairing::Endpoint;
 use anyhow::Context;
+use config::{Config, Tls};
+use host::{clock, entropy};
 use mail_types::{Domain, Secret};
 use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
-use crate::config::{Config, Tls};
 use crate::control::{run_directory, socket};
 use crate::https::{self, HttpsClient};
-use crate::{check, clock, config, entropy, web};
+use crate::{check, web};
 use accounts::Accounts;
 use changes::Changes;
 use counters::Counters;

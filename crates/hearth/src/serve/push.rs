@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use host::clock;
 use http_body_util::Full;
 use hyper::{Method, Request, StatusCode, Uri};
 use mail_types::{Address, UnixTime};
@@ -23,7 +24,6 @@ use tokio::task::{JoinError, JoinSet};
 use super::blocking;
 use super::counters::Counters;
 use super::life::Life;
-use crate::clock;
 use crate::https::{HttpsClient, Patience};
 
 /// Notifications that are under way at once.

@@ -1,10 +1,9 @@
 //! How much an account may hold, and does: asked before anything is kept. `expiry.rs` makes room.
 
+use config::Config;
 use mail_types::Address;
 use relay_policy::{Load, Quota};
 use store::Store;
-
-use crate::config::Config;
 
 /// The configured quota.
 pub(super) fn of(config: &Config) -> Quota {

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use config::{Config, Registration};
+use host::clock;
 use relay_policy::InviteToken;
 use store::Store;
 use tokio::sync::watch;
@@ -22,8 +24,6 @@ use super::recent::Recent;
 use super::tls::TlsSettings;
 use super::turned_away::Porch;
 use super::view_room::ViewRoom;
-use crate::clock;
-use crate::config::{Config, Registration};
 use crate::web::{self, Refusal};
 
 /// The server as its connections see it.

@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use host::clock;
 use mail_types::{Address, Secret};
 use relay_policy::{HeaderCleanup, Inspection, Purpose, Refusal, judge_outgoing, may_send_as};
 use smtp::{Answer, Envelope, Question, Reply, table};
@@ -13,7 +14,6 @@ use super::accounts::Login;
 use super::driver::Desk;
 use super::incoming::Incoming;
 use super::server::Server;
-use crate::clock;
 
 /// The questions' side of one submission connection.
 pub(crate) struct SubmissionDesk {

@@ -4,12 +4,11 @@
 //! A secret is kept for ever; each day has its own key, made from it. A ticket says its day, and is good on that day
 //! and the next.
 
+use host::entropy;
 use mail_types::{Day, UnixTime};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 use rustls::server::ProducesTickets;
-
-use crate::entropy;
 
 /// Bytes of the kept secret.
 pub(super) const SECRET_LENGTH: usize = 32;

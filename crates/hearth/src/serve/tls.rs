@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use anyhow::{Context, anyhow};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use config::{Config, Tls};
 use mail_types::{Domain, UnixTime};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
@@ -20,7 +21,6 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 
 use super::certificate;
-use crate::config::{Config, Tls};
 
 /// IMAP over port 443, by ALPN.
 pub(crate) const ALPN_IMAP: &[u8] = b"imap";
@@ -246,11 +246,11 @@ fn decode(text: &str) -> anyhow::Result<Vec<u8>> {
 mod tests {
     use std::sync::Arc;
 
+    use host::clock;
     use rustls::server::ProducesTickets;
 
     use super::{KeptIdentity, own_names, self_signed};
     use crate::serve::tickets::Tickets;
-    use crate::{clock, config};
 
     fn tickets() -> Arc<dyn ProducesTickets> {
         Arc::new(Tickets::new(&[0; 32], clock::wall))

@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::{About, Expiry, Registration};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
@@ -22,13 +23,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+pub(crate) use invite::{Links, Refusal, links};
 use mail_types::{Address, Secret};
 use relay_policy::InviteToken;
-use tokio::io::{AsyncRead, AsyncWrite};
-
-use crate::config::{About, Expiry, Registration};
-pub(crate) use invite::{Links, Refusal, links};
 use routes::{Asked, Form, Reply, Route, Told};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

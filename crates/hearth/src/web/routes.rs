@@ -258,7 +258,7 @@ pub(super) mod tests {
     use super::*;
 
     pub(crate) fn site(certificate: Certificate) -> Site {
-        let (config, _) = crate::config::examine("").unwrap();
+        let (config, _) = config::examine("").unwrap();
         Site {
             domain: "hearth-1a2b.local".into(),
             certificate,

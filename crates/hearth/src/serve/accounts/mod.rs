@@ -7,17 +7,17 @@ mod verified;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use config::{Config, Limits, Registration};
+use host::{clock, entropy};
 use mail_types::{Address, Day, Domain, Secret};
 use relay_policy::AccountRules;
 use store::{AccountState, Store};
 use tokio::sync::Semaphore;
 
-use crate::config::{Config, Limits, Registration};
 use crate::serve::blocking;
 use crate::serve::counters::Counters;
 use crate::serve::machine_resources::Resources;
 use crate::serve::pairing::PairingHandle;
-use crate::{clock, entropy};
 use throttle::Throttle;
 use verified::Verified;
 

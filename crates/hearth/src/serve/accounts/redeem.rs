@@ -1,10 +1,10 @@
 //! Invites at the door: whoever brings a good one gets an account at once, made together with the use it takes.
 
+use config::Registration;
+use host::clock;
 use relay_policy::InviteToken;
 
 use super::Accounts;
-use crate::clock;
-use crate::config::Registration;
 use crate::serve::invites;
 use crate::serve::pairing::Credentials;
 use crate::web::Refusal;

@@ -48,8 +48,9 @@ impl Throttle {
 mod tests {
     use std::time::Duration;
 
+    use host::clock;
+
     use super::Throttle;
-    use crate::clock;
 
     #[test]
     fn guesses_get_slower_and_a_right_password_ends_that() {

@@ -1,12 +1,12 @@
 //! APPEND: a message that a client puts into a mailbox itself.
 
+use host::clock;
 use imap::{Answer, MailboxName, Refusal};
 use mail_types::{Address, Flags, UnixTime};
 use relay_policy::Load;
 use store::{Announce, Delivered, MailboxId, Store, Target};
 
 use super::{ImapDesk, quota};
-use crate::clock;
 
 /// A message being appended.
 pub(super) struct Appending {

@@ -1,11 +1,11 @@
 //! Questions about mailboxes as wholes.
 
+use host::clock;
 use imap::{Access, Answer, Existence, Mailbox, MailboxName, MailboxStatus, Refusal, Subscription};
 use mail_types::{ModSeq, SystemFlag};
 
 use super::view_room::{self, NoRoom};
 use super::{ImapDesk, Opened, convert};
-use crate::clock;
 
 /// Mailboxes one account may have, and names it may subscribe to.
 const MAILBOXES_LIMIT: usize = 1000;

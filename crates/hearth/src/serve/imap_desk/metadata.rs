@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use host::clock;
 use imap::{Answer, MetadataDepth, MetadataOwner, QuotaUsage, Refusal};
 use mail_types::Address;
 use relay_policy::token_is_valid;
 use store::{MetadataScope, PushToken, Store};
 
 use super::ImapDesk;
-use crate::clock;
 
 /// Setting it on a mailbox adds a push token; reading it gives all of them, a space between two.
 const DEVICE_TOKEN: &str = "/private/devicetoken";

@@ -1,14 +1,15 @@
 //! What the control socket answers about invites.
 
+use config::Registration;
+use host::{clock, entropy};
 use relay_policy::{InviteTerms, InviteToken};
 use store::{Invite, InviteFlaw};
 
 use super::{id, make, revoke};
-use crate::config::Registration;
 use crate::control::{InviteState, KeptInvite, NewInvite, Response};
 use crate::serve::blocking;
 use crate::serve::server::Server;
-use crate::{clock, entropy, web};
+use crate::web;
 
 /// Makes an invite, if anybody could use it.
 pub(crate) async fn made(server: &Server, uses: u32, lifetime: u64) -> Response {

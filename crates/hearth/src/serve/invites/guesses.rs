@@ -59,8 +59,9 @@ mod tests {
     use std::net::IpAddr;
     use std::time::Duration;
 
+    use host::clock;
+
     use super::{FREE_GUESSES, Guesses, NETWORKS_KEPT};
-    use crate::clock;
 
     fn peer(text: &str) -> IpAddr {
         text.parse().unwrap()

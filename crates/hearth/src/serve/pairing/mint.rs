@@ -1,9 +1,8 @@
 //! Makes up a name and a password for somebody who scans a code.
 
+use host::entropy;
 use mail_types::{Address, Domain, Secret};
 use relay_policy::{mint_name, mint_password};
-
-use crate::entropy;
 
 /// A name and a password that nobody has.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use config::Registration;
+use host::clock;
 use mail_types::Domain;
 use pairing::{Endpoint, Input, Invitation, LedState, Machine, Output, Status, Window, login_link, screen};
 use tokio::sync::{mpsc, watch};
 
 use super::{COMMANDS_WAITING, Command, Credentials, PairingHandle, View};
-use crate::clock;
-use crate::config::Registration;
 
 /// Codes of one window that are valid besides the newest: somebody may just have scanned one.
 const CODES_KEPT: usize = 8;

@@ -1,9 +1,9 @@
 //! Who is invited, and what the link says, as the window opens and closes.
 
+use config::{self, Registration};
 use mail_types::{Address, Secret};
 
 use super::{PairingHandle, PairingTask, Setup, View};
-use crate::config::{self, Registration};
 
 fn setup(registration: Registration, accounts: usize) -> Setup {
     let (config, _) = config::examine("domain = \"hearth-1a2b.local\"").unwrap();

@@ -14,7 +14,6 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::config;
 use crate::serve::listeners::Service;
 use crate::serve::tls::provider;
 use crate::serve::{Running, start};

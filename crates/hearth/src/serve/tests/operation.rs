@@ -49,7 +49,7 @@ async fn clients_are_told_when_the_server_stops() {
 async fn a_second_server_on_the_same_directory_is_refused() {
     let house = House::start("").await;
     let text = format!("state_directory = {:?}", house.directory().join("state"));
-    let (config, _) = crate::config::examine(&text).unwrap();
+    let (config, _) = config::examine(&text).unwrap();
     let error = crate::serve::start(config).await.err().expect("a refusal");
     assert!(format!("{error:#}").contains("in use by another process"), "{error:#}");
 }

@@ -1,8 +1,9 @@
 //! What the server offers, and what it keeps: from the settings it really runs with.
 
+use config::Registration;
+
 use super::super::{Certificate, Site};
 use super::{Page, Width, escape};
-use crate::config::Registration;
 
 /// What the server offers and where it ends.
 pub(in super::super) fn info(site: &Site) -> String {

@@ -2,11 +2,11 @@
 //!
 //! A person who knows nothing about servers stands before it: it says what this is, what to do now, and nothing else.
 
+use config::Registration;
 use pairing::{Invitation, LedState, Status};
 
 use super::super::Site;
 use super::{Page, Width, escape};
-use crate::config::Registration;
 
 /// How often the start page asks again, in seconds: a press of the button, and a code that is used up, show by
 /// themselves.

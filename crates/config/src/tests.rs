@@ -2,7 +2,7 @@
 
 use super::{Config, Finding, Registration, Severity, Tls, examine};
 
-const SAMPLE: &str = include_str!("../../hearth.sample.toml");
+const SAMPLE: &str = include_str!("../hearth.sample.toml");
 
 fn config(text: &str) -> Config {
     examine(text).expect("a valid configuration").0

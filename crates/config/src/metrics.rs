@@ -7,9 +7,9 @@ use super::reader::Reader;
 
 /// Numbers for whoever watches the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Metrics {
+pub struct Metrics {
     /// Where they can be read, by plain HTTP; nowhere when empty.
-    pub(crate) listen: Vec<SocketAddr>,
+    pub listen: Vec<SocketAddr>,
 }
 
 pub(super) fn metrics(table: &mut Reader) -> Metrics {

@@ -6,12 +6,12 @@ use mail_types::UnixTime;
 
 /// A point on the clock that never jumps, for limits and time-outs.
 #[expect(clippy::disallowed_methods, reason = "this is the one place where the monotonic clock is read")]
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 
 /// The calendar's time. A clock before 1970 counts as 1970.
 #[expect(clippy::disallowed_methods, reason = "this is the one place where the calendar is read")]
-pub(crate) fn wall() -> UnixTime {
+pub fn wall() -> UnixTime {
     UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }

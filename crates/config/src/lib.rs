@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 use mail_types::Domain;
 use serde::Deserialize;
 
-pub(crate) use finding::{Finding, Severity, has_errors};
-pub(crate) use metrics::Metrics;
-pub(crate) use push::Push;
+pub use finding::{Finding, Severity, has_errors};
+pub use metrics::Metrics;
+pub use push::Push;
 use reader::Reader;
 
 /// A configuration file is a page of text; more than this is another file.
@@ -27,35 +27,35 @@ const FILE_LIMIT: u64 = 256 * 1024;
 
 /// Everything a person can decide, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Config {
+pub struct Config {
     /// The part after the `@` of every address here.
-    pub(crate) domain: Domain,
+    pub domain: Domain,
     /// Who may create an account.
-    pub(crate) registration: Registration,
+    pub registration: Registration,
     /// Where everything lives that must survive a restart.
-    pub(crate) state_directory: PathBuf,
+    pub state_directory: PathBuf,
     /// What to listen on.
-    pub(crate) listen: Listen,
+    pub listen: Listen,
     /// Where the certificate comes from.
-    pub(crate) tls: Tls,
+    pub tls: Tls,
     /// What one client, account or message may use up.
-    pub(crate) limits: Limits,
+    pub limits: Limits,
     /// How long things are kept.
-    pub(crate) expiry: Expiry,
+    pub expiry: Expiry,
     /// What the pairing link tells clients.
-    pub(crate) pairing: Pairing,
+    pub pairing: Pairing,
     /// What clients show about the server.
-    pub(crate) about: About,
+    pub about: About,
     /// The service that wakes phones.
-    pub(crate) push: Push,
+    pub push: Push,
     /// Numbers for whoever watches the server.
-    pub(crate) metrics: Metrics,
+    pub metrics: Metrics,
 }
 
 /// Who may create an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Registration {
+pub enum Registration {
     /// Anybody, by logging in for the first time.
     Open,
     /// Whoever scans the code of the pairing window while it is open.
@@ -68,24 +68,24 @@ pub(crate) enum Registration {
 
 /// Addresses to listen on, by service; an empty list switches a service off.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Listen {
+pub struct Listen {
     /// IMAP over TLS.
-    pub(crate) imaps: Vec<SocketAddr>,
+    pub imaps: Vec<SocketAddr>,
     /// IMAP with STARTTLS.
-    pub(crate) imap: Vec<SocketAddr>,
+    pub imap: Vec<SocketAddr>,
     /// Submission over TLS.
-    pub(crate) submissions: Vec<SocketAddr>,
+    pub submissions: Vec<SocketAddr>,
     /// Submission with STARTTLS.
-    pub(crate) submission: Vec<SocketAddr>,
+    pub submission: Vec<SocketAddr>,
     /// HTTPS, IMAP and submission, told apart by ALPN.
-    pub(crate) https: Vec<SocketAddr>,
+    pub https: Vec<SocketAddr>,
     /// HTTP.
-    pub(crate) http: Vec<SocketAddr>,
+    pub http: Vec<SocketAddr>,
 }
 
 /// Where the certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Tls {
+pub enum Tls {
     /// Made by the server itself, its key kept for ever.
     SelfSigned {
         /// Names and addresses in it besides the domain.
@@ -102,72 +102,72 @@ pub(crate) enum Tls {
 
 /// What one client, account or message may use up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Bytes of one message.
-    pub(crate) message_size: u64,
+    pub message_size: u64,
     /// Bytes of one account's mail.
-    pub(crate) quota: u64,
+    pub quota: u64,
     /// Messages a minute an account may send in the long run.
-    pub(crate) sends_per_minute: u32,
+    pub sends_per_minute: u32,
     /// Messages an account may send at once.
-    pub(crate) send_burst: u32,
+    pub send_burst: u32,
     /// Recipients of one message.
-    pub(crate) recipients: u32,
+    pub recipients: u32,
     /// Shortest name of a new account.
-    pub(crate) username_min: u32,
+    pub username_min: u32,
     /// Longest name of a new account.
-    pub(crate) username_max: u32,
+    pub username_max: u32,
     /// Shortest password of a new account, in bytes.
-    pub(crate) password_min: u32,
+    pub password_min: u32,
     /// Open connections in all.
-    pub(crate) connections: u32,
+    pub connections: u32,
     /// Open connections from one address.
-    pub(crate) connections_per_address: u32,
+    pub connections_per_address: u32,
     /// Bytes of free disk below which nobody new gets in.
-    pub(crate) registration_free_disk: u64,
+    pub registration_free_disk: u64,
     /// Bytes of available memory below which nobody new gets in.
-    pub(crate) registration_free_memory: u64,
+    pub registration_free_memory: u64,
 }
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Expiry {
+pub struct Expiry {
     /// Days after which every message goes.
-    pub(crate) messages_days: u32,
+    pub messages_days: u32,
     /// Days after which a large message goes that a client has seen.
-    pub(crate) large_messages_days: u32,
+    pub large_messages_days: u32,
     /// Bytes above which a message is large.
-    pub(crate) large_message: u64,
+    pub large_message: u64,
     /// Days without a login after which an account goes, with everything in it.
-    pub(crate) inactive_accounts_days: u32,
+    pub inactive_accounts_days: u32,
 }
 
 /// What links tell clients, where it differs from what the server sees of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pairing {
+pub struct Pairing {
     /// The host that clients connect to; the domain, when none is given.
-    pub(crate) host: Option<String>,
+    pub host: Option<String>,
     /// The port of IMAP over TLS; the one listened on, when none is given.
-    pub(crate) imap_port: Option<u16>,
+    pub imap_port: Option<u16>,
     /// The port of submission over TLS; the one listened on, when none is given.
-    pub(crate) smtp_port: Option<u16>,
+    pub smtp_port: Option<u16>,
     /// The port of HTTP in the links of invites; the one listened on, when none is given.
-    pub(crate) http_port: Option<u16>,
+    pub http_port: Option<u16>,
     /// The port of HTTPS in those links and in the autoconfiguration; the one listened on, when none is given.
-    pub(crate) https_port: Option<u16>,
+    pub https_port: Option<u16>,
 }
 
 /// What clients show about the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct About {
+pub struct About {
     /// `/shared/comment` of RFC 5464.
-    pub(crate) comment: Option<String>,
+    pub comment: Option<String>,
     /// `/shared/admin` of RFC 5464, a URI.
-    pub(crate) admin: Option<String>,
+    pub admin: Option<String>,
 }
 
 /// Reads and examines the file; a file that cannot be read is a finding too.
-pub(crate) fn load(path: &Path) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
+pub fn load(path: &Path) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
     match read(path) {
         Ok(text) => examine(&text),
         Err(problem) => {
@@ -186,7 +186,7 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// Resolves the text of a configuration file. `Err` when any finding is an error.
-pub(crate) fn examine(text: &str) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
+pub fn examine(text: &str) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
     let table = match text.parse::<toml::Table>() {
         Ok(table) => table,
         Err(error) => {

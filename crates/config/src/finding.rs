@@ -7,7 +7,7 @@ use serde::Serialize;
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Severity {
+pub enum Severity {
     /// The server would start, but perhaps not do what was meant.
     Warning,
     /// The server refuses to start.
@@ -16,20 +16,20 @@ pub(crate) enum Severity {
 
 /// One thing found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Finding {
+pub struct Finding {
     /// The key's whole path, for example `limits.quota`; the file's name when it is about the whole file.
-    pub(crate) key: String,
+    pub key: String,
     /// How bad it is.
-    pub(crate) severity: Severity,
+    pub severity: Severity,
     /// What is wrong, a sentence.
-    pub(crate) problem: String,
+    pub problem: String,
     /// What to do about it, a sentence.
-    pub(crate) advice: String,
+    pub advice: String,
 }
 
 impl Finding {
     /// Something that keeps the server from starting.
-    pub(crate) fn error(key: &str, problem: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub fn error(key: &str, problem: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             key: key.to_owned(),
             severity: Severity::Error,
@@ -39,7 +39,7 @@ impl Finding {
     }
 
     /// Something to think about.
-    pub(crate) fn warning(key: &str, problem: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub fn warning(key: &str, problem: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             key: key.to_owned(),
             severity: Severity::Warning,
@@ -60,6 +60,6 @@ impl fmt::Display for Finding {
 }
 
 /// Whether any finding is an error.
-pub(crate) fn has_errors(findings: &[Finding]) -> bool {
+pub fn has_errors(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use hyper::Uri;
+use http::Uri;
 
 use super::defaults;
 use super::finding::Severity;
@@ -11,11 +11,11 @@ use super::reader::Reader;
 
 /// The service that wakes phones when a message comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Push {
+pub struct Push {
     /// Where notifications are posted; nobody is notified when there is none.
-    pub(crate) service: Option<Uri>,
+    pub service: Option<Uri>,
     /// A PEM file with root certificates to trust besides the machine's.
-    pub(crate) roots: Option<PathBuf>,
+    pub roots: Option<PathBuf>,
 }
 
 pub(super) fn push(table: &mut Reader) -> Push {

@@ -1,0 +1,5 @@
+//! The machine's clocks and its random bytes: the only place that reads a clock or draws chance. Every other crate takes
+//! time and random bytes as arguments.
+
+pub mod clock;
+pub mod entropy;
