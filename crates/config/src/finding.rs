@@ -1,6 +1,7 @@
 //! What is wrong, or doubtful, about a configuration, in words for the person who wrote it.
 
 use std::fmt;
+use std::io::Write;
 
 use serde::Serialize;
 
@@ -62,4 +63,13 @@ impl fmt::Display for Finding {
 /// Whether any finding is an error.
 pub fn has_errors(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
+}
+
+/// Prints findings to standard error, one a line.
+pub fn print(findings: &[Finding]) {
+    let mut out = std::io::stderr().lock();
+    for finding in findings {
+        // Where standard error is closed, the exit status is left to tell.
+        let _ = writeln!(out, "{finding}");
+    }
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use mail_types::Domain;
 use serde::Deserialize;
 
-pub use finding::{Finding, Severity, has_errors};
+pub use finding::{Finding, Severity, has_errors, print};
 pub use metrics::Metrics;
 pub use push::Push;
 use reader::Reader;
@@ -50,6 +50,20 @@ pub struct Config {
     pub push: Push,
     /// Numbers for whoever watches the server.
     pub metrics: Metrics,
+}
+
+impl Config {
+    /// The directory of files that live as long as the server runs.
+    #[must_use]
+    pub fn run_directory(&self) -> PathBuf {
+        self.state_directory.join("run")
+    }
+
+    /// The control socket's path.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.run_directory().join("control.sock")
+    }
 }
 
 /// Who may create an account.

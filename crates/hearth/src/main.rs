@@ -1,15 +1,11 @@
 //! The household chatmail server: `hearth init` is the box's first process, `hearth serve` the mail server; both are
 //! this one binary. This file only chooses between them.
 
-mod appliance;
-mod check;
 mod cli;
-mod control;
+mod commands;
 mod https;
 mod init;
-mod invite_command;
 mod serve;
-mod store_command;
 mod web;
 
 use std::io::Write;
@@ -19,6 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::{Cli, Command, EXIT_TROUBLE};
+use commands::{check, invite, pair, status, store};
 use serve::Host;
 
 fn main() -> ExitCode {
@@ -27,10 +24,10 @@ fn main() -> ExitCode {
         Command::Serve { config, appliance } => {
             serve::run(&config.path, if appliance { Host::Appliance } else { Host::Machine })
         }
-        Command::Status { config, json } => control::status(&config.path, json),
-        Command::Pair { config } => control::pair(&config.path),
-        Command::Invite(command) => invite_command::run(&command),
-        Command::Store(command) => store_command::run(&command),
+        Command::Status { config, json } => status::run(&config.path, json),
+        Command::Pair { config } => pair::run(&config.path),
+        Command::Invite(command) => invite::run(&command),
+        Command::Store(command) => store::run(&command),
         Command::Init => init::run().map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {

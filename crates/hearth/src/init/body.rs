@@ -5,24 +5,23 @@ use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
+use ipc::appliance::{ToInit, ToServe};
 use pairing::LedState;
 use rpi_led::{Lamp, Step};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
 use signal_hook::consts::{SIGCHLD, SIGUSR2};
 
-use super::Event;
 use super::button::{Button, Meaning};
 use super::disk::data::Data;
 use super::identity::BoxName;
 use super::keepsakes::Keepsakes;
 use super::log::Log;
-use super::memory;
 use super::server::Server;
 use super::shutdown::{Goal, finish};
 use super::supervision::{Order, Outlook, Supervision};
 use super::time::uptime;
 use super::watchdog::Watchdog;
-use crate::appliance::{ToInit, ToServe};
+use super::{Event, memory};
 
 /// How often the time is written down.
 const SAVE_CLOCK_EVERY: Duration = Duration::from_secs(3600);

@@ -34,6 +34,7 @@ use std::time::Duration;
 use std::{fs, io, thread};
 
 use host::entropy;
+use ipc::appliance::ToInit;
 use network::follow::{Listening, Report, Settings, follow};
 use network::mdns;
 use network::netlink::Netlink;
@@ -54,7 +55,6 @@ use self::parameters::Parameters;
 use self::time::uptime;
 use self::uevents::wait_for;
 use self::watchdog::Watchdog;
-use crate::appliance::ToInit;
 
 /// Everything that can happen to a running box.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //! started and stopped is decided in `supervision.rs`.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use ipc::appliance::{LINE_LIMIT, ToServe};
+use ipc::lines::{self, Line, Lines};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Event;
 use super::disk::data::SERVER_ID;
 use super::log::Log;
-use crate::appliance::{LINE_LIMIT, ToInit, ToServe};
 
 /// The one binary.
 const HEARTH: &str = "/sbin/hearth";
@@ -120,8 +121,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 
 fn write_messages(mut pipe: ChildStdin, queue: &Receiver<ToServe>) {
     for message in queue {
-        let Ok(mut line) = serde_json::to_vec(&message) else { continue };
-        line.push(b'\n');
+        let Ok(line) = lines::encode(&message) else { continue };
         if pipe.write_all(&line).is_err() {
             return;
         }
@@ -130,11 +130,7 @@ fn write_messages(mut pipe: ChildStdin, queue: &Receiver<ToServe>) {
 
 fn read_messages(pipe: impl Read, pid: Pid, events: &Sender<Event>, log: &Log) {
     for line in Lines::new(pipe, LINE_LIMIT) {
-        let message = match line {
-            Line::Whole(bytes) => serde_json::from_slice::<ToInit>(&bytes).map_err(|error| error.to_string()),
-            Line::TooLong => Err(format!("it is longer than {LINE_LIMIT} bytes")),
-        };
-        match message {
+        match line.decode() {
             Ok(message) => {
                 if events.send(Event::Server(pid, message)).is_err() {
                     return;
@@ -158,78 +154,18 @@ fn read_log(pipe: impl Read, last_words: &Mutex<VecDeque<String>>, log: &Log) {
     }
 }
 
-/// Lines of bounded length from a pipe.
-struct Lines<R> {
-    pipe: BufReader<R>,
-    limit: usize,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Line {
-    Whole(Vec<u8>),
-    TooLong,
-}
-
-impl<R: Read> Lines<R> {
-    fn new(pipe: R, limit: usize) -> Self {
-        Self { pipe: BufReader::new(pipe), limit }
-    }
-}
-
-impl<R: Read> Iterator for Lines<R> {
-    type Item = Line;
-
-    fn next(&mut self) -> Option<Line> {
-        let mut line = Vec::new();
-        let mut too_long = false;
-        loop {
-            let available = match self.pipe.fill_buf() {
-                Ok(available) => available,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return None,
-            };
-            if available.is_empty() {
-                return (!line.is_empty() && !too_long).then_some(Line::Whole(line));
-            }
-            let (part, end) = match available.iter().position(|byte| *byte == b'\n') {
-                Some(at) => (available.get(..at).unwrap_or_default(), Some(at + 1)),
-                None => (available, None),
-            };
-            too_long |= line.len() + part.len() > self.limit;
-            if !too_long {
-                line.extend_from_slice(part);
-            }
-            let consumed = end.unwrap_or(available.len());
-            self.pipe.consume(consumed);
-            match (end, too_long) {
-                (None, _) => {}
-                (Some(_), true) => return Some(Line::TooLong),
-                (Some(_), false) => return Some(Line::Whole(line)),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::Command;
     use std::sync::mpsc::channel;
 
+    use ipc::appliance::{ToInit, ToServe};
     use pairing::LedState;
 
-    use super::{Line, Lines, Server};
-    use crate::appliance::{ToInit, ToServe};
+    use super::Server;
     use crate::init::Event;
     use crate::init::console::Consoles;
     use crate::init::log::Log;
-
-    #[test]
-    fn lines_have_a_limit_and_reading_goes_on_behind_a_long_one() {
-        let text = b"one\n\ntoo long a line\ntwo\nrest";
-        let lines: Vec<_> = Lines::new(&text[..], 4).collect();
-        let whole = |text: &str| Line::Whole(text.into());
-        assert_eq!(lines, [whole("one"), whole(""), Line::TooLong, whole("two"), whole("rest")]);
-    }
 
     /// A stand-in for the server: a shell that speaks the same language.
     #[test]

@@ -1,10 +1,12 @@
 //! The server's end of the two pipes to `hearth init`, and what stands in for them on a machine without it.
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use ipc::appliance::{LINE_LIMIT, ToInit, ToServe};
+use ipc::lines;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 
+use super::lines::Lines;
 use super::pairing::{PairingHandle, View};
-use crate::appliance::{LINE_LIMIT, ToInit, ToServe};
 
 /// Messages to init that may wait.
 const WAITING: usize = 16;
@@ -27,22 +29,16 @@ where
     }
 }
 
-/// Init's messages, one a line, until it says stop.
+/// Carries out init's messages until it says stop, or is gone.
 async fn listen<R: AsyncRead + Unpin>(pairing: &PairingHandle, input: R) {
-    let mut input = BufReader::new(input);
-    loop {
-        let mut line = Vec::new();
-        let limit = u64::try_from(LINE_LIMIT).unwrap_or(u64::MAX);
-        match (&mut input).take(limit).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        match serde_json::from_slice(&line) {
+    let mut lines = Lines::new(input, LINE_LIMIT);
+    while let Ok(Some(line)) = lines.next().await {
+        match line.decode() {
             Ok(ToServe::ButtonPressed) => pairing.happened(pairing::Input::ButtonPressed).await,
             Ok(ToServe::ButtonReleased) => pairing.happened(pairing::Input::ButtonReleased).await,
             Ok(ToServe::Addresses(addresses)) => pairing.addresses(addresses).await,
             Ok(ToServe::Stop) => return,
-            Err(error) => tracing::warn!(%error, "a line from init was not understood and is ignored"),
+            Err(error) => tracing::warn!(%error, "a line from init was not understood and is dropped"),
         }
     }
 }
@@ -88,8 +84,8 @@ async fn beat(mut good: watch::Receiver<u64>, messages: mpsc::Sender<ToInit>) {
 
 async fn write<W: AsyncWrite + Unpin>(mut messages: mpsc::Receiver<ToInit>, mut output: W) {
     while let Some(message) = messages.recv().await {
-        let Ok(line) = serde_json::to_string(&message) else { continue };
-        let written = output.write_all((line + "\n").as_bytes()).await;
+        let Ok(line) = lines::encode(&message) else { continue };
+        let written = output.write_all(&line).await;
         if written.is_err() || output.flush().await.is_err() {
             return;
         }
@@ -115,18 +111,18 @@ pub(super) async fn show_on_terminal(mut watched: watch::Receiver<View>) {
 #[cfg(test)]
 mod tests {
     use config::Registration;
+    use ipc::appliance::{ToInit, ToServe};
     use mail_types::Domain;
     use pairing::LedState;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, duplex, split};
     use tokio::sync::watch;
 
     use super::run;
-    use crate::appliance::{ToInit, ToServe};
     use crate::serve::pairing::{PairingTask, Setup};
 
     async fn next(lines: &mut Lines<BufReader<DuplexStream>>) -> ToInit {
         let line = lines.next_line().await.unwrap().expect("a line");
-        assert!(line.len() < crate::appliance::LINE_LIMIT, "{} bytes", line.len());
+        assert!(line.len() < ipc::appliance::LINE_LIMIT, "{} bytes", line.len());
         serde_json::from_str(&line).unwrap()
     }
 

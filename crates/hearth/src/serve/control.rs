@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use config::Registration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use ipc::control::{Disk, LINE_LIMIT, Push, Request, Response, Status};
+use ipc::lines;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::invites;
 use super::life::Life;
+use super::lines::Lines;
 use super::server::Server;
-use crate::control::{Disk, LINE_LIMIT, Push, Request, Response, Status};
 
 /// Whoever connects and says nothing is dropped after this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,9 +60,8 @@ pub(super) async fn run(listener: UnixListener, server: Arc<Server>, life: Life)
 
 async fn serve(stream: UnixStream, server: &Server) -> anyhow::Result<()> {
     let (read, mut write) = stream.into_split();
-    let mut line = String::new();
-    BufReader::new(read.take(LINE_LIMIT)).read_line(&mut line).await?;
-    let response = match serde_json::from_str(&line) {
+    let Some(line) = Lines::new(read, LINE_LIMIT).next().await? else { return Ok(()) };
+    let response = match line.decode() {
         Ok(Request::Status) => Response::Status(Box::new(status(server))),
         Ok(Request::Pair) => pair(server).await,
         Ok(Request::MakeInvite { uses, lifetime }) => invites::made(server, uses, lifetime).await,
@@ -68,7 +69,7 @@ async fn serve(stream: UnixStream, server: &Server) -> anyhow::Result<()> {
         Ok(Request::RevokeInvite(id)) => invites::revoked(server, id).await,
         Err(error) => Response::Refused(format!("The request is not understood: {error}.")),
     };
-    write.write_all((serde_json::to_string(&response)? + "\n").as_bytes()).await?;
+    write.write_all(&lines::encode(&response)?).await?;
     Ok(())
 }
 

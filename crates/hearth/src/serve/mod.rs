@@ -25,6 +25,7 @@ mod imap_desk;
 mod incoming;
 mod invites;
 mod life;
+mod lines;
 mod listeners;
 mod machine_resources;
 mod machines;
@@ -60,9 +61,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
-use crate::control::{run_directory, socket};
 use crate::https::{self, HttpsClient};
-use crate::{check, web};
+use crate::web;
 use accounts::Accounts;
 use changes::Changes;
 use counters::Counters;
@@ -104,11 +104,11 @@ pub(crate) enum Host {
 pub(crate) fn run(path: &Path, host: Host) -> anyhow::Result<ExitCode> {
     let config = match config::load(path) {
         Ok((config, findings)) => {
-            check::print(&findings);
+            config::print(&findings);
             config
         }
         Err(findings) => {
-            check::print(&findings);
+            config::print(&findings);
             return Ok(ExitCode::from(EXIT_CONFIGURATION));
         }
     };
@@ -179,7 +179,9 @@ impl Running {
         if tokio::time::timeout(FAREWELL, self.afterwards.come()).await.is_err() {
             tracing::warn!("some connections did not end in time and are cut off");
         }
-        for file in [socket(&self.server.config), run_directory(&self.server.config).join("ports.json")] {
+        for file in
+            [self.server.config.control_socket(), self.server.config.run_directory().join("ports.json")]
+        {
             // What is left over does no harm: the next start replaces it.
             let _ = std::fs::remove_file(file);
         }
@@ -188,7 +190,7 @@ impl Running {
 
 /// Brings a server up; when this returns every port answers.
 pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
-    let run = run_directory(&config);
+    let run = config.run_directory();
     make_directories(&[&config.state_directory, &run])?;
     let (store, report) = open_store(&config).await?;
     for damage in &report.damage {
@@ -198,7 +200,7 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
     let told = changes.clone();
     store.on_change(Box::new(move |_, mailbox| told.happened(mailbox)));
     let recent = Recent::since_now(&store).context("the mailboxes could not be listed")?;
-    let control = control::bind(&socket(&config))?;
+    let control = control::bind(&config.control_socket())?;
     let listeners = listeners::bind(&config)?;
     let ports = listeners::ports(&listeners)?;
     let tls = tls_settings(&config, &store)?;

@@ -2,11 +2,11 @@
 
 use config::Registration;
 use host::{clock, entropy};
+use ipc::control::{InviteState, KeptInvite, NewInvite, Response};
 use relay_policy::{InviteTerms, InviteToken};
 use store::{Invite, InviteFlaw};
 
 use super::{id, make, revoke};
-use crate::control::{InviteState, KeptInvite, NewInvite, Response};
 use crate::serve::blocking;
 use crate::serve::server::Server;
 use crate::web;

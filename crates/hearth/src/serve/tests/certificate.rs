@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use ipc::control::{Request, Response};
 use rcgen::{CertificateParams, KeyPair};
 
 use super::harness::{ALICE, House};
 use super::operation::control;
-use crate::control::{Request, Response};
 use crate::serve::certificate_files::{CertificateFiles, Look};
 use crate::serve::health;
 use crate::serve::listeners::Service;

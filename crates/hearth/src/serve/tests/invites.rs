@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
+use ipc::control::{InviteState, KeptInvite, NewInvite, Request, Response};
 use serde_json::Value;
 
 use super::harness::{House, PASSWORD};
 use super::operation::control;
-use crate::control::{InviteState, KeptInvite, NewInvite, Request, Response};
 use crate::serve::listeners::Service;
 use crate::web::{Office, Refusal};
 

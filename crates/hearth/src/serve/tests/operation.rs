@@ -1,10 +1,10 @@
 //! What the owner sees: ports, status, limits, and that a stopped server takes its leave.
 
+use ipc::control::{Request, Response};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use super::harness::{ALICE, House};
-use crate::control::{Request, Response};
 use crate::serve::health;
 use crate::serve::listeners::Service;
 

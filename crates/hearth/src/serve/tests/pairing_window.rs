@@ -1,7 +1,8 @@
 //! With registration by pairing, only the code on the screen makes an account.
 
+use ipc::control::Request;
+
 use super::harness::{ALICE, House, PASSWORD};
-use crate::control::Request;
 use crate::serve::listeners::Service;
 
 /// Name and password of the code that is shown now.

@@ -12,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use ipc::control::{Push, Request as Asked, Response as Told};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -22,7 +23,6 @@ use tokio_rustls::TlsAcceptor;
 
 use super::harness::{ALICE, BOB, House, encrypted};
 use super::operation::control;
-use crate::control::{Push, Request as Asked, Response as Told};
 use crate::serve::tls::provider;
 
 /// Longer than anything here takes on a busy machine.

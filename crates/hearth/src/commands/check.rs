@@ -18,21 +18,13 @@ pub(crate) fn run(path: &Path) -> ExitCode {
         }
         Err(findings) => findings,
     };
-    print(&findings);
+    config::print(&findings);
     let mut out = std::io::stdout().lock();
     if has_errors(&findings) {
         ExitCode::from(EXIT_CONFIGURATION)
     } else {
         let _ = writeln!(out, "The configuration {} can be used.", path.display());
         ExitCode::from(EXIT_OK)
-    }
-}
-
-/// Prints findings to standard error, one a line.
-pub(crate) fn print(findings: &[Finding]) {
-    let mut out = std::io::stderr().lock();
-    for finding in findings {
-        let _ = writeln!(out, "{finding}");
     }
 }
 

@@ -3,17 +3,18 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use ipc::control::{InviteState, KeptInvite, NewInvite, Request, Response};
 use time::OffsetDateTime;
 
+use super::control_client::{unexpected, with_server};
 use crate::cli::InviteCommand;
-use crate::control::{InviteState, KeptInvite, NewInvite, Request, Response, unexpected, with_server};
 
 /// Carries a command out.
 pub(crate) fn run(command: &InviteCommand) -> anyhow::Result<ExitCode> {
     match command {
         InviteCommand::New { config, uses, expires, json } => {
             let request = Request::MakeInvite { uses: *uses, lifetime: *expires };
-            with_server(&config.path, request, |response, out| match response {
+            with_server(&config.path, &request, |response, out| match response {
                 Response::Invite(invite) if *json => {
                     writeln!(out, "{}", serde_json::to_string_pretty(&invite)?)
                 }
@@ -22,7 +23,7 @@ pub(crate) fn run(command: &InviteCommand) -> anyhow::Result<ExitCode> {
             })
         }
         InviteCommand::List { config, json } => {
-            with_server(&config.path, Request::Invites, |response, out| match response {
+            with_server(&config.path, &Request::Invites, |response, out| match response {
                 Response::Invites(invites) if *json => {
                     writeln!(out, "{}", serde_json::to_string_pretty(&invites)?)
                 }
@@ -31,7 +32,7 @@ pub(crate) fn run(command: &InviteCommand) -> anyhow::Result<ExitCode> {
             })
         }
         InviteCommand::Revoke { config, id } => {
-            with_server(&config.path, Request::RevokeInvite(id.clone()), |response, out| match response {
+            with_server(&config.path, &Request::RevokeInvite(id.clone()), |response, out| match response {
                 Response::Revoked => writeln!(out, "The invite {id} lets nobody in any more."),
                 other => unexpected(&other),
             })
@@ -82,8 +83,9 @@ fn date_time(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ipc::control::{InviteState, KeptInvite, NewInvite};
+
     use super::{date_time, list, show};
-    use crate::control::{InviteState, KeptInvite, NewInvite};
 
     #[test]
     fn a_new_invite_is_told_with_a_code_for_whoever_can_use_it() {

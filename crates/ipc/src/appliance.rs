@@ -11,12 +11,12 @@ use pairing::LedState;
 use serde::{Deserialize, Serialize};
 
 /// The longest line either side may send, in bytes.
-pub(crate) const LINE_LIMIT: usize = 16 * 1024;
+pub const LINE_LIMIT: usize = 16 * 1024;
 
 /// From `init` to `serve`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum ToServe {
+pub enum ToServe {
     /// The button went down.
     ButtonPressed,
     /// The button came up.
@@ -30,7 +30,7 @@ pub(crate) enum ToServe {
 /// From `serve` to `init`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum ToInit {
+pub enum ToInit {
     /// All listeners are up and the store is open: the server works. Sent once after the start.
     Ready,
     /// Still working: sent every few seconds; init feeds the watchdog only while these arrive.

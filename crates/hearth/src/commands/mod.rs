@@ -1,0 +1,8 @@
+//! The commands, one a file: each asks a library or the running server, and prints the answer for people or as JSON.
+
+pub(crate) mod check;
+mod control_client;
+pub(crate) mod invite;
+pub(crate) mod pair;
+pub(crate) mod status;
+pub(crate) mod store;
