@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// From the bottom up; a crate may depend on its own layer and on those before it.
-const LAYERS: [&str; 5] = ["words", "protocols", "rules", "hands", "programs"];
+const LAYERS: [&str; 6] = ["words", "protocols", "rules", "hands", "services", "programs"];
 /// Lines a source file may have.
 const FILE_LIMIT: usize = 800;
 

@@ -3,10 +3,8 @@
 
 mod cli;
 mod commands;
-mod https;
 mod init;
 mod serve;
-mod web;
 
 use std::io::Write;
 use std::path::Path;

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use config::{self, Config, Finding, Tls, has_errors};
 
 use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
-use crate::{https, serve};
 
 /// Prints all findings and whether the configuration can be used.
 pub(crate) fn run(path: &Path) -> ExitCode {
@@ -32,7 +31,7 @@ pub(crate) fn run(path: &Path) -> ExitCode {
 fn examine_machine(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Tls::Files { certificate, key } = &config.tls
-        && let Err(error) = serve::try_certificate(certificate, key)
+        && let Err(error) = tls::read_files(certificate, key)
     {
         let advice = "Name two readable PEM files that belong together.";
         findings.push(Finding::error("tls.certificate", format!("It cannot be used: {error:#}."), advice));
@@ -61,7 +60,7 @@ fn examine_machine(config: &Config) -> Vec<Finding> {
 /// Whether the push service can be trusted at all; whether it answers only shows with a message.
 fn examine_push(config: &Config) -> Option<Finding> {
     let service = config.push.service.as_ref()?;
-    match https::roots(config.push.roots.as_deref()) {
+    match https_client::roots(config.push.roots.as_deref()) {
         Err(error) => {
             let advice = "Name a readable PEM file, or remove the line.";
             Some(Finding::error("push.roots", format!("It cannot be used: {error:#}."), advice))

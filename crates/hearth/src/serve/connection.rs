@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use host::clock;
 use rustls::ServerConfig;
+use tls::{ALPN_IMAP, ALPN_SMTP};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -20,8 +21,6 @@ use super::listeners::Service;
 use super::metrics;
 use super::server::Server;
 use super::submission_desk::SubmissionDesk;
-use super::tls::{ALPN_IMAP, ALPN_SMTP};
-use crate::web;
 
 /// Bytes that TLS holds for a client that takes nothing, besides what the driver holds.
 const TLS_BUFFER: usize = 32 * 1024;

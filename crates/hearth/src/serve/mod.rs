@@ -10,8 +10,7 @@
 mod accounts;
 mod appliance_link;
 mod blocking;
-mod certificate;
-mod certificate_files;
+mod certificate_task;
 mod changes;
 mod connection;
 mod control;
@@ -38,8 +37,6 @@ mod server;
 mod submission_desk;
 #[cfg(test)]
 mod tests;
-mod tickets;
-mod tls;
 mod turned_away;
 mod view_room;
 
@@ -55,14 +52,14 @@ use ::pairing::Endpoint;
 use anyhow::Context;
 use config::{Config, Tls};
 use host::{clock, entropy};
+use https_client::HttpsClient;
 use mail_types::{Domain, Secret};
 use store::Store;
+use tls::Tickets;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
-use crate::https::{self, HttpsClient};
-use crate::web;
 use accounts::Accounts;
 use changes::Changes;
 use counters::Counters;
@@ -75,8 +72,6 @@ use pairing::{PairingTask, Setup};
 use push::Notifier;
 use recent::Recent;
 use server::Server;
-use tickets::Tickets;
-pub(crate) use tls::provider;
 use turned_away::Porch;
 use view_room::ViewRoom;
 
@@ -126,12 +121,6 @@ pub(crate) fn run(path: &Path, host: Host) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(EXIT_OK))
 }
 
-/// Whether a certificate and its key can be used; for `hearth check`.
-pub(crate) fn try_certificate(certificate: &Path, key: &Path) -> anyhow::Result<()> {
-    let tickets = Arc::new(Tickets::new(&[], clock::wall));
-    tls::from_files(certificate, key, tickets).map(|_| ())
-}
-
 async fn serve(config: Config, host: Host) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
@@ -141,7 +130,7 @@ async fn serve(config: Config, host: Host) -> anyhow::Result<()> {
     let (good, checks) = watch::channel(0);
     tokio::spawn(health::run(Arc::clone(&running.server), good));
     tokio::spawn(expiry::run(Arc::clone(&running.server)));
-    tokio::spawn(certificate_files::run(Arc::clone(&running.server), hang_up));
+    tokio::spawn(certificate_task::run(Arc::clone(&running.server), hang_up));
     let link = async {
         match host {
             Host::Appliance => {
@@ -297,7 +286,7 @@ fn domains(config: &Config, store: &Store) -> anyhow::Result<Vec<Domain>> {
 }
 
 fn tls_settings(config: &Config, store: &Store) -> anyhow::Result<tls::TlsSettings> {
-    let fresh = Secret::new(entropy::bytes::<{ tickets::SECRET_LENGTH }>()?);
+    let fresh = Secret::new(entropy::bytes::<{ tls::SECRET_LENGTH }>()?);
     let secret = store.setting_or_insert(TICKET_SETTING, fresh).context("keeping the key of TLS tickets")?;
     let tickets = Arc::new(Tickets::new(secret.expose(), clock::wall));
     if let Tls::Files { certificate, key } = &config.tls {
@@ -305,7 +294,7 @@ fn tls_settings(config: &Config, store: &Store) -> anyhow::Result<tls::TlsSettin
     }
     let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let kept = store.setting(IDENTITY_SETTING);
-    let names = tls::own_names(config, &host_name);
+    let names = certificate_task::own_names(config, &host_name);
     let (settings, to_keep) = tls::self_signed(&names, kept.as_ref().map(Secret::expose), tickets)?;
     if let Some(identity) = to_keep {
         store.set_setting(IDENTITY_SETTING, Some(Secret::new(identity))).context("keeping the TLS key")?;
@@ -359,7 +348,7 @@ fn start_notifier(
     life: Life,
 ) -> anyhow::Result<Option<Arc<Notifier>>> {
     let Some(service) = config.push.service.clone() else { return Ok(None) };
-    let roots = https::roots(config.push.roots.as_deref()).context("trusting push.roots")?;
+    let roots = https_client::roots(config.push.roots.as_deref()).context("trusting push.roots")?;
     if roots.is_empty() && service.scheme_str() == Some("https") {
         tracing::warn!(
             "this machine has no root certificates, so no notification will be sent; install ca-certificates"

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use host::clock;
 use http_body_util::Full;
+use https_client::{HttpsClient, RequestLimits};
 use hyper::{Method, Request, StatusCode, Uri};
 use mail_types::{Address, UnixTime};
 use relay_policy::{Device, PushQueue, PushTask, Reception, Settled, token_is_valid};
@@ -24,12 +25,11 @@ use tokio::task::{JoinError, JoinSet};
 use super::blocking;
 use super::counters::Counters;
 use super::life::Life;
-use crate::https::{HttpsClient, Patience};
 
 /// Notifications that are under way at once.
 const AT_ONCE: usize = 4;
 /// What the service may take for one; its answer is a number and a word.
-const PATIENCE: Patience = Patience { time: Duration::from_secs(60), bytes: 4096 };
+const REQUEST_LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(60), bytes: 4096 };
 /// The log speaks of failures so often at most.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
@@ -200,13 +200,13 @@ impl Work {
         *request.uri_mut() = self.service.clone();
         let (client, store, counters) = (self.client.clone(), self.store.clone(), Arc::clone(&self.counters));
         self.under_way.spawn(async move {
-            let (reception, trouble) = match client.ask(request, PATIENCE).await.map(|answer| answer.status())
-            {
-                Ok(StatusCode::OK) => (Reception::Taken, None),
-                Ok(StatusCode::GONE) => (Reception::Gone, None),
-                Ok(other) => (Reception::Failed, Some(format!("it answered {other}"))),
-                Err(error) => (Reception::Failed, Some(format!("{error:#}"))),
-            };
+            let (reception, trouble) =
+                match client.send(request, REQUEST_LIMITS).await.map(|answer| answer.status()) {
+                    Ok(StatusCode::OK) => (Reception::Taken, None),
+                    Ok(StatusCode::GONE) => (Reception::Gone, None),
+                    Ok(other) => (Reception::Failed, Some(format!("it answered {other}"))),
+                    Err(error) => (Reception::Failed, Some(format!("{error:#}"))),
+                };
             match reception {
                 Reception::Taken => counters.pushes.sent.count(),
                 Reception::Failed => counters.pushes.failed.count(),

@@ -8,7 +8,9 @@ use config::{Config, Registration};
 use host::clock;
 use relay_policy::InviteToken;
 use store::Store;
+use tls::TlsSettings;
 use tokio::sync::watch;
+use web::Refusal;
 
 use super::accounts::Accounts;
 use super::changes::Changes;
@@ -21,10 +23,8 @@ use super::machine_resources::Resources;
 use super::pairing::{Credentials, PairingHandle};
 use super::push::Notifier;
 use super::recent::Recent;
-use super::tls::TlsSettings;
 use super::turned_away::Porch;
 use super::view_room::ViewRoom;
-use crate::web::{self, Refusal};
 
 /// The server as its connections see it.
 pub(crate) struct Server {

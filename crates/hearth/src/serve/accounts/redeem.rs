@@ -3,11 +3,12 @@
 use config::Registration;
 use host::clock;
 use relay_policy::InviteToken;
+use store::InviteFlaw;
+use web::Refusal;
 
 use super::Accounts;
 use crate::serve::invites;
 use crate::serve::pairing::Credentials;
-use crate::web::Refusal;
 
 /// Names to try before something must be wrong: of 10^14 none is taken twice by chance.
 const NAMES_TRIED: usize = 3;
@@ -20,7 +21,7 @@ impl Accounts {
         }
         let kept = self.store.invite(&invites::key(token)).map_err(|error| trouble(&error.into()))?;
         let invite = kept.ok_or(Refusal::Unknown)?;
-        invite.flaw(clock::wall()).map_or(Ok(()), |flaw| Err(flaw.into()))
+        invite.flaw(clock::wall()).map_or(Ok(()), |flaw| Err(flawed(flaw)))
     }
 
     /// Makes an account for whoever brings this invite. When this returns, the account and the use are on disk.
@@ -44,7 +45,7 @@ impl Accounts {
                 Ok(()) => return Ok(Ok(minted)),
                 Err(store::Error::AccountExists | store::Error::NameRetired) => {}
                 // Somebody else was faster.
-                Err(store::Error::InviteInvalid(flaw)) => return Ok(Err(flaw.into())),
+                Err(store::Error::InviteInvalid(flaw)) => return Ok(Err(flawed(flaw))),
                 Err(store::Error::DiskFull) => return Ok(Err(Refusal::Shortage)),
                 Err(error) => return Err(error.into()),
             }
@@ -56,4 +57,12 @@ impl Accounts {
 fn trouble(error: &anyhow::Error) -> Refusal {
     tracing::error!(error = format!("{error:#}"), "an invite could not be redeemed for a reason of ours");
     Refusal::Trouble
+}
+
+fn flawed(flaw: InviteFlaw) -> Refusal {
+    match flaw {
+        InviteFlaw::Unknown => Refusal::Unknown,
+        InviteFlaw::UsedUp => Refusal::UsedUp,
+        InviteFlaw::Expired => Refusal::Expired,
+    }
 }

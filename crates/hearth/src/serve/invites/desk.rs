@@ -9,7 +9,6 @@ use store::{Invite, InviteFlaw};
 use super::{id, make, revoke};
 use crate::serve::blocking;
 use crate::serve::server::Server;
-use crate::web;
 
 /// Makes an invite, if anybody could use it.
 pub(crate) async fn made(server: &Server, uses: u32, lifetime: u64) -> Response {

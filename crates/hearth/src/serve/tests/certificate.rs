@@ -4,10 +4,10 @@ use std::path::Path;
 
 use ipc::control::{Request, Response};
 use rcgen::{CertificateParams, KeyPair};
+use tls::{CertificateFiles, Look};
 
 use super::harness::{ALICE, House};
 use super::operation::control;
-use crate::serve::certificate_files::{CertificateFiles, Look};
 use crate::serve::health;
 use crate::serve::listeners::Service;
 

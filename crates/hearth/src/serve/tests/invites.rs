@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use ipc::control::{InviteState, KeptInvite, NewInvite, Request, Response};
 use serde_json::Value;
+use web::{Office, Refusal};
 
 use super::harness::{House, PASSWORD};
 use super::operation::control;
 use crate::serve::listeners::Service;
-use crate::web::{Office, Refusal};
 
 const INVITE: &str = "registration = \"invite\"";
 const WEEK: u64 = 7 * 24 * 60 * 60;

@@ -16,6 +16,7 @@ use ipc::control::{Push, Request as Asked, Response as Told};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivatePkcs8KeyDer;
+use tls::provider;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -23,7 +24,6 @@ use tokio_rustls::TlsAcceptor;
 
 use super::harness::{ALICE, BOB, House, encrypted};
 use super::operation::control;
-use crate::serve::tls::provider;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -11,14 +11,14 @@ use ring::hmac;
 use rustls::server::ProducesTickets;
 
 /// Bytes of the kept secret.
-pub(super) const SECRET_LENGTH: usize = 32;
+pub const SECRET_LENGTH: usize = 32;
 /// What clients are told: shorter than the two days, so that nobody tries in vain.
 const LIFETIME_SECONDS: u32 = 24 * 60 * 60;
 /// Bytes of the day at a ticket's beginning.
 const DAY_LENGTH: usize = 4;
 
 /// Makes and reads tickets.
-pub(super) struct Tickets {
+pub struct Tickets {
     secret: hmac::Key,
     wall: fn() -> UnixTime,
 }
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Tickets {
 
 impl Tickets {
     /// With the secret that is kept, and the calendar.
-    pub(super) fn new(secret: &[u8], wall: fn() -> UnixTime) -> Self {
+    pub fn new(secret: &[u8], wall: fn() -> UnixTime) -> Self {
         Self { secret: hmac::Key::new(hmac::HMAC_SHA256, secret), wall }
     }
 

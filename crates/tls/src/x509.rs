@@ -12,7 +12,7 @@ const SUBJECT: usize = 4;
 const VERSION_TAG: u8 = 0xa0;
 
 /// From when on clients refuse the certificate. None if this is no certificate.
-pub(super) fn expiry(certificate: &[u8]) -> Option<UnixTime> {
+pub(crate) fn expiry(certificate: &[u8]) -> Option<UnixTime> {
     let fields = fields(certificate)?;
     let seconds = parse_der(fields.get(VALIDITY)?, |reader| {
         reader.read_sequence(|reader| {
@@ -24,7 +24,7 @@ pub(super) fn expiry(certificate: &[u8]) -> Option<UnixTime> {
 }
 
 /// Whether nobody but itself vouches for the certificate (RFC 5280 section 3.2), so that no client trusts it.
-pub(super) fn is_self_issued(certificate: &[u8]) -> bool {
+pub(crate) fn is_self_issued(certificate: &[u8]) -> bool {
     fields(certificate)
         .is_some_and(|fields| fields.get(ISSUER).is_some_and(|issuer| fields.get(SUBJECT) == Some(issuer)))
 }

@@ -1,7 +1,8 @@
-//! Asking other servers by HTTPS: one client for everything that goes out. It keeps connections for a while, trusts the
-//! roots of the machine, and takes no longer and no more than it is told.
+//! Requests to other servers by HTTPS: one client for everything that goes out. It keeps connections for a while, trusts
+//! the roots of the machine, and takes no longer and no more than it is told.
 //!
-//! What is asked, and what an answer means, is the caller's business.
+//! What is requested, and what a response means, is the caller's business.
+#![forbid(unsafe_code)]
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,8 +19,7 @@ use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-
-use crate::serve::provider;
+use tls::provider;
 
 /// A server that does not let us in by then is not there, at all its addresses together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -32,37 +32,37 @@ const SESSIONS_LIMIT: usize = 8;
 /// The longest head of an answer, in bytes; hyper wants at least 8 KiB.
 const HEAD_LIMIT: usize = 16 * 1024;
 
-/// What one question may take.
+/// The time and the size of one request's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Patience {
+pub struct RequestLimits {
     /// The time until the whole answer is here.
-    pub(crate) time: Duration,
+    pub time: Duration,
     /// The bytes of the answer's body that are read.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
 }
 
 /// A client; clones share its connections.
 #[derive(Clone, Debug)]
-pub(crate) struct HttpsClient {
+pub struct HttpsClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl HttpsClient {
     /// A client that believes whom these roots vouch for. It speaks plain HTTP too where the address says so.
-    pub(crate) fn new(roots: RootCertStore) -> anyhow::Result<Self> {
-        let mut tls = ClientConfig::builder_with_provider(provider())
+    pub fn new(roots: RootCertStore) -> anyhow::Result<Self> {
+        let mut settings = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .context("choosing TLS versions")?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        tls.resumption = Resumption::in_memory_sessions(SESSIONS_LIMIT);
+        settings.resumption = Resumption::in_memory_sessions(SESSIONS_LIMIT);
         let mut tcp = HttpConnector::new();
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         tcp.set_nodelay(true);
         // The connector around it has to pass on addresses that begin with `https`.
         tcp.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(settings)
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
@@ -81,19 +81,19 @@ impl HttpsClient {
     /// # Errors
     ///
     /// When no answer came in time: the name is not known, nobody listens, the certificate is not trusted, and so on.
-    pub(crate) async fn ask(
+    pub async fn send(
         &self,
         request: Request<Full<Bytes>>,
-        patience: Patience,
+        limits: RequestLimits,
     ) -> anyhow::Result<Response<Vec<u8>>> {
         let asked = async {
             let (head, body) = self.client.request(request).await?.into_parts();
-            let body = beginning(body, patience.bytes).await;
+            let body = beginning(body, limits.bytes).await;
             Ok(Response::from_parts(head, body))
         };
-        tokio::time::timeout(patience.time, asked)
+        tokio::time::timeout(limits.time, asked)
             .await
-            .with_context(|| format!("no answer within {:?}", patience.time))?
+            .with_context(|| format!("no answer within {:?}", limits.time))?
     }
 }
 
@@ -116,7 +116,7 @@ async fn beginning(mut body: Incoming, limit: usize) -> Vec<u8> {
 ///
 /// When the owner's file cannot be read or has no certificate. A machine without roots is none: it trusts nobody but
 /// the owner's.
-pub(crate) fn roots(further: Option<&Path>) -> anyhow::Result<RootCertStore> {
+pub fn roots(further: Option<&Path>) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     // Some of a system's roots are always too old for our taste; what counts is how many are left.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -143,7 +143,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    use super::{HttpsClient, Patience};
+    use super::{HttpsClient, RequestLimits};
 
     /// A server that answers every request on every connection with these bytes, then with `more` for ever.
     async fn server(head: &'static str, more: &'static [u8]) -> Uri {
@@ -164,15 +164,15 @@ mod tests {
         uri
     }
 
-    async fn ask(uri: &Uri, patience: Patience) -> anyhow::Result<(u16, Vec<u8>)> {
+    async fn ask(uri: &Uri, limits: RequestLimits) -> anyhow::Result<(u16, Vec<u8>)> {
         let client = HttpsClient::new(RootCertStore::empty()).unwrap();
         let mut request = Request::new(Full::<Bytes>::default());
         *request.uri_mut() = uri.clone();
-        let answer = client.ask(request, patience).await?;
+        let answer = client.send(request, limits).await?;
         Ok((answer.status().as_u16(), answer.into_body()))
     }
 
-    const GENEROUS: Patience = Patience { time: Duration::from_secs(30), bytes: 5 };
+    const GENEROUS: RequestLimits = RequestLimits { time: Duration::from_secs(30), bytes: 5 };
 
     #[tokio::test]
     async fn no_more_is_read_than_was_wanted() {
@@ -187,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_waited_for_longer_than_was_wanted() {
         let silent = server("", b"").await;
-        let short = Patience { time: Duration::from_millis(50), ..GENEROUS };
+        let short = RequestLimits { time: Duration::from_millis(50), ..GENEROUS };
         assert_eq!(ask(&silent, short).await.unwrap_err().to_string(), "no answer within 50ms");
         let stalling = server("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", b"").await;
         ask(&stalling, short).await.unwrap_err();

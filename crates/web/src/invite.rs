@@ -7,7 +7,6 @@
 use std::net::IpAddr;
 
 use relay_policy::InviteToken;
-use store::InviteFlaw;
 
 use super::{Certificate, Site};
 
@@ -21,7 +20,7 @@ const PAGE: &str = "/invite";
 
 /// Why a visitor gets no account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// Registration is closed.
     Closed,
     /// People come in by the code that the box shows, or by an invite.
@@ -76,16 +75,6 @@ impl Refusal {
     }
 }
 
-impl From<InviteFlaw> for Refusal {
-    fn from(flaw: InviteFlaw) -> Self {
-        match flaw {
-            InviteFlaw::Unknown => Self::Unknown,
-            InviteFlaw::UsedUp => Self::UsedUp,
-            InviteFlaw::Expired => Self::Expired,
-        }
-    }
-}
-
 /// What a query says of an invite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Carried {
@@ -112,15 +101,15 @@ pub(super) fn carried(query: Option<&str>) -> Carried {
 
 /// The links of one invite.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Links {
+pub struct Links {
     /// For the app to scan or to tap; none where no app would accept the certificate.
-    pub(crate) app: Option<String>,
+    pub app: Option<String>,
     /// For a browser: a page that explains, and leads into the app.
-    pub(crate) page: Option<String>,
+    pub page: Option<String>,
 }
 
 /// The links of the invite with this token, as far as the web listens.
-pub(crate) fn links(site: &Site, token: &InviteToken) -> Links {
+pub fn links(site: &Site, token: &InviteToken) -> Links {
     let secure = |host: &str, path| site.web.https.map(|port| url("https", host, (port, 443), path, token));
     let plain = |host: &str, path| site.web.http.map(|port| url("http", host, (port, 80), path, token));
     let app = accepts_certificate(site).then(|| secure(&site.domain, "/new")).flatten();
@@ -165,8 +154,8 @@ pub(super) fn url_host(host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Carried, Links, Refusal, carried, links, url_host};
-    use crate::web::routes::tests::site;
-    use crate::web::{Certificate, WebPorts};
+    use crate::routes::tests::site;
+    use crate::{Certificate, WebPorts};
 
     const TOKEN: &str = "ABCDEFGHIJKLMNOPQRSTUVWX";
 

@@ -6,7 +6,7 @@ use super::super::{Certificate, Site};
 use super::{Page, Width, escape};
 
 /// What the server offers and where it ends.
-pub(in super::super) fn info(site: &Site) -> String {
+pub(crate) fn info(site: &Site) -> String {
     let expiry = &site.expiry;
     let comment = site.about.comment.as_deref().map(|text| format!("<p>{}</p>", escape(text)));
     let main = format!(
@@ -44,7 +44,7 @@ pub(in super::super) fn info(site: &Site) -> String {
 }
 
 /// What is kept, and for how long.
-pub(in super::super) fn privacy(site: &Site) -> String {
+pub(crate) fn privacy(site: &Site) -> String {
     let expiry = &site.expiry;
     let main = format!(
         "<h1>Privacy</h1><p>The server stands in the home of the people who run it. It asks for no name, no phone \

@@ -2,6 +2,7 @@
 //!
 //! [`routes`] decides what a request gets, from values alone; this file speaks HTTP around it. Nothing here creates an
 //! account or reads the store: that is asked of the [`Office`].
+#![forbid(unsafe_code)]
 
 mod invite;
 mod invite_pages;
@@ -23,11 +24,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-pub(crate) use invite::{Links, Refusal, links};
+pub use invite::{Links, Refusal, links};
 use mail_types::{Address, Secret};
 use relay_policy::InviteToken;
-use routes::{Asked, Form, Reply, Route, Told};
 use tokio::io::{AsyncRead, AsyncWrite};
+
+use routes::{Asked, Form, Reply, Route, Told};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,12 +43,12 @@ const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img
                               form-action 'self'; frame-ancestors 'none'";
 
 /// An account's address and password.
-pub(crate) type Credentials = (Address, Secret);
+pub type Credentials = (Address, Secret);
 /// The end of something that takes a while.
-pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What the pages need to know, and what they may ask for.
-pub(crate) trait Office: Send + Sync + 'static {
+pub trait Office: Send + Sync + 'static {
     /// What a person may know of the box without asking, pairing code included while the window is open.
     fn status(&self) -> pairing::Status;
     /// Fresh credentials for an account that its first login will create, or why there are none.
@@ -59,36 +61,36 @@ pub(crate) trait Office: Send + Sync + 'static {
 
 /// What does not change while the server runs.
 #[derive(Clone, Debug)]
-pub(crate) struct Site {
+pub struct Site {
     /// The mail domain.
-    pub(crate) domain: String,
+    pub domain: String,
     /// Whether strangers' clients trust the certificate; without that, links carry the servers and accept any.
-    pub(crate) certificate: Certificate,
+    pub certificate: Certificate,
     /// Where clients connect to, as a login link says it.
-    pub(crate) endpoint: pairing::Endpoint,
+    pub endpoint: pairing::Endpoint,
     /// The ports that autoconfiguration lists.
-    pub(crate) ports: Ports,
+    pub ports: Ports,
     /// The ports of the web that links name.
-    pub(crate) web: WebPorts,
+    pub web: WebPorts,
     /// The largest message, in bytes.
-    pub(crate) message_size: u64,
+    pub message_size: u64,
     /// Storage of one account, in bytes.
-    pub(crate) quota: u64,
+    pub quota: u64,
     /// Messages a minute.
-    pub(crate) sends_per_minute: u32,
+    pub sends_per_minute: u32,
     /// Who may join.
-    pub(crate) registration: Registration,
+    pub registration: Registration,
     /// How long things are kept.
-    pub(crate) expiry: Expiry,
+    pub expiry: Expiry,
     /// What the owner says about the server.
-    pub(crate) about: About,
+    pub about: About,
     /// The host of the service that wakes phones; none when push is off.
-    pub(crate) push_host: Option<String>,
+    pub push_host: Option<String>,
 }
 
 /// Who vouches for the certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Certificate {
+pub enum Certificate {
     /// Only the box itself.
     SelfSigned,
     /// An authority that clients know.
@@ -97,31 +99,31 @@ pub(crate) enum Certificate {
 
 /// Ports as clients see them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ports {
+pub struct Ports {
     /// IMAP over TLS.
-    pub(crate) imaps: u16,
+    pub imaps: u16,
     /// IMAP with STARTTLS.
-    pub(crate) imap: u16,
+    pub imap: u16,
     /// Submission over TLS.
-    pub(crate) submissions: u16,
+    pub submissions: u16,
     /// Submission with STARTTLS.
-    pub(crate) submission: u16,
+    pub submission: u16,
     /// HTTPS, IMAP and submission by ALPN.
-    pub(crate) https: u16,
+    pub https: u16,
 }
 
 /// Ports of the web as browsers see them; none where nothing listens.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WebPorts {
+pub struct WebPorts {
     /// HTTP.
-    pub(crate) http: Option<u16>,
+    pub http: Option<u16>,
     /// HTTPS.
-    pub(crate) https: Option<u16>,
+    pub https: Option<u16>,
 }
 
 /// Which door a request came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub enum Door {
     /// Port 80.
     Http,
     /// Port 443.
@@ -129,7 +131,7 @@ pub(crate) enum Door {
 }
 
 /// Answers HTTP on one connection until the client leaves or its time is up.
-pub(crate) async fn serve_connection<S>(
+pub async fn serve_connection<S>(
     stream: S,
     door: Door,
     peer: IpAddr,

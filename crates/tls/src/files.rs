@@ -1,47 +1,44 @@
-//! A certificate in files is renewed by somebody else: the files are looked at again and again, and after SIGHUP, and
-//! what is new in them serves the next handshake. A pair that cannot be used is told, and the old one stays.
+//! A certificate in two PEM files, which somebody else renews: what is new in them serves the next handshake. A pair
+//! that cannot be used is reported, and the certificate in use stays.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use config::Tls;
-use tokio::signal::unix::Signal;
-use tokio::time::MissedTickBehavior;
+use anyhow::Context;
+use rustls::server::ProducesTickets;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::blocking;
-use super::server::Server;
-use super::tls::{self, TlsSettings};
+use crate::provider::provider;
+use crate::settings::{CertificateSummary, TlsSettings};
 
-/// How often the files are looked at; two `stat` calls.
-const INTERVAL: Duration = Duration::from_secs(60);
+/// The certificate from two PEM files.
+pub fn from_files(
+    certificate: &Path,
+    key: &Path,
+    tickets: Arc<dyn ProducesTickets>,
+) -> anyhow::Result<TlsSettings> {
+    let certified = read_files(certificate, key)?;
+    let names = vec![certificate.display().to_string()];
+    TlsSettings::new(certified, tickets, CertificateSummary { self_signed: false, names, expires: None })
+}
 
-/// Runs for ever. With a certificate of our own a hang-up means nothing, but it must not end the server either.
-pub(super) async fn run(server: Arc<Server>, mut hang_up: Signal) {
-    let mut files = match &server.config.tls {
-        Tls::Files { certificate, key } => Some(CertificateFiles::new(certificate.clone(), key.clone())),
-        Tls::SelfSigned { .. } => None,
-    };
-    let mut interval = tokio::time::interval(INTERVAL);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let look = tokio::select! {
-            _ = interval.tick() => Look::IfChanged,
-            _ = hang_up.recv() => Look::InAnyCase,
-        };
-        let (Some(mut looked_at), tls) = (files.take(), server.tls.clone()) else { continue };
-        let looked = blocking::run(move || {
-            looked_at.look(&tls, look);
-            looked_at
-        });
-        files = looked.await.ok();
-    }
+/// What the two files hold, if it can be used.
+pub fn read_files(certificate: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("reading the certificate {}", certificate.display()))?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).with_context(|| format!("reading the key {}", key.display()))?;
+    CertifiedKey::from_der(chain, private, &provider())
+        .with_context(|| format!("{} and {} do not belong together", certificate.display(), key.display()))
 }
 
 /// How hard to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub enum Look {
     /// Only if the files are others than those in use.
     IfChanged,
     /// Somebody says that they are.
@@ -49,7 +46,7 @@ pub(super) enum Look {
 }
 
 /// The two files, and what they were when they were last good.
-pub(super) struct CertificateFiles {
+pub struct CertificateFiles {
     certificate: PathBuf,
     key: PathBuf,
     good: Option<[Stamp; 2]>,
@@ -65,19 +62,19 @@ struct Stamp {
 
 impl CertificateFiles {
     /// Two files of which nothing is known yet.
-    pub(super) fn new(certificate: PathBuf, key: PathBuf) -> Self {
+    pub fn new(certificate: PathBuf, key: PathBuf) -> Self {
         Self { certificate, key, good: None }
     }
 
     /// Takes what is new in the files into use. It may block.
-    pub(super) fn look(&mut self, tls: &TlsSettings, look: Look) {
+    pub fn look(&mut self, tls: &TlsSettings, look: Look) {
         // Before they are read: whatever changes meanwhile is seen the next time.
         let stamps = self.stamps().ok();
         if look == Look::IfChanged && stamps.is_some() && stamps == self.good {
             return;
         }
         // A renewal writes two files one after the other, so a pair that does not fit is tried again next time.
-        match tls::read_files(&self.certificate, &self.key) {
+        match read_files(&self.certificate, &self.key) {
             Ok(certified) => {
                 if tls.replace(certified) {
                     tracing::info!("the certificate was loaded anew");

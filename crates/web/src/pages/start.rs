@@ -75,7 +75,7 @@ impl<'a> Occasion<'a> {
 }
 
 /// The start page; the code is shown to the home network only.
-pub(in super::super) fn start(site: &Site, status: &Status, from_home: bool) -> String {
+pub(crate) fn start(site: &Site, status: &Status, from_home: bool) -> String {
     if !from_home {
         return stranger(&status.name);
     }
@@ -152,8 +152,8 @@ fn state(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::Certificate;
-    use crate::web::routes::tests::site;
+    use crate::Certificate;
+    use crate::routes::tests::site;
 
     fn status(led: LedState, invitation: Option<Invitation>) -> Status {
         Status {

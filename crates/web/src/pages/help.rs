@@ -4,7 +4,7 @@ use super::super::Site;
 use super::{Page, Width};
 
 /// Troubles in plain words.
-pub(in super::super) fn help(site: &Site) -> String {
+pub(crate) fn help(site: &Site) -> String {
     let main = "<h1>Something does not work?</h1>\
         <h2>The code cannot be scanned</h2><p>Make the screen brighter and the browser’s window larger. On the phone \
         that is to join, open this page there and tap <em>Open in Delta Chat</em>.</p>\
@@ -27,7 +27,7 @@ pub(in super::super) fn help(site: &Site) -> String {
 }
 
 /// There is nothing under this address.
-pub(in super::super) fn no_such_page(site: &Site) -> String {
+pub(crate) fn no_such_page(site: &Site) -> String {
     let main = "<h1>There is no such page</h1><p>The address leads nowhere. <a href=\"/\">The start page</a> is still \
                 where it was.</p>";
     Page { title: "No such page", name: &site.domain, refresh: None, width: Width::Text, main, bottom: "" }
@@ -36,7 +36,7 @@ pub(in super::super) fn no_such_page(site: &Site) -> String {
 
 /// The box was called by a name that it does not know to be its own; says nothing about the box, for the page that
 /// asks may be somebody else's.
-pub(in super::super) fn wrong_name() -> String {
+pub(crate) fn wrong_name() -> String {
     let main = "<h1>Wrong name</h1><p>This server does not know itself by the name in the browser’s address bar. Call \
                 it by its address in the home network, like <code>http://192.168.1.7/</code>; the box’s screen and the \
                 router’s list of devices show it.</p>";

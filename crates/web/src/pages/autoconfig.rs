@@ -4,7 +4,7 @@ use super::super::Site;
 use super::escape;
 
 /// Six entries, the ones on 443 last: clients learn of that port only here.
-pub(in super::super) fn autoconfig(site: &Site) -> String {
+pub(crate) fn autoconfig(site: &Site) -> String {
     let domain = escape(&site.domain);
     let server = |kind: &str, protocol: &str, port: u16, socket: &str| {
         format!(
