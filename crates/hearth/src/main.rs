@@ -3,7 +3,6 @@
 
 mod cli;
 mod commands;
-mod init;
 mod serve;
 
 use std::io::Write;

@@ -19,15 +19,15 @@ use super::superblock::{Content, Ext4, HEAD, Health, examine};
 use super::template::{mark_unfinished, write_template};
 
 /// Where the data partition is mounted.
-pub(in crate::init) const DATA: &str = "/data";
+pub(crate) const DATA: &str = "/data";
 /// The server's directory on it.
-pub(in crate::init) const STORE: &str = "/data/store";
+pub(crate) const STORE: &str = "/data/store";
 /// Init's own directory on it: clock, seed, name.
-pub(in crate::init) const OWN: &str = "/data/init";
+pub(crate) const OWN: &str = "/data/init";
 /// The logs' directory on it.
-pub(in crate::init) const LOGS: &str = "/data/log";
+pub(crate) const LOGS: &str = "/data/log";
 /// The user and group the server runs as.
-pub(in crate::init) const SERVER_ID: u32 = 1000;
+pub(crate) const SERVER_ID: u32 = 1000;
 
 const TEMPLATE: &str = "/usr/share/hearth/data.ext4.gz";
 const E2FSCK: &str = "/sbin/e2fsck";
@@ -42,7 +42,7 @@ const MEBIBYTE: u64 = 1024 * 1024;
 
 /// What became of the data partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::init) enum Data {
+pub(crate) enum Data {
     /// Mounted, as it should be.
     Writable {
         /// Its device file.
@@ -55,7 +55,7 @@ pub(in crate::init) enum Data {
 }
 
 /// Finds, makes, checks, mounts and grows the data partition.
-pub(in crate::init) fn prepare(boot: Option<PartitionIdentity>, log: &Log) -> Data {
+pub(crate) fn prepare(boot: Option<PartitionIdentity>, log: &Log) -> Data {
     let places = Places::system();
     let partition = match locate(boot, &places, log) {
         Ok(partition) => partition,
@@ -82,7 +82,7 @@ pub(in crate::init) fn prepare(boot: Option<PartitionIdentity>, log: &Log) -> Da
 }
 
 /// Gives everything on the unmounted data partition up: the next start writes the template anew.
-pub(in crate::init) fn invalidate(device: &Path, log: &Log) -> io::Result<()> {
+pub(crate) fn invalidate(device: &Path, log: &Log) -> io::Result<()> {
     let file = OpenOptions::new().read(true).write(true).open(device)?;
     mark_unfinished(&file, 0)?;
     // Whatever the disk can forget without wearing out is forgotten too; many cards cannot.
@@ -96,7 +96,7 @@ pub(in crate::init) fn invalidate(device: &Path, log: &Log) -> io::Result<()> {
 }
 
 /// Unmounts the data partition. A file that is still open somewhere does not stop it: it is unmounted when closed.
-pub(in crate::init) fn unmount_data() -> rustix::io::Result<()> {
+pub(crate) fn unmount_data() -> rustix::io::Result<()> {
     match unmount(DATA, UnmountFlags::empty()) {
         Err(rustix::io::Errno::BUSY) => {
             let read_only = MountFlags::RDONLY | safe_flags();

@@ -6,6 +6,7 @@
 //! ```
 //!
 //! `run` walks this line once; from then on `body.rs` reacts to events, all of which come through one channel.
+#![forbid(unsafe_code)]
 
 mod body;
 mod button;
@@ -82,7 +83,7 @@ const PREPARE_LIMIT: Duration = Duration::from_secs(1800);
 const OPEN_FILES: u64 = 16_384;
 
 /// Runs the box; comes back only when it is not the first process.
-pub(crate) fn run() -> anyhow::Result<Infallible> {
+pub fn run() -> anyhow::Result<Infallible> {
     anyhow::ensure!(
         getpid().is_init(),
         "hearth init is the first process of a box and is started by the kernel; \

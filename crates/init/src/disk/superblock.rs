@@ -6,9 +6,9 @@
 //! by a mark that we wrote, never by guessing from damage; only the former is ever written over.
 
 /// Bytes at the start of the partition that decide: the boot sectors and the superblock behind them.
-pub(in crate::init) const HEAD: usize = 4096;
+pub(crate) const HEAD: usize = 4096;
 /// Bytes of the first sector, whose writing is one atomic step.
-pub(in crate::init) const FIRST_SECTOR: usize = 512;
+pub(crate) const FIRST_SECTOR: usize = 512;
 /// The mark of a partition whose template is not complete; ext4 leaves these bytes alone.
 const UNFINISHED: &[u8] = b"HEARTH: this file system is not complete; it may be written over\n";
 
@@ -23,7 +23,7 @@ const LOG_BLOCK_LIMIT: u32 = 6;
 
 /// What the start of the data partition shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::init) enum Content {
+pub(crate) enum Content {
     /// The template has to be written, from its beginning.
     Unfinished,
     /// An ext4.
@@ -34,32 +34,32 @@ pub(in crate::init) enum Content {
 
 /// An ext4, by its superblock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::init) struct Ext4 {
+pub(crate) struct Ext4 {
     /// Its size, in blocks.
-    pub(in crate::init) blocks: u64,
+    pub(crate) blocks: u64,
     /// Bytes of a block.
-    pub(in crate::init) block_size: u64,
+    pub(crate) block_size: u64,
     /// Whether it asks for a check.
-    pub(in crate::init) health: Health,
+    pub(crate) health: Health,
 }
 
 /// Whether a file system asks for a check. Replaying the journal needs none: the kernel does it when mounting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::init) enum Health {
+pub(crate) enum Health {
     Good,
     NeedsCheck,
 }
 
 impl Ext4 {
     /// How many blocks it has once it fills `bytes`, if that is more than now.
-    pub(in crate::init) fn grown_to(&self, bytes: u64) -> Option<u64> {
+    pub(crate) fn grown_to(&self, bytes: u64) -> Option<u64> {
         let blocks = bytes / self.block_size;
         (blocks > self.blocks).then_some(blocks)
     }
 }
 
 /// The first sector of a partition whose template is not complete.
-pub(in crate::init) fn unfinished_sector() -> [u8; FIRST_SECTOR] {
+pub(crate) fn unfinished_sector() -> [u8; FIRST_SECTOR] {
     let mut sector = [0; FIRST_SECTOR];
     for (to, from) in sector.iter_mut().zip(UNFINISHED) {
         *to = *from;
@@ -68,7 +68,7 @@ pub(in crate::init) fn unfinished_sector() -> [u8; FIRST_SECTOR] {
 }
 
 /// Judges the start of the partition.
-pub(in crate::init) fn examine(head: &[u8; HEAD]) -> Content {
+pub(crate) fn examine(head: &[u8; HEAD]) -> Content {
     if head.starts_with(UNFINISHED) {
         return Content::Unfinished;
     }

@@ -13,16 +13,16 @@ const DISK_LIMIT: Duration = Duration::from_secs(90);
 
 /// Where the kernel shows block devices.
 #[derive(Clone, Debug)]
-pub(in crate::init) struct Places {
+pub(crate) struct Places {
     /// `/sys/class/block`.
-    pub(in crate::init) block: PathBuf,
+    pub(crate) block: PathBuf,
     /// `/dev`.
-    pub(in crate::init) devices: PathBuf,
+    pub(crate) devices: PathBuf,
 }
 
 impl Places {
     /// The places of a running system.
-    pub(in crate::init) fn system() -> Self {
+    pub(crate) fn system() -> Self {
         Self { block: "/sys/class/block".into(), devices: "/dev".into() }
     }
 }

@@ -217,7 +217,7 @@ mod tests {
     use std::fs;
 
     use super::{Log, RotatingFile, printable};
-    use crate::init::console::Consoles;
+    use crate::console::Consoles;
 
     #[test]
     fn the_file_holds_what_was_said_before_it_was_there() {

@@ -37,8 +37,8 @@ mod tests {
     use std::fs;
 
     use super::collect;
-    use crate::init::console::Consoles;
-    use crate::init::log::Log;
+    use crate::console::Consoles;
+    use crate::log::Log;
 
     #[test]
     fn the_kernels_last_words_are_moved_once() {

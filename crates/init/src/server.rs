@@ -163,9 +163,9 @@ mod tests {
     use pairing::LedState;
 
     use super::Server;
-    use crate::init::Event;
-    use crate::init::console::Consoles;
-    use crate::init::log::Log;
+    use crate::Event;
+    use crate::console::Consoles;
+    use crate::log::Log;
 
     /// A stand-in for the server: a shell that speaks the same language.
     #[test]

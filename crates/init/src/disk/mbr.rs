@@ -4,23 +4,23 @@ use boot_slot::layout::{DATA_PARTITION, Layout, MIB};
 use boot_slot::mbr::{Kind, Partition, PartitionTable, SECTOR};
 
 /// Bytes of the table, and of a sector.
-pub(in crate::init) const MBR: usize = 512;
+pub(crate) const MBR: usize = 512;
 /// The number of the data partition.
-pub(in crate::init) const DATA_NUMBER: u8 = 4;
+pub(crate) const DATA_NUMBER: u8 = 4;
 
 /// Where the data partition's entry lies in the table, the fourth of four.
 const DATA_ENTRY: std::ops::Range<usize> = 494..510;
 
 /// A stretch of a disk, in sectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::init) struct Extent {
-    pub(in crate::init) start: u64,
-    pub(in crate::init) sectors: u64,
+pub(crate) struct Extent {
+    pub(crate) start: u64,
+    pub(crate) sectors: u64,
 }
 
 /// What the table says of the data partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::init) enum DataEntry {
+pub(crate) enum DataEntry {
     /// It is there.
     Present(Extent),
     /// The entry is empty; the partition would go here.
@@ -29,7 +29,7 @@ pub(in crate::init) enum DataEntry {
 
 /// Why the table is not touched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::init) enum Refusal {
+pub(crate) enum Refusal {
     /// The sector is no partition table at all.
     #[error("the first sector of the disk is no partition table")]
     NoTable,
@@ -48,12 +48,12 @@ pub(in crate::init) enum Refusal {
 }
 
 /// The disk's signature, if the sector is a partition table.
-pub(in crate::init) fn disk_signature(table: &[u8; MBR]) -> Option<u32> {
+pub(crate) fn disk_signature(table: &[u8; MBR]) -> Option<u32> {
     PartitionTable::decode(table).ok().map(|table| table.disk_id)
 }
 
 /// Finds the data partition, or its place on a disk of `disk_sectors` sectors.
-pub(in crate::init) fn find_data(table: &[u8; MBR], disk_sectors: u64) -> Result<DataEntry, Refusal> {
+pub(crate) fn find_data(table: &[u8; MBR], disk_sectors: u64) -> Result<DataEntry, Refusal> {
     let table = PartitionTable::decode(table).map_err(|_| Refusal::NoTable)?;
     let disk_size = disk_sectors.saturating_mul(SECTOR);
     match table.partition(DATA_PARTITION) {
@@ -65,7 +65,7 @@ pub(in crate::init) fn find_data(table: &[u8; MBR], disk_sectors: u64) -> Result
 }
 
 /// The same table with the data partition in it; no other byte changes.
-pub(in crate::init) fn with_data(table: &[u8; MBR], data: Extent) -> Result<[u8; MBR], Refusal> {
+pub(crate) fn with_data(table: &[u8; MBR], data: Extent) -> Result<[u8; MBR], Refusal> {
     let extent = boot_slot::layout::Extent { start: data.start * SECTOR, length: data.sectors * SECTOR };
     let mut entries = PartitionTable::decode(table).map_err(|_| Refusal::NoTable)?;
     let partition = Partition { kind: Kind::Linux as u8, active: false, extent };
