@@ -3,17 +3,16 @@
 
 mod cli;
 mod commands;
-mod serve;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use server::Host;
 
 use cli::{Cli, Command, EXIT_TROUBLE};
-use commands::{check, invite, pair, status, store};
-use serve::Host;
+use commands::{check, invite, pair, serve, status, store};
 
 fn main() -> ExitCode {
     let outcome = match command() {

@@ -1,0 +1,233 @@
+//! Who may come in: logs people in, and creates an account at the first login when registration allows it.
+
+pub(crate) mod invites;
+pub(crate) mod pairing;
+mod passwords;
+mod redeem;
+mod throttle;
+mod verified;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use config::{Config, Limits, Registration};
+use host::{clock, entropy};
+use mail_types::{Address, Day, Domain, Secret};
+use relay_policy::AccountRules;
+use store::{AccountState, Store};
+use tokio::sync::Semaphore;
+
+use crate::accounts::pairing::PairingHandle;
+use crate::runtime::blocking;
+use crate::runtime::counters::Counters;
+use crate::runtime::resources::Resources;
+use throttle::Throttle;
+use verified::Verified;
+
+/// Hashes computed at once: each takes nine megabytes and a core.
+const HASHES_AT_ONCE: usize = 2;
+
+/// What became of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// Welcome.
+    Welcome,
+    /// Wrong password, or no such account and none may be made.
+    Wrong,
+    /// The address is not of this server.
+    Foreign,
+    /// Too many wrong passwords; later perhaps.
+    Throttled,
+    /// Our own trouble; later perhaps.
+    Trouble,
+}
+
+/// The accounts of the server.
+pub(crate) struct Accounts {
+    store: Store,
+    /// The domain of new accounts, then those of old ones.
+    domains: Vec<Domain>,
+    registration: Registration,
+    rules: AccountRules,
+    resources: Resources,
+    pairing: PairingHandle,
+    verified: Verified,
+    throttle: Mutex<Throttle>,
+    hashing: Semaphore,
+    counters: Arc<Counters>,
+}
+
+impl Accounts {
+    /// The accounts in this store.
+    pub(crate) fn new(
+        config: &Config,
+        domains: Vec<Domain>,
+        store: Store,
+        resources: Resources,
+        pairing: PairingHandle,
+        counters: Arc<Counters>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            store,
+            domains,
+            registration: config.registration,
+            rules: rules(&config.limits),
+            resources,
+            pairing,
+            verified: Verified::new(&entropy::bytes()?),
+            throttle: Mutex::default(),
+            hashing: Semaphore::new(HASHES_AT_ONCE),
+            counters,
+        })
+    }
+
+    /// Lets somebody in, or not. The address is in lower case already; passwords are bytes.
+    pub(crate) async fn login(&self, address: &Address, password: &Secret) -> Login {
+        let login = self.let_in(address, password).await;
+        self.counters.login(login);
+        login
+    }
+
+    async fn let_in(&self, address: &Address, password: &Secret) -> Login {
+        if !self.domains.contains(address.domain()) {
+            return Login::Foreign;
+        }
+        let outcome = self.try_login(address, password).await;
+        let login = outcome.unwrap_or_else(|error| {
+            tracing::error!(error = format!("{error:#}"), "a login failed for a reason of ours");
+            Login::Trouble
+        });
+        if login == Login::Welcome
+            && let Err(error) = self.note_day(address).await
+        {
+            // Whoever cannot be noted may still read mail: a full disk must not lock people out.
+            tracing::warn!(error = format!("{error:#}"), "the day of a login was not kept");
+        }
+        login
+    }
+
+    async fn try_login(&self, address: &Address, password: &Secret) -> anyhow::Result<Login> {
+        if let Some(account) = self.store.account(address)? {
+            return self.check(&account, password).await;
+        }
+        if self.may_register(address, password).await {
+            return self.create(address, password).await;
+        }
+        // The same first login over another connection may have made the account just now, and used up the permission.
+        match self.store.account(address)? {
+            Some(account) => self.check(&account, password).await,
+            None => Ok(Login::Wrong),
+        }
+    }
+
+    async fn check(&self, account: &store::Account, password: &Secret) -> anyhow::Result<Login> {
+        if account.state == AccountState::Suspended {
+            return Ok(Login::Wrong);
+        }
+        let address = &account.address;
+        // Somebody's guesses do not lock out the phone whose password is known to be right.
+        if self.verified.knows(address, password) {
+            return Ok(Login::Welcome);
+        }
+        if !self.throttle().permits(address, clock::now()) {
+            return Ok(Login::Throttled);
+        }
+        let permit = self.hashing.acquire().await?;
+        let (hash, tried) = (account.password_hash.clone(), password.clone());
+        let right = blocking::run(move || passwords::verify(&tried, &hash)).await??;
+        drop(permit);
+        if right {
+            self.throttle().succeeded(address);
+            self.verified.remember(address, password);
+            Ok(Login::Welcome)
+        } else {
+            self.throttle().failed(address, clock::now());
+            Ok(Login::Wrong)
+        }
+    }
+
+    /// Registration rules of chatmail-protocol note 1.4, after the door that the mode opens.
+    async fn may_register(&self, address: &Address, password: &Secret) -> bool {
+        if self.rules.check(address, password, self.domains.get(..1).unwrap_or_default()).is_err() {
+            return false;
+        }
+        let invited = match self.registration {
+            Registration::Open => true,
+            Registration::Pairing => self.pairing.is_invited(address, password).await,
+            // Invites are redeemed on the web, which makes the account at once; a login makes none.
+            Registration::Invite | Registration::Closed => false,
+        };
+        if !invited {
+            return false;
+        }
+        match self.resources.shortage() {
+            Some(shortage) => {
+                tracing::warn!(shortage, "registration rejected");
+                self.counters.registrations_refused.count();
+                false
+            }
+            None => true,
+        }
+    }
+
+    async fn create(&self, address: &Address, password: &Secret) -> anyhow::Result<Login> {
+        match self.found(address, password, None).await? {
+            Ok(()) => Ok(Login::Welcome),
+            // Another connection was faster with the same first login; a different password is simply wrong.
+            Err(store::Error::AccountExists) => match self.store.account(address)? {
+                Some(account) => self.check(&account, password).await,
+                None => Ok(Login::Wrong),
+            },
+            Err(store::Error::NameRetired) => Ok(Login::Wrong),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the account, for one use of this invite if there is one, and tells whoever counts accounts.
+    async fn found(
+        &self,
+        address: &Address,
+        password: &Secret,
+        invite: Option<String>,
+    ) -> anyhow::Result<store::Result<()>> {
+        let permit = self.hashing.acquire().await?;
+        let (salt, fresh) = (entropy::bytes()?, password.clone());
+        let hash = blocking::run(move || passwords::hash(&fresh, &salt)).await??;
+        drop(permit);
+        let (store, new) = (self.store.clone(), address.clone());
+        let founded = blocking::run(move || match invite {
+            None => store.create_account(&new, hash, clock::wall()),
+            Some(invite) => store.create_account_by_invite(&new, hash, &invite, clock::wall()),
+        });
+        let founded = founded.await?;
+        if founded.is_ok() {
+            self.verified.remember(address, password);
+            self.counters.accounts_created.count();
+            self.pairing.account_created(address).await;
+            tracing::info!("an account was created");
+        }
+        Ok(founded)
+    }
+
+    /// Keeps the day of the last login, and nothing finer.
+    async fn note_day(&self, address: &Address) -> anyhow::Result<()> {
+        let today: Day = clock::wall().day();
+        if self.store.account(address)?.is_none_or(|account| account.last_login == today) {
+            return Ok(());
+        }
+        let (store, address) = (self.store.clone(), address.clone());
+        Ok(blocking::run(move || store.record_login(&address, today)).await??)
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn rules(limits: &Limits) -> AccountRules {
+    let length = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    AccountRules {
+        name_min: length(limits.username_min),
+        name_max: length(limits.username_max),
+        password_min: length(limits.password_min),
+    }
+}

@@ -1,0 +1,247 @@
+//! The task: feeds [`pairing::Machine`], mints credentials when it opens, and draws what it shows.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use config::Registration;
+use host::clock;
+use mail_types::Domain;
+use pairing::{Endpoint, Input, Invitation, LedState, Machine, Output, Status, Window, login_link, screen};
+use tokio::sync::{mpsc, watch};
+
+use crate::accounts::pairing::{COMMANDS_WAITING, Command, Credentials, PairingHandle, View};
+
+/// Codes of one window that are valid besides the newest: somebody may just have scanned one.
+const CODES_KEPT: usize = 8;
+/// The time the window's end is told in.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What the task must know of the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// The part after the `@`.
+    pub(crate) domain: Domain,
+    /// Whether the window lets anybody in at all.
+    pub(crate) registration: Registration,
+    /// The host that links name, if the configuration says so.
+    pub(crate) host: Option<String>,
+    /// The ports that links name.
+    pub(crate) imaps_port: u16,
+    /// The ports that links name.
+    pub(crate) submissions_port: u16,
+    /// The number of accounts at the start.
+    pub(crate) accounts: usize,
+    /// The machine's addresses as far as known at the start.
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+/// The machine and everything around it.
+pub(crate) struct PairingTask {
+    setup: Setup,
+    machine: Machine,
+    /// Shown on the screen, the newest first.
+    codes: Vec<Credentials>,
+    accounts: usize,
+    addresses: Vec<IpAddr>,
+    troubles: Vec<String>,
+    led: LedState,
+    factory_reset: bool,
+    wake_at: Option<Instant>,
+    commands: mpsc::Receiver<Command>,
+    view: watch::Sender<View>,
+}
+
+impl PairingTask {
+    /// The task, not yet running, and the way to speak with it.
+    pub(crate) fn new(setup: Setup) -> (Self, PairingHandle) {
+        let (sender, commands) = mpsc::channel(COMMANDS_WAITING);
+        let status = status(&setup.domain, setup.accounts, &setup.addresses);
+        let (view, watched) = watch::channel(View { status, screen: String::new(), factory_reset: false });
+        let lets_in = matches!(setup.registration, Registration::Open | Registration::Pairing);
+        let now = clock::now();
+        let mut task = Self {
+            machine: Machine::new(now, setup.accounts > 0 || !lets_in),
+            codes: Vec::new(),
+            accounts: setup.accounts,
+            addresses: setup.addresses.clone(),
+            troubles: Vec::new(),
+            led: LedState::Booting,
+            factory_reset: false,
+            wake_at: None,
+            setup,
+            commands,
+            view,
+        };
+        let up = !task.addresses.is_empty();
+        task.machine.handle(now, Input::Network { up });
+        task.carry_out();
+        task.show(now);
+        (task, PairingHandle { commands: sender, view: watched })
+    }
+
+    /// Runs until nobody can send commands any more.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let now = clock::now();
+            let wake_at = self.wake_at.into_iter().chain(self.next_minute(now)).min();
+            let woken = tokio::select! {
+                command = self.commands.recv() => Some(command),
+                () = until(wake_at) => None,
+            };
+            let now = clock::now();
+            match woken {
+                Some(Some(command)) => self.obey(now, command),
+                Some(None) => return,
+                None => {
+                    // The machine names a new time if it wants one; this one is used up.
+                    self.wake_at = self.wake_at.filter(|&time| time > now);
+                    self.machine.handle(now, Input::Tick);
+                }
+            }
+            self.carry_out();
+            self.show(now);
+        }
+    }
+
+    fn obey(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Happened(input) => self.machine.handle(now, input),
+            Command::Addresses(addresses) => {
+                self.machine.handle(now, Input::Network { up: !addresses.is_empty() });
+                self.addresses = addresses;
+            }
+            Command::Troubles(troubles) => {
+                self.machine.handle(now, Input::Trouble { present: !troubles.is_empty() });
+                self.troubles = troubles;
+            }
+            Command::Open(answer) => {
+                self.machine.handle(now, Input::OpenRequested);
+                self.carry_out();
+                self.show(now);
+                let _ = answer.send(self.view.borrow().clone());
+            }
+            Command::IsInvited(credentials, answer) => {
+                let known = self.codes.contains(&credentials);
+                let _ = answer.send(known && self.machine.window().is_some());
+            }
+            Command::Accounts(count) => self.accounts = count,
+            Command::AccountCreated(address, answer) => {
+                self.codes.retain(|code| code.address != address);
+                self.accounts += 1;
+                self.machine.handle(now, Input::AccountCreated);
+                self.carry_out();
+                self.show(now);
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.machine.poll() {
+            match output {
+                Output::Opened(_) => self.mint(),
+                Output::Closed => self.codes.clear(),
+                Output::Led(led) => self.led = led,
+                Output::FactoryReset => self.factory_reset = true,
+                Output::WakeAt(time) => self.wake_at = Some(time),
+            }
+        }
+    }
+
+    fn mint(&mut self) {
+        if !matches!(self.setup.registration, Registration::Open | Registration::Pairing) {
+            tracing::warn!(
+                "the window stays empty: the configuration's registration lets nobody in this way"
+            );
+            return;
+        }
+        match Credentials::mint(&self.setup.domain) {
+            Ok(code) => {
+                self.codes.insert(0, code);
+                self.codes.truncate(CODES_KEPT);
+            }
+            Err(error) => tracing::error!(error = format!("{error:#}"), "no pairing code could be made"),
+        }
+    }
+
+    /// Draws the view anew; whoever watches is woken only if it differs.
+    fn show(&mut self, now: Instant) {
+        let invitation = self.machine.window().zip(self.codes.first()).map(|(window, code)| Invitation {
+            link: login_link(&code.address, &code.password, &endpoint(&self.setup, &self.addresses)),
+            closes: closes(window, now),
+        });
+        let status = Status {
+            led: self.led,
+            troubles: self.troubles.clone(),
+            invitation,
+            ..status(&self.setup.domain, self.accounts, &self.addresses)
+        };
+        let view = View { screen: screen(&status), status, factory_reset: self.factory_reset };
+        self.view.send_if_modified(|shown| {
+            let changed = *shown != view;
+            *shown = view;
+            changed
+        });
+    }
+
+    /// When the words for the window's end change next.
+    fn next_minute(&self, now: Instant) -> Option<Instant> {
+        let Some(Window::Until(end)) = self.machine.window() else { return None };
+        let left = end.saturating_duration_since(now);
+        let into_minute = Duration::from_nanos(u64::try_from(left.as_nanos() % MINUTE.as_nanos()).ok()?);
+        (left > MINUTE).then(|| now + into_minute + Duration::from_millis(1))
+    }
+}
+
+/// What a box that has just started says of itself.
+fn status(domain: &Domain, accounts: usize, addresses: &[IpAddr]) -> Status {
+    Status {
+        name: domain.to_string(),
+        addresses: addresses.to_vec(),
+        led: LedState::Booting,
+        accounts,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        troubles: Vec::new(),
+        invitation: None,
+    }
+}
+
+/// Where links send clients.
+pub(crate) fn endpoint(setup: &Setup, addresses: &[IpAddr]) -> Endpoint {
+    let Setup { imaps_port, submissions_port, .. } = *setup;
+    Endpoint { host: host(setup, addresses), imaps_port, submissions_port }
+}
+
+/// The host that a link names. A `.local` name needs multicast DNS on the phone, which many lack, so an address that
+/// the home network gave us is better.
+fn host(setup: &Setup, addresses: &[IpAddr]) -> String {
+    if let Some(host) = &setup.host {
+        return host.clone();
+    }
+    let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+    match (&setup.domain, address) {
+        (Domain::Ipv4(literal), _) => literal.to_string(),
+        (Domain::Ipv6(literal), _) => literal.to_string(),
+        (Domain::Name(name), Some(address)) if name.ends_with(".local") || !name.contains('.') => {
+            address.to_string()
+        }
+        (Domain::Name(name), _) => name.clone(),
+    }
+}
+
+fn closes(window: Window, now: Instant) -> String {
+    match window {
+        Window::UntilFirstAccount => "when the first account exists".to_owned(),
+        Window::Until(end) => match end.saturating_duration_since(now).as_secs().div_ceil(60) {
+            0 | 1 => "within a minute".to_owned(),
+            minutes => format!("in {minutes} minutes"),
+        },
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}

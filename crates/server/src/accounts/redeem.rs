@@ -1,0 +1,67 @@
+//! Invites at the door: whoever brings a good one gets an account at once, made together with the use it takes.
+
+use config::Registration;
+use host::clock;
+use relay_policy::InviteToken;
+use store::InviteFlaw;
+use web::Refusal;
+
+use crate::accounts::pairing::Credentials;
+use crate::accounts::{Accounts, invites};
+
+/// Names to try before something must be wrong: of 10^14 none is taken twice by chance.
+const NAMES_TRIED: usize = 3;
+
+impl Accounts {
+    /// Whether this invite would let somebody in now. Cheap: nothing is hashed or written.
+    pub(crate) fn examine_invite(&self, token: &InviteToken) -> Result<(), Refusal> {
+        if self.registration == Registration::Closed {
+            return Err(Refusal::Closed);
+        }
+        let kept = self.store.invite(&invites::key(token)).map_err(|error| trouble(&error.into()))?;
+        let invite = kept.ok_or(Refusal::Unknown)?;
+        invite.flaw(clock::wall()).map_or(Ok(()), |flaw| Err(flawed(flaw)))
+    }
+
+    /// Makes an account for whoever brings this invite. When this returns, the account and the use are on disk.
+    pub(crate) async fn redeem_invite(&self, token: &InviteToken) -> Result<Credentials, Refusal> {
+        self.examine_invite(token)?;
+        if let Some(shortage) = self.resources.shortage() {
+            tracing::warn!(shortage, "registration rejected");
+            self.counters.registrations_refused.count();
+            return Err(Refusal::Shortage);
+        }
+        self.found_by_invite(token).await.unwrap_or_else(|error| Err(trouble(&error)))
+    }
+
+    async fn found_by_invite(&self, token: &InviteToken) -> anyhow::Result<Result<Credentials, Refusal>> {
+        let domain = self.domains.first().ok_or_else(|| anyhow::anyhow!("the server has no domain"))?;
+        for _ in 0..NAMES_TRIED {
+            let minted = Credentials::mint(domain)?;
+            let Credentials { address, password } = &minted;
+            self.rules.check(address, password, &self.domains)?;
+            match self.found(address, password, Some(invites::key(token))).await? {
+                Ok(()) => return Ok(Ok(minted)),
+                Err(store::Error::AccountExists | store::Error::NameRetired) => {}
+                // Somebody else was faster.
+                Err(store::Error::InviteInvalid(flaw)) => return Ok(Err(flawed(flaw))),
+                Err(store::Error::DiskFull) => return Ok(Err(Refusal::Shortage)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(anyhow::anyhow!("every name that was made up is taken"))
+    }
+}
+
+fn trouble(error: &anyhow::Error) -> Refusal {
+    tracing::error!(error = format!("{error:#}"), "an invite could not be redeemed for a reason of ours");
+    Refusal::Trouble
+}
+
+fn flawed(flaw: InviteFlaw) -> Refusal {
+    match flaw {
+        InviteFlaw::Unknown => Refusal::Unknown,
+        InviteFlaw::UsedUp => Refusal::UsedUp,
+        InviteFlaw::Expired => Refusal::Expired,
+    }
+}

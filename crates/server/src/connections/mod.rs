@@ -1,0 +1,8 @@
+//! Connections: sockets that accept, the limits on them, and the driver that runs a protocol machine over a stream.
+//! No protocol's meaning is known here.
+
+pub(crate) mod driver;
+pub(crate) mod limit;
+pub(crate) mod listeners;
+mod machines;
+pub(crate) mod rejection;

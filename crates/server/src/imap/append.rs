@@ -1,0 +1,65 @@
+//! APPEND: a message that a client puts into a mailbox itself.
+
+use host::clock;
+use imap::{Answer, MailboxName, Refusal};
+use mail_types::{Address, Flags, UnixTime};
+use relay_policy::Load;
+use store::{Announce, Delivered, MailboxId, Store, Target};
+
+use crate::imap::{ImapDesk, quota};
+
+/// A message being appended.
+pub(crate) struct Appending {
+    mailbox: MailboxId,
+    flags: Flags,
+    date: Option<UnixTime>,
+}
+
+impl ImapDesk {
+    pub(crate) async fn append_begin(
+        &mut self,
+        mailbox: MailboxName,
+        flags: Flags,
+        date: Option<UnixTime>,
+        size: u64,
+    ) -> Result<Answer, Refusal> {
+        self.incoming.forget();
+        let limits = &self.server.config.limits;
+        if size > limits.message_size {
+            return Err(Refusal::Limit);
+        }
+        let used = self.look(quota::load)?;
+        if !quota::of(&self.server.config).admits(used, Load::message(size)) {
+            return Err(Refusal::OverQuota);
+        }
+        let mailbox = self.find(&mailbox)?.id;
+        self.appending = Some(Appending { mailbox, flags, date });
+        Ok(Answer::Done)
+    }
+
+    pub(crate) async fn append_commit(&mut self) -> Result<Answer, Refusal> {
+        let appending = self.appending.take().ok_or(Refusal::Unavailable)?;
+        let message = self.incoming.take().map_err(|error| failed(&error))?;
+        let Appending { mailbox, flags, date } = appending;
+        let target = Target {
+            mailbox,
+            flags,
+            internal_date: date.unwrap_or_else(clock::wall),
+            announce: Announce::ToNobody,
+        };
+        let deliver = move |store: &Store, _: &Address| match message.finish() {
+            Ok(spool) => store.deliver(spool, &[target]).map(Ok),
+            Err(error) => Ok(Err(error)),
+        };
+        let delivered = self.ask(deliver).await?.map_err(|error| failed(&error))?;
+        match delivered.first() {
+            Some(&Delivered::Stored { uid_validity, uid }) => Ok(Answer::Appended { uid_validity, uid }),
+            Some(Delivered::NoSuchMailbox) | None => Err(Refusal::NoSuchMailbox),
+        }
+    }
+}
+
+fn failed(error: &std::io::Error) -> Refusal {
+    tracing::error!(%error, "a message being appended could not be kept");
+    Refusal::Unavailable
+}

@@ -1,0 +1,158 @@
+//! Questions about mailboxes as wholes.
+
+use host::clock;
+use imap::{Access, Answer, Existence, Mailbox, MailboxName, MailboxStatus, Refusal, Subscription};
+use mail_types::{ModSeq, SystemFlag};
+
+use crate::imap::{ImapDesk, Opened, convert};
+use crate::mailboxes::memory::{self, NoRoom};
+
+/// Mailboxes one account may have, and names it may subscribe to.
+const MAILBOXES_LIMIT: usize = 1000;
+
+impl ImapDesk {
+    pub(crate) async fn list(&self) -> Result<Answer, Refusal> {
+        let mailboxes = self.look(|store, account| store.mailboxes(account))?;
+        let mut subscribed = self.look(|store, account| store.subscriptions(account))?;
+        // Names came in as mailbox names; one that no longer is one cannot be shown.
+        let shown = |mailbox: store::MailboxInfo| {
+            let subscription = match subscribed.remove(&mailbox.name) {
+                true => Subscription::Subscribed,
+                false => Subscription::Unsubscribed,
+            };
+            let name = MailboxName::try_from(mailbox.name.as_str()).ok()?;
+            let special_use = mailbox.special_use.map(convert::shown_special_use);
+            Some(Mailbox { name, existence: Existence::Exists, subscription, special_use })
+        };
+        let mut list: Vec<Mailbox> = mailboxes.into_iter().filter_map(shown).collect();
+        let only_names = subscribed.iter().filter_map(|name| MailboxName::try_from(name.as_str()).ok());
+        list.extend(only_names.map(|name| Mailbox {
+            name,
+            existence: Existence::NameOnly,
+            subscription: Subscription::Subscribed,
+            special_use: None,
+        }));
+        Ok(Answer::Mailboxes(list))
+    }
+
+    pub(crate) async fn create(
+        &self,
+        mailbox: MailboxName,
+        special_use: Option<imap::SpecialUse>,
+    ) -> Result<Answer, Refusal> {
+        let special_use = special_use.map(convert::special_use);
+        let made = self.ask(move |store, account| {
+            if store.mailboxes(account)?.len() >= MAILBOXES_LIMIT {
+                return Ok(false);
+            }
+            store.create_mailbox(account, mailbox.as_str(), special_use, clock::wall()).map(|_| true)
+        });
+        if made.await? { Ok(Answer::Done) } else { Err(Refusal::Limit) }
+    }
+
+    pub(crate) async fn delete(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
+        let id = self.find(&mailbox)?.id;
+        self.ask(move |store, account| store.delete_mailbox(account, mailbox.as_str())).await?;
+        self.server.recent.forget(id);
+        Ok(Answer::Done)
+    }
+
+    /// RFC 3501 section 6.3.5: what lies below goes along; of INBOX only the messages go.
+    pub(crate) async fn rename(&self, from: MailboxName, to: MailboxName) -> Result<Answer, Refusal> {
+        if to.is_below(&from) {
+            return Err(Refusal::NotPossible);
+        }
+        let rename = move |store: &store::Store, account: &mail_types::Address| {
+            let now = clock::wall();
+            store.rename_mailbox(account, from.as_str(), to.as_str(), now)?;
+            if from.is_inbox() {
+                return Ok(());
+            }
+            for mailbox in store.mailboxes(account)? {
+                let below =
+                    MailboxName::try_from(mailbox.name.as_str()).is_ok_and(|name| name.is_below(&from));
+                if let Some(rest) = mailbox.name.get(from.as_str().len()..).filter(|_| below) {
+                    store.rename_mailbox(account, &mailbox.name, &format!("{}{rest}", to.as_str()), now)?;
+                }
+            }
+            Ok(())
+        };
+        self.ask(rename).await?;
+        Ok(Answer::Done)
+    }
+
+    pub(crate) async fn subscribe(
+        &self,
+        mailbox: MailboxName,
+        subscription: Subscription,
+    ) -> Result<Answer, Refusal> {
+        let noted = self.ask(move |store, account| match subscription {
+            Subscription::Unsubscribed => store.unsubscribe(account, mailbox.as_str()).map(|()| true),
+            Subscription::Subscribed if store.subscriptions(account)?.len() >= MAILBOXES_LIMIT => Ok(false),
+            Subscription::Subscribed => store.subscribe(account, mailbox.as_str()).map(|()| true),
+        });
+        if noted.await? { Ok(Answer::Done) } else { Err(Refusal::Limit) }
+    }
+
+    pub(crate) async fn status(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
+        let found = self.find(&mailbox)?;
+        let _room = self.server.views.take(count(found.messages)).map_err(no_room)?;
+        let snapshot = self.snapshot(found.id).await?;
+        let untold_from = self.server.recent.untold_from(found.id);
+        let count = |wanted: &dyn Fn(&store::MessageEntry) -> bool| {
+            u32::try_from(snapshot.messages.iter().filter(|message| wanted(message)).count())
+                .unwrap_or(u32::MAX)
+        };
+        Ok(Answer::Status(MailboxStatus {
+            messages: count(&|_| true),
+            recent: count(&|message| message.uid >= untold_from),
+            unseen: count(&|message| !message.flags.has(SystemFlag::Seen)),
+            deleted: count(&|message| message.flags.has(SystemFlag::Deleted)),
+            size: snapshot.messages.iter().map(|message| message.size).sum(),
+            uid_next: snapshot.uid_next,
+            uid_validity: snapshot.uid_validity,
+            highest_modseq: snapshot.highest_modseq,
+        }))
+    }
+
+    pub(crate) async fn open(&mut self, mailbox: MailboxName, access: Access) -> Result<Answer, Refusal> {
+        self.opened = None;
+        self.message = None;
+        let store::MailboxInfo { id, messages, .. } = self.find(&mailbox)?;
+        let mut room = self.server.views.take(count(messages)).map_err(no_room)?;
+        // Watched before it is looked at: what comes in between is told twice rather than never.
+        let changes = self.server.changes.watch(id);
+        let snapshot = self.snapshot(id).await?;
+        room.resize(memory::units(&snapshot.messages)).map_err(no_room)?;
+        self.opened = Some(Opened { name: mailbox, id, changes, room });
+        let recent_from = self.server.recent.tell(id, access, snapshot.uid_next);
+        Ok(Answer::Opened(convert::snapshot(&snapshot, recent_from)))
+    }
+
+    pub(crate) async fn changes(
+        &mut self,
+        mailbox: &MailboxName,
+        access: Access,
+        since: ModSeq,
+    ) -> Result<Answer, Refusal> {
+        let id = self.mailbox(mailbox)?;
+        let changes = match self.look(|store, _| store.changes_at_hand(id, since))? {
+            Some(changes) => changes,
+            None => self.ask(move |store, _| store.changes_since(id, since)).await?,
+        };
+        if let Some(opened) = self.opened.as_mut().filter(|opened| opened.id == id) {
+            opened.room.resize(memory::units(&changes.snapshot.messages)).map_err(no_room)?;
+        }
+        let recent_from = self.server.recent.tell(id, access, changes.snapshot.uid_next);
+        Ok(Answer::Changes(convert::changes(&changes, recent_from)))
+    }
+}
+
+fn count(messages: u32) -> usize {
+    usize::try_from(messages).unwrap_or(usize::MAX)
+}
+
+fn no_room(error: NoRoom) -> Refusal {
+    tracing::debug!(%error, "a mailbox could not be opened");
+    Refusal::Limit
+}

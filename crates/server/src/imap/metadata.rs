@@ -1,0 +1,148 @@
+//! Annotations (RFC 5464) and quota: what the server says of itself, what clients keep, and push tokens.
+
+use std::collections::BTreeMap;
+
+use host::clock;
+use imap::{Answer, MetadataDepth, MetadataOwner, QuotaUsage, Refusal};
+use mail_types::Address;
+use relay_policy::token_is_valid;
+use store::{MetadataScope, PushToken, Store};
+
+use crate::imap::ImapDesk;
+
+/// Setting it on a mailbox adds a push token; reading it gives all of them, a space between two.
+const DEVICE_TOKEN: &str = "/private/devicetoken";
+/// What everybody may read, and only the owner of the server sets.
+const SHARED: &str = "/shared/";
+const COMMENT: &str = "/shared/comment";
+const ADMIN: &str = "/shared/admin";
+/// How many recipients a message may have; clients that find it register for push.
+const RECIPIENTS: &str = "/shared/vendor/deltachat/maxsmtprecipients";
+/// Annotations one account may keep on one mailbox.
+const ENTRIES_LIMIT: usize = 100;
+
+type Entries = BTreeMap<String, Vec<u8>>;
+
+impl ImapDesk {
+    pub(crate) async fn quota(&self) -> Result<Answer, Refusal> {
+        let used = self.look(|store, account| store.usage(account))?.bytes;
+        Ok(Answer::Quota(QuotaUsage { used, limit: Some(self.server.config.limits.quota) }))
+    }
+
+    pub(crate) async fn read_metadata(
+        &self,
+        of: MetadataOwner,
+        entries: Vec<String>,
+        depth: MetadataDepth,
+    ) -> Result<Answer, Refusal> {
+        let scope = self.scope(&of)?;
+        let mut kept: Entries = self.look(|store, account| kept(store, account, scope))?;
+        if of == MetadataOwner::Server {
+            let about = &self.server.config.about;
+            for (entry, value) in [(COMMENT, &about.comment), (ADMIN, &about.admin)] {
+                kept.extend(value.iter().map(|value| (entry.to_owned(), value.clone().into_bytes())));
+            }
+            if self.server.notifier.is_some() {
+                let limit = self.server.config.limits.recipients.to_string();
+                kept.insert(RECIPIENTS.to_owned(), limit.into_bytes());
+            }
+        }
+        let wanted = |name: &str| entries.iter().any(|entry| covers(entry, name, depth));
+        let found =
+            kept.into_iter().filter(|(name, _)| wanted(name)).map(|(name, value)| (name, Some(value)));
+        Ok(Answer::Metadata(found.collect()))
+    }
+
+    pub(crate) async fn write_metadata(
+        &self,
+        of: MetadataOwner,
+        entries: Vec<(String, Option<Vec<u8>>)>,
+    ) -> Result<Answer, Refusal> {
+        let scope = self.scope(&of)?;
+        if of == MetadataOwner::Server && entries.iter().any(|(name, _)| name.starts_with(SHARED)) {
+            return Err(Refusal::NotPermitted);
+        }
+        let written = self.ask(move |store, account| {
+            let room = ENTRIES_LIMIT.saturating_sub(store.metadata_entries(account, scope)?.len());
+            if entries.iter().filter(|(_, value)| value.is_some()).count() > room {
+                return Ok(false);
+            }
+            for (name, value) in &entries {
+                write(store, account, scope, name, value.as_deref())?;
+            }
+            Ok(true)
+        });
+        if written.await? { Ok(Answer::Done) } else { Err(Refusal::Limit) }
+    }
+
+    fn scope(&self, of: &MetadataOwner) -> Result<MetadataScope, Refusal> {
+        match of {
+            MetadataOwner::Server => Ok(MetadataScope::Account),
+            MetadataOwner::Mailbox(name) => self.mailbox(name).map(MetadataScope::Mailbox),
+        }
+    }
+}
+
+fn kept(store: &Store, account: &Address, scope: MetadataScope) -> store::Result<Entries> {
+    let mut kept: Entries = store.metadata_entries(account, scope)?.into_iter().collect();
+    if matches!(scope, MetadataScope::Mailbox(_)) {
+        let now = clock::wall();
+        let valid = |token: &PushToken| token_is_valid(token.registered, now);
+        let tokens = store.push_tokens(account)?.into_iter().filter(valid);
+        let tokens: Vec<String> = tokens.map(|token| token.token).collect();
+        if !tokens.is_empty() {
+            kept.insert(DEVICE_TOKEN.to_owned(), tokens.join(" ").into_bytes());
+        }
+    }
+    Ok(kept)
+}
+
+fn write(
+    store: &Store,
+    account: &Address,
+    scope: MetadataScope,
+    name: &str,
+    value: Option<&[u8]>,
+) -> store::Result<()> {
+    match (scope, value) {
+        (MetadataScope::Mailbox(_), Some(token)) if name == DEVICE_TOKEN => {
+            store.register_push_token(account, &String::from_utf8_lossy(token), clock::wall())
+        }
+        (MetadataScope::Mailbox(_), None) if name == DEVICE_TOKEN => {
+            let tokens = store.push_tokens(account)?;
+            tokens.iter().try_for_each(|token| store.remove_push_token(account, &token.token))
+        }
+        _ => store.set_metadata(account, scope, name, value),
+    }
+}
+
+/// RFC 5464 section 4.2.2: whether asking for `entry` this deep covers `name`.
+fn covers(entry: &str, name: &str, depth: MetadataDepth) -> bool {
+    let below =
+        |name: &str| name.strip_prefix(entry).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
+    name == entry
+        || below(name).is_some_and(|rest| match depth {
+            MetadataDepth::Zero => false,
+            MetadataDepth::One => !rest.contains('/'),
+            MetadataDepth::Infinity => true,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use imap::MetadataDepth;
+
+    use crate::imap::metadata::covers;
+
+    #[test]
+    fn depth_decides_what_lies_below() {
+        let check = |depth, expected: [bool; 3]| {
+            let names = ["/shared/vendor", "/shared/vendor/a", "/shared/vendor/a/b"];
+            assert_eq!(names.map(|name| covers("/shared/vendor", name, depth)), expected);
+        };
+        check(MetadataDepth::Zero, [true, false, false]);
+        check(MetadataDepth::One, [true, true, false]);
+        check(MetadataDepth::Infinity, [true, true, true]);
+        assert!(!covers("/shared/vendor", "/shared/vendors", MetadataDepth::Infinity));
+    }
+}

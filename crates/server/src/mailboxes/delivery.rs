@@ -1,0 +1,261 @@
+//! Where submitted mail goes: into the mailboxes of this server, all of them with one sync; whoever cannot be reached
+//! is told of in a bounce. There is no transport to other relays yet: their recipients are bounced.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use config::Config;
+use host::{clock, entropy};
+use mail_types::{Address, Domain, Flags};
+use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Load, Quota, RateLimiter, Refusal, Route, route};
+use smtp::{Reply, table};
+use store::{Announce, Delivered, SmallBody, Spool, Store, Target};
+
+use crate::mailboxes::spool_buffer::Filling;
+use crate::mailboxes::{expiry, quota};
+use crate::push::Notifier;
+use crate::runtime::blocking;
+use crate::runtime::counters::Counters;
+
+/// How much of a message is read for its bounce: more than any header section that is quoted.
+const QUOTED: u64 = 64 * 1024;
+/// A bounce is a page and a header section.
+const BOUNCE_LIMIT: u64 = 1024 * 1024;
+
+/// RFC 3463: there is no such mailbox here.
+const NO_SUCH_MAILBOX: (u8, u16, u16) = (5, 1, 1);
+/// RFC 3463: the mailbox is full.
+const MAILBOX_FULL: (u8, u16, u16) = (5, 2, 2);
+/// RFC 3463: no way there is known.
+const UNREACHABLE: (u8, u16, u16) = (5, 4, 4);
+
+/// The way into mailboxes.
+pub(crate) struct Delivery {
+    room: Arc<Room>,
+    rate: Mutex<RateLimiter>,
+}
+
+/// What sorting mail needs to know.
+struct Room {
+    store: Store,
+    /// The current domain, then those of old accounts.
+    domains: Vec<Domain>,
+    quota: Quota,
+    rules: ExpiryRules,
+    /// What wakes phones; none when push is off.
+    notifier: Option<Arc<Notifier>>,
+    counters: Arc<Counters>,
+}
+
+/// Where a message is to go, and where it cannot.
+struct Plan {
+    accounts: Vec<Address>,
+    targets: Vec<Target>,
+    failed: Vec<FailedRecipient>,
+}
+
+impl Delivery {
+    /// Into this store.
+    pub(crate) fn new(
+        config: &Config,
+        domains: Vec<Domain>,
+        store: Store,
+        notifier: Option<Arc<Notifier>>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let rate = RateLimiter::new(config.limits.sends_per_minute, config.limits.send_burst);
+        let room = Room {
+            store,
+            domains,
+            quota: quota::of(config),
+            rules: expiry::rules(config),
+            notifier,
+            counters,
+        };
+        Self { room: Arc::new(room), rate: Mutex::new(rate) }
+    }
+
+    /// Counts one message of the sender.
+    pub(crate) fn count(&self, now: Instant, sender: &Address) -> Result<(), Refusal> {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).check(now, sender)
+    }
+
+    /// Takes a message that passed the gate. `Ok` means: it is on disk in every mailbox, and so is the bounce for
+    /// everybody else.
+    pub(crate) async fn submit(
+        &self,
+        sender: Address,
+        recipients: Vec<Address>,
+        message: Filling,
+    ) -> Result<(), Reply> {
+        let outcome = match message.into_small() {
+            Ok(message) => self.submit_small(sender, &recipients, message).await,
+            Err(message) => {
+                let room = Arc::clone(&self.room);
+                let work = move || room.deliver(&sender, &recipients, message.finish()?);
+                blocking::run(work).await.map_err(anyhow::Error::from).flatten()
+            }
+        };
+        outcome.map_err(|error| reply(&error))
+    }
+
+    /// The usual message costs no trip to a thread that may block: it waits for the store's writer and nothing else.
+    async fn submit_small(
+        &self,
+        sender: Address,
+        recipients: &[Address],
+        message: SmallBody,
+    ) -> anyhow::Result<()> {
+        let room = Arc::clone(&self.room);
+        let mut plan = room.plan(&sender, recipients, message.bytes().len() as u64)?;
+        let head = message.bytes().to_vec();
+        if !plan.targets.is_empty() {
+            let delivered = room.store.start_delivery(message, &plan.targets)?.await?;
+            room.sort_out(&mut plan, delivered);
+        }
+        room.counters.messages_accepted.count();
+        if room.is_settled(&plan) {
+            return Ok(());
+        }
+        blocking::run(move || room.settle(&sender, plan, &head)).await?
+    }
+}
+
+fn reply(error: &anyhow::Error) -> Reply {
+    tracing::error!(error = format!("{error:#}"), "a message could not be delivered");
+    let full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
+    match error.downcast_ref() {
+        _ if error.downcast_ref().is_some_and(full) => table::NO_SPACE,
+        Some(store::Error::DiskFull) => table::NO_SPACE,
+        Some(store::Error::TooLarge { .. }) => table::TOO_LARGE,
+        _ => table::LOCAL_TROUBLE,
+    }
+}
+
+impl Room {
+    fn deliver(&self, sender: &Address, recipients: &[Address], spool: Spool) -> anyhow::Result<()> {
+        let mut plan = self.plan(sender, recipients, spool.size())?;
+        // Read before the spool is gone, also for a mailbox that is deleted in this moment.
+        let mut head = Vec::new();
+        spool.reader()?.take(QUOTED).read_to_end(&mut head)?;
+        if !plan.targets.is_empty() {
+            let delivered = self.store.deliver(spool, &plan.targets)?;
+            self.sort_out(&mut plan, delivered);
+        }
+        self.counters.messages_accepted.count();
+        self.settle(sender, plan, &head)
+    }
+
+    /// Tells those who got it, and leaves only them in the plan's accounts.
+    fn sort_out(&self, plan: &mut Plan, delivered: Vec<Delivered>) {
+        for (account, outcome) in std::mem::take(&mut plan.accounts).into_iter().zip(delivered) {
+            match outcome {
+                Delivered::Stored { .. } => {
+                    self.counters.messages_delivered.count();
+                    self.notify(&account);
+                    plan.accounts.push(account);
+                }
+                Delivered::NoSuchMailbox => plan.failed.push(no_such_user(account)),
+            }
+        }
+    }
+
+    /// Whether everybody got it and nobody's mailbox is nearly full.
+    fn is_settled(&self, plan: &Plan) -> bool {
+        let roomy = |account| {
+            let load = quota::load(&self.store, account);
+            load.is_ok_and(|load| !self.quota.wants_trimming(load))
+        };
+        plan.failed.is_empty() && plan.accounts.iter().all(roomy)
+    }
+
+    /// Makes room where it is scarce, and tells the sender who did not get it.
+    fn settle(&self, sender: &Address, plan: Plan, head: &[u8]) -> anyhow::Result<()> {
+        for account in &plan.accounts {
+            self.trim(account);
+        }
+        if plan.failed.is_empty() { Ok(()) } else { self.bounce(sender, &plan.failed, head) }
+    }
+
+    fn plan(&self, sender: &Address, recipients: &[Address], size: u64) -> store::Result<Plan> {
+        let mut plan = Plan { accounts: Vec::new(), targets: Vec::new(), failed: Vec::new() };
+        let mut seen = BTreeSet::new();
+        for recipient in recipients {
+            let account = match route(recipient, &self.domains) {
+                Route::Local(account) => account,
+                Route::Remote(_) => {
+                    plan.failed.push(unreachable(recipient.clone()));
+                    continue;
+                }
+            };
+            if !seen.insert(account.clone()) {
+                continue;
+            }
+            if self.store.account(&account)?.is_none() {
+                plan.failed.push(no_such_user(recipient.clone()));
+            } else if self.quota.admits(quota::load(&self.store, &account)?, Load::message(size)) {
+                let mailbox = self.store.inbox(&account)?;
+                let announce = self.announce(sender, &account);
+                let internal_date = clock::wall();
+                plan.targets.push(Target { mailbox, flags: Flags::default(), internal_date, announce });
+                plan.accounts.push(account);
+            } else {
+                plan.failed.push(failed(recipient.clone(), MAILBOX_FULL, Refusal::MailboxFull.reply()));
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Whoever writes to themselves knows already.
+    fn announce(&self, sender: &Address, account: &Address) -> Announce {
+        let wanted = self.notifier.is_some() && sender != account;
+        if wanted { Announce::ToDevices } else { Announce::ToNobody }
+    }
+
+    /// Has the account's devices notified, if a notification is pending for them.
+    fn notify(&self, account: &Address) {
+        if let Some(notifier) = &self.notifier {
+            notifier.message(account);
+        }
+    }
+
+    /// The message is delivered; a mailbox that could not be trimmed is no reason to say otherwise.
+    fn trim(&self, account: &Address) {
+        match expiry::trim(&self.store, &self.rules, self.quota, clock::wall(), account) {
+            Ok(trimmed) => self.counters.messages_expired.add(trimmed as u64),
+            Err(error) => tracing::warn!(%error, "a nearly full mailbox could not be trimmed"),
+        }
+    }
+
+    /// Tells the sender, over quota or not: whoever is full must learn why nothing gets through.
+    fn bounce(&self, sender: &Address, failed: &[FailedRecipient], original: &[u8]) -> anyhow::Result<()> {
+        let (now, random) = (clock::wall(), entropy::bytes()?);
+        let report = Bounce { domain: sender.domain(), to: sender, failed, original, now, random }.write();
+        let mut spool = self.store.spool(BOUNCE_LIMIT);
+        spool.write_all(&report)?;
+        // A bounce is from the server, not from the sender.
+        let announce = if self.notifier.is_some() { Announce::ToDevices } else { Announce::ToNobody };
+        let mailbox = self.store.inbox(sender)?;
+        let target = Target { mailbox, flags: Flags::default(), internal_date: now, announce };
+        self.store.deliver(spool, &[target])?;
+        self.counters.bounces.count();
+        self.counters.messages_delivered.count();
+        self.notify(sender);
+        Ok(())
+    }
+}
+
+fn no_such_user(address: Address) -> FailedRecipient {
+    let diagnostic = Refusal::NoSuchUser(address.clone()).reply();
+    failed(address, NO_SUCH_MAILBOX, diagnostic)
+}
+
+fn unreachable(address: Address) -> FailedRecipient {
+    failed(address, UNREACHABLE, Reply::new(550, "5.4.4 This relay cannot send mail to other relays yet"))
+}
+
+fn failed(address: Address, status: (u8, u16, u16), diagnostic: Reply) -> FailedRecipient {
+    FailedRecipient { address, status, diagnostic }
+}

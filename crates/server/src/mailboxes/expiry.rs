@@ -1,0 +1,266 @@
+//! What goes by itself: old messages, accounts that nobody uses, the oldest mail of a mailbox that is nearly full, and
+//! from the disk what was deleted.
+//!
+//! The rules are `relay-policy`'s; here they meet the store. One run catches up with any number of days without power.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::Config;
+use host::clock;
+use mail_types::{Address, Uid, UnixTime};
+use relay_policy::{ExpiryRules, Held, Noticed, Quota, token_is_expired};
+use store::{Account, MailboxId, Store};
+
+use crate::accounts::invites;
+use crate::mailboxes::quota;
+use crate::runtime::blocking;
+use crate::web_backend::Server;
+
+/// The first run leaves the start its peace.
+const FIRST_RUN: Duration = Duration::from_secs(5 * 60);
+/// Days are what counts, so a few runs a day are exact enough.
+const INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// What one run removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Removed {
+    pub(crate) messages: usize,
+    pub(crate) accounts: usize,
+}
+
+/// Runs for ever.
+pub(crate) async fn run(server: Arc<Server>) {
+    tokio::time::sleep(FIRST_RUN).await;
+    loop {
+        let (store, rules, quota) = (server.store.clone(), rules(&server.config), quota::of(&server.config));
+        match blocking::run(move || sweep(&store, &rules, quota, clock::wall())).await {
+            Ok(Ok(removed)) if removed != Removed::default() => {
+                server.counters.messages_expired.add(removed.messages as u64);
+                server.counters.accounts_expired.add(removed.accounts as u64);
+                tracing::info!(
+                    messages = removed.messages,
+                    accounts = removed.accounts,
+                    "old things were removed"
+                );
+                if let Ok(left) = server.store.accounts() {
+                    server.pairing.accounts(left.len()).await;
+                }
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "old things could not be removed"),
+            Err(error) => tracing::error!(%error, "old things could not be removed"),
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// The configured rules.
+pub(crate) fn rules(config: &Config) -> ExpiryRules {
+    let expiry = config.expiry;
+    ExpiryRules {
+        keep_days: expiry.messages_days.into(),
+        keep_large_days: expiry.large_messages_days.into(),
+        large: expiry.large_message,
+        inactive_days: expiry.inactive_accounts_days,
+        ..ExpiryRules::default()
+    }
+}
+
+/// Removes everything whose time has come.
+pub(crate) fn sweep(
+    store: &Store,
+    rules: &ExpiryRules,
+    quota: Quota,
+    now: UnixTime,
+) -> store::Result<Removed> {
+    let mut removed = Removed::default();
+    for account in store.accounts()? {
+        if rules.account_expired(account.last_login, now.day()) {
+            store.delete_account(&account.address, now.day())?;
+            removed.accounts += 1;
+            continue;
+        }
+        forget_devices(store, &account, now)?;
+        let held = held(store, &account)?;
+        removed.messages += expunge(store, rules.expired(now, &held))?;
+        removed.messages += trim(store, rules, quota, now, &account.address)?;
+    }
+    invites::sweep(store, now)?;
+    // What was deleted leaves the disk with the second checkpoint after it. In a quiet house the journal would take
+    // weeks to ask for one.
+    store.checkpoint()?;
+    Ok(removed)
+}
+
+/// Tokens that nobody registered again for a long time wake nobody.
+fn forget_devices(store: &Store, account: &Account, now: UnixTime) -> store::Result<()> {
+    let tokens = store.push_tokens(&account.address)?;
+    let mut expired = tokens.iter().filter(|token| token_is_expired(token.registered, now));
+    expired.try_for_each(|token| store.remove_push_token(&account.address, &token.token))
+}
+
+/// Makes room in an account that is nearly full: its oldest messages go, but none of the last day.
+pub(crate) fn trim(
+    store: &Store,
+    rules: &ExpiryRules,
+    quota: Quota,
+    now: UnixTime,
+    address: &Address,
+) -> store::Result<usize> {
+    if !quota.wants_trimming(quota::load(store, address)?) {
+        return Ok(0);
+    }
+    let Some(account) = store.account(address)? else { return Ok(0) };
+    expunge(store, rules.trimmed(now, quota, &held(store, &account)?))
+}
+
+/// All messages of an account. A client that logged in on a later day has noticed what came before.
+fn held(store: &Store, account: &Account) -> store::Result<Vec<Held<(MailboxId, Uid)>>> {
+    let mut held = Vec::new();
+    for mailbox in store.mailboxes(&account.address)? {
+        for message in store.snapshot(mailbox.id)?.messages.iter() {
+            let later = account.last_login > message.internal_date.day();
+            held.push(Held {
+                key: (mailbox.id, message.uid),
+                size: message.size,
+                received: message.internal_date,
+                noticed: if later { Noticed::ByAClient } else { Noticed::NotYet },
+            });
+        }
+    }
+    Ok(held)
+}
+
+fn expunge(store: &Store, keys: Vec<&(MailboxId, Uid)>) -> store::Result<usize> {
+    let mut sorted: Vec<(MailboxId, Uid)> = keys.into_iter().copied().collect();
+    sorted.sort_unstable();
+    let mut count = 0;
+    for of_one_mailbox in sorted.chunk_by(|(first, _), (second, _)| first == second) {
+        let Some(&(mailbox, _)) = of_one_mailbox.first() else { continue };
+        let uids: Vec<Uid> = of_one_mailbox.iter().map(|(_, uid)| *uid).collect();
+        count += store.expunge(mailbox, &uids)?.len();
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use mail_types::{Flags, Secret, UnixTime};
+    use relay_policy::{ExpiryRules, Quota};
+    use store::{Announce, Store, Target};
+
+    use crate::mailboxes::expiry::{Removed, sweep, trim};
+
+    const DAY: u64 = 86_400;
+    const START: UnixTime = UnixTime(20_000 * DAY);
+
+    fn after(days: u64) -> UnixTime {
+        UnixTime(START.0 + days * DAY)
+    }
+
+    struct House {
+        store: Store,
+        directory: tempfile::TempDir,
+    }
+
+    impl House {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let (store, _) = Store::open(directory.path()).unwrap();
+            store.create_account(&anna(), Secret::new("hash"), START).unwrap();
+            Self { store, directory }
+        }
+
+        fn deliver(&self, size: usize, internal_date: UnixTime) {
+            let mut spool = self.store.spool(1 << 20);
+            spool.write_all(&vec![b'x'; size]).unwrap();
+            let mailbox = self.store.inbox(&anna()).unwrap();
+            self.store
+                .deliver(
+                    spool,
+                    &[Target {
+                        mailbox,
+                        flags: Flags::default(),
+                        internal_date,
+                        announce: Announce::ToNobody,
+                    }],
+                )
+                .unwrap();
+        }
+
+        fn has_on_disk(&self, text: &[u8]) -> bool {
+            let files = std::fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap().path());
+            files
+                .filter(|path| path.is_file())
+                .any(|path| std::fs::read(path).unwrap().windows(text.len()).any(|part| part == text))
+        }
+
+        fn sweep(&self, now: UnixTime) -> Removed {
+            sweep(&self.store, &ExpiryRules::default(), Quota::of_bytes(1000 * 1000), now).unwrap()
+        }
+    }
+
+    fn anna() -> mail_types::Address {
+        "anna@example.org".parse().unwrap()
+    }
+
+    #[test]
+    fn messages_go_after_their_days_and_accounts_after_theirs() {
+        let house = House::new();
+        house.deliver(100, START);
+        house.deliver(100, after(5));
+        assert_eq!(house.sweep(after(20)), Removed::default());
+        assert_eq!(house.sweep(after(21)), Removed { messages: 1, accounts: 0 });
+        assert_eq!(house.sweep(after(91)), Removed { messages: 0, accounts: 1 });
+        assert!(house.store.is_name_taken(&anna()));
+    }
+
+    #[test]
+    fn what_was_deleted_leaves_the_disk_of_a_quiet_house() {
+        let house = House::new();
+        house.deliver(100, START);
+        assert!(house.has_on_disk(&[b'x'; 100]));
+        assert_eq!(house.sweep(after(21)), Removed { messages: 1, accounts: 0 });
+        house.store.record_login(&anna(), after(21).day()).unwrap();
+        house.sweep(after(21));
+        assert!(!house.has_on_disk(&[b'x'; 100]));
+    }
+
+    #[test]
+    fn devices_go_that_did_not_register_for_ninety_days() {
+        let house = House::new();
+        house.store.register_push_token(&anna(), "old", START).unwrap();
+        house.store.register_push_token(&anna(), "new", after(50)).unwrap();
+        house.store.record_login(&anna(), after(50).day()).unwrap();
+        let tokens = || house.store.push_tokens(&anna()).unwrap().len();
+        house.sweep(after(90));
+        assert_eq!(tokens(), 2);
+        house.sweep(after(91));
+        assert_eq!(tokens(), 1);
+    }
+
+    #[test]
+    fn large_messages_go_early_once_a_client_has_been_there() {
+        let house = House::new();
+        house.deliver(300_000, START);
+        assert_eq!(house.sweep(after(8)), Removed::default());
+        house.store.record_login(&anna(), after(8).day()).unwrap();
+        assert_eq!(house.sweep(after(8)), Removed { messages: 1, accounts: 0 });
+    }
+
+    #[test]
+    fn a_nearly_full_mailbox_loses_its_oldest_mail_but_none_of_the_last_day() {
+        let house = House::new();
+        for day in 0..4 {
+            house.deliver(200_000, after(day));
+        }
+        let quota = Quota::of_bytes(1000 * 1000);
+        let trim = |now| trim(&house.store, &ExpiryRules::default(), quota, now, &anna()).unwrap();
+        assert_eq!(trim(after(3)), 1);
+        assert_eq!(trim(after(3)), 0);
+        assert_eq!(house.store.usage(&anna()).unwrap().messages, 3);
+    }
+}

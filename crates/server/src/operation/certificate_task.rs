@@ -1,0 +1,78 @@
+//! The server's certificate: the names in one of its own, and the task that looks at the files of another's.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Config, Tls};
+use mail_types::Domain;
+use tls::{CertificateFiles, Look};
+use tokio::signal::unix::Signal;
+use tokio::time::MissedTickBehavior;
+
+use crate::runtime::blocking;
+use crate::web_backend::Server;
+
+/// How often the files are looked at; two `stat` calls.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Runs for ever. With a certificate of our own a hang-up means nothing, but it must not end the server either.
+pub(crate) async fn run(server: Arc<Server>, mut hang_up: Signal) {
+    let mut files = match &server.config.tls {
+        Tls::Files { certificate, key } => Some(CertificateFiles::new(certificate.clone(), key.clone())),
+        Tls::SelfSigned { .. } => None,
+    };
+    let mut interval = tokio::time::interval(INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let look = tokio::select! {
+            _ = interval.tick() => Look::IfChanged,
+            _ = hang_up.recv() => Look::InAnyCase,
+        };
+        let (Some(mut looked_at), tls) = (files.take(), server.tls.clone()) else { continue };
+        let looked = blocking::run(move || {
+            looked_at.look(&tls, look);
+            looked_at
+        });
+        files = looked.await.ok();
+    }
+}
+
+/// The names of a self-signed certificate: the domain, what the machine is called at home, and what was asked for.
+pub(crate) fn own_names(config: &Config, host_name: &str) -> Vec<String> {
+    let mut names = vec![match &config.domain {
+        Domain::Name(name) => name.clone(),
+        Domain::Ipv4(address) => address.to_string(),
+        Domain::Ipv6(address) => address.to_string(),
+    }];
+    let host_name = host_name.to_ascii_lowercase();
+    if matches!(host_name.parse(), Ok(Domain::Name(_))) && host_name.parse::<IpAddr>().is_err() {
+        if !host_name.contains('.') {
+            names.push(format!("{host_name}.local"));
+        }
+        names.push(host_name);
+    }
+    if let Tls::SelfSigned { names: further } = &config.tls {
+        names.extend(further.iter().cloned());
+    }
+    names.extend(config.pairing.host.clone());
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::operation::certificate_task::own_names;
+
+    #[test]
+    fn the_names_are_those_that_clients_may_use() {
+        let config = config::examine("domain = \"[192.0.2.1]\"\ntls.names = [\"x.example\"]").unwrap().0;
+        assert_eq!(
+            own_names(&config, "Hearth-1A2B"),
+            ["192.0.2.1", "hearth-1a2b.local", "hearth-1a2b", "x.example"]
+        );
+        let config = config::examine("domain = \"hearth-1a2b.local\"").unwrap().0;
+        assert_eq!(own_names(&config, "hearth-1a2b"), ["hearth-1a2b.local", "hearth-1a2b"]);
+    }
+}

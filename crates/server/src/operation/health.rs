@@ -1,0 +1,107 @@
+//! Whether the server really works, asked the way a client would: over the loopback, and through the store's writer.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use crate::connections::listeners::{Ports, Service};
+use crate::runtime::blocking;
+use crate::web_backend::Server;
+
+/// How often the server is asked.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// A server that has not answered by then does not work.
+const LIMIT: Duration = Duration::from_secs(4);
+/// A setting that does not exist; removing it goes through the writer and touches no disk.
+const PROBE: &str = "health.probe";
+
+/// What the self-check found, one sentence each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// The server does not do its work.
+    pub(crate) broken: Vec<String>,
+    /// It does, but a person should look.
+    pub(crate) worrying: Vec<String>,
+}
+
+/// Checks again and again, shows what is found, and counts the good checks for whoever feeds a watchdog.
+pub(crate) async fn run(server: Arc<Server>, good: watch::Sender<u64>) {
+    let mut known = Health::default();
+    let mut interval = tokio::time::interval(INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let health = check(&server).await;
+        if health != known {
+            for trouble in health.broken.iter().chain(&health.worrying) {
+                tracing::error!(trouble, "the self-check found something");
+            }
+            server.pairing.troubles([&health.broken[..], &health.worrying[..]].concat()).await;
+        }
+        if health.broken.is_empty() {
+            good.send_modify(|count| *count += 1);
+        }
+        known = health;
+    }
+}
+
+/// Looks once.
+pub(crate) async fn check(server: &Server) -> Health {
+    let mut health = Health::default();
+    match tokio::time::timeout(LIMIT, store_works(server)).await {
+        Ok(None) => {}
+        Ok(Some(trouble)) => health.broken.push(trouble),
+        Err(_) => health.broken.push("The disk does not answer.".to_owned()),
+    }
+    for service in [Service::Imap, Service::Submission, Service::Imaps, Service::Submissions] {
+        let works = tokio::time::timeout(LIMIT, answers(&server.ports, service)).await;
+        if !works.is_ok_and(|works| works) {
+            health.broken.push(format!("The server does not answer on its {service:?} port."));
+        }
+    }
+    if let Some(shortage) = server.resources.shortage() {
+        health.worrying.push(format!("No new accounts are made: {shortage}."));
+    }
+    health.worrying.extend(server.tls.trouble());
+    health
+}
+
+async fn store_works(server: &Server) -> Option<String> {
+    if let Some(trouble) = server.store.trouble() {
+        return Some(format!("The disk failed: {trouble}."));
+    }
+    let store = server.store.clone();
+    match blocking::run(move || store.set_setting(PROBE, None)).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("Mail cannot be kept: {error}.")),
+        Err(unfinished) => Some(format!("Mail cannot be kept: {unfinished}.")),
+    }
+}
+
+/// Whether a client gets in, and on the ports that begin in clear text, whether it is greeted.
+async fn answers(ports: &Ports, service: Service) -> bool {
+    let Some(&address) = ports.get(&service).and_then(|addresses| addresses.first()) else {
+        // Switched off by the owner.
+        return true;
+    };
+    let Ok(mut stream) = TcpStream::connect(loopback(address)).await else { return false };
+    match service {
+        Service::Imap | Service::Submission => stream.read_u8().await.is_ok(),
+        _ => true,
+    }
+}
+
+/// Where the machine itself reaches a socket.
+fn loopback(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}

@@ -1,0 +1,65 @@
+//! What the control socket answers about invites.
+
+use config::Registration;
+use host::{clock, entropy};
+use ipc::control::{InviteState, KeptInvite, NewInvite, Response};
+use relay_policy::{InviteTerms, InviteToken};
+use store::{Invite, InviteFlaw};
+
+use crate::accounts::invites::{id, make, revoke};
+use crate::runtime::blocking;
+use crate::web_backend::Server;
+
+/// Makes an invite, if anybody could use it.
+pub(crate) async fn made(server: &Server, uses: u32, lifetime: u64) -> Response {
+    let made = try_make(server, uses, lifetime).await;
+    made.map_or_else(|error| Response::Refused(format!("No invite was made: {error:#}.")), Response::Invite)
+}
+
+async fn try_make(server: &Server, uses: u32, lifetime: u64) -> anyhow::Result<NewInvite> {
+    let terms = InviteTerms::new(uses, lifetime)?;
+    if server.config.registration == Registration::Closed {
+        anyhow::bail!("the configuration's registration is \"closed\", so it would let nobody in");
+    }
+    let token = InviteToken::mint(entropy::bytes()?);
+    let web::Links { app, page } = web::links(&server.site, &token);
+    let Some(link) = app.or_else(|| page.clone()) else {
+        anyhow::bail!("people redeem invites on the web, which is off; give listen.https an address");
+    };
+    let store = server.store.clone();
+    let invite = blocking::run(move || make(&store, &token, terms, clock::wall())).await??;
+    Ok(NewInvite { id: id(&invite), uses, expires: invite.expires.0, link, page })
+}
+
+/// All invites, without their secrets.
+pub(crate) fn listed(server: &Server) -> Response {
+    match server.store.invites() {
+        Ok(mut invites) => {
+            invites.sort_by_key(|invite| (invite.created, invite.expires));
+            Response::Invites(invites.iter().map(told).collect())
+        }
+        Err(error) => Response::Refused(format!("The invites cannot be read: {error}.")),
+    }
+}
+
+fn told(invite: &Invite) -> KeptInvite {
+    let state = match invite.flaw(clock::wall()) {
+        None => InviteState::Valid,
+        Some(InviteFlaw::UsedUp) => InviteState::UsedUp,
+        Some(InviteFlaw::Expired | InviteFlaw::Unknown) => InviteState::Expired,
+    };
+    KeptInvite { id: id(invite), uses_left: invite.uses_left, expires: invite.expires.0, state }
+}
+
+/// Revokes an invite.
+pub(crate) async fn revoked(server: &Server, wanted: String) -> Response {
+    let store = server.store.clone();
+    match blocking::run(move || revoke(&store, &wanted)).await {
+        Ok(Ok(true)) => Response::Revoked,
+        Ok(Ok(false)) => {
+            Response::Refused("There is no invite with this ID; `hearth invite list` shows all.".to_owned())
+        }
+        Ok(Err(error)) => Response::Refused(format!("The invite could not be revoked: {error}.")),
+        Err(error) => Response::Refused(format!("The invite could not be revoked: {error}.")),
+    }
+}

@@ -1,0 +1,237 @@
+//! Which numbers there are, what they mean, and where they come from.
+
+use store::Store;
+
+use crate::operation::metrics::exposition::{Family, Kind, PLAIN, Unit};
+use crate::runtime::counters::{Counters, Pushes};
+use crate::web_backend::Server;
+
+/// What the store holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stored {
+    accounts: u64,
+    messages: u64,
+    bytes: u64,
+    queued: u64,
+}
+
+impl Stored {
+    /// From counters that are in memory; no message is looked at.
+    pub(crate) fn count(store: &Store) -> store::Result<Self> {
+        let mut stored = Self { queued: store.outbound()?.len() as u64, ..Self::default() };
+        for account in store.accounts()? {
+            // One that was deleted in this moment holds nothing.
+            let usage = store.usage(&account.address).unwrap_or_default();
+            stored.accounts += 1;
+            stored.messages += usage.messages;
+            stored.bytes += usage.bytes;
+        }
+        Ok(stored)
+    }
+}
+
+/// All families as of now.
+pub(crate) fn families(server: &Server, stored: Stored) -> Vec<Family> {
+    let counters = &server.counters;
+    let groups = [state(server, stored), arrivals(counters), mail(counters), notifications(&counters.pushes)];
+    groups.into_iter().flatten().collect()
+}
+
+fn state(server: &Server, stored: Stored) -> Vec<Family> {
+    let counters = &server.counters;
+    let troubles = server.pairing.watch().borrow().status.troubles.len() as u64;
+    let mut families = vec![
+        info("hearth_build", "The program's version.", ("version", env!("CARGO_PKG_VERSION"))),
+        gauge(
+            "hearth_start_time_seconds",
+            Unit::Seconds,
+            "When counting began, in seconds since 1970.",
+            counters.since.0,
+        ),
+        gauge("hearth_troubles", Unit::None, "What needs attention; hearth status says what.", troubles),
+        gauge("hearth_accounts", Unit::None, "Accounts.", stored.accounts),
+        labelled(
+            Kind::Gauge,
+            "hearth_connections",
+            "Open connections.",
+            "protocol",
+            &[
+                ("imap", counters.imap.here()),
+                ("submission", counters.submission.here()),
+                ("web", counters.web.here()),
+            ],
+        ),
+        gauge("hearth_stored_messages", Unit::None, "Messages in all mailboxes.", stored.messages),
+        gauge(
+            "hearth_stored_bytes",
+            Unit::Bytes,
+            "The sum of their sizes; one in several mailboxes counts in each.",
+            stored.bytes,
+        ),
+        gauge("hearth_queue_messages", Unit::None, "Messages that wait for other relays.", stored.queued),
+    ];
+    if let Some(expires) = server.tls.summary().expires {
+        families.push(gauge(
+            "hearth_certificate_expiry_timestamp_seconds",
+            Unit::Seconds,
+            "From when on clients refuse the certificate, in seconds since 1970.",
+            expires.0,
+        ));
+    }
+    if let Some(notifier) = &server.notifier {
+        let pending = notifier.pending() as u64;
+        families.push(gauge(
+            "hearth_pushes_pending",
+            Unit::None,
+            "Devices that are still to be notified.",
+            pending,
+        ));
+    }
+    if let Some(disk) = server.resources.disk() {
+        families.push(gauge(
+            "hearth_disk_free_bytes",
+            Unit::Bytes,
+            "What may still be written to the disk.",
+            disk.free,
+        ));
+        families.push(gauge(
+            "hearth_disk_size_bytes",
+            Unit::Bytes,
+            "The disk that holds the mail.",
+            disk.total,
+        ));
+    }
+    families
+}
+
+fn arrivals(counters: &Counters) -> Vec<Family> {
+    let logins = &counters.logins;
+    vec![
+        counter_by(
+            "hearth_connections_accepted",
+            "Connections that came; the self-check opens two every five seconds.",
+            "protocol",
+            &[
+                ("imap", counters.imap.came()),
+                ("submission", counters.submission.came()),
+                ("web", counters.web.came()),
+            ],
+        ),
+        counter(
+            "hearth_connections_turned_away",
+            "Connections that found no room.",
+            counters.turned_away.value(),
+        ),
+        counter_by(
+            "hearth_logins",
+            "Logins by IMAP or submission.",
+            "result",
+            &[
+                ("ok", logins.welcome.value()),
+                ("failed", logins.wrong.value()),
+                ("throttled", logins.throttled.value()),
+                ("trouble", logins.trouble.value()),
+            ],
+        ),
+        counter("hearth_accounts_created", "Accounts that were made.", counters.accounts_created.value()),
+        counter(
+            "hearth_registrations_refused",
+            "First logins without an account for them since disk or memory are short.",
+            counters.registrations_refused.value(),
+        ),
+    ]
+}
+
+fn mail(counters: &Counters) -> Vec<Family> {
+    let refused = &counters.refused;
+    vec![
+        counter(
+            "hearth_messages_accepted",
+            "Messages taken from their authors.",
+            counters.messages_accepted.value(),
+        ),
+        counter(
+            "hearth_messages_delivered",
+            "Copies that went into mailboxes.",
+            counters.messages_delivered.value(),
+        ),
+        counter_by(
+            "hearth_messages_refused",
+            "Messages not taken.",
+            "reason",
+            &[
+                ("unencrypted", refused.unencrypted.value()),
+                ("rate", refused.rate.value()),
+                ("sender", refused.sender.value()),
+                ("malformed", refused.malformed.value()),
+            ],
+        ),
+        counter(
+            "hearth_bounces",
+            "Reports to authors that a message could not be delivered.",
+            counters.bounces.value(),
+        ),
+        counter(
+            "hearth_messages_expired",
+            "Messages removed for their age or to make room.",
+            counters.messages_expired.value(),
+        ),
+        counter(
+            "hearth_accounts_expired",
+            "Accounts removed since nobody used them.",
+            counters.accounts_expired.value(),
+        ),
+    ]
+}
+
+fn notifications(pushes: &Pushes) -> Vec<Family> {
+    vec![
+        counter_by(
+            "hearth_push_attempts",
+            "Notifications posted to the push service.",
+            "result",
+            &[
+                ("sent", pushes.sent.value()),
+                ("gone", pushes.gone.value()),
+                ("failed", pushes.failed.value()),
+            ],
+        ),
+        counter(
+            "hearth_pushes_given_up",
+            "Notifications that failed too often or came too late.",
+            pushes.given_up.value(),
+        ),
+    ]
+}
+
+fn gauge(name: &'static str, unit: Unit, help: &'static str, value: u64) -> Family {
+    Family { name, kind: Kind::Gauge, unit, help, samples: vec![(PLAIN, value)] }
+}
+
+fn counter(name: &'static str, help: &'static str, value: u64) -> Family {
+    Family { name, kind: Kind::Counter, unit: Unit::None, help, samples: vec![(PLAIN, value)] }
+}
+
+fn info(name: &'static str, help: &'static str, label: (&'static str, &'static str)) -> Family {
+    Family { name, kind: Kind::Info, unit: Unit::None, help, samples: vec![(label, 1)] }
+}
+
+fn counter_by(
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    samples: &[(&'static str, u64)],
+) -> Family {
+    labelled(Kind::Counter, name, help, label, samples)
+}
+
+fn labelled(
+    kind: Kind,
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    samples: &[(&'static str, u64)],
+) -> Family {
+    let samples = samples.iter().map(|(value, number)| ((label, *value), *number)).collect();
+    Family { name, kind, unit: Unit::None, help, samples }
+}

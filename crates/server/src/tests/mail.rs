@@ -1,0 +1,205 @@
+//! Mail from one account to another: gate, cleaning, delivery, notification, bounce, and that all of it survives.
+
+use crate::tests::harness::{ALICE, BOB, House, encrypted};
+
+const OPEN: &str = "registration = \"open\"";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_reaches_an_idle_mailbox_at_once_and_cleaned() {
+    let house = House::start(OPEN).await;
+    let mut bob = house.imap(BOB).await;
+    bob.send("b1 SELECT INBOX").await;
+    let selected = bob.until("b1 OK").await;
+    assert!(selected.contains(&"* 0 EXISTS".to_owned()), "{selected:?}");
+    bob.send("b2 IDLE").await;
+    bob.expect("+ ").await;
+
+    let mut alice = house.submission(ALICE).await;
+    let reply = alice.submit(ALICE, &[BOB, ALICE], &encrypted(ALICE, 5000)).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+
+    bob.until("* 1 EXISTS").await;
+    bob.send("DONE").await;
+    bob.until("b2 OK").await;
+    bob.send("b3 UID FETCH 1:500 (UID RFC822.SIZE BODY.PEEK[])").await;
+    let fetched = bob.until("b3 OK").await.join("\n");
+    assert!(fetched.contains("Subject: [...]"), "{fetched}");
+    for hidden in ["secret plans", "User-Agent", "Received"] {
+        assert!(!fetched.contains(hidden), "{hidden} in {fetched}");
+    }
+
+    let mut copy = house.imap(ALICE).await;
+    copy.send("c1 SELECT INBOX").await;
+    let selected = copy.until("c1 OK").await;
+    assert!(selected.contains(&"* 1 EXISTS".to_owned()), "{selected:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clear_text_is_refused_with_the_words_that_clients_know() {
+    let house = House::start(OPEN).await;
+    house.imap(BOB).await;
+    let mut alice = house.submission(ALICE).await;
+    let clear = format!("From: <{ALICE}>\r\nSubject: hi\r\n\r\nhello\r\n");
+    let reply = alice.submit(ALICE, &[BOB], &clear).await;
+    assert_eq!(reply, "523 Encryption Needed: Invalid Unencrypted Mail");
+    let reply = alice.submit(ALICE, &[BOB], &encrypted(BOB, 100)).await;
+    assert!(reply.starts_with("500 Invalid FROM"), "{reply}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_who_is_not_the_login_and_too_much_mail_are_refused_at_rcpt() {
+    let house =
+        House::start("registration = \"open\"\nlimits = { send_burst = 2, sends_per_minute = 1 }").await;
+    let mut alice = house.submission(ALICE).await;
+    alice.send(&format!("MAIL FROM:<{BOB}>")).await;
+    alice.expect("250 ").await;
+    alice.send(&format!("RCPT TO:<{BOB}>")).await;
+    alice.expect("553 ").await;
+    alice.send("RSET").await;
+    alice.expect("250 ").await;
+    for _ in 0..2 {
+        let reply = alice.submit(ALICE, &[ALICE], &encrypted(ALICE, 100)).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+    }
+    alice.send(&format!("MAIL FROM:<{ALICE}>")).await;
+    alice.expect("250 ").await;
+    alice.send(&format!("RCPT TO:<{ALICE}>")).await;
+    let reply = alice.expect("450 ").await;
+    assert!(reply.contains("4.7.1: Too much mail from"), "{reply}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_be_reached_is_told_of_in_a_bounce() {
+    let house = House::start(OPEN).await;
+    let mut alice = house.submission(ALICE).await;
+    let to = ["nobody001@chat.test", "friend@elsewhere.test"];
+    let reply = alice.submit(ALICE, &to, &encrypted(ALICE, 100)).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    let mut inbox = house.imap(ALICE).await;
+    inbox.send("a2 SELECT INBOX").await;
+    inbox.until("a2 OK").await;
+    inbox.send("a3 UID FETCH 1:* (BODY.PEEK[])").await;
+    let bounce = inbox.until("a3 OK").await.join("\n");
+    for part in [
+        "MAILER-DAEMON@chat.test",
+        "multipart/report",
+        "nobody001@chat.test",
+        "friend@elsewhere.test",
+        "<1@chat.test>",
+    ] {
+        assert!(bounce.contains(part), "{part} missing in {bounce}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_mailbox_bounces_and_others_get_theirs() {
+    let house =
+        House::start("registration = \"open\"\nlimits = { quota = 40000, message_size = 30000 }").await;
+    house.imap(BOB).await;
+    let mut alice = house.submission(ALICE).await;
+    for _ in 0..2 {
+        let reply = alice.submit(ALICE, &[BOB], &encrypted(ALICE, 20_000)).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+    }
+    let mut inbox = house.imap(ALICE).await;
+    inbox.send("a2 SELECT INBOX").await;
+    inbox.until("a2 OK").await;
+    inbox.send("a3 UID FETCH 1:* (BODY.PEEK[])").await;
+    let bounce = inbox.until("a3 OK").await.join("\n");
+    assert!(bounce.contains("Quota exceeded"), "{bounce}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_mail_and_the_tls_key_survive_a_restart() {
+    let house = House::start(OPEN).await;
+    let mut alice = house.submission(ALICE).await;
+    let reply = alice.submit(ALICE, &[ALICE], &encrypted(ALICE, 200_000)).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    let mut before = house.imap(ALICE).await;
+    before.send("a2 SELECT INBOX").await;
+    let uid_validity =
+        |lines: Vec<String>| lines.into_iter().find(|line| line.contains("UIDVALIDITY")).unwrap();
+    let first = uid_validity(before.until("a2 OK").await);
+    let identity = house.server().store.setting("tls.self-signed").unwrap();
+    drop((alice, before));
+
+    let house = house.restart(OPEN).await;
+    assert!(house.server().store.setting("tls.self-signed") == Some(identity));
+    let mut after = house.imap(ALICE).await;
+    after.send("a2 SELECT INBOX").await;
+    let selected = after.until("a2 OK").await;
+    assert!(selected.contains(&"* 1 EXISTS".to_owned()), "{selected:?}");
+    assert_eq!(uid_validity(selected), first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_messages_arrive_byte_for_byte() {
+    let house = House::start(OPEN).await;
+    let mut alice = house.submission(ALICE).await;
+    let message = encrypted(ALICE, 3_000_000);
+    let reply = alice.submit(ALICE, &[ALICE], &message).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    let mut inbox = house.imap(ALICE).await;
+    inbox.send("a2 SELECT INBOX").await;
+    inbox.until("a2 OK").await;
+    inbox.send("a3 UID FETCH 1 (BODY.PEEK[TEXT])").await;
+    let announced = inbox.expect("* 1 FETCH").await;
+    let size = announced.rsplit_once('{').unwrap().1.trim_end_matches('}').parse().unwrap();
+    let body = inbox.exactly(size).await;
+    assert_eq!(body, message.split_once("\r\n\r\n").unwrap().1.as_bytes());
+    inbox.until("a3 OK").await;
+}
+
+/// All bytes of all files below a directory, but for what a running server tells of itself.
+fn bytes_below(directory: &std::path::Path, bytes: &mut Vec<u8>) {
+    for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() && entry.file_name() != "run" {
+            bytes_below(&entry.path(), bytes);
+        } else if kind.is_file() {
+            bytes.extend(std::fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_disk_learns_no_subject_no_client_and_no_address_of_a_client() {
+    let house = House::start(OPEN).await;
+    house.imap(BOB).await;
+    let mut alice = house.submission(ALICE).await;
+    for size in [100, 200_000] {
+        let reply = alice.submit(ALICE, &[BOB], &encrypted(ALICE, size)).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+    }
+    let mut bytes = Vec::new();
+    bytes_below(house.directory(), &mut bytes);
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds(BOB) && holds("Subject: [...]"), "the search works");
+    for private in ["secret plans", "User-Agent", "Received", "127.0.0.1", "swordfish"] {
+        assert!(!holds(private), "{private} is on the disk");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mailboxes_that_are_open_share_a_limited_room() {
+    let house = House::start(OPEN).await;
+    let mut bob = house.imap(BOB).await;
+    let append = "a APPEND INBOX {14+}\r\nSubject: x\r\n\r\n";
+    bob.send(append).await;
+    bob.until("a OK").await;
+    let rest = house.server().views.take_all();
+    bob.send("b SELECT INBOX").await;
+    bob.expect("b NO [LIMIT]").await;
+    bob.send("c STATUS INBOX (MESSAGES)").await;
+    bob.expect("c NO [LIMIT]").await;
+    drop(rest);
+    bob.send("d SELECT INBOX").await;
+    bob.until("d OK").await;
+    // News waits until there is room for it.
+    let rest = house.server().views.take_all();
+    bob.send(append).await;
+    bob.expect("a OK").await;
+    drop(rest);
+    bob.send("e NOOP").await;
+    assert_eq!(bob.until("e OK").await[..2], ["* 2 EXISTS", "* 2 RECENT"]);
+}

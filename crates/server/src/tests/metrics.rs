@@ -1,0 +1,98 @@
+//! The numbers: each event moves its own, the right text type, and nobody is named.
+
+use crate::connections::listeners::Service;
+use crate::tests::harness::{ALICE, BOB, House, encrypted, quoted};
+
+const CONFIGURATION: &str = "registration = \"open\"\nmetrics = { listen = [\"127.0.0.1:0\"] }\n\
+                             limits = { send_burst = 3, sends_per_minute = 1 }";
+
+/// The head and the body of an answer.
+async fn get(house: &House, request: &str) -> (String, String) {
+    let mut client = house.plain(Service::Metrics).await;
+    client
+        .raw(format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())
+        .await;
+    let (mut head, mut body) = (String::new(), String::new());
+    for part in [&mut head, &mut body] {
+        loop {
+            match client.line().await {
+                line if line.is_empty() => break,
+                line => part.push_str(&(line + "\n")),
+            }
+        }
+    }
+    (head, body)
+}
+
+fn value(text: &str, sample: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{sample} is not in {text}")).parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_moves_its_number() {
+    let house = House::start(CONFIGURATION).await;
+    house.imap(BOB).await;
+    let _idle = house.imap(BOB).await;
+    let mut wrong = house.tls(Service::Imaps, None).await;
+    wrong.expect("* OK").await;
+    wrong.send(&format!("a1 LOGIN {BOB} \"{}\"", quoted("wrong password"))).await;
+    wrong.expect("a1 NO").await;
+    let mut alice = house.submission(ALICE).await;
+    let reply = alice.submit(ALICE, &[BOB, "nobody001@chat.test"], &encrypted(ALICE, 100)).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    let clear = format!("From: <{ALICE}>\r\n\r\nhello\r\n");
+    assert!(alice.submit(ALICE, &[BOB], &clear).await.starts_with("523 "));
+    assert!(alice.submit(ALICE, &[BOB], &encrypted(BOB, 100)).await.starts_with("500 "));
+    alice.send(&format!("MAIL FROM:<{ALICE}>")).await;
+    alice.expect("250 ").await;
+    alice.send(&format!("RCPT TO:<{BOB}>")).await;
+    alice.expect("450 ").await;
+
+    let (head, text) = get(&house, "GET /metrics").await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(
+        head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        "{head}"
+    );
+    for (sample, expected) in [
+        ("hearth_accounts", 2),
+        ("hearth_accounts_created_total", 2),
+        ("hearth_bounces_total", 1),
+        ("hearth_connections{protocol=\"submission\"}", 1),
+        ("hearth_connections_accepted_total{protocol=\"imap\"}", 3),
+        ("hearth_logins_total{result=\"ok\"}", 3),
+        ("hearth_logins_total{result=\"failed\"}", 1),
+        ("hearth_messages_accepted_total", 1),
+        ("hearth_messages_delivered_total", 2),
+        ("hearth_messages_refused_total{reason=\"unencrypted\"}", 1),
+        ("hearth_messages_refused_total{reason=\"sender\"}", 1),
+        ("hearth_messages_refused_total{reason=\"rate\"}", 1),
+        ("hearth_messages_expired_total", 0),
+        ("hearth_queue_messages", 0),
+        ("hearth_stored_messages", 2),
+        ("hearth_certificate_expiry_timestamp_seconds", 4_733_510_400),
+    ] {
+        assert_eq!(value(&text, sample), expected, "{sample}");
+    }
+    let (free, size) = (value(&text, "hearth_disk_free_bytes"), value(&text, "hearth_disk_size_bytes"));
+    assert!(0 < free && free < size, "{free} of {size}");
+    for private in ["alice", "bob", "chat.test", "127.0.0.1", "@"] {
+        assert!(!text.contains(private), "{private} is in {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_numbers_are_at_one_place_and_nothing_else_is() {
+    let house = House::start(CONFIGURATION).await;
+    assert!(get(&house, "GET /").await.0.starts_with("HTTP/1.1 404"));
+    assert!(get(&house, "POST /metrics").await.0.starts_with("HTTP/1.1 405"));
+    let (head, body) = get(&house, "HEAD /metrics").await;
+    assert!(head.starts_with("HTTP/1.1 200") && body.is_empty(), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_listens_for_scrapers_unless_asked() {
+    let house = House::start("").await;
+    assert_eq!(house.server().ports.get(&Service::Metrics), None);
+}

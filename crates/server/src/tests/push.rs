@@ -1,0 +1,297 @@
+//! Waking phones: what the push service is sent and when, and what its answers change. The service is ours.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use ipc::control::{Push, Request as Asked, Response as Told};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use tls::provider;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+
+use crate::tests::harness::{ALICE, BOB, House, encrypted};
+use crate::tests::operation::control;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Stands in for the push service: shows what it was sent, and answers what it is told to.
+struct Service {
+    address: SocketAddr,
+    sent: mpsc::UnboundedReceiver<String>,
+    answer: Arc<Mutex<StatusCode>>,
+}
+
+impl Service {
+    async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    async fn start_with(tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, sent) = mpsc::unbounded_channel();
+        let answer = Arc::new(Mutex::new(StatusCode::OK));
+        let status = Arc::clone(&answer);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (sender, status, tls) = (sender.clone(), Arc::clone(&status), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, sender, status).await,
+                        // A client that does not trust us leaves.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, sender, status).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, sent, answer }
+    }
+
+    fn configuration(&self) -> String {
+        format!("registration = \"open\"\npush = {{ url = \"http://{}/notify\" }}", self.address)
+    }
+
+    fn answer(&self, status: StatusCode) {
+        *self.answer.lock().unwrap() = status;
+    }
+
+    async fn next(&mut self) -> String {
+        tokio::time::timeout(PATIENCE, self.sent.recv()).await.expect("a notification in time").unwrap()
+    }
+}
+
+async fn serve<S>(stream: S, sender: mpsc::UnboundedSender<String>, status: Arc<Mutex<StatusCode>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (sender, status) = (sender.clone(), Arc::clone(&status));
+        async move {
+            let line = format!("{} {}", request.method(), request.uri());
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            sender.send(format!("{line} {}", String::from_utf8_lossy(&body))).unwrap();
+            let mut response = Response::new(Full::<Bytes>::from("a word"));
+            *response.status_mut() = *status.lock().unwrap();
+            Ok::<_, Infallible>(response)
+        }
+    });
+    // The server under test may leave whenever it likes.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// Leaves a token as Delta Chat does.
+async fn register(house: &House, user: &str, tokens: &[&str]) {
+    let mut client = house.imap(user).await;
+    for token in tokens {
+        client.send(&format!("m SETMETADATA \"INBOX\" (/private/devicetoken \"{token}\")")).await;
+        client.expect("m OK Setmetadata completed").await;
+    }
+}
+
+async fn tokens(house: &House, user: &str) -> String {
+    let mut client = house.imap(user).await;
+    client.send("m GETMETADATA \"INBOX\" /private/devicetoken").await;
+    client.until("m OK").await.join("|")
+}
+
+async fn send(house: &House, from: &str, to: &[&str]) {
+    let mut client = house.submission(from).await;
+    let reply = client.submit(from, to, &encrypted(from, 100)).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+}
+
+/// Waits until the notifier says this of itself.
+async fn until(house: &House, wanted: impl Fn(&Push) -> bool) {
+    let told = async {
+        loop {
+            let answer = serde_json::from_str(&control(house, Asked::Status).await).unwrap();
+            let Told::Status(status) = answer else { panic!("{answer:?}") };
+            if wanted(&status.push.expect("push is on")) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("the notifier in that state in time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_wakes_every_device_of_its_readers_and_none_of_its_author() {
+    let mut service = Service::start().await;
+    let house = House::start(&service.configuration()).await;
+    register(&house, ALICE, &["openpgp:alice"]).await;
+    register(&house, BOB, &["openpgp:phone", "openpgp:tablet"]).await;
+    // Both idle or not: a phone whose connection is frozen looks the same from here.
+    let mut idle = house.imap(BOB).await;
+    idle.send("i1 SELECT INBOX").await;
+    idle.until("i1 OK").await;
+    idle.send("i2 IDLE").await;
+    idle.expect("+ ").await;
+
+    send(&house, ALICE, &[BOB, ALICE]).await;
+    let mut sent = [service.next().await, service.next().await];
+    sent.sort();
+    assert_eq!(sent, ["POST /notify openpgp:phone", "POST /notify openpgp:tablet"]);
+    until(&house, |push| (push.pending, push.sent) == (0, 2)).await;
+
+    send(&house, BOB, &[ALICE]).await;
+    assert_eq!(service.next().await, "POST /notify openpgp:alice", "her own copy did not wake her");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_messages_of_one_moment_are_one_notification() {
+    let mut service = Service::start().await;
+    let house = House::start(&service.configuration()).await;
+    register(&house, BOB, &["openpgp:phone"]).await;
+    let notifier = house.server().notifier.as_ref().unwrap();
+    let mut alice = house.submission(ALICE).await;
+    for _ in 0..5 {
+        assert!(alice.submit(ALICE, &[BOB], &encrypted(ALICE, 100)).await.starts_with("250 "));
+    }
+    service.next().await;
+    until(&house, |push| push.pending == 0).await;
+    // What was sent is far less than what came; how many seconds the five took depends on the machine.
+    let sent = house.server().counters.pushes.sent.value();
+    assert!((1..5).contains(&sent), "{sent} notifications of 5 messages");
+    assert_eq!(notifier.pending(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_the_service_does_not_know_is_forgotten() {
+    let mut service = Service::start().await;
+    let house = House::start(&service.configuration()).await;
+    register(&house, BOB, &["openpgp:old"]).await;
+    assert!(tokens(&house, BOB).await.contains("openpgp:old"));
+    service.answer(StatusCode::GONE);
+    send(&house, ALICE, &[BOB]).await;
+    assert_eq!(service.next().await, "POST /notify openpgp:old");
+    until(&house, |push| (push.pending, push.gone) == (0, 1)).await;
+    assert!(!tokens(&house, BOB).await.contains("openpgp:old"));
+    assert_eq!(house.server().store.pending_pushes().unwrap().len(), 1, "the disk need not know at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notification_that_failed_is_sent_after_a_restart_and_one_that_was_sent_is_not() {
+    let mut service = Service::start().await;
+    let house = House::start(&service.configuration()).await;
+    register(&house, ALICE, &["openpgp:alice"]).await;
+    register(&house, BOB, &["openpgp:bob"]).await;
+    send(&house, BOB, &[ALICE]).await;
+    service.next().await;
+    until(&house, |push| (push.pending, push.sent) == (0, 1)).await;
+    service.answer(StatusCode::INTERNAL_SERVER_ERROR);
+    send(&house, ALICE, &[BOB]).await;
+    service.next().await;
+    until(&house, |push| (push.pending, push.failed) == (1, 1)).await;
+
+    service.answer(StatusCode::OK);
+    let house = house.restart(&service.configuration()).await;
+    assert_eq!(service.next().await, "POST /notify openpgp:bob");
+    until(&house, |push| (push.pending, push.sent) == (0, 1)).await;
+    let house = house.restart(&service.configuration()).await;
+    assert_eq!(house.server().store.pending_pushes().unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_never_answers_keeps_nobody_waiting() {
+    // The kernel accepts, and nobody ever reads.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/notify", silent.local_addr().unwrap());
+    let configuration = format!("registration = \"open\"\npush = {{ url = {url:?} }}");
+    let house = House::start(&configuration).await;
+    register(&house, BOB, &["openpgp:1", "openpgp:2", "openpgp:3", "openpgp:4", "openpgp:5"]).await;
+    send(&house, ALICE, &[BOB]).await;
+    let (_under_way, _) = silent.accept().await.unwrap();
+    until(&house, |push| push.pending == 5).await;
+    send(&house, ALICE, &[BOB]).await;
+    // Stopping waits for none of them, and forgets none.
+    let house = house.restart(&configuration).await;
+    until(&house, |push| push.pending == 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_reached_by_tls_when_its_root_is_trusted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, acceptor) = own_authority(directory.path());
+    let mut service = Service::start_with(Some(acceptor)).await;
+    let url = format!("https://localhost:{}/notify", service.address.port());
+    let trusting = format!("registration = \"open\"\npush = {{ url = \"{url}\", roots = {root:?} }}");
+    let doubting = format!("registration = \"open\"\npush = {{ url = \"{url}\" }}");
+
+    let house = House::start(&doubting).await;
+    register(&house, BOB, &["openpgp:phone"]).await;
+    send(&house, ALICE, &[BOB]).await;
+    until(&house, |push| (push.pending, push.failed) == (1, 1)).await;
+    assert!(service.sent.try_recv().is_err(), "a stranger got the token");
+    let house = house.restart(&trusting).await;
+    assert_eq!(service.next().await, "POST /notify openpgp:phone");
+    until(&house, |push| (push.pending, push.sent) == (0, 1)).await;
+}
+
+/// A root certificate in a file, and a server on localhost that it vouches for.
+fn own_authority(directory: &Path) -> (std::path::PathBuf, TlsAcceptor) {
+    let mut params = CertificateParams::new(vec![]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let root = params.self_signed(&key).unwrap();
+    let file = directory.join("root.pem");
+    std::fs::write(&file, root.pem()).unwrap();
+    let own_key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let own = own.signed_by(&own_key, &Issuer::new(params, key)).unwrap();
+    let settings = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.der().clone()], PrivatePkcs8KeyDer::from(own_key.serialize_der()).into())
+        .unwrap();
+    (file, TlsAcceptor::from(Arc::new(settings)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn push_is_offered_only_when_it_works() {
+    let service = Service::start().await;
+    let offers = |house: House| async move {
+        let mut client = house.tls(crate::connections::listeners::Service::Imaps, None).await;
+        let greeting = client.expect("* OK").await;
+        let mut client = house.imap(ALICE).await;
+        client.send("c CAPABILITY").await;
+        let capability = client.until("c OK").await.join("|");
+        client.send("m GETMETADATA \"\" /shared/vendor/deltachat/maxsmtprecipients").await;
+        let metadata = client.until("m OK").await.join("|");
+        (greeting.contains(" XDELTAPUSH"), capability.contains(" XDELTAPUSH"), metadata)
+    };
+    let start = "* METADATA \"\" (/shared/vendor/deltachat/maxsmtprecipients ";
+    let on = format!("{}\nlimits = {{ recipients = 77 }}", service.configuration());
+    let told = offers(House::start(&on).await).await;
+    assert_eq!(told, (true, true, format!("{start}{{2}}|77)|m OK Getmetadata completed")));
+    let told = offers(House::start("registration = \"open\"").await).await;
+    assert_eq!(told, (false, false, format!("{start}NIL)|m OK Getmetadata completed")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_pending_while_push_is_off() {
+    let house = House::start("registration = \"open\"").await;
+    register(&house, BOB, &["openpgp:phone"]).await;
+    send(&house, ALICE, &[BOB]).await;
+    assert_eq!(house.server().store.pending_pushes().unwrap(), []);
+}
