@@ -21,12 +21,12 @@ Exit status: 0 all is well; 1 trouble, told on standard error; 2 the configurati
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, after_help = EXIT_STATUS)]
 pub(crate) struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs the mail server until it is told to stop (SIGTERM, or Ctrl-C).
@@ -52,7 +52,7 @@ Example:
         #[command(flatten)]
         config: ConfigFile,
     },
-    /// Asks the running server how it is.
+    /// Shows the status of the running server.
     #[command(after_help = "\
 Examples:
   hearth status --config /etc/hearth.toml
@@ -74,15 +74,15 @@ Scan the code with Delta Chat, or open the link on the phone. Each code makes on
         #[command(flatten)]
         config: ConfigFile,
     },
-    /// Lets somebody in who is not beside the box.
+    /// Invites people who are not beside the box.
     #[command(
         subcommand,
         after_help = "\
-An invite is a link. Whoever has it makes an account with it, as often as it says and until it ends, in every
-registration mode but \"closed\". With \"open\" nobody needs one."
+An invite is a link that makes accounts, as many as it says and until it ends, in every registration mode but
+\"closed\". With \"open\" none is needed."
     )]
     Invite(InviteCommand),
-    /// Looks after the store of a stopped server.
+    /// Checks, counts and copies the store of a stopped server.
     #[command(
         subcommand,
         after_help = "\
@@ -93,7 +93,7 @@ The store is the directory `store` in the configuration's state directory. A ser
     Init,
 }
 
-/// What to do with invites.
+/// The commands for invites.
 #[derive(Debug, Subcommand)]
 pub(crate) enum InviteCommand {
     /// Makes an invite and prints its link and QR code. They are shown only this once.
@@ -105,17 +105,17 @@ Examples:
     New {
         #[command(flatten)]
         config: ConfigFile,
-        /// How many people it lets in, 100 at most.
+        /// Number of accounts that it makes, 100 at most.
         #[arg(long, value_name = "N", default_value_t = 1)]
         uses: u32,
-        /// How long it lives: a number with m, h, d or w; 365 days at most.
+        /// Lifetime: a number with m, h, d or w; 365 days at most.
         #[arg(long, value_name = "TIME", default_value = "7d", value_parser = relay_policy::parse_lifetime)]
         expires: u64,
         /// Print JSON, for programs.
         #[arg(long)]
         json: bool,
     },
-    /// Lists invites: their IDs, how many people they still let in, and when they end. Their links are secret.
+    /// Lists invites: ID, accounts left, end. Their links are secret.
     #[command(after_help = "\
 Examples:
   hearth invite list --config /etc/hearth.toml
@@ -140,7 +140,7 @@ Example:
     },
 }
 
-/// What to do with a store.
+/// The commands for a store.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
     /// Reads every file, every record and every byte of every message; tells what is damaged and repairs what can be.

@@ -19,21 +19,21 @@ use hyper::{Method, Request, StatusCode, Uri};
 use mail_types::{Address, UnixTime};
 use relay_policy::{Device, PushQueue, PushTask, Reception, Settled, token_is_valid};
 use store::{PendingPush, Store};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
-use crate::runtime::tasks::Life;
 
-/// Notifications that are under way at once.
-const AT_ONCE: usize = 4;
-/// What the service may take for one; its answer is a number and a word.
+/// The notifications that are in flight at once.
+const CONCURRENT_REQUESTS: usize = 4;
+/// The limits of one request; its response is a status and a word.
 const REQUEST_LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(60), bytes: 4096 };
-/// The log speaks of failures so often at most.
+/// From one log line about failures to the next, at least.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Where deliveries leave word. It never waits, and holds each account's name once at most.
+/// The entry for deliveries. It never waits, and holds each account at most once.
 #[derive(Debug, Default)]
 pub(crate) struct Notifier {
     accounts: Mutex<BTreeSet<Address>>,
@@ -42,13 +42,13 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// A message came, and is durable with its pending push.
+    /// Reports a message that is durable with its pending push.
     pub(crate) fn message(&self, account: &Address) {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(account.clone());
         self.woken.notify_one();
     }
 
-    /// How many devices are still to be notified.
+    /// The number of devices that are still to be notified.
     pub(crate) fn pending(&self) -> usize {
         self.pending.load(Ordering::Relaxed)
     }
@@ -66,24 +66,24 @@ pub(crate) struct Work {
     client: HttpsClient,
     service: Uri,
     queue: PushQueue,
-    /// What the store has pending, by account.
+    /// The store's pending pushes by account.
     pending: BTreeMap<Address, PendingPush>,
-    under_way: JoinSet<Answered>,
-    complained: Option<Instant>,
+    in_flight: JoinSet<Outcome>,
+    last_complaint: Option<Instant>,
 }
 
-/// What became of one notification.
-struct Answered {
+/// The outcome of one notification.
+struct Outcome {
     device: Device,
     reception: Reception,
-    /// In words, for the log.
+    /// The failure as a sentence for the log.
     trouble: Option<String>,
 }
 
-/// What ended a wait.
-enum Happened {
+/// The end of a wait.
+enum Woken {
     Messages,
-    Answered(Result<Answered, JoinError>),
+    Answered(Result<Outcome, JoinError>),
     Time,
     Shutdown,
 }
@@ -103,15 +103,15 @@ impl Work {
             counters,
             client,
             service,
-            queue: PushQueue::new(AT_ONCE),
+            queue: PushQueue::new(CONCURRENT_REQUESTS),
             pending: BTreeMap::new(),
-            under_way: JoinSet::new(),
-            complained: None,
+            in_flight: JoinSet::new(),
+            last_complaint: None,
         }
     }
 
     /// Notifies until the server goes down. What is not done by then is pending in the store.
-    pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>, life: Life) {
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let left_over = self.store.pending_pushes().unwrap_or_else(|error| {
             tracing::error!(%error, "the notifications of the last run could not be read");
             Vec::new()
@@ -120,25 +120,22 @@ impl Work {
         loop {
             self.send_what_is_due();
             self.notifier.pending.store(self.queue.len(), Ordering::Relaxed);
-            match self.wait(&mut shutdown).await {
-                Happened::Messages => self.hear_of_messages(),
-                Happened::Answered(Ok(answered)) => {
+            match self.wait(&shutdown).await {
+                Woken::Messages => self.take_messages(),
+                Woken::Answered(Ok(answered)) => {
                     self.complain(answered.trouble);
                     self.settle(&answered.device, answered.reception);
                 }
-                Happened::Answered(Err(error)) => tracing::error!(%error, "a notification was cut off"),
-                Happened::Time => {}
-                Happened::Shutdown => break,
+                Woken::Answered(Err(error)) => tracing::error!(%error, "a notification was cut off"),
+                Woken::Time => {}
+                Woken::Shutdown => break,
             }
         }
         // Each of them holds the store.
-        self.under_way.shutdown().await;
-        // In this order: whoever waits for the last life may open the store again.
-        drop(self);
-        drop(life);
+        self.in_flight.shutdown().await;
     }
 
-    async fn wait(&mut self, shutdown: &mut watch::Receiver<bool>) -> Happened {
+    async fn wait(&mut self, shutdown: &CancellationToken) -> Woken {
         let wake_at = self.queue.wake_at();
         let time = async {
             match wake_at {
@@ -147,14 +144,14 @@ impl Work {
             }
         };
         tokio::select! {
-            _ = shutdown.wait_for(|&stop| stop) => Happened::Shutdown,
-            () = self.notifier.woken.notified() => Happened::Messages,
-            Some(answered) = self.under_way.join_next() => Happened::Answered(answered),
-            () = time => Happened::Time,
+            () = shutdown.cancelled() => Woken::Shutdown,
+            () = self.notifier.woken.notified() => Woken::Messages,
+            Some(answered) = self.in_flight.join_next() => Woken::Answered(answered),
+            () = time => Woken::Time,
         }
     }
 
-    fn hear_of_messages(&mut self) {
+    fn take_messages(&mut self) {
         for account in self.notifier.take() {
             match self.store.pending_push(&account) {
                 Ok(Some(push)) => self.want(push),
@@ -199,7 +196,7 @@ impl Work {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.service.clone();
         let (client, store, counters) = (self.client.clone(), self.store.clone(), Arc::clone(&self.counters));
-        self.under_way.spawn(async move {
+        self.in_flight.spawn(async move {
             let (reception, trouble) =
                 match client.send(request, REQUEST_LIMITS).await.map(|answer| answer.status()) {
                     Ok(StatusCode::OK) => (Reception::Taken, None),
@@ -215,7 +212,7 @@ impl Work {
                     forget(store, &device).await;
                 }
             }
-            Answered { device, reception, trouble }
+            Outcome { device, reception, trouble }
         });
     }
 
@@ -230,8 +227,8 @@ impl Work {
     fn complain(&mut self, trouble: Option<String>) {
         let Some(trouble) = trouble else { return };
         let now = clock::now();
-        if self.complained.is_none_or(|last| now - last > COMPLAINT_INTERVAL) {
-            self.complained = Some(now);
+        if self.last_complaint.is_none_or(|last| now - last > COMPLAINT_INTERVAL) {
+            self.last_complaint = Some(now);
             tracing::warn!(
                 trouble,
                 "the push service takes no notifications; phones that sleep hear of messages later"

@@ -1,80 +1,166 @@
-//! One client from the accepted socket to its end: TLS where it belongs, then the machine that the port, or ALPN, says.
+//! The way of one connection: TLS where the port wants it, then the machine that port or ALPN names, run with its
+//! backend.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use host::clock;
 use rustls::ServerConfig;
-use tls::{ALPN_IMAP, ALPN_SMTP};
+use tls::{ALPN_IMAP, ALPN_SMTP, TlsSettings};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::connections::driver::{self, Conversation, Desk, Ended, Event};
-use crate::connections::limit::Place;
-use crate::connections::listeners::Service;
-use crate::imap::ImapDesk;
+use crate::connections::driver::{self, Backend, Ended, Event, Machine};
+use crate::connections::service::Service;
+use crate::imap::ImapBackend;
+use crate::mail_services::MailServices;
 use crate::operation::metrics;
-use crate::submission::SubmissionDesk;
-use crate::web_backend::Server;
+use crate::operation::observed::Observed;
+use crate::runtime::counters::Counters;
+use crate::submission::SubmissionBackend;
 
 /// Bytes that TLS holds for a client that takes nothing, besides what the driver holds.
 const TLS_BUFFER: usize = 32 * 1024;
-/// A client that has not finished its handshake by then is gone.
+/// From the accepted connection to the end of its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Serves one client. Its place at the door is given back at the end.
-pub(crate) async fn serve(
-    server: Arc<Server>,
-    service: Service,
-    stream: TcpStream,
-    peer: SocketAddr,
-    place: Place,
-) {
-    let span = tracing::debug_span!("connection", ?service, id = server.next_connection_id());
-    async {
-        // Small answers must not wait for more; a socket that refuses this works all the same.
-        let _ = stream.set_nodelay(true);
-        if let Err(error) = route(&server, service, stream, peer).await {
-            tracing::debug!(%error, "the connection broke");
-        }
-    }
-    .instrument(span)
-    .await;
-    drop(place);
+/// Everything a connection may turn into.
+pub(crate) struct Router {
+    pub(crate) tls: TlsSettings,
+    pub(crate) imap: Arc<imap::Settings>,
+    pub(crate) smtp: smtp::Settings,
+    pub(crate) mail: Arc<MailServices>,
+    pub(crate) site: Arc<web::Site>,
+    pub(crate) web: Arc<dyn web::Office>,
+    pub(crate) observed: Arc<Observed>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) connections_so_far: AtomicU64,
 }
 
-async fn route(
-    server: &Arc<Server>,
-    service: Service,
-    stream: TcpStream,
-    peer: SocketAddr,
-) -> io::Result<()> {
-    // Each boxed: a connection holds room for its own protocol only.
-    match service {
-        Service::Imaps => Box::pin(imap(server, handshake(&server.tls.mail, stream).await?)).await,
-        Service::Submissions => {
-            Box::pin(submission(server, handshake(&server.tls.mail, stream).await?)).await
-        }
-        Service::Imap => Box::pin(imap_in_clear(server, stream)).await,
-        Service::Submission => Box::pin(submission_in_clear(server, stream)).await,
-        Service::Https => {
-            let stream = handshake(&server.tls.shared, stream).await?;
-            match stream.get_ref().1.alpn_protocol() {
-                Some(ALPN_IMAP) => Box::pin(imap(server, stream)).await,
-                Some(ALPN_SMTP) => Box::pin(submission(server, stream)).await,
-                _ => pages(server, stream, web::Door::Https, peer).await,
+impl Router {
+    /// Serves one client to its end.
+    pub(crate) async fn serve(self: Arc<Self>, service: Service, stream: TcpStream, peer: SocketAddr) {
+        // A number for the log, which must not hold the client's address.
+        let id = self.connections_so_far.fetch_add(1, Ordering::Relaxed);
+        let span = tracing::debug_span!("connection", ?service, id);
+        async {
+            // Small answers must not wait for more; a socket that refuses this works all the same.
+            let _ = stream.set_nodelay(true);
+            if let Err(error) = self.route(service, stream, peer).await {
+                tracing::debug!(%error, "the connection broke");
             }
         }
-        Service::Metrics => {
-            Box::pin(metrics::serve_connection(server, stream)).await;
-            Ok(())
+        .instrument(span)
+        .await;
+    }
+
+    async fn route(&self, service: Service, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        // Each boxed: a connection holds room for its own protocol only.
+        match service {
+            Service::Imaps => Box::pin(self.imap(handshake(&self.tls.mail, stream).await?)).await,
+            Service::Submissions => Box::pin(self.submission(handshake(&self.tls.mail, stream).await?)).await,
+            Service::Imap => Box::pin(self.imap_with_starttls(stream)).await,
+            Service::Submission => Box::pin(self.submission_with_starttls(stream)).await,
+            Service::Https => {
+                let stream = handshake(&self.tls.shared, stream).await?;
+                match stream.get_ref().1.alpn_protocol() {
+                    Some(ALPN_IMAP) => Box::pin(self.imap(stream)).await,
+                    Some(ALPN_SMTP) => Box::pin(self.submission(stream)).await,
+                    _ => self.pages(stream, web::Door::Https, peer).await,
+                }
+            }
+            Service::Metrics => {
+                Box::pin(metrics::serve_connection(&self.observed, stream, &self.shutdown)).await;
+                Ok(())
+            }
+            Service::Http => self.pages(stream, web::Door::Http, peer).await,
         }
-        Service::Http => pages(server, stream, web::Door::Http, peer).await,
+    }
+
+    fn imap_session(&self, transport: imap::Transport) -> imap::Session {
+        imap::Session::new(Arc::clone(&self.imap), transport, clock::now())
+    }
+
+    fn submission_session(&self, transport: smtp::Transport) -> smtp::Session {
+        smtp::Session::new(self.smtp.clone(), smtp::Role::Submission, transport)
+    }
+
+    async fn imap<S: AsyncRead + AsyncWrite + Unpin + Send>(&self, stream: S) -> io::Result<()> {
+        let _open = self.counters.imap.enter();
+        let mut machine = self.imap_session(imap::Transport::Tls);
+        self.run(stream, &mut machine, &mut ImapBackend::new(&self.mail)).await
+    }
+
+    async fn submission<S: AsyncRead + AsyncWrite + Unpin + Send>(&self, stream: S) -> io::Result<()> {
+        let _open = self.counters.submission.enter();
+        let mut machine = self.submission_session(smtp::Transport::Tls);
+        self.run(stream, &mut machine, &mut SubmissionBackend::new(&self.mail)).await
+    }
+
+    async fn imap_with_starttls(&self, stream: TcpStream) -> io::Result<()> {
+        let _open = self.counters.imap.enter();
+        let mut machine = self.imap_session(imap::Transport::Plain);
+        self.run_with_starttls(stream, &mut machine, &mut ImapBackend::new(&self.mail)).await
+    }
+
+    async fn submission_with_starttls(&self, stream: TcpStream) -> io::Result<()> {
+        let _open = self.counters.submission.enter();
+        let mut machine = self.submission_session(smtp::Transport::Plain);
+        self.run_with_starttls(stream, &mut machine, &mut SubmissionBackend::new(&self.mail)).await
+    }
+
+    async fn pages<S>(&self, stream: S, door: web::Door, peer: SocketAddr) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let _open = self.counters.web.enter();
+        let (site, backend) = (Arc::clone(&self.site), Arc::clone(&self.web));
+        Box::pin(web::serve_connection(stream, door, peer.ip().to_canonical(), site, backend)).await;
+        Ok(())
+    }
+
+    /// Runs a machine that is not offered TLS any more.
+    async fn run<S, M, B>(&self, mut stream: S, machine: &mut M, backend: &mut B) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+        M: Machine,
+        B: Backend<M>,
+    {
+        match driver::run(&mut stream, machine, backend, &self.shutdown).await? {
+            Ended::Closed => Ok(()),
+            // The machines offer STARTTLS in clear text only.
+            Ended::StartTls => Err(io::Error::other("TLS within TLS was asked for")),
+        }
+    }
+
+    /// Runs a machine in clear text until it asks for TLS, and then within TLS. Bytes that came in clear text before the
+    /// handshake were taken by the machine, which throws them away.
+    async fn run_with_starttls<M, B>(
+        &self,
+        mut stream: TcpStream,
+        machine: &mut M,
+        backend: &mut B,
+    ) -> io::Result<()>
+    where
+        M: Machine,
+        B: Backend<M>,
+    {
+        match driver::run(&mut stream, machine, backend, &self.shutdown).await? {
+            Ended::Closed => Ok(()),
+            Ended::StartTls => {
+                let stream = handshake(&self.tls.mail, stream).await?;
+                machine.take(clock::now(), Event::TlsStarted);
+                self.run(stream, machine, backend).await
+            }
+        }
     }
 }
 
@@ -89,89 +175,4 @@ where
     let mut stream = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map(Box::new)?;
     stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
     Ok(stream)
-}
-
-fn imap_machine(server: &Server, transport: imap::Transport) -> imap::Session {
-    imap::Session::new(Arc::clone(&server.imap), transport, clock::now())
-}
-
-fn submission_machine(server: &Server, transport: smtp::Transport) -> smtp::Session {
-    smtp::Session::new(server.smtp.clone(), smtp::Role::Submission, transport)
-}
-
-async fn imap<S>(server: &Arc<Server>, stream: S) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let _here = server.counters.imap.enter();
-    let mut machine = imap_machine(server, imap::Transport::Tls);
-    converse(server, stream, &mut machine, &mut ImapDesk::new(server)).await
-}
-
-async fn submission<S>(server: &Arc<Server>, stream: S) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let _here = server.counters.submission.enter();
-    let mut machine = submission_machine(server, smtp::Transport::Tls);
-    converse(server, stream, &mut machine, &mut SubmissionDesk::new(server)).await
-}
-
-async fn imap_in_clear(server: &Arc<Server>, stream: TcpStream) -> io::Result<()> {
-    let _here = server.counters.imap.enter();
-    let mut machine = imap_machine(server, imap::Transport::Plain);
-    converse_in_clear(server, stream, &mut machine, &mut ImapDesk::new(server)).await
-}
-
-async fn submission_in_clear(server: &Arc<Server>, stream: TcpStream) -> io::Result<()> {
-    let _here = server.counters.submission.enter();
-    let mut machine = submission_machine(server, smtp::Transport::Plain);
-    converse_in_clear(server, stream, &mut machine, &mut SubmissionDesk::new(server)).await
-}
-
-async fn pages<S>(server: &Arc<Server>, stream: S, door: web::Door, peer: SocketAddr) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let _here = server.counters.web.enter();
-    let office: Arc<dyn web::Office> = Arc::clone(server) as _;
-    let peer = peer.ip().to_canonical();
-    Box::pin(web::serve_connection(stream, door, peer, Arc::clone(&server.site), office)).await;
-    Ok(())
-}
-
-/// Runs a machine that is not offered TLS any more.
-async fn converse<S, C, D>(server: &Server, mut stream: S, machine: &mut C, desk: &mut D) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-    C: Conversation,
-    D: Desk<C>,
-{
-    match driver::run(&mut stream, machine, desk, &mut server.shutdown.clone()).await? {
-        Ended::Closed => Ok(()),
-        // The machines offer STARTTLS in clear text only.
-        Ended::StartTls => Err(io::Error::other("TLS within TLS was asked for")),
-    }
-}
-
-/// Runs a machine in clear text until it asks for TLS, and then within TLS. Bytes that came in clear text before the
-/// handshake were taken by the machine, which throws them away.
-async fn converse_in_clear<C, D>(
-    server: &Server,
-    mut stream: TcpStream,
-    machine: &mut C,
-    desk: &mut D,
-) -> io::Result<()>
-where
-    C: Conversation,
-    D: Desk<C>,
-{
-    match driver::run(&mut stream, machine, desk, &mut server.shutdown.clone()).await? {
-        Ended::Closed => Ok(()),
-        Ended::StartTls => {
-            let stream = handshake(&server.tls.mail, stream).await?;
-            machine.take(clock::now(), Event::TlsStarted);
-            converse(server, stream, machine, desk).await
-        }
-    }
 }

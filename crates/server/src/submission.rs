@@ -10,14 +10,14 @@ use mail_types::{Address, Secret};
 use relay_policy::{HeaderCleanup, Inspection, Purpose, Refusal, judge_outgoing, may_send_as};
 use smtp::{Answer, Envelope, Question, Reply, table};
 
-use crate::accounts::Login;
-use crate::connections::driver::Desk;
-use crate::mailboxes::spool_buffer::Incoming;
-use crate::web_backend::Server;
+use crate::connections::driver::Backend;
+use crate::mail_services::MailServices;
+use crate::mailboxes::spool_buffer::SpoolBuffer;
+use crate::runtime::counters::Login;
 
-/// The questions' side of one submission connection.
-pub(crate) struct SubmissionDesk {
-    server: Arc<Server>,
+/// The backend of one submission connection.
+pub(crate) struct SubmissionBackend {
+    services: Arc<MailServices>,
     message: Option<Message>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct SubmissionDesk {
 struct Message {
     inspection: Inspection,
     cleanup: HeaderCleanup,
-    incoming: Incoming,
+    incoming: SpoolBuffer,
 }
 
 impl Message {
@@ -33,20 +33,20 @@ impl Message {
         Self {
             inspection: Inspection::outgoing(),
             cleanup: HeaderCleanup::new(Purpose::SubmissionToLocal),
-            incoming: Incoming::Nothing,
+            incoming: SpoolBuffer::Empty,
         }
     }
 }
 
-impl SubmissionDesk {
-    /// Nobody is logged in yet.
-    pub(crate) fn new(server: &Arc<Server>) -> Self {
-        Self { server: Arc::clone(server), message: None }
+impl SubmissionBackend {
+    /// A backend before login.
+    pub(crate) fn new(services: &Arc<MailServices>) -> Self {
+        Self { services: Arc::clone(services), message: None }
     }
 
     async fn authenticate(&self, user: Address, password: Secret) -> Answer {
-        match self.server.accounts.login(&user, &password).await {
-            Login::Welcome => Answer::Authenticated(user),
+        match self.services.accounts.login(&user, &password).await {
+            Login::Accepted => Answer::Authenticated(user),
             Login::Wrong | Login::Foreign => Answer::Refused(table::AUTHENTICATION_FAILED),
             Login::Throttled => Answer::Refused(table::AUTHENTICATION_THROTTLED),
             Login::Trouble => Answer::Refused(table::AUTHENTICATION_TROUBLE),
@@ -57,7 +57,7 @@ impl SubmissionDesk {
     fn sender(&self, login: Option<&Address>, sender: Option<&Address>) -> Answer {
         let Some(login) = login else { return Answer::Refused(table::AUTH_FIRST) };
         let permitted =
-            may_send_as(login, sender).and_then(|()| self.server.delivery.count(clock::now(), login));
+            may_send_as(login, sender).and_then(|()| self.services.delivery.count(clock::now(), login));
         match permitted {
             Ok(()) => Answer::Accepted,
             Err(refusal) => Answer::RefusedAtRecipients(self.refuse(&refusal)),
@@ -65,7 +65,7 @@ impl SubmissionDesk {
     }
 
     fn refuse(&self, refusal: &Refusal) -> Reply {
-        self.server.counters.refused(refusal);
+        self.services.counters.refused(refusal);
         refusal.reply()
     }
 
@@ -75,23 +75,23 @@ impl SubmissionDesk {
             self.message.take().ok_or(table::LOCAL_TROUBLE)?;
         let inspected = inspection.finish().map_err(|refusal| self.refuse(&refusal))?;
         judge_outgoing(&inspected, &sender, &envelope.recipients).map_err(|refusal| self.refuse(&refusal))?;
-        if let Some(buffer) = incoming.buffer(&self.server.store, self.server.config.limits.message_size) {
+        if let Some(buffer) = incoming.buffer(&self.services.store, self.services.limits.message_size) {
             cleanup.finish(buffer);
         }
         let message = incoming.take().map_err(|error| {
             tracing::error!(%error, "a message could not be kept");
             if error.kind() == io::ErrorKind::StorageFull { table::NO_SPACE } else { table::LOCAL_TROUBLE }
         })?;
-        self.server.delivery.submit(sender, envelope.recipients, message).await
+        self.services.delivery.submit(sender, envelope.recipients, message).await
     }
 }
 
-impl Desk<smtp::Session> for SubmissionDesk {
+impl Backend<smtp::Session> for SubmissionBackend {
     async fn answer(&mut self, question: Question) -> Answer {
         match question {
             Question::Authenticate { user, password } => self.authenticate(user, password).await,
             Question::Sender { login, sender, size: _ } => self.sender(login.as_ref(), sender.as_ref()),
-            // Whoever cannot be reached is told of later: one bad address must not stop a whole group's message.
+            // A recipient that cannot be reached is bounced later: one bad address must not stop a whole group's message.
             Question::Recipient { .. } => Answer::Accepted,
             Question::Commit { login, envelope, size: _ } => match self.commit(login, envelope).await {
                 Ok(()) => Answer::Accepted,
@@ -103,16 +103,16 @@ impl Desk<smtp::Session> for SubmissionDesk {
     async fn spool(&mut self, bytes: Vec<u8>) {
         let message = self.message.get_or_insert_with(Message::new);
         message.inspection.push(&bytes);
-        let limit = self.server.config.limits.message_size;
-        if let Some(buffer) = message.incoming.buffer(&self.server.store, limit) {
+        let limit = self.services.limits.message_size;
+        if let Some(buffer) = message.incoming.buffer(&self.services.store, limit) {
             message.cleanup.push(&bytes, buffer);
         }
         // A trip to the disk may take a while, and there may be many of these.
         drop(bytes);
-        message.incoming.relieve().await;
+        message.incoming.flush_if_full().await;
     }
 
-    async fn drop_spool(&mut self) {
+    async fn discard_spool(&mut self) {
         self.message = None;
     }
 

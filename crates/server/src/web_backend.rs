@@ -1,81 +1,36 @@
-//! What all connections of a running server share. No task lives here; whoever needs it holds an `Arc` of it.
+//! Answers the questions of the web pages: the box's status, credentials, invites.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use config::{Config, Registration};
+use config::Registration;
 use host::clock;
+use mail_types::Domain;
 use relay_policy::InviteToken;
-use store::Store;
-use tls::TlsSettings;
-use tokio::sync::watch;
 use web::Refusal;
 
 use crate::accounts::Accounts;
 use crate::accounts::invites::Guesses;
 use crate::accounts::pairing::{Credentials, PairingHandle};
-use crate::connections::limit::Door;
-use crate::connections::listeners::Ports;
-use crate::connections::rejection::Porch;
-use crate::mailboxes::changes::Changes;
-use crate::mailboxes::delivery::Delivery;
-use crate::mailboxes::memory::ViewRoom;
-use crate::mailboxes::recent::Recent;
-use crate::push::Notifier;
-use crate::runtime::counters::Counters;
-use crate::runtime::resources::Resources;
 
-/// The server as its connections see it.
-pub(crate) struct Server {
-    /// What the owner decided.
-    pub(crate) config: Config,
-    /// What survives.
-    pub(crate) store: Store,
-    /// Who may come in.
-    pub(crate) accounts: Accounts,
-    /// Where submitted mail goes.
-    pub(crate) delivery: Delivery,
-    /// Who is woken when.
-    pub(crate) changes: Changes,
-    /// What mail programs were told of.
-    pub(crate) recent: Recent,
-    /// Room for the lists of open mailboxes.
-    pub(crate) views: ViewRoom,
-    /// The pairing window.
-    pub(crate) pairing: PairingHandle,
-    /// How many are inside.
-    pub(crate) door: Arc<Door>,
-    /// Who hears that it is full.
-    pub(crate) porch: Porch,
-    /// Certificates.
-    pub(crate) tls: TlsSettings,
-    /// What is listened on.
-    pub(crate) ports: Ports,
-    /// What the machine has left.
-    pub(crate) resources: Resources,
-    /// For every IMAP session.
-    pub(crate) imap: Arc<imap::Settings>,
-    /// For every submission session.
-    pub(crate) smtp: smtp::Settings,
-    /// For every web page.
-    pub(crate) site: Arc<web::Site>,
-    /// What wakes phones; none when push is off.
-    pub(crate) notifier: Option<Arc<Notifier>>,
-    /// What happened since the start.
-    pub(crate) counters: Arc<Counters>,
-    /// True once the server goes down.
-    pub(crate) shutdown: watch::Receiver<bool>,
-    /// Who brought wrong invites.
-    pub(crate) guesses: Mutex<Guesses>,
-    /// For log lines.
-    pub(crate) connections_so_far: AtomicU64,
+/// The web's backend.
+pub(crate) struct WebBackend {
+    accounts: Arc<Accounts>,
+    pairing: PairingHandle,
+    registration: Registration,
+    domain: Domain,
+    guesses: Mutex<Guesses>,
 }
 
-impl Server {
-    /// A number for a connection's log lines, since its address must not be in them.
-    pub(crate) fn next_connection_id(&self) -> u64 {
-        self.connections_so_far.fetch_add(1, Ordering::Relaxed)
+impl WebBackend {
+    /// A backend without any wrong invite so far; `domain` is that of new accounts.
+    pub(crate) fn new(
+        accounts: Arc<Accounts>,
+        pairing: PairingHandle,
+        registration: Registration,
+        domain: Domain,
+    ) -> Self {
+        Self { accounts, pairing, registration, domain, guesses: Mutex::default() }
     }
 
     fn guesses(&self) -> MutexGuard<'_, Guesses> {
@@ -83,20 +38,20 @@ impl Server {
     }
 }
 
-impl web::Office for Server {
+impl web::Office for WebBackend {
     fn status(&self) -> pairing::Status {
         self.pairing.watch().borrow().status.clone()
     }
 
     fn credentials(&self) -> Result<web::Credentials, Refusal> {
-        match self.config.registration {
+        match self.registration {
             Registration::Open => {}
-            // Whoever asks without having seen the code is nobody the window was opened for.
+            // A visitor who has not seen the code is none that the window was opened for.
             Registration::Pairing => return Err(Refusal::CodeNeeded),
             Registration::Invite => return Err(Refusal::InviteNeeded),
             Registration::Closed => return Err(Refusal::Closed),
         }
-        let minted = Credentials::mint(&self.config.domain);
+        let minted = Credentials::mint(&self.domain);
         minted.map(|Credentials { address, password }| (address, password)).map_err(|error| {
             tracing::error!(error = format!("{error:#}"), "no credentials could be made for a visitor");
             Refusal::Trouble

@@ -1,4 +1,4 @@
-//! `hearth check`: what the configuration says of itself, and what the machine says to it.
+//! `hearth check`: examines the configuration, and the files and directories that it names.
 
 use std::io::Write;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub(crate) fn run(path: &Path) -> ExitCode {
     }
 }
 
-/// What only shows on the machine itself.
+/// Findings that need a look at the machine.
 fn examine_machine(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Tls::Files { certificate, key } = &config.tls
@@ -57,7 +57,7 @@ fn examine_machine(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether the push service can be trusted at all; whether it answers only shows with a message.
+/// The trust in the push service; whether it answers only shows with a message.
 fn examine_push(config: &Config) -> Option<Finding> {
     let service = config.push.service.as_ref()?;
     match https_client::roots(config.push.roots.as_deref()) {

@@ -1,4 +1,4 @@
-//! Who may come in: logs people in, and creates an account at the first login when registration allows it.
+//! Accounts: logs people in, and creates an account at the first login when registration allows it.
 
 pub(crate) mod invites;
 pub(crate) mod pairing;
@@ -18,28 +18,13 @@ use tokio::sync::Semaphore;
 
 use crate::accounts::pairing::PairingHandle;
 use crate::runtime::blocking;
-use crate::runtime::counters::Counters;
+use crate::runtime::counters::{Counters, Login};
 use crate::runtime::resources::Resources;
 use throttle::Throttle;
 use verified::Verified;
 
-/// Hashes computed at once: each takes nine megabytes and a core.
-const HASHES_AT_ONCE: usize = 2;
-
-/// What became of a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Login {
-    /// Welcome.
-    Welcome,
-    /// Wrong password, or no such account and none may be made.
-    Wrong,
-    /// The address is not of this server.
-    Foreign,
-    /// Too many wrong passwords; later perhaps.
-    Throttled,
-    /// Our own trouble; later perhaps.
-    Trouble,
-}
+/// The password hashes computed at once: each takes nine megabytes and a core.
+const CONCURRENT_HASHES: usize = 2;
 
 /// The accounts of the server.
 pub(crate) struct Accounts {
@@ -75,19 +60,19 @@ impl Accounts {
             pairing,
             verified: Verified::new(&entropy::bytes()?),
             throttle: Mutex::default(),
-            hashing: Semaphore::new(HASHES_AT_ONCE),
+            hashing: Semaphore::new(CONCURRENT_HASHES),
             counters,
         })
     }
 
-    /// Lets somebody in, or not. The address is in lower case already; passwords are bytes.
+    /// Logs an account in, or creates it. The address is in lower case already; passwords are bytes.
     pub(crate) async fn login(&self, address: &Address, password: &Secret) -> Login {
-        let login = self.let_in(address, password).await;
+        let login = self.try_and_note(address, password).await;
         self.counters.login(login);
         login
     }
 
-    async fn let_in(&self, address: &Address, password: &Secret) -> Login {
+    async fn try_and_note(&self, address: &Address, password: &Secret) -> Login {
         if !self.domains.contains(address.domain()) {
             return Login::Foreign;
         }
@@ -96,10 +81,10 @@ impl Accounts {
             tracing::error!(error = format!("{error:#}"), "a login failed for a reason of ours");
             Login::Trouble
         });
-        if login == Login::Welcome
+        if login == Login::Accepted
             && let Err(error) = self.note_day(address).await
         {
-            // Whoever cannot be noted may still read mail: a full disk must not lock people out.
+            // A day that cannot be kept does not refuse the login: a full disk must not lock people out.
             tracing::warn!(error = format!("{error:#}"), "the day of a login was not kept");
         }
         login
@@ -124,9 +109,9 @@ impl Accounts {
             return Ok(Login::Wrong);
         }
         let address = &account.address;
-        // Somebody's guesses do not lock out the phone whose password is known to be right.
+        // Guesses of others do not lock out the phone whose password is known to be right.
         if self.verified.knows(address, password) {
-            return Ok(Login::Welcome);
+            return Ok(Login::Accepted);
         }
         if !self.throttle().permits(address, clock::now()) {
             return Ok(Login::Throttled);
@@ -138,14 +123,14 @@ impl Accounts {
         if right {
             self.throttle().succeeded(address);
             self.verified.remember(address, password);
-            Ok(Login::Welcome)
+            Ok(Login::Accepted)
         } else {
             self.throttle().failed(address, clock::now());
             Ok(Login::Wrong)
         }
     }
 
-    /// Registration rules of chatmail-protocol note 1.4, after the door that the mode opens.
+    /// Registration rules of chatmail-protocol note 1.4, and the condition that the mode sets.
     async fn may_register(&self, address: &Address, password: &Secret) -> bool {
         if self.rules.check(address, password, self.domains.get(..1).unwrap_or_default()).is_err() {
             return false;
@@ -170,8 +155,8 @@ impl Accounts {
     }
 
     async fn create(&self, address: &Address, password: &Secret) -> anyhow::Result<Login> {
-        match self.found(address, password, None).await? {
-            Ok(()) => Ok(Login::Welcome),
+        match self.create_account(address, password, None).await? {
+            Ok(()) => Ok(Login::Accepted),
             // Another connection was faster with the same first login; a different password is simply wrong.
             Err(store::Error::AccountExists) => match self.store.account(address)? {
                 Some(account) => self.check(&account, password).await,
@@ -182,8 +167,8 @@ impl Accounts {
         }
     }
 
-    /// Makes the account, for one use of this invite if there is one, and tells whoever counts accounts.
-    async fn found(
+    /// Makes the account, for one use of this invite if there is one, and counts it.
+    async fn create_account(
         &self,
         address: &Address,
         password: &Secret,
@@ -194,18 +179,18 @@ impl Accounts {
         let hash = blocking::run(move || passwords::hash(&fresh, &salt)).await??;
         drop(permit);
         let (store, new) = (self.store.clone(), address.clone());
-        let founded = blocking::run(move || match invite {
+        let created = blocking::run(move || match invite {
             None => store.create_account(&new, hash, clock::wall()),
             Some(invite) => store.create_account_by_invite(&new, hash, &invite, clock::wall()),
         });
-        let founded = founded.await?;
-        if founded.is_ok() {
+        let created = created.await?;
+        if created.is_ok() {
             self.verified.remember(address, password);
             self.counters.accounts_created.count();
             self.pairing.account_created(address).await;
             tracing::info!("an account was created");
         }
-        Ok(founded)
+        Ok(created)
     }
 
     /// Keeps the day of the last login, and nothing finer.

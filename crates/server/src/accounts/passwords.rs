@@ -16,7 +16,7 @@ const RESERVED_KIB: usize = 33 * 1024;
 /// Bytes of the hash.
 const LENGTH: usize = 32;
 
-/// Why a password has no hash, or a hash is none.
+/// A password that cannot be hashed, or text that is no hash.
 #[derive(Debug, thiserror::Error)]
 #[error("hashing a password: {0}")]
 pub(crate) struct HashError(argon2::password_hash::Error);
@@ -35,7 +35,7 @@ pub(crate) fn hash(password: &Secret, salt: &[u8; 16]) -> Result<Secret, HashErr
     Ok(Secret::new(text.to_string()))
 }
 
-/// Whether the password is the hashed one.
+/// True if the password is the hashed one.
 pub(crate) fn verify(password: &Secret, hash: &Secret) -> Result<bool, HashError> {
     let text = std::str::from_utf8(hash.expose())
         .map_err(|_| HashError(argon2::password_hash::Error::PhcStringField))?;

@@ -1,4 +1,4 @@
-//! Invites at the door: whoever brings a good one gets an account at once, made together with the use it takes.
+//! Redeeming an invite: the account is created at once, in one record with the use that it takes.
 
 use config::Registration;
 use host::clock;
@@ -9,11 +9,11 @@ use web::Refusal;
 use crate::accounts::pairing::Credentials;
 use crate::accounts::{Accounts, invites};
 
-/// Names to try before something must be wrong: of 10^14 none is taken twice by chance.
+/// The names to try before something must be wrong: of 10^14 none is taken twice by chance.
 const NAMES_TRIED: usize = 3;
 
 impl Accounts {
-    /// Whether this invite would let somebody in now. Cheap: nothing is hashed or written.
+    /// Examines an invite without using it up. Cheap: nothing is hashed or written.
     pub(crate) fn examine_invite(&self, token: &InviteToken) -> Result<(), Refusal> {
         if self.registration == Registration::Closed {
             return Err(Refusal::Closed);
@@ -23,7 +23,7 @@ impl Accounts {
         invite.flaw(clock::wall()).map_or(Ok(()), |flaw| Err(flawed(flaw)))
     }
 
-    /// Makes an account for whoever brings this invite. When this returns, the account and the use are on disk.
+    /// Creates an account for this invite. When this returns, the account and the use are on disk.
     pub(crate) async fn redeem_invite(&self, token: &InviteToken) -> Result<Credentials, Refusal> {
         self.examine_invite(token)?;
         if let Some(shortage) = self.resources.shortage() {
@@ -31,19 +31,22 @@ impl Accounts {
             self.counters.registrations_refused.count();
             return Err(Refusal::Shortage);
         }
-        self.found_by_invite(token).await.unwrap_or_else(|error| Err(trouble(&error)))
+        self.create_account_by_invite(token).await.unwrap_or_else(|error| Err(trouble(&error)))
     }
 
-    async fn found_by_invite(&self, token: &InviteToken) -> anyhow::Result<Result<Credentials, Refusal>> {
+    async fn create_account_by_invite(
+        &self,
+        token: &InviteToken,
+    ) -> anyhow::Result<Result<Credentials, Refusal>> {
         let domain = self.domains.first().ok_or_else(|| anyhow::anyhow!("the server has no domain"))?;
         for _ in 0..NAMES_TRIED {
             let minted = Credentials::mint(domain)?;
             let Credentials { address, password } = &minted;
             self.rules.check(address, password, &self.domains)?;
-            match self.found(address, password, Some(invites::key(token))).await? {
+            match self.create_account(address, password, Some(invites::key(token))).await? {
                 Ok(()) => return Ok(Ok(minted)),
                 Err(store::Error::AccountExists | store::Error::NameRetired) => {}
-                // Somebody else was faster.
+                // Another visitor took the last use.
                 Err(store::Error::InviteInvalid(flaw)) => return Ok(Err(flawed(flaw))),
                 Err(store::Error::DiskFull) => return Ok(Err(Refusal::Shortage)),
                 Err(error) => return Err(error.into()),

@@ -1,4 +1,4 @@
-//! Slows down guessing, by account and not by address: a household shares one address, an attacker has many.
+//! Slows down guesses of passwords, by account and not by address: a household shares one address, an attacker has many.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ const FREE_TRIES: u32 = 5;
 /// The longest an account refuses unverified passwords after a wrong one.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The accounts with wrong tries.
+/// The accounts with wrong passwords, in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     failures: HashMap<Address, Failures>,
@@ -23,7 +23,7 @@ struct Failures {
 }
 
 impl Throttle {
-    /// Whether a password may be tried now.
+    /// True if a password may be tried now.
     pub(crate) fn permits(&self, account: &Address, now: Instant) -> bool {
         self.failures.get(account).is_none_or(|failures| now >= failures.wait_until)
     }

@@ -1,5 +1,5 @@
-//! Which passwords were found right since the start: a keyed digest each, so that a phone that comes back costs
-//! microseconds. Only memory holds it, under a key that was drawn at the start.
+//! Passwords that were found right since the start: a keyed digest each, so that a repeated login costs microseconds.
+//! They are in memory only, under a key that was drawn at the start.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,12 +14,12 @@ pub(crate) struct Verified {
 }
 
 impl Verified {
-    /// Nothing is verified yet.
+    /// An empty set under this key.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), digests: Mutex::default() }
     }
 
-    /// Whether this very password was found right before.
+    /// True if this very password was found right before.
     pub(crate) fn knows(&self, account: &Address, password: &Secret) -> bool {
         let digest = self.digests().get(account).copied();
         digest.is_some_and(|digest| {
@@ -27,7 +27,7 @@ impl Verified {
         })
     }
 
-    /// Remembers that this password is right.
+    /// Adds a password that is right.
     pub(crate) fn remember(&self, account: &Address, password: &Secret) {
         let digest = hmac::sign(&self.key, &message(account, password));
         self.digests().insert(account.clone(), digest);

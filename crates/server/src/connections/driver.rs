@@ -1,5 +1,5 @@
-//! Pumps any protocol machine over any byte stream. It knows no protocol: a [`Conversation`] says what to do, a
-//! [`Desk`] knows the answers.
+//! Pumps any protocol machine over any byte stream. It knows no protocol: a [`Machine`] says what to do, a
+//! [`Backend`] answers its questions.
 
 use std::future::Future;
 use std::io;
@@ -8,36 +8,36 @@ use std::time::{Duration, Instant};
 
 use host::clock;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-/// What is read at once; small, since every idle connection holds such a buffer, and commands are short.
+/// The read buffer in bytes; small, since every idle connection holds one, and commands are short.
 const READ_BUFFER: usize = 1024;
-/// The buffer of a connection that keeps filling the small one: somebody sends an attachment, a TLS record at a time.
+/// The read buffer of a connection that keeps filling the small one: an attachment comes in, a TLS record at a time.
 const READ_BUFFER_BUSY: usize = 16 * 1024;
-/// Output is collected up to this size before it is written.
+/// The bytes of output that are collected before they are written.
 const WRITE_BUFFER: usize = 32 * 1024;
-/// A client that takes nothing for this long is gone.
+/// The time that a client has to take a piece of output.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Something that happened to a machine.
+/// An input of a machine.
 pub(crate) enum Event<'a, A> {
     /// Bytes from the client.
     Bytes(&'a [u8]),
-    /// The reply to its question.
+    /// The answer to its question.
     Answer(A),
-    /// Something changed in the mailbox it watches.
+    /// The watched mailbox changed.
     Changed,
-    /// TLS has begun, as it asked.
+    /// The TLS handshake that it asked for is done.
     TlsStarted,
     /// The time it named has come.
     Tick,
-    /// The server goes down.
-    ShuttingDown,
-    /// The client is gone.
+    /// The server stops.
+    Shutdown,
+    /// The client has closed the connection.
     Closed,
 }
 
-/// Something a machine wants done.
+/// An output of a machine.
 pub(crate) enum Action<Q> {
     /// Send bytes to the client.
     Send(Vec<u8>),
@@ -45,96 +45,96 @@ pub(crate) enum Action<Q> {
     SendMessage(Range<u64>),
     /// Keep bytes of a message that is coming in.
     Spool(Vec<u8>),
-    /// Forget the message that is coming in.
-    DropSpool,
-    /// Find an answer.
+    /// Discard the message that is coming in.
+    DiscardSpool,
+    /// Answer a question.
     Ask(Q),
-    /// Wake it then.
+    /// Give it a tick then.
     WakeAt(Instant),
-    /// Begin TLS.
+    /// Start the TLS handshake.
     StartTls,
-    /// It is over.
+    /// Close the connection.
     Close,
 }
 
 /// A protocol machine as the driver sees it.
-pub(crate) trait Conversation: Send {
-    /// What it asks.
+pub(crate) trait Machine: Send {
+    /// Its questions.
     type Question: Send;
-    /// What it is told.
+    /// Their answers.
     type Answer: Send;
-    /// Takes in what happened.
+    /// Takes in an event.
     fn take(&mut self, now: Instant, event: Event<'_, Self::Answer>);
-    /// The next thing to do.
+    /// The next output, in order.
     fn next(&mut self) -> Option<Action<Self::Question>>;
-    /// Whether bytes from the client are welcome now.
+    /// True while it takes bytes from the client.
     fn wants_input(&self) -> bool;
 }
 
-/// Who answers a machine's questions.
-pub(crate) trait Desk<C: Conversation>: Send {
+/// The backend of a machine: it answers the questions.
+pub(crate) trait Backend<M: Machine>: Send {
     /// Answers one question.
-    fn answer(&mut self, question: C::Question) -> impl Future<Output = C::Answer> + Send;
-    /// Keeps bytes of a message; trouble is remembered and told by a later answer.
+    fn answer(&mut self, question: M::Question) -> impl Future<Output = M::Answer> + Send;
+    /// Keeps bytes of a message; a failure is remembered, and told by a later answer.
     fn spool(&mut self, bytes: Vec<u8>) -> impl Future<Output = ()> + Send;
-    /// Forgets the message.
-    fn drop_spool(&mut self) -> impl Future<Output = ()> + Send;
+    /// Discards the message.
+    fn discard_spool(&mut self) -> impl Future<Output = ()> + Send;
     /// Reads from the open message: at least one byte from the front of `range`.
     fn read_message(&mut self, range: Range<u64>) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
     /// Waits until something changes in the watched mailbox; for ever if none is watched.
     fn changed(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// Why [`run`] returned.
+/// The end of a [`run`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// The conversation is over.
+    /// The connection is closed.
     Closed,
-    /// Begin TLS on the stream, then run again.
+    /// The machine wants TLS: start it on the stream, then run again.
     StartTls,
 }
 
-/// What ended a wait.
+/// The end of a wait.
 enum Woken {
     Read(io::Result<usize>),
     Changed,
     Due,
-    ShuttingDown,
+    Shutdown,
 }
 
-/// Runs the conversation until it is over or wants TLS. Call it again with the encrypted stream after
+/// Runs the machine until its connection closes or it wants TLS. Call it again with the encrypted stream after
 /// [`Ended::StartTls`] and an [`Event::TlsStarted`].
-pub(crate) async fn run<S, C, D>(
+pub(crate) async fn run<S, M, B>(
     stream: &mut S,
-    machine: &mut C,
-    desk: &mut D,
-    shutdown: &mut watch::Receiver<bool>,
+    machine: &mut M,
+    backend: &mut B,
+    shutdown: &CancellationToken,
 ) -> io::Result<Ended>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
-    C: Conversation,
-    D: Desk<C>,
+    M: Machine,
+    B: Backend<M>,
 {
     let mut buffer = vec![0; READ_BUFFER];
     let mut wake_at = None;
-    let mut told_of_shutdown = false;
+    let mut shutdown_told = false;
     machine.take(clock::now(), Event::Tick);
     loop {
-        if let Some(ended) = act(stream, machine, desk, &mut wake_at).await? {
+        if let Some(ended) = act(stream, machine, backend, &mut wake_at).await? {
             return Ok(ended);
         }
         let listening = machine.wants_input();
         let woken = tokio::select! {
             read = stream.read(&mut buffer), if listening => Woken::Read(read),
-            () = desk.changed() => Woken::Changed,
+            () = backend.changed() => Woken::Changed,
             () = until(wake_at) => Woken::Due,
-            _ = shutdown.wait_for(|&stop| stop), if !told_of_shutdown => Woken::ShuttingDown,
+            () = shutdown.cancelled(), if !shutdown_told => Woken::Shutdown,
         };
         let now = clock::now();
         match woken {
             Woken::Read(Ok(0)) | Woken::Read(Err(_)) => {
                 machine.take(now, Event::Closed);
-                return act(stream, machine, desk, &mut wake_at).await.map(|_| Ended::Closed);
+                return act(stream, machine, backend, &mut wake_at).await.map(|_| Ended::Closed);
             }
             Woken::Read(Ok(count)) => {
                 machine.take(now, Event::Bytes(buffer.get(..count).unwrap_or_default()));
@@ -149,36 +149,36 @@ where
                 wake_at = None;
                 machine.take(now, Event::Tick);
             }
-            Woken::ShuttingDown => {
-                told_of_shutdown = true;
-                machine.take(now, Event::ShuttingDown);
+            Woken::Shutdown => {
+                shutdown_told = true;
+                machine.take(now, Event::Shutdown);
             }
         }
     }
 }
 
-/// Does everything the machine wants done now.
-async fn act<S, C, D>(
+/// Carries out all outputs of the machine.
+async fn act<S, M, B>(
     stream: &mut S,
-    machine: &mut C,
-    desk: &mut D,
+    machine: &mut M,
+    backend: &mut B,
     wake_at: &mut Option<Instant>,
 ) -> io::Result<Option<Ended>>
 where
     S: AsyncWrite + Unpin + Send,
-    C: Conversation,
-    D: Desk<C>,
+    M: Machine,
+    B: Backend<M>,
 {
     let mut out = Vec::new();
     while let Some(action) = machine.next() {
         match action {
             Action::Send(bytes) => gather(&mut out, bytes),
-            Action::SendMessage(range) => Box::pin(send_message(stream, desk, &mut out, range)).await?,
-            Action::Spool(bytes) => Box::pin(desk.spool(bytes)).await,
-            Action::DropSpool => Box::pin(desk.drop_spool()).await,
+            Action::SendMessage(range) => Box::pin(send_message(stream, backend, &mut out, range)).await?,
+            Action::Spool(bytes) => Box::pin(backend.spool(bytes)).await,
+            Action::DiscardSpool => Box::pin(backend.discard_spool()).await,
             Action::Ask(question) => {
                 // Boxed, as everything that is rare: a waiting connection holds room for none of it.
-                let answer = Box::pin(desk.answer(question)).await;
+                let answer = Box::pin(backend.answer(question)).await;
                 machine.take(clock::now(), Event::Answer(answer));
             }
             Action::WakeAt(time) => *wake_at = Some(time),
@@ -201,20 +201,20 @@ where
 }
 
 /// Copies a part of a message file, a piece at a time: memory does not grow with the message.
-async fn send_message<S, C, D>(
+async fn send_message<S, M, B>(
     stream: &mut S,
-    desk: &mut D,
+    backend: &mut B,
     out: &mut Vec<u8>,
     range: Range<u64>,
 ) -> io::Result<()>
 where
     S: AsyncWrite + Unpin + Send,
-    C: Conversation,
-    D: Desk<C>,
+    M: Machine,
+    B: Backend<M>,
 {
     let mut position = range.start;
     while position < range.end {
-        let piece = desk.read_message(position..range.end).await?;
+        let piece = backend.read_message(position..range.end).await?;
         if piece.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

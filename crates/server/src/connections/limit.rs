@@ -1,114 +1,114 @@
-//! Counts who is inside: connections in all and from each address. Nobody is remembered after leaving.
+//! The limits on open connections, in total and from each address. An address is forgotten with its last connection.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Places kept free for the machine itself, so that a crowd outside cannot make the self-check fail.
+/// Connections from the machine itself beyond the total, so that no crowd of clients makes the self-check fail.
 const RESERVED_FOR_LOOPBACK: u32 = 16;
 
-/// The counters behind a lock that is held for a moment only.
+/// The limits and the open connections, behind a lock that is held for a moment only.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ConnectionLimit {
     limit: u32,
     limit_per_address: u32,
-    inside: Mutex<Inside>,
+    open: Mutex<OpenConnections>,
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct OpenConnections {
     total: u32,
     by_address: BTreeMap<IpAddr, u32>,
 }
 
-/// Why there is no place.
+/// The limit that a connection would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
-    /// The server has as many connections as it may.
-    InAll,
-    /// The client's address has.
-    FromOneAddress,
+pub(crate) enum LimitReached {
+    /// The server's.
+    Total,
+    /// The client's address's.
+    PerAddress,
 }
 
-/// A place inside; dropping it gives it back.
+/// One open connection; dropping the guard ends its count.
 #[derive(Debug)]
-pub(crate) struct Place {
-    door: Arc<Door>,
+pub(crate) struct ConnectionGuard {
+    limit: Arc<ConnectionLimit>,
     address: IpAddr,
 }
 
-impl Door {
-    /// A door with these limits.
+impl ConnectionLimit {
+    /// Limits without any connection yet.
     pub(crate) fn new(limit: u32, limit_per_address: u32) -> Arc<Self> {
-        Arc::new(Self { limit, limit_per_address, inside: Mutex::default() })
+        Arc::new(Self { limit, limit_per_address, open: Mutex::default() })
     }
 
-    /// Lets a connection in, or not.
-    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
+    /// Counts a connection, unless a limit is reached.
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionGuard, LimitReached> {
         let address = address.to_canonical();
-        let mut inside = self.inside();
-        let here = inside.by_address.get(&address).copied().unwrap_or(0);
+        let mut open = self.open();
+        let here = open.by_address.get(&address).copied().unwrap_or(0);
         // What comes from the machine itself may be a proxy for everybody: only the total counts.
-        let (limit, full) = if address.is_loopback() {
+        let (total, exceeded) = if address.is_loopback() {
             (self.limit.saturating_add(RESERVED_FOR_LOOPBACK), false)
         } else {
             (self.limit, here >= self.limit_per_address)
         };
-        if inside.total >= limit {
-            return Err(Full::InAll);
+        if open.total >= total {
+            return Err(LimitReached::Total);
         }
-        if full {
-            return Err(Full::FromOneAddress);
+        if exceeded {
+            return Err(LimitReached::PerAddress);
         }
-        inside.total += 1;
-        inside.by_address.insert(address, here + 1);
-        drop(inside);
-        Ok(Place { door: Arc::clone(self), address })
+        open.total += 1;
+        open.by_address.insert(address, here + 1);
+        drop(open);
+        Ok(ConnectionGuard { limit: Arc::clone(self), address })
     }
 
-    /// How many connections may be open.
+    /// The connections that may be open in total.
     pub(crate) fn limit(&self) -> u32 {
         self.limit
     }
 
-    /// How many connections are open.
+    /// The connections that are open.
     pub(crate) fn count(&self) -> u32 {
-        self.inside().total
+        self.open().total
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, OpenConnections> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        let mut inside = self.door.inside();
-        inside.total = inside.total.saturating_sub(1);
-        let left = inside.by_address.get(&self.address).map_or(0, |here| here.saturating_sub(1));
+        let mut open = self.limit.open();
+        open.total = open.total.saturating_sub(1);
+        let left = open.by_address.get(&self.address).map_or(0, |here| here.saturating_sub(1));
         if left == 0 {
-            inside.by_address.remove(&self.address);
+            open.by_address.remove(&self.address);
         } else {
-            inside.by_address.insert(self.address, left);
+            open.by_address.insert(self.address, left);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::connections::limit::{Door, Full};
+    use crate::connections::limit::{ConnectionLimit, LimitReached};
 
     #[test]
     fn both_limits_hold_and_places_come_back() {
-        let door = Door::new(3, 2);
+        let limit = ConnectionLimit::new(3, 2);
         let (anna, berta) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let first = door.enter(anna).unwrap();
-        let _second = door.enter("::ffff:192.0.2.1".parse().unwrap()).unwrap();
-        assert_eq!(door.enter(anna).err(), Some(Full::FromOneAddress));
-        let _third = door.enter(berta).unwrap();
-        assert_eq!(door.enter(berta).err(), Some(Full::InAll));
-        assert!(door.enter("127.0.0.1".parse().unwrap()).is_ok(), "the machine itself");
+        let first = limit.enter(anna).unwrap();
+        let _second = limit.enter("::ffff:192.0.2.1".parse().unwrap()).unwrap();
+        assert_eq!(limit.enter(anna).err(), Some(LimitReached::PerAddress));
+        let _third = limit.enter(berta).unwrap();
+        assert_eq!(limit.enter(berta).err(), Some(LimitReached::Total));
+        assert!(limit.enter("127.0.0.1".parse().unwrap()).is_ok(), "the machine itself");
         drop(first);
-        assert!(door.enter(anna).is_ok());
+        assert!(limit.enter(anna).is_ok());
     }
 }

@@ -1,6 +1,5 @@
-//! Sockets that wait for clients: bound all at once at the start, each with a loop that lets connections in.
+//! Listening sockets: bound all at once at the start, each with a loop that accepts connections.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -9,47 +8,26 @@ use std::time::Duration;
 
 use anyhow::Context;
 use config::Config;
-use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::router;
-use crate::runtime::tasks::Life;
-use crate::web_backend::Server;
+use crate::connections::limit::ConnectionLimit;
+use crate::connections::rejection::OverloadResponder;
+use crate::connections::service::{Ports, Service};
+use crate::runtime::counters::Counters;
 
-/// Connections that the kernel keeps for us while we are busy.
+/// Connections that the kernel completes ahead of `accept`.
 const BACKLOG: u32 = 256;
 /// The waits after failed accepts, when the machine has run out of something.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// What is spoken on a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Service {
-    /// IMAP over TLS.
-    Imaps,
-    /// IMAP with STARTTLS.
-    Imap,
-    /// Submission over TLS.
-    Submissions,
-    /// Submission with STARTTLS.
-    Submission,
-    /// Whatever ALPN says, over TLS.
-    Https,
-    /// The web.
-    Http,
-    /// Numbers about the server.
-    Metrics,
-}
 
 /// A bound socket.
 pub(crate) struct Listener {
     service: Service,
     socket: TcpListener,
 }
-
-/// What is really listened on, by service: the configuration may ask for port 0.
-pub(crate) type Ports = BTreeMap<Service, Vec<SocketAddr>>;
 
 /// Binds everything the configuration names; the first failure ends the start.
 pub(crate) fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
@@ -107,7 +85,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// The addresses that the sockets really have.
+/// The addresses that the sockets are bound to.
 pub(crate) fn ports(listeners: &[Listener]) -> anyhow::Result<Ports> {
     let mut ports = Ports::new();
     for listener in listeners {
@@ -117,7 +95,7 @@ pub(crate) fn ports(listeners: &[Listener]) -> anyhow::Result<Ports> {
     Ok(ports)
 }
 
-/// Tells other programs, in one step: the file is whole or not there.
+/// Writes the bound addresses for other programs, in one step: the file is whole or not there.
 pub(crate) fn write_ports(ports: &Ports, file: &Path) -> anyhow::Result<()> {
     let unfinished = file.with_extension("json.new");
     let text = serde_json::to_string_pretty(ports)? + "\n";
@@ -125,50 +103,48 @@ pub(crate) fn write_ports(ports: &Ports, file: &Path) -> anyhow::Result<()> {
     std::fs::rename(&unfinished, file).with_context(|| format!("renaming to {}", file.display()))
 }
 
-/// What ended a wait.
-enum Came {
-    Client(io::Result<(TcpStream, SocketAddr)>),
-    Shutdown,
+/// The limits on new connections, and the response to those beyond them.
+pub(crate) struct Admission {
+    pub(crate) limit: Arc<ConnectionLimit>,
+    pub(crate) responder: OverloadResponder,
+    pub(crate) counters: Arc<Counters>,
 }
 
-/// Lets clients in until the server goes down.
-pub(crate) async fn accept(listener: Listener, server: Arc<Server>, life: Life) {
-    let mut shutdown = server.shutdown.clone();
+/// Accepts connections until the server stops, and has each handled in a task of its own.
+pub(crate) async fn accept<H, F>(
+    listener: Listener,
+    admission: Admission,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    handler: H,
+) where
+    H: Fn(Service, TcpStream, SocketAddr) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut pause = FIRST_PAUSE;
-    loop {
-        let came = tokio::select! {
-            accepted = listener.socket.accept() => Came::Client(accepted),
-            _ = shutdown.wait_for(|&stop| stop) => Came::Shutdown,
-        };
-        match came {
-            Came::Client(Ok((stream, peer))) => {
+    while let Some(accepted) = shutdown.run_until_cancelled(listener.socket.accept()).await {
+        match accepted {
+            Ok((stream, peer)) => {
                 pause = FIRST_PAUSE;
-                let place = match server.door.enter(peer.ip()) {
-                    Ok(place) => place,
-                    Err(full) => {
-                        server.counters.turned_away.count();
-                        tracing::debug!(%peer, ?full, "too many connections: one was turned away");
-                        server.porch.tell(stream, listener.service, full);
-                        continue;
+                match admission.limit.enter(peer.ip()) {
+                    Ok(guard) => {
+                        let handled = handler(listener.service, stream, peer);
+                        tasks.spawn(async move {
+                            handled.await;
+                            drop(guard);
+                        });
                     }
-                };
-                let served = router::serve(Arc::clone(&server), listener.service, stream, peer, place);
-                let life = life.clone();
-                tokio::spawn(async move {
-                    served.await;
-                    drop(life);
-                });
+                    Err(reached) => {
+                        admission.counters.connections_rejected.count();
+                        tracing::debug!(%peer, ?reached, "too many connections: one was rejected");
+                        admission.responder.respond(stream, listener.service, reached);
+                    }
+                }
             }
-            Came::Client(Err(error)) => {
+            Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            Came::Shutdown => {
-                // In this order: whoever waits for the last life may open the store again.
-                drop(server);
-                drop(life);
-                return;
             }
         }
     }

@@ -1,10 +1,10 @@
-//! How the driver sees the two protocol machines: their own words for the same few things.
+//! The two protocol machines as the driver's [`Machine`]s: their own names for the same inputs and outputs.
 
 use std::time::Instant;
 
-use crate::connections::driver::{Action, Conversation, Event};
+use crate::connections::driver::{Action, Event, Machine};
 
-impl Conversation for imap::Session {
+impl Machine for imap::Session {
     type Question = imap::Question;
     type Answer = imap::Answer;
 
@@ -15,7 +15,7 @@ impl Conversation for imap::Session {
             Event::Changed => imap::Input::MailboxChanged,
             Event::TlsStarted => imap::Input::TlsStarted,
             Event::Tick => imap::Input::Tick,
-            Event::ShuttingDown => imap::Input::ShuttingDown,
+            Event::Shutdown => imap::Input::ShuttingDown,
             Event::Closed => imap::Input::Closed,
         };
         self.handle(now, input);
@@ -26,7 +26,7 @@ impl Conversation for imap::Session {
             imap::Output::Send(bytes) => Action::Send(bytes),
             imap::Output::SendMessage(range) => Action::SendMessage(range),
             imap::Output::Spool(bytes) => Action::Spool(bytes),
-            imap::Output::SpoolAbandon => Action::DropSpool,
+            imap::Output::SpoolAbandon => Action::DiscardSpool,
             imap::Output::Ask(question) => Action::Ask(question),
             imap::Output::WakeAt(time) => Action::WakeAt(time),
             imap::Output::StartTls => Action::StartTls,
@@ -39,7 +39,7 @@ impl Conversation for imap::Session {
     }
 }
 
-impl Conversation for smtp::Session {
+impl Machine for smtp::Session {
     type Question = smtp::Question;
     type Answer = smtp::Answer;
 
@@ -50,7 +50,7 @@ impl Conversation for smtp::Session {
             // No submission watches a mailbox; a tick does no harm.
             Event::Changed | Event::Tick => smtp::Input::Tick,
             Event::TlsStarted => smtp::Input::TlsStarted,
-            Event::ShuttingDown => smtp::Input::Shutdown,
+            Event::Shutdown => smtp::Input::Shutdown,
             Event::Closed => smtp::Input::Closed,
         };
         self.handle(now, input);
@@ -60,7 +60,7 @@ impl Conversation for smtp::Session {
         Some(match self.poll()? {
             smtp::Output::Send(bytes) => Action::Send(bytes),
             smtp::Output::Spool(bytes) => Action::Spool(bytes),
-            smtp::Output::DiscardSpool => Action::DropSpool,
+            smtp::Output::DiscardSpool => Action::DiscardSpool,
             smtp::Output::Ask(question) => Action::Ask(question),
             smtp::Output::WakeAt(time) => Action::WakeAt(time),
             smtp::Output::StartTls => Action::StartTls,

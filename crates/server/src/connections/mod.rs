@@ -6,3 +6,4 @@ pub(crate) mod limit;
 pub(crate) mod listeners;
 mod machines;
 pub(crate) mod rejection;
+pub(crate) mod service;

@@ -1,5 +1,5 @@
-//! What clients hear when the house is full: on the ports that begin in clear text a word of their protocol, and on
-//! those that begin with TLS nothing, since saying it there would take a handshake, the very work that is short.
+//! The response to a connection beyond the limits: on the ports that begin in clear text one of their protocol, and on
+//! those that begin with TLS none, since saying it there would take a handshake, the very work that is short.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,56 +8,56 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::connections::limit::Full;
-use crate::connections::listeners::Service;
+use crate::connections::limit::LimitReached;
+use crate::connections::service::Service;
 
-/// Connections that are told at once; beyond, they are only closed.
-const TOLD_AT_ONCE: usize = 32;
-/// How long a client may take to listen.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How much a client may say meanwhile, in bytes.
-const HEARD: u64 = 16 * 1024;
+/// Connections that are responded to at once; further ones are only closed.
+const CONCURRENT_RESPONSES: usize = 32;
+/// The time that a client has to take the response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The bytes of a client's request that are read meanwhile.
+const DRAIN_BYTES_LIMIT: u64 = 16 * 1024;
 
 /// RFC 3501 section 7.1.5.
 const IMAP: &str = "* BYE Too many connections; try again later.\r\n";
 /// RFC 5321 section 3.8, RFC 3463 section 3.4: the system does not accept network messages now.
-const SMTP_IN_ALL: &str = "421 4.3.2 Too many connections; try again later.\r\n";
+const SMTP_TOTAL: &str = "421 4.3.2 Too many connections; try again later.\r\n";
 /// RFC 3463 section 3.8: policy, as relays say it to an address that has too many.
-const SMTP_FROM_ONE: &str = "421 4.7.0 Too many connections from your network; try again later.\r\n";
+const SMTP_PER_ADDRESS: &str = "421 4.7.0 Too many connections from your network; try again later.\r\n";
 /// RFC 9110 section 15.6.4.
 const HTTP: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Type: text/plain\r\n\
                     Content-Length: 46\r\nConnection: close\r\n\r\nToo many connections; please try again later.\n";
 
-/// Tells clients that there is no place, as many at once as is cheap.
+/// Responds to connections beyond the limits, to as many at once as is cheap.
 #[derive(Clone, Debug)]
-pub(crate) struct Porch {
-    places: Arc<Semaphore>,
+pub(crate) struct OverloadResponder {
+    permits: Arc<Semaphore>,
 }
 
-impl Default for Porch {
+impl Default for OverloadResponder {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(TOLD_AT_ONCE)) }
+        Self { permits: Arc::new(Semaphore::new(CONCURRENT_RESPONSES)) }
     }
 }
 
-impl Porch {
-    /// Tells this client and closes, in a task of its own.
-    pub(crate) fn tell(&self, stream: TcpStream, service: Service, full: Full) {
-        let Some(words) = words(service, full) else { return };
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
+impl OverloadResponder {
+    /// Responds and closes, in a task of its own.
+    pub(crate) fn respond(&self, stream: TcpStream, service: Service, reached: LimitReached) {
+        let Some(response) = response(service, reached) else { return };
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
         tokio::spawn(async move {
-            // Whoever does not listen misses nothing but the reason.
-            let _ = tokio::time::timeout(PATIENCE, say(stream, words)).await;
-            drop(place);
+            // A client that does not listen misses nothing but the reason.
+            let _ = tokio::time::timeout(RESPONSE_TIMEOUT, send(stream, response)).await;
+            drop(permit);
         });
     }
 }
 
-fn words(service: Service, full: Full) -> Option<&'static str> {
-    match (service, full) {
+fn response(service: Service, reached: LimitReached) -> Option<&'static str> {
+    match (service, reached) {
         (Service::Imap, _) => Some(IMAP),
-        (Service::Submission, Full::InAll) => Some(SMTP_IN_ALL),
-        (Service::Submission, Full::FromOneAddress) => Some(SMTP_FROM_ONE),
+        (Service::Submission, LimitReached::Total) => Some(SMTP_TOTAL),
+        (Service::Submission, LimitReached::PerAddress) => Some(SMTP_PER_ADDRESS),
         (Service::Http, _) => Some(HTTP),
         _ => None,
     }
@@ -65,11 +65,11 @@ fn words(service: Service, full: Full) -> Option<&'static str> {
 
 /// A socket that is closed with unread bytes resets the connection, and the client may lose what it was told: so its
 /// request is read to the end, within limits.
-async fn say(mut stream: TcpStream, words: &str) -> std::io::Result<()> {
-    stream.write_all(words.as_bytes()).await?;
+async fn send(mut stream: TcpStream, response: &str) -> std::io::Result<()> {
+    stream.write_all(response.as_bytes()).await?;
     stream.shutdown().await?;
-    let mut heard = stream.take(HEARD);
-    tokio::io::copy(&mut heard, &mut tokio::io::sink()).await.map(|_| ())
+    let mut drained = stream.take(DRAIN_BYTES_LIMIT);
+    tokio::io::copy(&mut drained, &mut tokio::io::sink()).await.map(|_| ())
 }
 
 #[cfg(test)]

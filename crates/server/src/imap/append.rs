@@ -4,18 +4,12 @@ use host::clock;
 use imap::{Answer, MailboxName, Refusal};
 use mail_types::{Address, Flags, UnixTime};
 use relay_policy::Load;
-use store::{Announce, Delivered, MailboxId, Store, Target};
+use store::{Announce, Delivered, Store, Target};
 
-use crate::imap::{ImapDesk, quota};
+use crate::imap::backend::{Appending, ImapBackend};
+use crate::mailboxes::quota;
 
-/// A message being appended.
-pub(crate) struct Appending {
-    mailbox: MailboxId,
-    flags: Flags,
-    date: Option<UnixTime>,
-}
-
-impl ImapDesk {
+impl ImapBackend {
     pub(crate) async fn append_begin(
         &mut self,
         mailbox: MailboxName,
@@ -23,13 +17,13 @@ impl ImapDesk {
         date: Option<UnixTime>,
         size: u64,
     ) -> Result<Answer, Refusal> {
-        self.incoming.forget();
-        let limits = &self.server.config.limits;
+        self.incoming.discard();
+        let limits = &self.services.limits;
         if size > limits.message_size {
             return Err(Refusal::Limit);
         }
         let used = self.look(quota::load)?;
-        if !quota::of(&self.server.config).admits(used, Load::message(size)) {
+        if !self.services.quota.admits(used, Load::message(size)) {
             return Err(Refusal::OverQuota);
         }
         let mailbox = self.find(&mailbox)?.id;

@@ -1,4 +1,4 @@
-//! The store's words into IMAP's, and back.
+//! Conversion between the store's types and IMAP's.
 
 use imap::{Expunged, Refusal};
 use mail_types::Uid;
@@ -7,7 +7,8 @@ use store::Error;
 /// Expunged UIDs are listed one by one up to this many; beyond, the survivors are listed instead if they are fewer.
 const LISTED_GONE: u64 = 4096;
 
-/// What a client is told of the store's trouble. What is ours is logged here, where it is last known in full.
+/// The response to an error of the store. Failures of the server's own are logged here, where they are last known in
+/// full.
 pub(crate) fn refusal(error: &Error) -> Refusal {
     match error {
         Error::NoSuchMailbox => Refusal::NoSuchMailbox,

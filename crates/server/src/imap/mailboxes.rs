@@ -4,13 +4,14 @@ use host::clock;
 use imap::{Access, Answer, Existence, Mailbox, MailboxName, MailboxStatus, Refusal, Subscription};
 use mail_types::{ModSeq, SystemFlag};
 
-use crate::imap::{ImapDesk, Opened, convert};
-use crate::mailboxes::memory::{self, NoRoom};
+use crate::imap::backend::{ImapBackend, Opened};
+use crate::imap::convert;
+use crate::mailboxes::memory::{self, MemoryExhausted};
 
 /// Mailboxes one account may have, and names it may subscribe to.
 const MAILBOXES_LIMIT: usize = 1000;
 
-impl ImapDesk {
+impl ImapBackend {
     pub(crate) async fn list(&self) -> Result<Answer, Refusal> {
         let mailboxes = self.look(|store, account| store.mailboxes(account))?;
         let mut subscribed = self.look(|store, account| store.subscriptions(account))?;
@@ -53,7 +54,7 @@ impl ImapDesk {
     pub(crate) async fn delete(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
         let id = self.find(&mailbox)?.id;
         self.ask(move |store, account| store.delete_mailbox(account, mailbox.as_str())).await?;
-        self.server.recent.forget(id);
+        self.services.recent.forget(id);
         Ok(Answer::Done)
     }
 
@@ -96,9 +97,9 @@ impl ImapDesk {
 
     pub(crate) async fn status(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
         let found = self.find(&mailbox)?;
-        let _room = self.server.views.take(count(found.messages)).map_err(no_room)?;
+        let _reservation = self.services.memory.reserve(count(found.messages)).map_err(out_of_memory)?;
         let snapshot = self.snapshot(found.id).await?;
-        let untold_from = self.server.recent.untold_from(found.id);
+        let untold_from = self.services.recent.untold_from(found.id);
         let count = |wanted: &dyn Fn(&store::MessageEntry) -> bool| {
             u32::try_from(snapshot.messages.iter().filter(|message| wanted(message)).count())
                 .unwrap_or(u32::MAX)
@@ -119,13 +120,13 @@ impl ImapDesk {
         self.opened = None;
         self.message = None;
         let store::MailboxInfo { id, messages, .. } = self.find(&mailbox)?;
-        let mut room = self.server.views.take(count(messages)).map_err(no_room)?;
+        let mut reservation = self.services.memory.reserve(count(messages)).map_err(out_of_memory)?;
         // Watched before it is looked at: what comes in between is told twice rather than never.
-        let changes = self.server.changes.watch(id);
+        let changes = self.services.watchers.watch(id);
         let snapshot = self.snapshot(id).await?;
-        room.resize(memory::units(&snapshot.messages)).map_err(no_room)?;
-        self.opened = Some(Opened { name: mailbox, id, changes, room });
-        let recent_from = self.server.recent.tell(id, access, snapshot.uid_next);
+        reservation.resize(memory::units(&snapshot.messages)).map_err(out_of_memory)?;
+        self.opened = Some(Opened { name: mailbox, id, changes, memory: reservation });
+        let recent_from = self.services.recent.tell(id, access, snapshot.uid_next);
         Ok(Answer::Opened(convert::snapshot(&snapshot, recent_from)))
     }
 
@@ -141,9 +142,9 @@ impl ImapDesk {
             None => self.ask(move |store, _| store.changes_since(id, since)).await?,
         };
         if let Some(opened) = self.opened.as_mut().filter(|opened| opened.id == id) {
-            opened.room.resize(memory::units(&changes.snapshot.messages)).map_err(no_room)?;
+            opened.memory.resize(memory::units(&changes.snapshot.messages)).map_err(out_of_memory)?;
         }
-        let recent_from = self.server.recent.tell(id, access, changes.snapshot.uid_next);
+        let recent_from = self.services.recent.tell(id, access, changes.snapshot.uid_next);
         Ok(Answer::Changes(convert::changes(&changes, recent_from)))
     }
 }
@@ -152,7 +153,7 @@ fn count(messages: u32) -> usize {
     usize::try_from(messages).unwrap_or(usize::MAX)
 }
 
-fn no_room(error: NoRoom) -> Refusal {
+fn out_of_memory(error: MemoryExhausted) -> Refusal {
     tracing::debug!(%error, "a mailbox could not be opened");
     Refusal::Limit
 }

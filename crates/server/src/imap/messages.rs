@@ -7,13 +7,12 @@ use mail_types::{ModSeq, Uid};
 use relay_policy::Load;
 use store::BodyReader;
 
-use crate::imap::{ImapDesk, convert, quota};
+use crate::imap::backend::ImapBackend;
+use crate::imap::convert;
+use crate::mailboxes::quota;
 use crate::runtime::blocking;
 
-/// How much of a message is in memory at once while it is sent.
-pub(crate) const PIECE: u64 = 32 * 1024;
-
-impl ImapDesk {
+impl ImapBackend {
     pub(crate) async fn open_message(
         &mut self,
         mailbox: &MailboxName,
@@ -81,7 +80,7 @@ impl ImapDesk {
         to: MailboxName,
     ) -> Result<Answer, Refusal> {
         let (from, to) = (self.mailbox(mailbox)?, self.mailbox(&to)?);
-        let quota = quota::of(&self.server.config);
+        let quota = self.services.quota;
         let copy = move |store: &store::Store, account: &mail_types::Address| {
             let snapshot = store.snapshot(from)?;
             let there = uids.iter().filter_map(|&uid| snapshot.message(uid));

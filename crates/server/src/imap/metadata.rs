@@ -8,25 +8,25 @@ use mail_types::Address;
 use relay_policy::token_is_valid;
 use store::{MetadataScope, PushToken, Store};
 
-use crate::imap::ImapDesk;
+use crate::imap::backend::ImapBackend;
 
 /// Setting it on a mailbox adds a push token; reading it gives all of them, a space between two.
 const DEVICE_TOKEN: &str = "/private/devicetoken";
-/// What everybody may read, and only the owner of the server sets.
+/// The annotations that every account may read, and only the owner of the server sets.
 const SHARED: &str = "/shared/";
 const COMMENT: &str = "/shared/comment";
 const ADMIN: &str = "/shared/admin";
-/// How many recipients a message may have; clients that find it register for push.
+/// The recipients that a message may have; clients that find this annotation register for push.
 const RECIPIENTS: &str = "/shared/vendor/deltachat/maxsmtprecipients";
 /// Annotations one account may keep on one mailbox.
 const ENTRIES_LIMIT: usize = 100;
 
 type Entries = BTreeMap<String, Vec<u8>>;
 
-impl ImapDesk {
+impl ImapBackend {
     pub(crate) async fn quota(&self) -> Result<Answer, Refusal> {
         let used = self.look(|store, account| store.usage(account))?.bytes;
-        Ok(Answer::Quota(QuotaUsage { used, limit: Some(self.server.config.limits.quota) }))
+        Ok(Answer::Quota(QuotaUsage { used, limit: Some(self.services.limits.quota) }))
     }
 
     pub(crate) async fn read_metadata(
@@ -38,12 +38,12 @@ impl ImapDesk {
         let scope = self.scope(&of)?;
         let mut kept: Entries = self.look(|store, account| kept(store, account, scope))?;
         if of == MetadataOwner::Server {
-            let about = &self.server.config.about;
+            let about = &self.services.about;
             for (entry, value) in [(COMMENT, &about.comment), (ADMIN, &about.admin)] {
                 kept.extend(value.iter().map(|value| (entry.to_owned(), value.clone().into_bytes())));
             }
-            if self.server.notifier.is_some() {
-                let limit = self.server.config.limits.recipients.to_string();
+            if self.services.push == imap::Push::Offered {
+                let limit = self.services.limits.recipients.to_string();
                 kept.insert(RECIPIENTS.to_owned(), limit.into_bytes());
             }
         }

@@ -1,5 +1,6 @@
-//! Where submitted mail goes: into the mailboxes of this server, all of them with one sync; whoever cannot be reached
-//! is told of in a bounce. There is no transport to other relays yet: their recipients are bounced.
+//! Delivery of submitted mail: into the mailboxes of this server, all of them with one sync. Recipients that cannot be
+//! reached are reported to the sender in a bounce (RFC 3464). There is no transport to other relays yet: their
+//! recipients are bounced.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -13,15 +14,15 @@ use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Load, Quota, RateLimite
 use smtp::{Reply, table};
 use store::{Announce, Delivered, SmallBody, Spool, Store, Target};
 
-use crate::mailboxes::spool_buffer::Filling;
+use crate::mailboxes::spool_buffer::BufferedMessage;
 use crate::mailboxes::{expiry, quota};
 use crate::push::Notifier;
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
 
-/// How much of a message is read for its bounce: more than any header section that is quoted.
-const QUOTED: u64 = 64 * 1024;
-/// A bounce is a page and a header section.
+/// The bytes of a message that are read for its bounce: more than any header section that is quoted.
+const QUOTED_BYTES: u64 = 64 * 1024;
+/// The limit of a bounce in bytes: a page of text and a header section.
 const BOUNCE_LIMIT: u64 = 1024 * 1024;
 
 /// RFC 3463: there is no such mailbox here.
@@ -31,25 +32,20 @@ const MAILBOX_FULL: (u8, u16, u16) = (5, 2, 2);
 /// RFC 3463: no way there is known.
 const UNREACHABLE: (u8, u16, u16) = (5, 4, 4);
 
-/// The way into mailboxes.
+/// Sorts submitted mail, and delivers it.
 pub(crate) struct Delivery {
-    room: Arc<Room>,
-    rate: Mutex<RateLimiter>,
-}
-
-/// What sorting mail needs to know.
-struct Room {
     store: Store,
-    /// The current domain, then those of old accounts.
+    /// The domain of new accounts, then those of old ones.
     domains: Vec<Domain>,
     quota: Quota,
     rules: ExpiryRules,
-    /// What wakes phones; none when push is off.
+    /// None when push is off.
     notifier: Option<Arc<Notifier>>,
     counters: Arc<Counters>,
+    rate: Mutex<RateLimiter>,
 }
 
-/// Where a message is to go, and where it cannot.
+/// The recipients of a message, sorted.
 struct Plan {
     accounts: Vec<Address>,
     targets: Vec<Target>,
@@ -66,15 +62,15 @@ impl Delivery {
         counters: Arc<Counters>,
     ) -> Self {
         let rate = RateLimiter::new(config.limits.sends_per_minute, config.limits.send_burst);
-        let room = Room {
+        Self {
             store,
             domains,
             quota: quota::of(config),
             rules: expiry::rules(config),
             notifier,
             counters,
-        };
-        Self { room: Arc::new(room), rate: Mutex::new(rate) }
+            rate: Mutex::new(rate),
+        }
     }
 
     /// Counts one message of the sender.
@@ -85,16 +81,16 @@ impl Delivery {
     /// Takes a message that passed the gate. `Ok` means: it is on disk in every mailbox, and so is the bounce for
     /// everybody else.
     pub(crate) async fn submit(
-        &self,
+        self: &Arc<Self>,
         sender: Address,
         recipients: Vec<Address>,
-        message: Filling,
+        message: BufferedMessage,
     ) -> Result<(), Reply> {
         let outcome = match message.into_small() {
             Ok(message) => self.submit_small(sender, &recipients, message).await,
             Err(message) => {
-                let room = Arc::clone(&self.room);
-                let work = move || room.deliver(&sender, &recipients, message.finish()?);
+                let delivery = Arc::clone(self);
+                let work = move || delivery.deliver(&sender, &recipients, message.finish()?);
                 blocking::run(work).await.map_err(anyhow::Error::from).flatten()
             }
         };
@@ -103,43 +99,30 @@ impl Delivery {
 
     /// The usual message costs no trip to a thread that may block: it waits for the store's writer and nothing else.
     async fn submit_small(
-        &self,
+        self: &Arc<Self>,
         sender: Address,
         recipients: &[Address],
         message: SmallBody,
     ) -> anyhow::Result<()> {
-        let room = Arc::clone(&self.room);
-        let mut plan = room.plan(&sender, recipients, message.bytes().len() as u64)?;
+        let mut plan = self.plan(&sender, recipients, message.bytes().len() as u64)?;
         let head = message.bytes().to_vec();
         if !plan.targets.is_empty() {
-            let delivered = room.store.start_delivery(message, &plan.targets)?.await?;
-            room.sort_out(&mut plan, delivered);
+            let delivered = self.store.start_delivery(message, &plan.targets)?.await?;
+            self.sort_out(&mut plan, delivered);
         }
-        room.counters.messages_accepted.count();
-        if room.is_settled(&plan) {
+        self.counters.messages_accepted.count();
+        if self.is_settled(&plan) {
             return Ok(());
         }
-        blocking::run(move || room.settle(&sender, plan, &head)).await?
+        let delivery = Arc::clone(self);
+        blocking::run(move || delivery.settle(&sender, plan, &head)).await?
     }
-}
 
-fn reply(error: &anyhow::Error) -> Reply {
-    tracing::error!(error = format!("{error:#}"), "a message could not be delivered");
-    let full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
-    match error.downcast_ref() {
-        _ if error.downcast_ref().is_some_and(full) => table::NO_SPACE,
-        Some(store::Error::DiskFull) => table::NO_SPACE,
-        Some(store::Error::TooLarge { .. }) => table::TOO_LARGE,
-        _ => table::LOCAL_TROUBLE,
-    }
-}
-
-impl Room {
     fn deliver(&self, sender: &Address, recipients: &[Address], spool: Spool) -> anyhow::Result<()> {
         let mut plan = self.plan(sender, recipients, spool.size())?;
         // Read before the spool is gone, also for a mailbox that is deleted in this moment.
         let mut head = Vec::new();
-        spool.reader()?.take(QUOTED).read_to_end(&mut head)?;
+        spool.reader()?.take(QUOTED_BYTES).read_to_end(&mut head)?;
         if !plan.targets.is_empty() {
             let delivered = self.store.deliver(spool, &plan.targets)?;
             self.sort_out(&mut plan, delivered);
@@ -148,7 +131,7 @@ impl Room {
         self.settle(sender, plan, &head)
     }
 
-    /// Tells those who got it, and leaves only them in the plan's accounts.
+    /// Notifies the accounts that got the message, and leaves only them in the plan.
     fn sort_out(&self, plan: &mut Plan, delivered: Vec<Delivered>) {
         for (account, outcome) in std::mem::take(&mut plan.accounts).into_iter().zip(delivered) {
             match outcome {
@@ -162,7 +145,7 @@ impl Room {
         }
     }
 
-    /// Whether everybody got it and nobody's mailbox is nearly full.
+    /// True if every recipient got the message and no mailbox is nearly full.
     fn is_settled(&self, plan: &Plan) -> bool {
         let roomy = |account| {
             let load = quota::load(&self.store, account);
@@ -208,7 +191,7 @@ impl Room {
         Ok(plan)
     }
 
-    /// Whoever writes to themselves knows already.
+    /// A message to the sender's own account wakes no phone.
     fn announce(&self, sender: &Address, account: &Address) -> Announce {
         let wanted = self.notifier.is_some() && sender != account;
         if wanted { Announce::ToDevices } else { Announce::ToNobody }
@@ -229,7 +212,7 @@ impl Room {
         }
     }
 
-    /// Tells the sender, over quota or not: whoever is full must learn why nothing gets through.
+    /// Sends the bounce, over quota or not: also the owner of a full mailbox must learn why nothing gets through.
     fn bounce(&self, sender: &Address, failed: &[FailedRecipient], original: &[u8]) -> anyhow::Result<()> {
         let (now, random) = (clock::wall(), entropy::bytes()?);
         let report = Bounce { domain: sender.domain(), to: sender, failed, original, now, random }.write();
@@ -244,6 +227,17 @@ impl Room {
         self.counters.messages_delivered.count();
         self.notify(sender);
         Ok(())
+    }
+}
+
+fn reply(error: &anyhow::Error) -> Reply {
+    tracing::error!(error = format!("{error:#}"), "a message could not be delivered");
+    let full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
+    match error.downcast_ref() {
+        _ if error.downcast_ref().is_some_and(full) => table::NO_SPACE,
+        Some(store::Error::DiskFull) => table::NO_SPACE,
+        Some(store::Error::TooLarge { .. }) => table::TOO_LARGE,
+        _ => table::LOCAL_TROUBLE,
     }
 }
 

@@ -1,58 +1,21 @@
-//! What goes by itself: old messages, accounts that nobody uses, the oldest mail of a mailbox that is nearly full, and
-//! from the disk what was deleted.
+//! Expiry: removes old messages, unused accounts, the oldest mail of a mailbox that is nearly full, and frees on disk
+//! what was deleted.
 //!
 //! The rules are `relay-policy`'s; here they meet the store. One run catches up with any number of days without power.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use config::Config;
-use host::clock;
 use mail_types::{Address, Uid, UnixTime};
 use relay_policy::{ExpiryRules, Held, Noticed, Quota, token_is_expired};
 use store::{Account, MailboxId, Store};
 
 use crate::accounts::invites;
 use crate::mailboxes::quota;
-use crate::runtime::blocking;
-use crate::web_backend::Server;
 
-/// The first run leaves the start its peace.
-const FIRST_RUN: Duration = Duration::from_secs(5 * 60);
-/// Days are what counts, so a few runs a day are exact enough.
-const INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
-
-/// What one run removed.
+/// The number of things that one run removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Removed {
     pub(crate) messages: usize,
     pub(crate) accounts: usize,
-}
-
-/// Runs for ever.
-pub(crate) async fn run(server: Arc<Server>) {
-    tokio::time::sleep(FIRST_RUN).await;
-    loop {
-        let (store, rules, quota) = (server.store.clone(), rules(&server.config), quota::of(&server.config));
-        match blocking::run(move || sweep(&store, &rules, quota, clock::wall())).await {
-            Ok(Ok(removed)) if removed != Removed::default() => {
-                server.counters.messages_expired.add(removed.messages as u64);
-                server.counters.accounts_expired.add(removed.accounts as u64);
-                tracing::info!(
-                    messages = removed.messages,
-                    accounts = removed.accounts,
-                    "old things were removed"
-                );
-                if let Ok(left) = server.store.accounts() {
-                    server.pairing.accounts(left.len()).await;
-                }
-            }
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(%error, "old things could not be removed"),
-            Err(error) => tracing::error!(%error, "old things could not be removed"),
-        }
-        tokio::time::sleep(INTERVAL).await;
-    }
 }
 
 /// The configured rules.
@@ -67,7 +30,7 @@ pub(crate) fn rules(config: &Config) -> ExpiryRules {
     }
 }
 
-/// Removes everything whose time has come.
+/// Removes everything that has expired.
 pub(crate) fn sweep(
     store: &Store,
     rules: &ExpiryRules,
@@ -93,7 +56,7 @@ pub(crate) fn sweep(
     Ok(removed)
 }
 
-/// Tokens that nobody registered again for a long time wake nobody.
+/// Removes push tokens that no device has registered again for a long time.
 fn forget_devices(store: &Store, account: &Account, now: UnixTime) -> store::Result<()> {
     let tokens = store.push_tokens(&account.address)?;
     let mut expired = tokens.iter().filter(|token| token_is_expired(token.registered, now));

@@ -1,46 +1,46 @@
-//! Room for the lists of messages that open mailboxes hold in memory. Every IMAP session that has a mailbox selected
-//! keeps one; together they may not outgrow the machine, whatever is in the mailboxes.
+//! The memory for the lists of messages of open mailboxes. Every IMAP session that has a mailbox selected keeps one; the
+//! sum of all has a bound, whatever is in the mailboxes.
 
 use std::sync::Arc;
 
 use store::MessageEntry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a message without keywords takes in a list, in bytes; a keyword takes no more.
+/// The unit of reservations in bytes: a message without keywords takes one in a list, and a keyword no more.
 pub(crate) const UNIT: u64 = 128;
-/// What a set takes before there is a keyword in it, in units.
-const SET: usize = 3;
+/// The units of a keyword set before there is a keyword in it.
+const EMPTY_SET_UNITS: usize = 3;
 
-/// What is left.
+/// The units that are not reserved.
 #[derive(Clone, Debug)]
-pub(crate) struct ViewRoom(Arc<Semaphore>);
+pub(crate) struct MailboxMemory(Arc<Semaphore>);
 
-/// Room for one list; dropping it gives it back.
+/// The units of one list; dropping the reservation releases them.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct Reservation {
     room: Arc<Semaphore>,
     permit: OwnedSemaphorePermit,
 }
 
-/// The lists fill what they may.
+/// The lists take all the memory that they may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("open mailboxes fill the memory that they may fill; close some, or empty them")]
-pub(crate) struct NoRoom;
+pub(crate) struct MemoryExhausted;
 
-impl ViewRoom {
-    /// So many bytes for all lists together.
+impl MailboxMemory {
+    /// Memory of so many bytes for all lists together.
     pub(crate) fn new(bytes: u64) -> Self {
         let units = usize::try_from(bytes / UNIT).unwrap_or(usize::MAX);
         Self(Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))))
     }
 
-    /// Takes room for a list.
-    pub(crate) fn take(&self, units: usize) -> Result<Taken, NoRoom> {
+    /// Reserves units for a list.
+    pub(crate) fn reserve(&self, units: usize) -> Result<Reservation, MemoryExhausted> {
         let permit = acquire(&self.0, units)?;
-        Ok(Taken { room: Arc::clone(&self.0), permit })
+        Ok(Reservation { room: Arc::clone(&self.0), permit })
     }
 
-    /// Takes all that is left.
+    /// Reserves all units that are left.
     #[cfg(test)]
     pub(crate) fn take_all(&self) -> OwnedSemaphorePermit {
         let left = self.0.available_permits();
@@ -48,9 +48,9 @@ impl ViewRoom {
     }
 }
 
-impl Taken {
-    /// The list has grown or shrunk.
-    pub(crate) fn resize(&mut self, units: usize) -> Result<(), NoRoom> {
+impl Reservation {
+    /// Adjusts the reservation to a list that has grown or shrunk.
+    pub(crate) fn resize(&mut self, units: usize) -> Result<(), MemoryExhausted> {
         let held = self.permit.num_permits();
         if let Some(more) = units.checked_sub(held) {
             self.permit.merge(acquire(&self.room, more)?);
@@ -61,35 +61,35 @@ impl Taken {
     }
 }
 
-fn acquire(room: &Arc<Semaphore>, units: usize) -> Result<OwnedSemaphorePermit, NoRoom> {
-    let units = u32::try_from(units).map_err(|_| NoRoom)?;
-    Arc::clone(room).try_acquire_many_owned(units).map_err(|_| NoRoom)
+fn acquire(room: &Arc<Semaphore>, units: usize) -> Result<OwnedSemaphorePermit, MemoryExhausted> {
+    let units = u32::try_from(units).map_err(|_| MemoryExhausted)?;
+    Arc::clone(room).try_acquire_many_owned(units).map_err(|_| MemoryExhausted)
 }
 
-/// What a list of these messages takes.
+/// The units of a list of these messages.
 pub(crate) fn units(messages: &[MessageEntry]) -> usize {
     let of_one = |message: &MessageEntry| match message.flags.keywords.len() {
         0 => 1,
-        keywords => 1 + SET + keywords,
+        keywords => 1 + EMPTY_SET_UNITS + keywords,
     };
     messages.iter().map(of_one).sum()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::mailboxes::memory::{NoRoom, UNIT, ViewRoom};
+    use crate::mailboxes::memory::{MailboxMemory, MemoryExhausted, UNIT};
 
     #[test]
     fn lists_share_the_room_and_give_it_back() {
-        let room = ViewRoom::new(10 * UNIT);
-        let mut one = room.take(4).unwrap();
-        let other = room.take(5).unwrap();
-        assert_eq!(one.resize(6), Err(NoRoom));
+        let room = MailboxMemory::new(10 * UNIT);
+        let mut one = room.reserve(4).unwrap();
+        let other = room.reserve(5).unwrap();
+        assert_eq!(one.resize(6), Err(MemoryExhausted));
         assert_eq!(one.resize(5), Ok(()));
-        assert!(room.take(1).is_err());
+        assert!(room.reserve(1).is_err());
         assert_eq!(one.resize(2), Ok(()));
         drop(other);
-        assert!(room.take(8).is_ok());
-        assert!(room.take(usize::MAX).is_err());
+        assert!(room.reserve(8).is_ok());
+        assert!(room.reserve(usize::MAX).is_err());
     }
 }

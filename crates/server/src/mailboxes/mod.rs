@@ -1,10 +1,10 @@
 //! Mailboxes: what is delivered into them, what expires, and what open ones keep in memory. Rules are `relay-policy`'s,
 //! durability is the store's.
 
-pub(crate) mod changes;
 pub(crate) mod delivery;
 pub(crate) mod expiry;
 pub(crate) mod memory;
 pub(crate) mod quota;
 pub(crate) mod recent;
 pub(crate) mod spool_buffer;
+pub(crate) mod watchers;

@@ -1,4 +1,4 @@
-//! How much an account may hold, and does: asked before anything is kept. `expiry.rs` makes room.
+//! The quota of an account and its usage, asked before a message is kept. `expiry.rs` makes room.
 
 use config::Config;
 use mail_types::Address;
@@ -10,7 +10,7 @@ pub(crate) fn of(config: &Config) -> Quota {
     Quota::of_bytes(config.limits.quota)
 }
 
-/// What an account holds.
+/// The usage of an account.
 pub(crate) fn load(store: &Store, address: &Address) -> store::Result<Load> {
     let store::Usage { bytes, messages } = store.usage(address)?;
     Ok(Load { bytes, messages })

@@ -1,5 +1,5 @@
-//! Which messages some mail program has been told of: IMAP's `\Recent` (RFC 3501 section 2.3.2). Kept in memory only,
-//! so that reading mail writes nothing on the card: what is there when the server starts counts as told of.
+//! The messages that no session was told of yet: IMAP's `\Recent` (RFC 3501 section 2.3.2). Kept in memory only, so that
+//! reading mail writes nothing on the card: messages that are there when the server starts count as announced.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,14 +8,14 @@ use imap::Access;
 use mail_types::Uid;
 use store::{MailboxId, Store};
 
-/// The first UID of every mailbox that nobody was told of; of a mailbox that is not here it is the first of all.
+/// The first UID of each mailbox that no session was told of; UID 1 for a mailbox that is not listed.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     untold: Mutex<BTreeMap<MailboxId, Uid>>,
 }
 
 impl Recent {
-    /// Nothing that is in the store is new.
+    /// Counts all messages in the store as announced.
     pub(crate) fn since_now(store: &Store) -> store::Result<Self> {
         let mut untold = BTreeMap::new();
         for account in store.accounts()? {
@@ -25,7 +25,7 @@ impl Recent {
         Ok(Self { untold: Mutex::new(untold) })
     }
 
-    /// From which UID on messages are new, for a session that is told of all before `next`.
+    /// The first UID that is recent for a session which is told of all UIDs before `next`.
     pub(crate) fn tell(&self, mailbox: MailboxId, access: Access, next: Uid) -> Uid {
         let mut untold = self.untold();
         let from = untold.get(&mailbox).copied().unwrap_or(Uid::FIRST);
@@ -35,12 +35,12 @@ impl Recent {
         from
     }
 
-    /// From which UID on nobody was told of messages.
+    /// The first UID that no session was told of.
     pub(crate) fn untold_from(&self, mailbox: MailboxId) -> Uid {
         self.untold().get(&mailbox).copied().unwrap_or(Uid::FIRST)
     }
 
-    /// The mailbox is gone.
+    /// Forgets a deleted mailbox.
     pub(crate) fn forget(&self, mailbox: MailboxId) {
         self.untold().remove(&mailbox);
     }

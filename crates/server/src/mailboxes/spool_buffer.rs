@@ -1,4 +1,4 @@
-//! A message on its way in: goes to the store's spool as it comes, so that memory does not grow with it.
+//! The buffer before the store's spool: a message goes to disk as it comes in, so that memory does not grow with it.
 
 use std::io::{self, Write};
 
@@ -6,90 +6,92 @@ use store::{SmallBody, Spool, Store};
 
 use crate::runtime::blocking;
 
-/// Bytes that wait before they are written together: a small message needs no trip of its own to the disk.
-const TOGETHER: usize = 24 * 1024;
-/// Room for them and for one more read from the network.
-const ROOM: usize = 40 * 1024;
+/// The bytes from which on the buffer is written: a small message needs no trip of its own to the disk.
+const FLUSH_BYTES: usize = 24 * 1024;
+/// The buffer's capacity in bytes: [`FLUSH_BYTES`] and one more read from the network.
+const CAPACITY: usize = 40 * 1024;
 
-/// What came so far, or why nothing more is kept.
+/// A message that is coming in, or the failure after which no more of it is kept.
 #[derive(Default)]
-pub(crate) enum Incoming {
-    /// Nothing came yet.
+pub(crate) enum SpoolBuffer {
+    /// No byte has come yet.
     #[default]
-    Nothing,
-    /// All that came so far.
-    Coming(Filling),
-    /// It could not be written; told when the message is complete.
+    Empty,
+    /// All bytes so far.
+    Receiving(BufferedMessage),
+    /// A write failed; reported when the message is complete.
     Failed(io::Error),
 }
 
-/// A spool, and the last bytes that are not in it yet.
-pub(crate) struct Filling {
+/// A spool, and the last bytes, which are not in it yet.
+pub(crate) struct BufferedMessage {
     spool: Spool,
-    waiting: Vec<u8>,
+    buffered: Vec<u8>,
 }
 
-impl Filling {
+impl BufferedMessage {
     /// The whole message if it is small, which needs no disk; else the same again.
     pub(crate) fn into_small(self) -> Result<SmallBody, Self> {
-        if !self.spool.stays_small(self.waiting.len()) {
+        if !self.spool.stays_small(self.buffered.len()) {
             return Err(self);
         }
-        // What cannot be kept is an error in the usual way.
-        let Self { mut spool, waiting } = self;
-        match spool.write_all(&waiting) {
-            Ok(()) => spool.into_small().map_err(|spool| Self { spool, waiting: Vec::new() }),
-            Err(_) => Err(Self { spool, waiting }),
+        // A message that cannot be kept small is reported by `finish`.
+        let Self { mut spool, buffered } = self;
+        match spool.write_all(&buffered) {
+            Ok(()) => spool.into_small().map_err(|spool| Self { spool, buffered: Vec::new() }),
+            Err(_) => Err(Self { spool, buffered }),
         }
     }
 
-    /// Writes what waits. It may block.
+    /// Writes the buffer, and gives the whole spool. It may block.
     pub(crate) fn finish(mut self) -> io::Result<Spool> {
-        self.spool.write_all(&self.waiting)?;
+        self.spool.write_all(&self.buffered)?;
         Ok(self.spool)
     }
 }
 
-impl Incoming {
-    /// Where the next bytes are to be put; the first call opens a spool of at most `limit` bytes. `None` once
-    /// something could not be written.
+impl SpoolBuffer {
+    /// The buffer for the next bytes; the first call opens a spool of at most `limit` bytes. None once a write has
+    /// failed.
     pub(crate) fn buffer(&mut self, store: &Store, limit: u64) -> Option<&mut Vec<u8>> {
-        if let Self::Nothing = self {
-            *self = Self::Coming(Filling { spool: store.spool(limit), waiting: Vec::new() });
+        if let Self::Empty = self {
+            *self = Self::Receiving(BufferedMessage { spool: store.spool(limit), buffered: Vec::new() });
         }
-        let Self::Coming(filling) = self else { return None };
-        if filling.waiting.capacity() == 0 {
-            filling.waiting.reserve_exact(ROOM);
+        let Self::Receiving(filling) = self else { return None };
+        if filling.buffered.capacity() == 0 {
+            filling.buffered.reserve_exact(CAPACITY);
         }
-        Some(&mut filling.waiting)
+        Some(&mut filling.buffered)
     }
 
-    /// Writes what waits if it is worth a trip to the disk; to be called whenever something was put into the buffer.
-    pub(crate) async fn relieve(&mut self) {
-        if !matches!(self, Self::Coming(filling) if filling.waiting.len() >= TOGETHER) {
+    /// Writes the buffer if it holds [`FLUSH_BYTES`]; to be called whenever bytes were put into it.
+    pub(crate) async fn flush_if_full(&mut self) {
+        if !matches!(self, Self::Receiving(filling) if filling.buffered.len() >= FLUSH_BYTES) {
             return;
         }
-        if let Self::Coming(filling) = std::mem::take(self) {
+        if let Self::Receiving(filling) = std::mem::take(self) {
             let written = blocking::run(move || filling.finish()).await;
             *self = match written {
-                Ok(Ok(spool)) => Self::Coming(Filling { spool, waiting: Vec::new() }),
+                Ok(Ok(spool)) => Self::Receiving(BufferedMessage { spool, buffered: Vec::new() }),
                 Ok(Err(error)) => Self::Failed(error),
                 Err(unfinished) => Self::Failed(io::Error::other(unfinished)),
             };
         }
     }
 
-    /// The complete message. Afterwards nothing has come yet.
-    pub(crate) fn take(&mut self) -> io::Result<Filling> {
+    /// The complete message; the buffer is empty afterwards.
+    pub(crate) fn take(&mut self) -> io::Result<BufferedMessage> {
         match std::mem::take(self) {
-            Self::Coming(filling) => Ok(filling),
+            Self::Receiving(filling) => Ok(filling),
             Self::Failed(error) => Err(error),
-            Self::Nothing => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no byte of the message came")),
+            Self::Empty => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no byte of the message has come"))
+            }
         }
     }
 
-    /// Forgets what came.
-    pub(crate) fn forget(&mut self) {
-        *self = Self::Nothing;
+    /// Discards the message.
+    pub(crate) fn discard(&mut self) {
+        *self = Self::Empty;
     }
 }

@@ -43,7 +43,7 @@ async fn listen<R: AsyncRead + Unpin>(pairing: &PairingHandle, input: R) {
     }
 }
 
-/// What LED and screen show, as it changes.
+/// Tells init the states of LED and screen as they change.
 async fn show(pairing: PairingHandle, messages: mpsc::Sender<ToInit>) {
     let mut watched = pairing.watch();
     let mut shown: Option<View> = None;

@@ -11,13 +11,14 @@ use ipc::control::{Disk, LINE_LIMIT, Push, Request, Response, Status};
 use ipc::lines;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::operation::invites;
+use crate::operation::observed::Observed;
 use crate::runtime::lines::Lines;
-use crate::runtime::tasks::Life;
-use crate::web_backend::Server;
 
-/// Whoever connects and says nothing is dropped after this time.
+/// The time that a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Binds the socket; a left-over of a server that was killed makes room. Call only while holding the store's lock,
@@ -36,82 +37,86 @@ pub(crate) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Answers until the server goes down.
-pub(crate) async fn run(listener: UnixListener, server: Arc<Server>, life: Life) {
-    let mut shutdown = server.shutdown.clone();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = shutdown.wait_for(|&stop| stop) => break,
-        };
+/// The server's end of the control socket.
+pub(crate) struct ControlServer {
+    pub(crate) observed: Arc<Observed>,
+    /// For the links of new invites.
+    pub(crate) site: Arc<web::Site>,
+}
+
+/// Answers requests until the server stops.
+pub(crate) async fn run(
+    listener: UnixListener,
+    server: Arc<ControlServer>,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+) {
+    while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
         if let Ok((stream, _)) = accepted {
-            let (server, life) = (Arc::clone(&server), life.clone());
-            tokio::spawn(async move {
+            let server = Arc::clone(&server);
+            tasks.spawn(async move {
                 let _ = tokio::time::timeout(REQUEST_TIMEOUT, serve(stream, &server)).await;
-                drop(server);
-                drop(life);
             });
         }
     }
-    // In this order: whoever waits for the last life may open the store again.
-    drop(server);
-    drop(life);
 }
 
-async fn serve(stream: UnixStream, server: &Server) -> anyhow::Result<()> {
+async fn serve(stream: UnixStream, server: &ControlServer) -> anyhow::Result<()> {
     let (read, mut write) = stream.into_split();
     let Some(line) = Lines::new(read, LINE_LIMIT).next().await? else { return Ok(()) };
     let response = match line.decode() {
-        Ok(Request::Status) => Response::Status(Box::new(status(server))),
-        Ok(Request::Pair) => pair(server).await,
-        Ok(Request::MakeInvite { uses, lifetime }) => invites::made(server, uses, lifetime).await,
-        Ok(Request::Invites) => invites::listed(server),
-        Ok(Request::RevokeInvite(id)) => invites::revoked(server, id).await,
+        Ok(Request::Status) => Response::Status(Box::new(status(&server.observed))),
+        Ok(Request::Pair) => pair(&server.observed).await,
+        Ok(Request::MakeInvite { uses, lifetime }) => {
+            invites::make(&server.observed, &server.site, uses, lifetime).await
+        }
+        Ok(Request::Invites) => invites::list(&server.observed.store),
+        Ok(Request::RevokeInvite(id)) => invites::revoke(&server.observed.store, id).await,
         Err(error) => Response::Refused(format!("The request is not understood: {error}.")),
     };
     write.write_all(&lines::encode(&response)?).await?;
     Ok(())
 }
 
-async fn pair(server: &Server) -> Response {
-    let opened = server.pairing.open().await.and_then(|view| view.status.invitation);
+async fn pair(observed: &Observed) -> Response {
+    let opened = observed.pairing.open().await.and_then(|view| view.status.invitation);
     match opened {
         Some(invitation) => Response::Pairing { link: invitation.link, closes: invitation.closes },
         None => Response::Refused("The configuration's registration lets nobody in by pairing.".to_owned()),
     }
 }
 
-fn status(server: &Server) -> Status {
-    let certificate = server.tls.summary();
-    let view = server.pairing.watch().borrow().clone();
-    let registration = match server.config.registration {
+fn status(observed: &Observed) -> Status {
+    let certificate = observed.tls.summary();
+    let view = observed.pairing.watch().borrow().clone();
+    let registration = match observed.registration {
         Registration::Open => "open",
         Registration::Pairing => "pairing",
         Registration::Invite => "invite",
         Registration::Closed => "closed",
     };
-    let listening = server
+    let listening = observed
         .ports
         .iter()
         .map(|(service, addresses)| (format!("{service:?}").to_lowercase(), addresses.clone()));
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-        domain: server.config.domain.to_string(),
+        domain: observed.domain.to_string(),
         registration: registration.to_owned(),
         accounts: view.status.accounts,
-        connections: server.door.count(),
-        connections_limit: server.door.limit(),
+        connections: observed.connections.count(),
+        connections_limit: observed.connections.limit(),
         // What cannot be read shows among the troubles.
-        queue: server.store.outbound().map_or(0, |queue| queue.len()),
-        push: server.notifier.as_ref().map(|notifier| Push {
+        queue: observed.store.outbound().map_or(0, |queue| queue.len()),
+        push: observed.notifier.as_ref().map(|notifier| Push {
             pending: notifier.pending(),
-            sent: server.counters.pushes.sent.value(),
-            failed: server.counters.pushes.failed.value(),
-            given_up: server.counters.pushes.given_up.value(),
-            gone: server.counters.pushes.gone.value(),
+            sent: observed.counters.pushes.sent.value(),
+            failed: observed.counters.pushes.failed.value(),
+            given_up: observed.counters.pushes.given_up.value(),
+            gone: observed.counters.pushes.gone.value(),
         }),
-        disk: server.resources.disk().map(|space| Disk { free: space.free, total: space.total }),
+        disk: observed.resources.disk().map(|space| Disk { free: space.free, total: space.total }),
         certificate_self_signed: certificate.self_signed,
         certificate: certificate.names,
         certificate_expires: certificate.expires.map(|time| time.0),

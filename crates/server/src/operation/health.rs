@@ -1,4 +1,4 @@
-//! Whether the server really works, asked the way a client would: over the loopback, and through the store's writer.
+//! The self-check: the server is asked the way a client would, over the loopback, and through the store's writer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,39 +9,39 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use crate::connections::listeners::{Ports, Service};
+use crate::connections::service::{Ports, Service};
+use crate::operation::observed::Observed;
 use crate::runtime::blocking;
-use crate::web_backend::Server;
 
-/// How often the server is asked.
+/// From one self-check to the next.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// A server that has not answered by then does not work.
+/// The time that each part of a self-check may take.
 const LIMIT: Duration = Duration::from_secs(4);
 /// A setting that does not exist; removing it goes through the writer and touches no disk.
 const PROBE: &str = "health.probe";
 
-/// What the self-check found, one sentence each.
+/// The findings of a self-check, one sentence each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Health {
-    /// The server does not do its work.
+    /// Parts that do not work.
     pub(crate) broken: Vec<String>,
-    /// It does, but a person should look.
+    /// Parts that work, but that a person should look at.
     pub(crate) worrying: Vec<String>,
 }
 
-/// Checks again and again, shows what is found, and counts the good checks for whoever feeds a watchdog.
-pub(crate) async fn run(server: Arc<Server>, good: watch::Sender<u64>) {
+/// Checks again and again, reports the findings, and counts the checks without a broken part for the watchdog.
+pub(crate) async fn run(observed: Arc<Observed>, good: watch::Sender<u64>) {
     let mut known = Health::default();
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let health = check(&server).await;
+        let health = check(&observed).await;
         if health != known {
             for trouble in health.broken.iter().chain(&health.worrying) {
                 tracing::error!(trouble, "the self-check found something");
             }
-            server.pairing.troubles([&health.broken[..], &health.worrying[..]].concat()).await;
+            observed.pairing.troubles([&health.broken[..], &health.worrying[..]].concat()).await;
         }
         if health.broken.is_empty() {
             good.send_modify(|count| *count += 1);
@@ -50,32 +50,32 @@ pub(crate) async fn run(server: Arc<Server>, good: watch::Sender<u64>) {
     }
 }
 
-/// Looks once.
-pub(crate) async fn check(server: &Server) -> Health {
+/// Checks once.
+pub(crate) async fn check(observed: &Observed) -> Health {
     let mut health = Health::default();
-    match tokio::time::timeout(LIMIT, store_works(server)).await {
+    match tokio::time::timeout(LIMIT, store_works(observed)).await {
         Ok(None) => {}
         Ok(Some(trouble)) => health.broken.push(trouble),
         Err(_) => health.broken.push("The disk does not answer.".to_owned()),
     }
     for service in [Service::Imap, Service::Submission, Service::Imaps, Service::Submissions] {
-        let works = tokio::time::timeout(LIMIT, answers(&server.ports, service)).await;
+        let works = tokio::time::timeout(LIMIT, answers(&observed.ports, service)).await;
         if !works.is_ok_and(|works| works) {
             health.broken.push(format!("The server does not answer on its {service:?} port."));
         }
     }
-    if let Some(shortage) = server.resources.shortage() {
+    if let Some(shortage) = observed.resources.shortage() {
         health.worrying.push(format!("No new accounts are made: {shortage}."));
     }
-    health.worrying.extend(server.tls.trouble());
+    health.worrying.extend(observed.tls.trouble());
     health
 }
 
-async fn store_works(server: &Server) -> Option<String> {
-    if let Some(trouble) = server.store.trouble() {
+async fn store_works(observed: &Observed) -> Option<String> {
+    if let Some(trouble) = observed.store.trouble() {
         return Some(format!("The disk failed: {trouble}."));
     }
-    let store = server.store.clone();
+    let store = observed.store.clone();
     match blocking::run(move || store.set_setting(PROBE, None)).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(format!("Mail cannot be kept: {error}.")),
@@ -83,7 +83,7 @@ async fn store_works(server: &Server) -> Option<String> {
     }
 }
 
-/// Whether a client gets in, and on the ports that begin in clear text, whether it is greeted.
+/// True if the service accepts a connection, and greets it on the ports that begin in clear text.
 async fn answers(ports: &Ports, service: Service) -> bool {
     let Some(&address) = ports.get(&service).and_then(|addresses| addresses.first()) else {
         // Switched off by the owner.
@@ -96,7 +96,7 @@ async fn answers(ports: &Ports, service: Service) -> bool {
     }
 }
 
-/// Where the machine itself reaches a socket.
+/// The address at which the machine itself reaches a socket.
 fn loopback(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

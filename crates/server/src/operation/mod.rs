@@ -1,8 +1,10 @@
 //! Operation: how the server is observed and steered by its owner and by `hearth init`, and its periodic tasks.
 
 pub(crate) mod appliance;
-pub(crate) mod certificate_task;
+pub(crate) mod certificate;
 pub(crate) mod control;
+pub(crate) mod expiry_task;
 pub(crate) mod health;
 mod invites;
 pub(crate) mod metrics;
+pub(crate) mod observed;

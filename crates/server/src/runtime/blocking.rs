@@ -5,7 +5,7 @@
 #[error("work in the background did not finish")]
 pub(crate) struct Unfinished;
 
-/// How many threads may block at once; each costs a stack, and a card serves only a few at a time anyway.
+/// The number of threads that may block at once; each costs a stack, and a card serves only a few at a time anyway.
 pub(crate) const THREADS: usize = 16;
 
 /// Runs `work` on a thread that may block.

@@ -1,11 +1,9 @@
-//! What happened since the start, counted where it happens: no locks, no names, nothing that survives.
+//! Counters of events since the start, counted where the events happen: without locks, without names, in memory only.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mail_types::UnixTime;
 use relay_policy::Refusal;
-
-use crate::accounts::Login;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -22,7 +20,7 @@ impl Counter {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// How many so far.
+    /// The count so far.
     pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -30,58 +28,58 @@ impl Counter {
 
 /// Connections of one protocol.
 #[derive(Debug, Default)]
-pub(crate) struct Visitors {
-    came: Counter,
-    left: Counter,
+pub(crate) struct ConnectionGauge {
+    opened: Counter,
+    closed: Counter,
 }
 
-/// One of them; it leaves when this is dropped.
-pub(crate) struct Visitor<'a>(&'a Visitors);
+/// One open connection; its end is counted when this is dropped.
+pub(crate) struct OpenConnection<'a>(&'a ConnectionGauge);
 
-impl Visitors {
-    /// One comes.
-    pub(crate) fn enter(&self) -> Visitor<'_> {
-        self.came.count();
-        Visitor(self)
+impl ConnectionGauge {
+    /// Counts a connection until the returned value is dropped.
+    pub(crate) fn enter(&self) -> OpenConnection<'_> {
+        self.opened.count();
+        OpenConnection(self)
     }
 
-    /// How many came since the start.
-    pub(crate) fn came(&self) -> u64 {
-        self.came.value()
+    /// Connections opened since the start.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.value()
     }
 
-    /// How many are here.
-    pub(crate) fn here(&self) -> u64 {
-        // Whoever comes and leaves between the two readings must not make it negative.
-        let left = self.left.value();
-        self.came.value().saturating_sub(left)
+    /// Connections that are open.
+    pub(crate) fn open(&self) -> u64 {
+        // A connection that opens and closes between the two readings must not make the difference negative.
+        let closed = self.closed.value();
+        self.opened.value().saturating_sub(closed)
     }
 }
 
-impl Drop for Visitor<'_> {
+impl Drop for OpenConnection<'_> {
     fn drop(&mut self) {
-        self.0.left.count();
+        self.0.closed.count();
     }
 }
 
-/// Everything that is counted.
+/// All counters of the server.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    /// When counting began.
+    /// The time at which counting began.
     pub(crate) since: UnixTime,
     /// IMAP connections, TLS handshake done.
-    pub(crate) imap: Visitors,
+    pub(crate) imap: ConnectionGauge,
     /// Submission connections, the same.
-    pub(crate) submission: Visitors,
+    pub(crate) submission: ConnectionGauge,
     /// Web connections, the same.
-    pub(crate) web: Visitors,
-    /// Connections that found no room.
-    pub(crate) turned_away: Counter,
+    pub(crate) web: ConnectionGauge,
+    /// Connections beyond the limits.
+    pub(crate) connections_rejected: Counter,
     /// Logins, by how they ended.
     pub(crate) logins: Logins,
-    /// Accounts that were made.
+    /// Accounts that were created.
     pub(crate) accounts_created: Counter,
-    /// First logins that made no account since the machine is short of something.
+    /// Accounts that were not created for want of disk or memory.
     pub(crate) registrations_refused: Counter,
     /// Messages that were accepted from their authors.
     pub(crate) messages_accepted: Counter,
@@ -91,18 +89,33 @@ pub(crate) struct Counters {
     pub(crate) refused: Refused,
     /// Bounces that were written.
     pub(crate) bounces: Counter,
-    /// Messages that went by themselves, for their age or to make room.
+    /// Messages removed for their age or to make room.
     pub(crate) messages_expired: Counter,
-    /// Accounts that went by themselves.
+    /// Accounts removed for want of use.
     pub(crate) accounts_expired: Counter,
     /// Notifications.
     pub(crate) pushes: Pushes,
 }
 
-/// Logins, by how they ended.
+/// The outcome of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// The password is right.
+    Accepted,
+    /// Wrong password, or no such account and none may be made.
+    Wrong,
+    /// The address is not of this server.
+    Foreign,
+    /// Too many wrong passwords; later perhaps.
+    Throttled,
+    /// A failure of the server's own; later perhaps.
+    Trouble,
+}
+
+/// Logins, by outcome.
 #[derive(Debug, Default)]
 pub(crate) struct Logins {
-    pub(crate) welcome: Counter,
+    pub(crate) accepted: Counter,
     pub(crate) wrong: Counter,
     pub(crate) throttled: Counter,
     pub(crate) trouble: Counter,
@@ -115,7 +128,7 @@ pub(crate) struct Refused {
     pub(crate) unencrypted: Counter,
     /// The account has sent too much.
     pub(crate) rate: Counter,
-    /// In somebody else's name.
+    /// In the name of another account.
     pub(crate) sender: Counter,
     /// Cannot be understood, or has too large a header.
     pub(crate) malformed: Counter,
@@ -135,14 +148,14 @@ pub(crate) struct Pushes {
 }
 
 impl Counters {
-    /// Nothing happened yet.
+    /// All counters at zero.
     pub(crate) fn new(since: UnixTime) -> Self {
         Self {
             since,
-            imap: Visitors::default(),
-            submission: Visitors::default(),
-            web: Visitors::default(),
-            turned_away: Counter::default(),
+            imap: ConnectionGauge::default(),
+            submission: ConnectionGauge::default(),
+            web: ConnectionGauge::default(),
+            connections_rejected: Counter::default(),
             logins: Logins::default(),
             accounts_created: Counter::default(),
             registrations_refused: Counter::default(),
@@ -160,7 +173,7 @@ impl Counters {
     pub(crate) fn login(&self, login: Login) {
         let logins = &self.logins;
         let counter = match login {
-            Login::Welcome => &logins.welcome,
+            Login::Accepted => &logins.accepted,
             Login::Wrong | Login::Foreign => &logins.wrong,
             Login::Throttled => &logins.throttled,
             Login::Trouble => &logins.trouble,

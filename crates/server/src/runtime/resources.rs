@@ -1,20 +1,20 @@
-//! What the machine has, and has left: how many connections it bears, and the floors below which nobody new gets an
-//! account, so that those who are here can go on.
+//! The machine's memory and disk: the number of connections that it bears, and the floors below which no account is
+//! created, so that those there are can go on.
 
 use config::Config;
 use store::{DiskSpace, Store};
 
-/// Where Linux tells its memory.
+/// The kernel's table of memory (proc(5)).
 const MEMORY_FILE: &str = "/proc/meminfo";
-/// What a connection holds at its worst, in bytes, stuck in the middle of a message or of a long command; `bench stuck`
-/// measures it. While it waits in IDLE it holds a tenth of that.
+/// The bytes that a connection holds at its worst, stuck in the middle of a message or of a long command; `bench stuck`
+/// measures it. In IDLE it holds a tenth of that.
 const CONNECTION_AT_WORST: u64 = 128 * 1024;
 /// Connections may fill one part in this many of the machine's memory, if all are at their worst.
 const PART_FOR_CONNECTIONS: u64 = 2;
 /// The lists of messages of open mailboxes may fill one part in this many.
 const PART_FOR_VIEWS: u64 = 8;
 
-/// The floors, and where to look.
+/// The floors, and the store whose disk is meant.
 #[derive(Clone, Debug)]
 pub(crate) struct Resources {
     store: Store,
@@ -32,7 +32,7 @@ impl Resources {
         }
     }
 
-    /// What is short, if anything. What cannot be read counts as plenty.
+    /// The resource that is below its floor, if any is. One that cannot be read counts as plenty.
     pub(crate) fn shortage(&self) -> Option<&'static str> {
         if self.disk().is_some_and(|disk| disk.free < self.disk_floor) {
             Some("the disk is nearly full")
@@ -49,8 +49,8 @@ impl Resources {
         memory("MemTotal").map_or(wanted, |total| wanted.min(bearable_connections(total)))
     }
 
-    /// What the lists of all open mailboxes may take together, in bytes.
-    pub(crate) fn views() -> u64 {
+    /// The bytes that the lists of messages of all open mailboxes may take together.
+    pub(crate) fn mailbox_memory() -> u64 {
         memory("MemTotal").map_or(u64::MAX, |total| total / PART_FOR_VIEWS)
     }
 

@@ -6,9 +6,9 @@ use ipc::control::{Request, Response};
 use rcgen::{CertificateParams, KeyPair};
 use tls::{CertificateFiles, Look};
 
-use crate::connections::listeners::Service;
+use crate::connections::service::Service;
 use crate::operation::health;
-use crate::tests::harness::{ALICE, House};
+use crate::tests::harness::{ALICE, TestServer};
 use crate::tests::operation::control;
 
 /// Writes a certificate that ends with this year; gives it.
@@ -21,13 +21,13 @@ fn renew(directory: &Path, year: i32, key: &KeyPair) -> Vec<u8> {
 }
 
 /// The certificate that a client sees now.
-async fn shown(house: &House) -> Vec<u8> {
-    let stream = house.tls(Service::Imaps, None).await.into_stream();
+async fn shown(server: &TestServer) -> Vec<u8> {
+    let stream = server.tls(Service::Imaps, None).await.into_stream();
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }
 
-async fn expiry(house: &House) -> Option<u64> {
-    match serde_json::from_str(&control(house, Request::Status).await).unwrap() {
+async fn expiry(server: &TestServer) -> Option<u64> {
+    match serde_json::from_str(&control(server, Request::Status).await).unwrap() {
         Response::Status(status) => status.certificate_expires,
         other => panic!("{other:?}"),
     }
@@ -42,35 +42,35 @@ async fn a_renewed_certificate_is_shown_and_a_broken_one_is_told() {
     let first = renew(files.path(), 2030, &key);
     let extra =
         format!("registration = \"open\"\n[tls]\ncertificate = {certificate:?}\nkey = {key_file:?}\n");
-    let house = House::start(&extra).await;
-    let tls = &house.server().tls;
+    let server = TestServer::start(&extra).await;
+    let tls = &server.observed().tls;
     let mut watched = CertificateFiles::new(certificate.clone(), key_file.clone());
     watched.look(tls, Look::IfChanged);
-    assert_eq!((shown(&house).await, expiry(&house).await), (first, Some(1_893_456_000)));
-    let mut phone = house.imap(ALICE).await;
+    assert_eq!((shown(&server).await, expiry(&server).await), (first, Some(1_893_456_000)));
+    let mut phone = server.imap(ALICE).await;
 
     let second = renew(files.path(), 2031, &key);
     watched.look(tls, Look::IfChanged);
-    assert_eq!((shown(&house).await, expiry(&house).await), (second.clone(), Some(1_924_992_000)));
-    assert_eq!(health::check(house.server()).await, health::Health::default());
+    assert_eq!((shown(&server).await, expiry(&server).await), (second.clone(), Some(1_924_992_000)));
+    assert_eq!(health::check(server.observed()).await, health::Health::default());
 
     // The certificate of another key: half of a renewal.
     let other = KeyPair::generate().unwrap();
     let third = renew(files.path(), 2032, &other);
     watched.look(tls, Look::IfChanged);
-    assert_eq!(shown(&house).await, second);
-    let worries = health::check(house.server()).await.worrying;
+    assert_eq!(shown(&server).await, second);
+    let worries = health::check(server.observed()).await.worrying;
     assert!(worries.iter().any(|worry| worry.contains("do not belong together")), "{worries:?}");
 
     std::fs::write(&key_file, other.serialize_pem()).unwrap();
     watched.look(tls, Look::InAnyCase);
-    assert_eq!(shown(&house).await, third);
-    assert_eq!(health::check(house.server()).await, health::Health::default());
+    assert_eq!(shown(&server).await, third);
+    assert_eq!(health::check(server.observed()).await, health::Health::default());
 
     std::fs::remove_file(&certificate).unwrap();
     watched.look(tls, Look::IfChanged);
-    assert_eq!(shown(&house).await, third);
-    assert!(!health::check(house.server()).await.worrying.is_empty());
+    assert_eq!(shown(&server).await, third);
+    assert!(!health::check(server.observed()).await.worrying.is_empty());
 
     phone.send("a2 NOOP").await;
     phone.expect("a2 OK").await;

@@ -15,8 +15,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::connections::listeners::Service;
-use crate::{Running, start};
+use crate::assembly::{Running, start};
+use crate::connections::service::Service;
+use crate::mailboxes::memory::MailboxMemory;
+use crate::operation::observed::Observed;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,12 +29,12 @@ pub(crate) const BOB: &str = "bob000001@chat.test";
 pub(crate) const PASSWORD: &str = "swordfish\\\"123";
 
 /// A running server; its directory goes with it.
-pub(crate) struct House {
+pub(crate) struct TestServer {
     directory: TempDir,
     running: Running,
 }
 
-impl House {
+impl TestServer {
     /// Starts with everything on the loopback and these lines of configuration on top.
     pub(crate) async fn start(extra: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -49,8 +51,16 @@ impl House {
         Self { directory, running }
     }
 
-    pub(crate) fn server(&self) -> &crate::Server {
-        &self.running.server
+    pub(crate) fn observed(&self) -> &Observed {
+        self.running.observed()
+    }
+
+    pub(crate) fn web(&self) -> &dyn web::Office {
+        &*self.running.router.web
+    }
+
+    pub(crate) fn memory(&self) -> &MailboxMemory {
+        &self.running.router.mail.memory
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -58,7 +68,7 @@ impl House {
     }
 
     pub(crate) fn address(&self, service: Service) -> SocketAddr {
-        self.running.server.ports[&service][0]
+        self.running.observed().ports[&service][0]
     }
 
     pub(crate) async fn plain(&self, service: Service) -> Client<TcpStream> {

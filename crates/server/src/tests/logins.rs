@@ -1,28 +1,32 @@
 //! First logins make accounts, on every door; wrong passwords and foreign names stay outside.
 
-use crate::connections::listeners::Service;
-use crate::tests::harness::{ALICE, Client, House, PASSWORD, quoted, sasl_plain, secure};
+use crate::connections::service::Service;
+use crate::tests::harness::{ALICE, Client, PASSWORD, TestServer, quoted, sasl_plain, secure};
 
 const OPEN: &str = "registration = \"open\"";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn first_logins_over_imap_and_smtp_at_once_make_one_account() {
-    let house = House::start(OPEN).await;
-    let _ =
-        tokio::join!(house.imap(ALICE), house.submission(ALICE), house.imap(ALICE), house.submission(ALICE));
-    assert_eq!(house.server().store.accounts().unwrap().len(), 1);
+    let server = TestServer::start(OPEN).await;
+    let _ = tokio::join!(
+        server.imap(ALICE),
+        server.submission(ALICE),
+        server.imap(ALICE),
+        server.submission(ALICE)
+    );
+    assert_eq!(server.observed().store.accounts().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_told_with_the_word_that_clients_look_for() {
-    let house = House::start(OPEN).await;
-    house.imap(ALICE).await;
-    let mut client = house.tls(Service::Imaps, None).await;
+    let server = TestServer::start(OPEN).await;
+    server.imap(ALICE).await;
+    let mut client = server.tls(Service::Imaps, None).await;
     client.expect("* OK").await;
     client.send(&format!("a1 LOGIN {ALICE} wrong-password")).await;
     client.expect("a1 NO [AUTHENTICATIONFAILED] Authentication failed").await;
 
-    let mut client = house.tls(Service::Submissions, None).await;
+    let mut client = server.tls(Service::Submissions, None).await;
     client.expect("220 ").await;
     client.send("EHLO x").await;
     client.until("250 ").await;
@@ -32,7 +36,7 @@ async fn a_wrong_password_is_told_with_the_word_that_clients_look_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_and_passwords_that_break_the_rules_make_no_account() {
-    let house = House::start(OPEN).await;
+    let server = TestServer::start(OPEN).await;
     for (user, password) in [
         ("short@chat.test", PASSWORD),
         ("plus+sign1@chat.test", PASSWORD),
@@ -40,21 +44,21 @@ async fn names_and_passwords_that_break_the_rules_make_no_account() {
         ("alice0001@elsewhere.test", PASSWORD),
         ("no-domain", PASSWORD),
     ] {
-        let mut client = house.tls(Service::Imaps, None).await;
+        let mut client = server.tls(Service::Imaps, None).await;
         client.expect("* OK").await;
         client.send(&format!("a1 LOGIN \"{user}\" \"{}\"", quoted(password))).await;
         client.expect("a1 NO [AUTHENTICATIONFAILED]").await;
     }
-    assert_eq!(house.server().store.accounts().unwrap().len(), 0);
+    assert_eq!(server.observed().store.accounts().unwrap().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_registration_keeps_strangers_out_and_lets_old_friends_in() {
-    let house = House::start(OPEN).await;
-    house.imap(ALICE).await;
-    let house = house.restart("registration = \"closed\"").await;
-    house.imap(ALICE).await;
-    let mut client = house.tls(Service::Imaps, None).await;
+    let server = TestServer::start(OPEN).await;
+    server.imap(ALICE).await;
+    let server = server.restart("registration = \"closed\"").await;
+    server.imap(ALICE).await;
+    let mut client = server.tls(Service::Imaps, None).await;
     client.expect("* OK").await;
     client.send(&format!("a1 LOGIN stranger1@chat.test {PASSWORD:?}")).await;
     client.expect("a1 NO [AUTHENTICATIONFAILED]").await;
@@ -62,39 +66,39 @@ async fn closed_registration_keeps_strangers_out_and_lets_old_friends_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guessing_is_slowed_down_but_not_for_the_phone_that_is_known() {
-    let house = House::start(OPEN).await;
-    house.imap(ALICE).await;
+    let server = TestServer::start(OPEN).await;
+    server.imap(ALICE).await;
     for _ in 0..5 {
-        let mut client = house.tls(Service::Imaps, None).await;
+        let mut client = server.tls(Service::Imaps, None).await;
         client.expect("* OK").await;
         client.send(&format!("a1 LOGIN {ALICE} wrong-password")).await;
         client.expect("a1 NO [AUTHENTICATIONFAILED]").await;
     }
-    let mut client = house.tls(Service::Imaps, None).await;
+    let mut client = server.tls(Service::Imaps, None).await;
     client.expect("* OK").await;
     client.send(&format!("a1 LOGIN {ALICE} wrong-password")).await;
     let refusal = client.expect("a1 NO").await;
     assert!(!refusal.to_lowercase().contains("authentication"), "{refusal}");
-    house.imap(ALICE).await;
+    server.imap(ALICE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_port_speaks_both_protocols_by_alpn_and_the_web_without() {
-    let house = House::start(OPEN).await;
-    house.tls(Service::Https, Some(b"imap")).await.expect("* OK").await;
-    house.tls(Service::Https, Some(b"smtp")).await.expect("220 ").await;
+    let server = TestServer::start(OPEN).await;
+    server.tls(Service::Https, Some(b"imap")).await.expect("* OK").await;
+    server.tls(Service::Https, Some(b"smtp")).await.expect("220 ").await;
     for alpn in [None, Some(&b"http/1.1"[..])] {
-        let mut web = house.tls(Service::Https, alpn).await;
+        let mut web = server.tls(Service::Https, alpn).await;
         web.raw(b"GET / HTTP/1.1\r\nHost: chat.test\r\nConnection: close\r\n\r\n").await;
         web.expect("HTTP/1.1 200").await;
     }
-    assert!(secure(house.plain(Service::Imaps).await.into_stream(), None).await.is_ok());
+    assert!(secure(server.plain(Service::Imaps).await.into_stream(), None).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn starttls_leads_in_and_nothing_sent_before_it_counts() {
-    let house = House::start(OPEN).await;
-    let mut client = house.plain(Service::Imap).await;
+    let server = TestServer::start(OPEN).await;
+    let mut client = server.plain(Service::Imap).await;
     client.expect("* OK").await;
     client.send("a1 LOGIN alice0001@chat.test swordfish123").await;
     client.expect("a1 ").await;
@@ -104,7 +108,7 @@ async fn starttls_leads_in_and_nothing_sent_before_it_counts() {
     client.send(&format!("a3 LOGIN {ALICE} \"{}\"", quoted(PASSWORD))).await;
     client.expect("a3 OK").await;
 
-    let mut client = house.plain(Service::Submission).await;
+    let mut client = server.plain(Service::Submission).await;
     client.expect("220 ").await;
     client.send("EHLO [127.0.0.1]").await;
     let offered = client.until("250 ").await;
@@ -120,12 +124,12 @@ async fn starttls_leads_in_and_nothing_sent_before_it_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_keep_working_when_the_box_gets_another_name() {
-    let house = House::start(OPEN).await;
-    house.imap(ALICE).await;
-    let house = house.restart("registration = \"open\"\ndomain = \"new.test\"").await;
-    house.imap(ALICE).await;
-    house.imap("newcomer1@new.test").await;
-    let mut client = house.tls(Service::Imaps, None).await;
+    let server = TestServer::start(OPEN).await;
+    server.imap(ALICE).await;
+    let server = server.restart("registration = \"open\"\ndomain = \"new.test\"").await;
+    server.imap(ALICE).await;
+    server.imap("newcomer1@new.test").await;
+    let mut client = server.tls(Service::Imaps, None).await;
     client.expect("* OK").await;
     client.send(&format!("a1 LOGIN newcomer2@chat.test {PASSWORD:?}")).await;
     client.expect("a1 NO [AUTHENTICATIONFAILED]").await;

@@ -1,20 +1,20 @@
 //! Mail from one account to another: gate, cleaning, delivery, notification, bounce, and that all of it survives.
 
-use crate::tests::harness::{ALICE, BOB, House, encrypted};
+use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
 
 const OPEN: &str = "registration = \"open\"";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_reaches_an_idle_mailbox_at_once_and_cleaned() {
-    let house = House::start(OPEN).await;
-    let mut bob = house.imap(BOB).await;
+    let server = TestServer::start(OPEN).await;
+    let mut bob = server.imap(BOB).await;
     bob.send("b1 SELECT INBOX").await;
     let selected = bob.until("b1 OK").await;
     assert!(selected.contains(&"* 0 EXISTS".to_owned()), "{selected:?}");
     bob.send("b2 IDLE").await;
     bob.expect("+ ").await;
 
-    let mut alice = house.submission(ALICE).await;
+    let mut alice = server.submission(ALICE).await;
     let reply = alice.submit(ALICE, &[BOB, ALICE], &encrypted(ALICE, 5000)).await;
     assert!(reply.starts_with("250 "), "{reply}");
 
@@ -28,7 +28,7 @@ async fn a_message_reaches_an_idle_mailbox_at_once_and_cleaned() {
         assert!(!fetched.contains(hidden), "{hidden} in {fetched}");
     }
 
-    let mut copy = house.imap(ALICE).await;
+    let mut copy = server.imap(ALICE).await;
     copy.send("c1 SELECT INBOX").await;
     let selected = copy.until("c1 OK").await;
     assert!(selected.contains(&"* 1 EXISTS".to_owned()), "{selected:?}");
@@ -36,9 +36,9 @@ async fn a_message_reaches_an_idle_mailbox_at_once_and_cleaned() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clear_text_is_refused_with_the_words_that_clients_know() {
-    let house = House::start(OPEN).await;
-    house.imap(BOB).await;
-    let mut alice = house.submission(ALICE).await;
+    let server = TestServer::start(OPEN).await;
+    server.imap(BOB).await;
+    let mut alice = server.submission(ALICE).await;
     let clear = format!("From: <{ALICE}>\r\nSubject: hi\r\n\r\nhello\r\n");
     let reply = alice.submit(ALICE, &[BOB], &clear).await;
     assert_eq!(reply, "523 Encryption Needed: Invalid Unencrypted Mail");
@@ -48,9 +48,9 @@ async fn clear_text_is_refused_with_the_words_that_clients_know() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sender_who_is_not_the_login_and_too_much_mail_are_refused_at_rcpt() {
-    let house =
-        House::start("registration = \"open\"\nlimits = { send_burst = 2, sends_per_minute = 1 }").await;
-    let mut alice = house.submission(ALICE).await;
+    let server =
+        TestServer::start("registration = \"open\"\nlimits = { send_burst = 2, sends_per_minute = 1 }").await;
+    let mut alice = server.submission(ALICE).await;
     alice.send(&format!("MAIL FROM:<{BOB}>")).await;
     alice.expect("250 ").await;
     alice.send(&format!("RCPT TO:<{BOB}>")).await;
@@ -70,12 +70,12 @@ async fn a_sender_who_is_not_the_login_and_too_much_mail_are_refused_at_rcpt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_cannot_be_reached_is_told_of_in_a_bounce() {
-    let house = House::start(OPEN).await;
-    let mut alice = house.submission(ALICE).await;
+    let server = TestServer::start(OPEN).await;
+    let mut alice = server.submission(ALICE).await;
     let to = ["nobody001@chat.test", "friend@elsewhere.test"];
     let reply = alice.submit(ALICE, &to, &encrypted(ALICE, 100)).await;
     assert!(reply.starts_with("250 "), "{reply}");
-    let mut inbox = house.imap(ALICE).await;
+    let mut inbox = server.imap(ALICE).await;
     inbox.send("a2 SELECT INBOX").await;
     inbox.until("a2 OK").await;
     inbox.send("a3 UID FETCH 1:* (BODY.PEEK[])").await;
@@ -93,15 +93,15 @@ async fn whoever_cannot_be_reached_is_told_of_in_a_bounce() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_mailbox_bounces_and_others_get_theirs() {
-    let house =
-        House::start("registration = \"open\"\nlimits = { quota = 40000, message_size = 30000 }").await;
-    house.imap(BOB).await;
-    let mut alice = house.submission(ALICE).await;
+    let server =
+        TestServer::start("registration = \"open\"\nlimits = { quota = 40000, message_size = 30000 }").await;
+    server.imap(BOB).await;
+    let mut alice = server.submission(ALICE).await;
     for _ in 0..2 {
         let reply = alice.submit(ALICE, &[BOB], &encrypted(ALICE, 20_000)).await;
         assert!(reply.starts_with("250 "), "{reply}");
     }
-    let mut inbox = house.imap(ALICE).await;
+    let mut inbox = server.imap(ALICE).await;
     inbox.send("a2 SELECT INBOX").await;
     inbox.until("a2 OK").await;
     inbox.send("a3 UID FETCH 1:* (BODY.PEEK[])").await;
@@ -111,21 +111,21 @@ async fn a_full_mailbox_bounces_and_others_get_theirs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_mail_and_the_tls_key_survive_a_restart() {
-    let house = House::start(OPEN).await;
-    let mut alice = house.submission(ALICE).await;
+    let server = TestServer::start(OPEN).await;
+    let mut alice = server.submission(ALICE).await;
     let reply = alice.submit(ALICE, &[ALICE], &encrypted(ALICE, 200_000)).await;
     assert!(reply.starts_with("250 "), "{reply}");
-    let mut before = house.imap(ALICE).await;
+    let mut before = server.imap(ALICE).await;
     before.send("a2 SELECT INBOX").await;
     let uid_validity =
         |lines: Vec<String>| lines.into_iter().find(|line| line.contains("UIDVALIDITY")).unwrap();
     let first = uid_validity(before.until("a2 OK").await);
-    let identity = house.server().store.setting("tls.self-signed").unwrap();
+    let identity = server.observed().store.setting("tls.self-signed").unwrap();
     drop((alice, before));
 
-    let house = house.restart(OPEN).await;
-    assert!(house.server().store.setting("tls.self-signed") == Some(identity));
-    let mut after = house.imap(ALICE).await;
+    let server = server.restart(OPEN).await;
+    assert!(server.observed().store.setting("tls.self-signed") == Some(identity));
+    let mut after = server.imap(ALICE).await;
     after.send("a2 SELECT INBOX").await;
     let selected = after.until("a2 OK").await;
     assert!(selected.contains(&"* 1 EXISTS".to_owned()), "{selected:?}");
@@ -134,12 +134,12 @@ async fn accounts_mail_and_the_tls_key_survive_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_messages_arrive_byte_for_byte() {
-    let house = House::start(OPEN).await;
-    let mut alice = house.submission(ALICE).await;
+    let server = TestServer::start(OPEN).await;
+    let mut alice = server.submission(ALICE).await;
     let message = encrypted(ALICE, 3_000_000);
     let reply = alice.submit(ALICE, &[ALICE], &message).await;
     assert!(reply.starts_with("250 "), "{reply}");
-    let mut inbox = house.imap(ALICE).await;
+    let mut inbox = server.imap(ALICE).await;
     inbox.send("a2 SELECT INBOX").await;
     inbox.until("a2 OK").await;
     inbox.send("a3 UID FETCH 1 (BODY.PEEK[TEXT])").await;
@@ -164,15 +164,15 @@ fn bytes_below(directory: &std::path::Path, bytes: &mut Vec<u8>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_disk_learns_no_subject_no_client_and_no_address_of_a_client() {
-    let house = House::start(OPEN).await;
-    house.imap(BOB).await;
-    let mut alice = house.submission(ALICE).await;
+    let server = TestServer::start(OPEN).await;
+    server.imap(BOB).await;
+    let mut alice = server.submission(ALICE).await;
     for size in [100, 200_000] {
         let reply = alice.submit(ALICE, &[BOB], &encrypted(ALICE, size)).await;
         assert!(reply.starts_with("250 "), "{reply}");
     }
     let mut bytes = Vec::new();
-    bytes_below(house.directory(), &mut bytes);
+    bytes_below(server.directory(), &mut bytes);
     let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds(BOB) && holds("Subject: [...]"), "the search works");
     for private in ["secret plans", "User-Agent", "Received", "127.0.0.1", "swordfish"] {
@@ -182,12 +182,12 @@ async fn the_disk_learns_no_subject_no_client_and_no_address_of_a_client() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mailboxes_that_are_open_share_a_limited_room() {
-    let house = House::start(OPEN).await;
-    let mut bob = house.imap(BOB).await;
+    let server = TestServer::start(OPEN).await;
+    let mut bob = server.imap(BOB).await;
     let append = "a APPEND INBOX {14+}\r\nSubject: x\r\n\r\n";
     bob.send(append).await;
     bob.until("a OK").await;
-    let rest = house.server().views.take_all();
+    let rest = server.memory().take_all();
     bob.send("b SELECT INBOX").await;
     bob.expect("b NO [LIMIT]").await;
     bob.send("c STATUS INBOX (MESSAGES)").await;
@@ -196,7 +196,7 @@ async fn mailboxes_that_are_open_share_a_limited_room() {
     bob.send("d SELECT INBOX").await;
     bob.until("d OK").await;
     // News waits until there is room for it.
-    let rest = house.server().views.take_all();
+    let rest = server.memory().take_all();
     bob.send(append).await;
     bob.expect("a OK").await;
     drop(rest);

@@ -1,14 +1,14 @@
 //! The numbers: each event moves its own, the right text type, and nobody is named.
 
-use crate::connections::listeners::Service;
-use crate::tests::harness::{ALICE, BOB, House, encrypted, quoted};
+use crate::connections::service::Service;
+use crate::tests::harness::{ALICE, BOB, TestServer, encrypted, quoted};
 
 const CONFIGURATION: &str = "registration = \"open\"\nmetrics = { listen = [\"127.0.0.1:0\"] }\n\
                              limits = { send_burst = 3, sends_per_minute = 1 }";
 
 /// The head and the body of an answer.
-async fn get(house: &House, request: &str) -> (String, String) {
-    let mut client = house.plain(Service::Metrics).await;
+async fn get(server: &TestServer, request: &str) -> (String, String) {
+    let mut client = server.plain(Service::Metrics).await;
     client
         .raw(format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())
         .await;
@@ -31,14 +31,14 @@ fn value(text: &str, sample: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_moves_its_number() {
-    let house = House::start(CONFIGURATION).await;
-    house.imap(BOB).await;
-    let _idle = house.imap(BOB).await;
-    let mut wrong = house.tls(Service::Imaps, None).await;
+    let server = TestServer::start(CONFIGURATION).await;
+    server.imap(BOB).await;
+    let _idle = server.imap(BOB).await;
+    let mut wrong = server.tls(Service::Imaps, None).await;
     wrong.expect("* OK").await;
     wrong.send(&format!("a1 LOGIN {BOB} \"{}\"", quoted("wrong password"))).await;
     wrong.expect("a1 NO").await;
-    let mut alice = house.submission(ALICE).await;
+    let mut alice = server.submission(ALICE).await;
     let reply = alice.submit(ALICE, &[BOB, "nobody001@chat.test"], &encrypted(ALICE, 100)).await;
     assert!(reply.starts_with("250 "), "{reply}");
     let clear = format!("From: <{ALICE}>\r\n\r\nhello\r\n");
@@ -49,7 +49,7 @@ async fn every_event_moves_its_number() {
     alice.send(&format!("RCPT TO:<{BOB}>")).await;
     alice.expect("450 ").await;
 
-    let (head, text) = get(&house, "GET /metrics").await;
+    let (head, text) = get(&server, "GET /metrics").await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(
         head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
@@ -84,15 +84,15 @@ async fn every_event_moves_its_number() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_numbers_are_at_one_place_and_nothing_else_is() {
-    let house = House::start(CONFIGURATION).await;
-    assert!(get(&house, "GET /").await.0.starts_with("HTTP/1.1 404"));
-    assert!(get(&house, "POST /metrics").await.0.starts_with("HTTP/1.1 405"));
-    let (head, body) = get(&house, "HEAD /metrics").await;
+    let server = TestServer::start(CONFIGURATION).await;
+    assert!(get(&server, "GET /").await.0.starts_with("HTTP/1.1 404"));
+    assert!(get(&server, "POST /metrics").await.0.starts_with("HTTP/1.1 405"));
+    let (head, body) = get(&server, "HEAD /metrics").await;
     assert!(head.starts_with("HTTP/1.1 200") && body.is_empty(), "{head}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_listens_for_scrapers_unless_asked() {
-    let house = House::start("").await;
-    assert_eq!(house.server().ports.get(&Service::Metrics), None);
+    let server = TestServer::start("").await;
+    assert_eq!(server.observed().ports.get(&Service::Metrics), None);
 }

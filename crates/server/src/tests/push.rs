@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-use crate::tests::harness::{ALICE, BOB, House, encrypted};
+use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
 use crate::tests::operation::control;
 
 /// Longer than anything here takes on a busy machine.
@@ -99,31 +99,31 @@ where
 }
 
 /// Leaves a token as Delta Chat does.
-async fn register(house: &House, user: &str, tokens: &[&str]) {
-    let mut client = house.imap(user).await;
+async fn register(server: &TestServer, user: &str, tokens: &[&str]) {
+    let mut client = server.imap(user).await;
     for token in tokens {
         client.send(&format!("m SETMETADATA \"INBOX\" (/private/devicetoken \"{token}\")")).await;
         client.expect("m OK Setmetadata completed").await;
     }
 }
 
-async fn tokens(house: &House, user: &str) -> String {
-    let mut client = house.imap(user).await;
+async fn tokens(server: &TestServer, user: &str) -> String {
+    let mut client = server.imap(user).await;
     client.send("m GETMETADATA \"INBOX\" /private/devicetoken").await;
     client.until("m OK").await.join("|")
 }
 
-async fn send(house: &House, from: &str, to: &[&str]) {
-    let mut client = house.submission(from).await;
+async fn send(server: &TestServer, from: &str, to: &[&str]) {
+    let mut client = server.submission(from).await;
     let reply = client.submit(from, to, &encrypted(from, 100)).await;
     assert!(reply.starts_with("250 "), "{reply}");
 }
 
 /// Waits until the notifier says this of itself.
-async fn until(house: &House, wanted: impl Fn(&Push) -> bool) {
+async fn until(server: &TestServer, wanted: impl Fn(&Push) -> bool) {
     let told = async {
         loop {
-            let answer = serde_json::from_str(&control(house, Asked::Status).await).unwrap();
+            let answer = serde_json::from_str(&control(server, Asked::Status).await).unwrap();
             let Told::Status(status) = answer else { panic!("{answer:?}") };
             if wanted(&status.push.expect("push is on")) {
                 return;
@@ -137,40 +137,40 @@ async fn until(house: &House, wanted: impl Fn(&Push) -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_wakes_every_device_of_its_readers_and_none_of_its_author() {
     let mut service = Service::start().await;
-    let house = House::start(&service.configuration()).await;
-    register(&house, ALICE, &["openpgp:alice"]).await;
-    register(&house, BOB, &["openpgp:phone", "openpgp:tablet"]).await;
+    let server = TestServer::start(&service.configuration()).await;
+    register(&server, ALICE, &["openpgp:alice"]).await;
+    register(&server, BOB, &["openpgp:phone", "openpgp:tablet"]).await;
     // Both idle or not: a phone whose connection is frozen looks the same from here.
-    let mut idle = house.imap(BOB).await;
+    let mut idle = server.imap(BOB).await;
     idle.send("i1 SELECT INBOX").await;
     idle.until("i1 OK").await;
     idle.send("i2 IDLE").await;
     idle.expect("+ ").await;
 
-    send(&house, ALICE, &[BOB, ALICE]).await;
+    send(&server, ALICE, &[BOB, ALICE]).await;
     let mut sent = [service.next().await, service.next().await];
     sent.sort();
     assert_eq!(sent, ["POST /notify openpgp:phone", "POST /notify openpgp:tablet"]);
-    until(&house, |push| (push.pending, push.sent) == (0, 2)).await;
+    until(&server, |push| (push.pending, push.sent) == (0, 2)).await;
 
-    send(&house, BOB, &[ALICE]).await;
+    send(&server, BOB, &[ALICE]).await;
     assert_eq!(service.next().await, "POST /notify openpgp:alice", "her own copy did not wake her");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_messages_of_one_moment_are_one_notification() {
     let mut service = Service::start().await;
-    let house = House::start(&service.configuration()).await;
-    register(&house, BOB, &["openpgp:phone"]).await;
-    let notifier = house.server().notifier.as_ref().unwrap();
-    let mut alice = house.submission(ALICE).await;
+    let server = TestServer::start(&service.configuration()).await;
+    register(&server, BOB, &["openpgp:phone"]).await;
+    let notifier = server.observed().notifier.as_ref().unwrap();
+    let mut alice = server.submission(ALICE).await;
     for _ in 0..5 {
         assert!(alice.submit(ALICE, &[BOB], &encrypted(ALICE, 100)).await.starts_with("250 "));
     }
     service.next().await;
-    until(&house, |push| push.pending == 0).await;
+    until(&server, |push| push.pending == 0).await;
     // What was sent is far less than what came; how many seconds the five took depends on the machine.
-    let sent = house.server().counters.pushes.sent.value();
+    let sent = server.observed().counters.pushes.sent.value();
     assert!((1..5).contains(&sent), "{sent} notifications of 5 messages");
     assert_eq!(notifier.pending(), 0);
 }
@@ -178,37 +178,37 @@ async fn several_messages_of_one_moment_are_one_notification() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_the_service_does_not_know_is_forgotten() {
     let mut service = Service::start().await;
-    let house = House::start(&service.configuration()).await;
-    register(&house, BOB, &["openpgp:old"]).await;
-    assert!(tokens(&house, BOB).await.contains("openpgp:old"));
+    let server = TestServer::start(&service.configuration()).await;
+    register(&server, BOB, &["openpgp:old"]).await;
+    assert!(tokens(&server, BOB).await.contains("openpgp:old"));
     service.answer(StatusCode::GONE);
-    send(&house, ALICE, &[BOB]).await;
+    send(&server, ALICE, &[BOB]).await;
     assert_eq!(service.next().await, "POST /notify openpgp:old");
-    until(&house, |push| (push.pending, push.gone) == (0, 1)).await;
-    assert!(!tokens(&house, BOB).await.contains("openpgp:old"));
-    assert_eq!(house.server().store.pending_pushes().unwrap().len(), 1, "the disk need not know at once");
+    until(&server, |push| (push.pending, push.gone) == (0, 1)).await;
+    assert!(!tokens(&server, BOB).await.contains("openpgp:old"));
+    assert_eq!(server.observed().store.pending_pushes().unwrap().len(), 1, "the disk need not know at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notification_that_failed_is_sent_after_a_restart_and_one_that_was_sent_is_not() {
     let mut service = Service::start().await;
-    let house = House::start(&service.configuration()).await;
-    register(&house, ALICE, &["openpgp:alice"]).await;
-    register(&house, BOB, &["openpgp:bob"]).await;
-    send(&house, BOB, &[ALICE]).await;
+    let server = TestServer::start(&service.configuration()).await;
+    register(&server, ALICE, &["openpgp:alice"]).await;
+    register(&server, BOB, &["openpgp:bob"]).await;
+    send(&server, BOB, &[ALICE]).await;
     service.next().await;
-    until(&house, |push| (push.pending, push.sent) == (0, 1)).await;
+    until(&server, |push| (push.pending, push.sent) == (0, 1)).await;
     service.answer(StatusCode::INTERNAL_SERVER_ERROR);
-    send(&house, ALICE, &[BOB]).await;
+    send(&server, ALICE, &[BOB]).await;
     service.next().await;
-    until(&house, |push| (push.pending, push.failed) == (1, 1)).await;
+    until(&server, |push| (push.pending, push.failed) == (1, 1)).await;
 
     service.answer(StatusCode::OK);
-    let house = house.restart(&service.configuration()).await;
+    let server = server.restart(&service.configuration()).await;
     assert_eq!(service.next().await, "POST /notify openpgp:bob");
-    until(&house, |push| (push.pending, push.sent) == (0, 1)).await;
-    let house = house.restart(&service.configuration()).await;
-    assert_eq!(house.server().store.pending_pushes().unwrap(), []);
+    until(&server, |push| (push.pending, push.sent) == (0, 1)).await;
+    let server = server.restart(&service.configuration()).await;
+    assert_eq!(server.observed().store.pending_pushes().unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,15 +217,15 @@ async fn a_service_that_never_answers_keeps_nobody_waiting() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/notify", silent.local_addr().unwrap());
     let configuration = format!("registration = \"open\"\npush = {{ url = {url:?} }}");
-    let house = House::start(&configuration).await;
-    register(&house, BOB, &["openpgp:1", "openpgp:2", "openpgp:3", "openpgp:4", "openpgp:5"]).await;
-    send(&house, ALICE, &[BOB]).await;
+    let server = TestServer::start(&configuration).await;
+    register(&server, BOB, &["openpgp:1", "openpgp:2", "openpgp:3", "openpgp:4", "openpgp:5"]).await;
+    send(&server, ALICE, &[BOB]).await;
     let (_under_way, _) = silent.accept().await.unwrap();
-    until(&house, |push| push.pending == 5).await;
-    send(&house, ALICE, &[BOB]).await;
+    until(&server, |push| push.pending == 5).await;
+    send(&server, ALICE, &[BOB]).await;
     // Stopping waits for none of them, and forgets none.
-    let house = house.restart(&configuration).await;
-    until(&house, |push| push.pending == 5).await;
+    let server = server.restart(&configuration).await;
+    until(&server, |push| push.pending == 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,14 +237,14 @@ async fn a_service_is_reached_by_tls_when_its_root_is_trusted() {
     let trusting = format!("registration = \"open\"\npush = {{ url = \"{url}\", roots = {root:?} }}");
     let doubting = format!("registration = \"open\"\npush = {{ url = \"{url}\" }}");
 
-    let house = House::start(&doubting).await;
-    register(&house, BOB, &["openpgp:phone"]).await;
-    send(&house, ALICE, &[BOB]).await;
-    until(&house, |push| (push.pending, push.failed) == (1, 1)).await;
+    let server = TestServer::start(&doubting).await;
+    register(&server, BOB, &["openpgp:phone"]).await;
+    send(&server, ALICE, &[BOB]).await;
+    until(&server, |push| (push.pending, push.failed) == (1, 1)).await;
     assert!(service.sent.try_recv().is_err(), "a stranger got the token");
-    let house = house.restart(&trusting).await;
+    let server = server.restart(&trusting).await;
     assert_eq!(service.next().await, "POST /notify openpgp:phone");
-    until(&house, |push| (push.pending, push.sent) == (0, 1)).await;
+    until(&server, |push| (push.pending, push.sent) == (0, 1)).await;
 }
 
 /// A root certificate in a file, and a server on localhost that it vouches for.
@@ -270,10 +270,10 @@ fn own_authority(directory: &Path) -> (std::path::PathBuf, TlsAcceptor) {
 #[tokio::test(flavor = "multi_thread")]
 async fn push_is_offered_only_when_it_works() {
     let service = Service::start().await;
-    let offers = |house: House| async move {
-        let mut client = house.tls(crate::connections::listeners::Service::Imaps, None).await;
+    let offers = |server: TestServer| async move {
+        let mut client = server.tls(crate::connections::service::Service::Imaps, None).await;
         let greeting = client.expect("* OK").await;
-        let mut client = house.imap(ALICE).await;
+        let mut client = server.imap(ALICE).await;
         client.send("c CAPABILITY").await;
         let capability = client.until("c OK").await.join("|");
         client.send("m GETMETADATA \"\" /shared/vendor/deltachat/maxsmtprecipients").await;
@@ -282,16 +282,16 @@ async fn push_is_offered_only_when_it_works() {
     };
     let start = "* METADATA \"\" (/shared/vendor/deltachat/maxsmtprecipients ";
     let on = format!("{}\nlimits = {{ recipients = 77 }}", service.configuration());
-    let told = offers(House::start(&on).await).await;
+    let told = offers(TestServer::start(&on).await).await;
     assert_eq!(told, (true, true, format!("{start}{{2}}|77)|m OK Getmetadata completed")));
-    let told = offers(House::start("registration = \"open\"").await).await;
+    let told = offers(TestServer::start("registration = \"open\"").await).await;
     assert_eq!(told, (false, false, format!("{start}NIL)|m OK Getmetadata completed")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_pending_while_push_is_off() {
-    let house = House::start("registration = \"open\"").await;
-    register(&house, BOB, &["openpgp:phone"]).await;
-    send(&house, ALICE, &[BOB]).await;
-    assert_eq!(house.server().store.pending_pushes().unwrap(), []);
+    let server = TestServer::start("registration = \"open\"").await;
+    register(&server, BOB, &["openpgp:phone"]).await;
+    send(&server, ALICE, &[BOB]).await;
+    assert_eq!(server.observed().store.pending_pushes().unwrap(), []);
 }

@@ -1,4 +1,4 @@
-//! Slows down who guesses invites. Nobody hits a token of 142 bits; but whoever tries shall not keep the box busy.
+//! Slows down guesses of invites. A token of 142 bits is not hit by chance, but guesses must not keep the box busy.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 /// Wrong invites that cost nothing: people mistype, and previews ask too.
 const FREE_GUESSES: u32 = 10;
-/// How long a network's wrong invites are remembered after the last one.
-const MEMORY: Duration = Duration::from_secs(60);
+/// The time for which a network's wrong invites are remembered after the last one.
+const REMEMBERED_FOR: Duration = Duration::from_secs(60);
 /// Networks remembered at once.
 const NETWORKS_KEPT: usize = 256;
 
@@ -24,13 +24,13 @@ struct Wrong {
 }
 
 impl Guesses {
-    /// Whether this peer may try an invite now.
+    /// True if this peer may try an invite now.
     pub(crate) fn permits(&self, peer: IpAddr, now: Instant) -> bool {
         let wrong = self.wrong.get(&network(peer));
         wrong.is_none_or(|wrong| now >= wrong.until || wrong.count < FREE_GUESSES)
     }
 
-    /// The invite was none. What comes from the machine itself may be a proxy for everybody, and is not counted.
+    /// Counts an unknown invite. A peer on the machine itself may be a proxy for all clients, and is not counted.
     pub(crate) fn failed(&mut self, peer: IpAddr, now: Instant) {
         if peer.to_canonical().is_loopback() {
             return;
@@ -42,11 +42,11 @@ impl Guesses {
         }
         let wrong = self.wrong.entry(network(peer)).or_insert(Wrong { count: 0, until: now });
         wrong.count = wrong.count.saturating_add(1);
-        wrong.until = now + MEMORY;
+        wrong.until = now + REMEMBERED_FOR;
     }
 }
 
-/// Whom an address stands for: itself, or with IPv6 its whole /64, of which every host may take any address.
+/// The network of an address: with IPv4 the address itself, with IPv6 its /64, of which a host may take any address.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(peer) => Ipv6Addr::from_bits(peer.to_bits() >> 64 << 64).into(),

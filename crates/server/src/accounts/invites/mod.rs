@@ -14,36 +14,36 @@ pub(crate) use guesses::Guesses;
 
 /// Invites that are kept at once, spent ones included.
 const INVITES_KEPT: usize = 500;
-/// How long a spent invite is kept after its end, in seconds, so that late visitors learn what is wrong with it.
+/// The seconds for which a spent invite is kept after its end, so that late visitors learn what is wrong with it.
 const SPENT_KEPT: u64 = 30 * 24 * 60 * 60;
 /// Characters of an ID.
 const ID_LENGTH: usize = 8;
 
-/// Why an invite was not made.
+/// An invite that was not created.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InviteError {
-    /// There are too many already.
+    /// The limit is reached.
     #[error(
         "there are {INVITES_KEPT} unused invites already; revoke some of them (`hearth invite list` shows them)"
     )]
     TooMany,
-    /// It could not be kept.
+    /// The store failed.
     #[error("the invite could not be kept: {0}")]
     Store(#[from] store::Error),
 }
 
-/// What the store calls the invite with this token: its SHA-256 in hexadecimal.
+/// The store's key of the invite with this token: its SHA-256 in hexadecimal.
 pub(crate) fn key(token: &InviteToken) -> String {
     let digest = digest::digest(&digest::SHA256, token.expose().as_bytes());
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a person calls the invite.
+/// The ID by which people name the invite: the first characters of its digest.
 pub(crate) fn id(invite: &Invite) -> String {
     invite.token.chars().take(ID_LENGTH).collect()
 }
 
-/// Keeps an invite with this token. It may block.
+/// Creates an invite with this token. It may block.
 pub(crate) fn make(
     store: &Store,
     token: &InviteToken,
@@ -64,7 +64,7 @@ pub(crate) fn make(
     Ok(invite)
 }
 
-/// Revokes the invite with this ID; whether there was one. It may block.
+/// Revokes the invite with this ID; false if there is none. It may block.
 pub(crate) fn revoke(store: &Store, wanted: &str) -> store::Result<bool> {
     let Some(invite) = store.invites()?.into_iter().find(|invite| id(invite) == wanted) else {
         return Ok(false);
@@ -73,7 +73,7 @@ pub(crate) fn revoke(store: &Store, wanted: &str) -> store::Result<bool> {
     Ok(true)
 }
 
-/// Forgets invites whose time has long been over. It may block.
+/// Removes invites that have been over for long. It may block.
 pub(crate) fn sweep(store: &Store, now: UnixTime) -> store::Result<()> {
     for invite in store.invites()? {
         if now.0 >= invite.expires.0.saturating_add(SPENT_KEPT) {

@@ -1,10 +1,10 @@
 //! The text of OpenMetrics 1.0.0 (<https://prometheus.io/docs/specs/om/open_metrics_spec/>): only what we have, which is
 //! whole numbers with a few fixed labels.
 
-/// What the text is called in HTTP.
+/// The media type of the text.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What kind of numbers a family has.
+/// The type of a metric family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Only grows, from zero at the start.
@@ -15,7 +15,7 @@ pub(crate) enum Kind {
     Info,
 }
 
-/// What a family's numbers measure; its name ends in this.
+/// The unit of a family's numbers, which its name ends in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Things.

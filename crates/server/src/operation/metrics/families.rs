@@ -1,12 +1,12 @@
-//! Which numbers there are, what they mean, and where they come from.
+//! The metric families: name, meaning and source of each number.
 
 use store::Store;
 
 use crate::operation::metrics::exposition::{Family, Kind, PLAIN, Unit};
+use crate::operation::observed::Observed;
 use crate::runtime::counters::{Counters, Pushes};
-use crate::web_backend::Server;
 
-/// What the store holds.
+/// The sums over the store's accounts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stored {
     accounts: u64,
@@ -31,15 +31,16 @@ impl Stored {
 }
 
 /// All families as of now.
-pub(crate) fn families(server: &Server, stored: Stored) -> Vec<Family> {
-    let counters = &server.counters;
-    let groups = [state(server, stored), arrivals(counters), mail(counters), notifications(&counters.pushes)];
+pub(crate) fn families(observed: &Observed, stored: Stored) -> Vec<Family> {
+    let counters = &observed.counters;
+    let groups =
+        [state(observed, stored), arrivals(counters), mail(counters), notifications(&counters.pushes)];
     groups.into_iter().flatten().collect()
 }
 
-fn state(server: &Server, stored: Stored) -> Vec<Family> {
-    let counters = &server.counters;
-    let troubles = server.pairing.watch().borrow().status.troubles.len() as u64;
+fn state(observed: &Observed, stored: Stored) -> Vec<Family> {
+    let counters = &observed.counters;
+    let troubles = observed.pairing.watch().borrow().status.troubles.len() as u64;
     let mut families = vec![
         info("hearth_build", "The program's version.", ("version", env!("CARGO_PKG_VERSION"))),
         gauge(
@@ -56,9 +57,9 @@ fn state(server: &Server, stored: Stored) -> Vec<Family> {
             "Open connections.",
             "protocol",
             &[
-                ("imap", counters.imap.here()),
-                ("submission", counters.submission.here()),
-                ("web", counters.web.here()),
+                ("imap", counters.imap.open()),
+                ("submission", counters.submission.open()),
+                ("web", counters.web.open()),
             ],
         ),
         gauge("hearth_stored_messages", Unit::None, "Messages in all mailboxes.", stored.messages),
@@ -70,7 +71,7 @@ fn state(server: &Server, stored: Stored) -> Vec<Family> {
         ),
         gauge("hearth_queue_messages", Unit::None, "Messages that wait for other relays.", stored.queued),
     ];
-    if let Some(expires) = server.tls.summary().expires {
+    if let Some(expires) = observed.tls.summary().expires {
         families.push(gauge(
             "hearth_certificate_expiry_timestamp_seconds",
             Unit::Seconds,
@@ -78,7 +79,7 @@ fn state(server: &Server, stored: Stored) -> Vec<Family> {
             expires.0,
         ));
     }
-    if let Some(notifier) = &server.notifier {
+    if let Some(notifier) = &observed.notifier {
         let pending = notifier.pending() as u64;
         families.push(gauge(
             "hearth_pushes_pending",
@@ -87,7 +88,7 @@ fn state(server: &Server, stored: Stored) -> Vec<Family> {
             pending,
         ));
     }
-    if let Some(disk) = server.resources.disk() {
+    if let Some(disk) = observed.resources.disk() {
         families.push(gauge(
             "hearth_disk_free_bytes",
             Unit::Bytes,
@@ -112,22 +113,22 @@ fn arrivals(counters: &Counters) -> Vec<Family> {
             "Connections that came; the self-check opens two every five seconds.",
             "protocol",
             &[
-                ("imap", counters.imap.came()),
-                ("submission", counters.submission.came()),
-                ("web", counters.web.came()),
+                ("imap", counters.imap.opened()),
+                ("submission", counters.submission.opened()),
+                ("web", counters.web.opened()),
             ],
         ),
         counter(
-            "hearth_connections_turned_away",
-            "Connections that found no room.",
-            counters.turned_away.value(),
+            "hearth_connections_rejected",
+            "Connections beyond the limits.",
+            counters.connections_rejected.value(),
         ),
         counter_by(
             "hearth_logins",
             "Logins by IMAP or submission.",
             "result",
             &[
-                ("ok", logins.welcome.value()),
+                ("ok", logins.accepted.value()),
                 ("failed", logins.wrong.value()),
                 ("throttled", logins.throttled.value()),
                 ("trouble", logins.trouble.value()),

@@ -1,4 +1,5 @@
-//! Wakes connections when a mailbox changes: the store's writer says which, every waiting connection hears at once.
+//! Wakes the connections that watch a mailbox when it changes: the store's writer names the mailbox, every connection
+//! that watches it is woken.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,25 +7,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::MailboxId;
 use tokio::sync::watch;
 
-/// The mailboxes somebody watches. A change says nothing but that there was one; who is told asks the store.
+/// The mailboxes that connections watch. A change carries nothing but that there was one: the connection asks the store.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Changes {
+pub(crate) struct MailboxWatchers {
     watched: Arc<Mutex<BTreeMap<MailboxId, watch::Sender<()>>>>,
 }
 
-impl Changes {
-    /// Hears of every change of the mailbox from now on.
+impl MailboxWatchers {
+    /// A receiver of every change of the mailbox from now on.
     pub(crate) fn watch(&self, mailbox: MailboxId) -> watch::Receiver<()> {
         self.watched().entry(mailbox).or_insert_with(|| watch::channel(()).0).subscribe()
     }
 
-    /// Something changed. Quick, and never waits: the store's writer calls it.
-    pub(crate) fn happened(&self, mailbox: MailboxId) {
+    /// Wakes the mailbox's watchers. It never waits: the store's writer calls it.
+    pub(crate) fn changed(&self, mailbox: MailboxId) {
         let mut watched = self.watched();
         if let Some(sender) = watched.get(&mailbox)
             && sender.send(()).is_err()
         {
-            // Nobody listens any more.
+            // The last watcher has left; a mailbox without one takes no memory.
             watched.remove(&mailbox);
         }
     }

@@ -1,27 +1,30 @@
 //! The server's certificate: the names in one of its own, and the task that looks at the files of another's.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Config, Tls};
 use mail_types::Domain;
-use tls::{CertificateFiles, Look};
+use tls::{CertificateFiles, Look, TlsSettings};
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
 use crate::runtime::blocking;
-use crate::web_backend::Server;
 
-/// How often the files are looked at; two `stat` calls.
+/// From one look at the files to the next; a look is two `stat` calls.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Runs for ever. With a certificate of our own a hang-up means nothing, but it must not end the server either.
-pub(crate) async fn run(server: Arc<Server>, mut hang_up: Signal) {
-    let mut files = match &server.config.tls {
+/// The files of a certificate that somebody else renews; none for one of the server's own.
+pub(crate) fn files(settings: &Tls) -> Option<CertificateFiles> {
+    match settings {
         Tls::Files { certificate, key } => Some(CertificateFiles::new(certificate.clone(), key.clone())),
         Tls::SelfSigned { .. } => None,
-    };
+    }
+}
+
+/// Looks at the files again and again, and whenever `hang_up` comes. Without files the signal has no meaning, but it
+/// must not end the server either.
+pub(crate) async fn run(mut files: Option<CertificateFiles>, tls: TlsSettings, mut hang_up: Signal) {
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -29,7 +32,7 @@ pub(crate) async fn run(server: Arc<Server>, mut hang_up: Signal) {
             _ = interval.tick() => Look::IfChanged,
             _ = hang_up.recv() => Look::InAnyCase,
         };
-        let (Some(mut looked_at), tls) = (files.take(), server.tls.clone()) else { continue };
+        let (Some(mut looked_at), tls) = (files.take(), tls.clone()) else { continue };
         let looked = blocking::run(move || {
             looked_at.look(&tls, look);
             looked_at
@@ -63,7 +66,7 @@ pub(crate) fn own_names(config: &Config, host_name: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::operation::certificate_task::own_names;
+    use super::own_names;
 
     #[test]
     fn the_names_are_those_that_clients_may_use() {

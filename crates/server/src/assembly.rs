@@ -1,0 +1,376 @@
+//! Assembly: builds every part of the server from the configuration, and joins them. The only file that names every
+//! folder.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::pairing::Endpoint;
+use anyhow::Context;
+use config::{Config, Tls};
+use host::{clock, entropy};
+use https_client::HttpsClient;
+use mail_types::{Domain, Secret};
+use store::Store;
+use tls::TlsSettings;
+use tokio::signal::unix::Signal;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::Accounts;
+use crate::accounts::pairing::{self, PairingTask, Setup};
+use crate::connections::limit::ConnectionLimit;
+use crate::connections::listeners;
+use crate::connections::rejection::OverloadResponder;
+use crate::connections::service::{Ports, Service};
+use crate::mail_services::MailServices;
+use crate::mailboxes::delivery::Delivery;
+use crate::mailboxes::memory::MailboxMemory;
+use crate::mailboxes::recent::Recent;
+use crate::mailboxes::watchers::MailboxWatchers;
+use crate::mailboxes::{expiry, quota};
+use crate::operation::certificate;
+use crate::operation::control::{self, ControlServer};
+use crate::operation::expiry_task::ExpiryTask;
+use crate::operation::observed::Observed;
+use crate::push::{self, Notifier};
+use crate::router::Router;
+use crate::runtime::blocking;
+use crate::runtime::counters::Counters;
+use crate::runtime::resources::Resources;
+use crate::web_backend::WebBackend;
+
+/// The store's setting that holds the self-signed certificate and its key.
+const IDENTITY_SETTING: &str = "tls.self-signed";
+/// The store's setting that holds the secret behind session tickets.
+const TICKET_SETTING: &str = "tls.tickets";
+/// From the order to stop until connections that have not ended are cut off.
+pub(crate) const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
+
+/// A server at work.
+pub(crate) struct Running {
+    pub(crate) router: Arc<Router>,
+    config: Config,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    /// Files that tell other programs of this server.
+    announcements: [PathBuf; 2],
+}
+
+impl Running {
+    /// The parts that may be looked at.
+    pub(crate) fn observed(&self) -> &Arc<Observed> {
+        &self.router.observed
+    }
+
+    /// Runs a task until the server stops.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let cancellable = self.shutdown.clone().run_until_cancelled_owned(task);
+        self.tasks.spawn(async move {
+            cancellable.await;
+        });
+    }
+
+    /// Starts what runs from time to time; `hang_up` is the signal to look at a certificate's files.
+    pub(crate) fn spawn_periodic(&self, hang_up: Signal) {
+        let Observed { store, counters, pairing, tls, .. } = &**self.observed();
+        let expiry = ExpiryTask {
+            store: store.clone(),
+            rules: expiry::rules(&self.config),
+            quota: quota::of(&self.config),
+            counters: Arc::clone(counters),
+            pairing: pairing.clone(),
+        };
+        self.spawn(expiry.run());
+        self.spawn(certificate::run(certificate::files(&self.config.tls), tls.clone(), hang_up));
+    }
+
+    /// Stops listening, tells every connection, and waits a moment for their ends.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(SHUTDOWN_LIMIT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some connections did not end in time and are cut off");
+        }
+        for file in self.announcements {
+            // What is left over does no harm: the next start replaces it.
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+/// Brings a server up; when this returns every port answers.
+pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
+    let run_directory = config.run_directory();
+    make_directories(&[&config.state_directory, &run_directory])?;
+    let (store, watchers) = open_store(&config).await?;
+    let control = control::bind(&config.control_socket())?;
+    let listeners = listeners::bind(&config)?;
+    let ports = listeners::ports(&listeners)?;
+    let tls = tls_settings(&config, &store)?;
+    let setup = pairing_setup(&config, &store, &ports)?;
+    let site = Arc::new(site(&config, &tls, pairing::endpoint(&setup, &setup.addresses), &ports));
+    let (pairing_task, pairing) = PairingTask::new(setup);
+    let counters = Arc::new(Counters::new(clock::wall()));
+    let shutdown = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let notifier = start_notifier(&config, &store, &counters, &shutdown, &tasks)?;
+    let observed = Arc::new(Observed {
+        domain: config.domain.clone(),
+        registration: config.registration,
+        resources: Resources::new(&config, store.clone()),
+        store,
+        counters,
+        pairing,
+        tls,
+        notifier,
+        ports,
+        connections: connection_limit(&config),
+    });
+    let mail = mail_services(&config, watchers, &observed)?;
+    let web = Arc::new(WebBackend::new(
+        Arc::clone(&mail.accounts),
+        observed.pairing.clone(),
+        config.registration,
+        config.domain.clone(),
+    ));
+    let router = Arc::new(Router {
+        tls: observed.tls.clone(),
+        imap: Arc::new(imap_settings(&mail)),
+        smtp: submission_settings(&config),
+        mail,
+        site: Arc::clone(&site),
+        web,
+        observed: Arc::clone(&observed),
+        counters: Arc::clone(&observed.counters),
+        shutdown: shutdown.clone(),
+        connections_so_far: 0.into(),
+    });
+    tokio::spawn(pairing_task.run());
+    let control_server = Arc::new(ControlServer { observed: Arc::clone(&observed), site });
+    tasks.spawn(control::run(control, control_server, shutdown.clone(), tasks.clone()));
+    accept_on(listeners, &router, &shutdown, &tasks);
+    let ports_file = run_directory.join("ports.json");
+    listeners::write_ports(&observed.ports, &ports_file)?;
+    for (service, addresses) in &observed.ports {
+        tracing::info!(?service, ?addresses, "listening");
+    }
+    let announcements = [config.control_socket(), ports_file];
+    Ok(Running { router, config, shutdown, tasks, announcements })
+}
+
+/// Accepts connections on every socket.
+fn accept_on(
+    listeners: Vec<listeners::Listener>,
+    router: &Arc<Router>,
+    shutdown: &CancellationToken,
+    tasks: &TaskTracker,
+) {
+    let responder = OverloadResponder::default();
+    for listener in listeners {
+        let admission = listeners::Admission {
+            limit: Arc::clone(&router.observed.connections),
+            responder: responder.clone(),
+            counters: Arc::clone(&router.counters),
+        };
+        let router = Arc::clone(router);
+        let handler = move |service, stream, peer| Arc::clone(&router).serve(service, stream, peer);
+        tasks.spawn(listeners::accept(listener, admission, shutdown.clone(), tasks.clone(), handler));
+    }
+}
+
+fn mail_services(
+    config: &Config,
+    watchers: MailboxWatchers,
+    observed: &Observed,
+) -> anyhow::Result<Arc<MailServices>> {
+    let Observed { store, resources, pairing, notifier, counters, .. } = observed;
+    let domains = domains(config, store)?;
+    let push = if notifier.is_some() { imap::Push::Offered } else { imap::Push::Off };
+    let accounts = Accounts::new(
+        config,
+        domains.clone(),
+        store.clone(),
+        resources.clone(),
+        pairing.clone(),
+        Arc::clone(counters),
+    )?;
+    let delivery = Delivery::new(config, domains, store.clone(), notifier.clone(), Arc::clone(counters));
+    Ok(Arc::new(MailServices {
+        store: store.clone(),
+        accounts: Arc::new(accounts),
+        delivery: Arc::new(delivery),
+        watchers,
+        recent: Recent::since_now(store).context("the mailboxes could not be listed")?,
+        memory: MailboxMemory::new(Resources::mailbox_memory()),
+        quota: quota::of(config),
+        limits: config.limits.clone(),
+        about: config.about.clone(),
+        push,
+        counters: Arc::clone(counters),
+    }))
+}
+
+fn connection_limit(config: &Config) -> Arc<ConnectionLimit> {
+    let limits = &config.limits;
+    let connections = Resources::connections(limits.connections);
+    if connections < limits.connections {
+        tracing::info!(connections, "fewer connections than configured, for the machine's memory");
+    }
+    ConnectionLimit::new(connections, limits.connections_per_address)
+}
+
+fn imap_settings(mail: &MailServices) -> imap::Settings {
+    imap::Settings { message_size: mail.limits.message_size, push: mail.push, ..imap::Settings::default() }
+}
+
+fn make_directories(directories: &[&Path]) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    // No other user may read mail.
+    builder.recursive(true).mode(0o700);
+    for directory in directories {
+        builder.create(directory).with_context(|| {
+            format!("making the directory {} (state_directory in the configuration)", directory.display())
+        })?;
+    }
+    Ok(())
+}
+
+/// Opens the store; its changes wake the watchers.
+async fn open_store(config: &Config) -> anyhow::Result<(Store, MailboxWatchers)> {
+    let directory = config.state_directory.join("store");
+    let opened = blocking::run(move || Store::open(directory)).await?;
+    let (store, report) = opened.context("opening the store")?;
+    for damage in &report.damage {
+        tracing::error!(damage, "the store was damaged and has been repaired");
+    }
+    let watchers = MailboxWatchers::default();
+    let changed = watchers.clone();
+    store.on_change(Box::new(move |_, mailbox| changed.changed(mailbox)));
+    Ok((store, watchers))
+}
+
+/// The domain of new accounts, then those of accounts that were made before the box was given another name.
+fn domains(config: &Config, store: &Store) -> anyhow::Result<Vec<Domain>> {
+    let mut domains = vec![config.domain.clone()];
+    for account in store.accounts().context("reading the accounts")? {
+        if !domains.contains(account.address.domain()) {
+            domains.push(account.address.domain().clone());
+        }
+    }
+    Ok(domains)
+}
+
+fn tls_settings(config: &Config, store: &Store) -> anyhow::Result<TlsSettings> {
+    let fresh = Secret::new(entropy::bytes::<{ tls::SECRET_LENGTH }>()?);
+    let secret = store.setting_or_insert(TICKET_SETTING, fresh).context("keeping the key of TLS tickets")?;
+    let tickets = Arc::new(tls::Tickets::new(secret.expose(), clock::wall));
+    if let Tls::Files { certificate, key } = &config.tls {
+        return tls::from_files(certificate, key, tickets);
+    }
+    let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let kept = store.setting(IDENTITY_SETTING);
+    let names = certificate::own_names(config, &host_name);
+    let (settings, to_keep) = tls::self_signed(&names, kept.as_ref().map(Secret::expose), tickets)?;
+    if let Some(identity) = to_keep {
+        store.set_setting(IDENTITY_SETTING, Some(Secret::new(identity))).context("keeping the TLS key")?;
+    }
+    Ok(settings)
+}
+
+fn pairing_setup(config: &Config, store: &Store, ports: &Ports) -> anyhow::Result<Setup> {
+    Ok(Setup {
+        domain: config.domain.clone(),
+        registration: config.registration,
+        host: config.pairing.host.clone(),
+        imaps_port: config.pairing.imap_port.unwrap_or(port(ports, Service::Imaps, 993)),
+        submissions_port: config.pairing.smtp_port.unwrap_or(port(ports, Service::Submissions, 465)),
+        accounts: store.accounts().context("counting the accounts")?.len(),
+        addresses: own_addresses(ports),
+    })
+}
+
+/// The port of a service, or of HTTPS, which stands in for it by ALPN, or the usual one.
+fn port(ports: &Ports, service: Service, usual: u16) -> u16 {
+    listened(ports, service).or_else(|| listened(ports, Service::Https)).unwrap_or(usual)
+}
+
+/// The port of a service, if it listens.
+fn listened(ports: &Ports, service: Service) -> Option<u16> {
+    ports.get(&service).and_then(|addresses| addresses.first()).map(SocketAddr::port)
+}
+
+/// The addresses at which clients reach this machine: those that the sockets are bound to, or else the source address
+/// of its way out.
+fn own_addresses(ports: &Ports) -> Vec<IpAddr> {
+    let bound = ports.get(&Service::Imaps).or_else(|| ports.get(&Service::Https));
+    let bound: Vec<IpAddr> = bound.into_iter().flatten().map(SocketAddr::ip).collect();
+    if bound.iter().any(|address| !address.is_unspecified()) {
+        return bound.into_iter().filter(|address| !address.is_unspecified()).collect();
+    }
+    // Connecting a datagram socket sends nothing; it only chooses the way to an address that is nobody's (RFC 5737).
+    let way_out = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        socket.local_addr()
+    });
+    way_out.map(|address| vec![address.ip()]).unwrap_or_default()
+}
+
+/// Starts the task that wakes phones, if the owner wants it.
+fn start_notifier(
+    config: &Config,
+    store: &Store,
+    counters: &Arc<Counters>,
+    shutdown: &CancellationToken,
+    tasks: &TaskTracker,
+) -> anyhow::Result<Option<Arc<Notifier>>> {
+    let Some(service) = config.push.service.clone() else { return Ok(None) };
+    let roots = https_client::roots(config.push.roots.as_deref()).context("trusting push.roots")?;
+    if roots.is_empty() && service.scheme_str() == Some("https") {
+        tracing::warn!(
+            "this machine has no root certificates, so no notification will be sent; install ca-certificates"
+        );
+    }
+    let client = HttpsClient::new(roots).context("preparing push notifications")?;
+    let notifier = Arc::new(Notifier::default());
+    let work = push::Work::new(Arc::clone(&notifier), store.clone(), Arc::clone(counters), client, service);
+    tasks.spawn(work.run(shutdown.clone()));
+    Ok(Some(notifier))
+}
+
+fn submission_settings(config: &Config) -> smtp::Settings {
+    let mut settings = smtp::Settings::new(config.domain.to_string());
+    settings.message_limit = config.limits.message_size;
+    settings.recipient_limit = usize::try_from(config.limits.recipients).unwrap_or(usize::MAX);
+    settings
+}
+
+fn site(config: &Config, tls: &TlsSettings, endpoint: Endpoint, ports: &Ports) -> web::Site {
+    let certificate =
+        if tls.is_vouched_for() { web::Certificate::Trusted } else { web::Certificate::SelfSigned };
+    web::Site {
+        domain: config.domain.to_string(),
+        certificate,
+        ports: web::Ports {
+            imaps: endpoint.imaps_port,
+            imap: port(ports, Service::Imap, 143),
+            submissions: endpoint.submissions_port,
+            submission: port(ports, Service::Submission, 587),
+            https: config.pairing.https_port.unwrap_or(port(ports, Service::Https, 443)),
+        },
+        web: web::WebPorts {
+            http: listened(ports, Service::Http).map(|port| config.pairing.http_port.unwrap_or(port)),
+            https: listened(ports, Service::Https).map(|port| config.pairing.https_port.unwrap_or(port)),
+        },
+        endpoint,
+        message_size: config.limits.message_size,
+        quota: config.limits.quota,
+        sends_per_minute: config.limits.sends_per_minute,
+        registration: config.registration,
+        expiry: config.expiry,
+        about: config.about.clone(),
+        push_host: config.push.service.as_ref().and_then(|service| service.host()).map(str::to_owned),
+    }
+}

@@ -1,0 +1,31 @@
+//! The parts of a running server that its owner may look at: read by the control socket, the metrics and the
+//! self-check, changed by none of them.
+
+use std::sync::Arc;
+
+use config::Registration;
+use mail_types::Domain;
+use store::Store;
+use tls::TlsSettings;
+
+use crate::accounts::pairing::PairingHandle;
+use crate::connections::limit::ConnectionLimit;
+use crate::connections::service::Ports;
+use crate::push::Notifier;
+use crate::runtime::counters::Counters;
+use crate::runtime::resources::Resources;
+
+/// The observed parts.
+pub(crate) struct Observed {
+    pub(crate) domain: Domain,
+    pub(crate) registration: Registration,
+    pub(crate) store: Store,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) pairing: PairingHandle,
+    pub(crate) tls: TlsSettings,
+    /// None when push is off.
+    pub(crate) notifier: Option<Arc<Notifier>>,
+    pub(crate) resources: Resources,
+    pub(crate) ports: Ports,
+    pub(crate) connections: Arc<ConnectionLimit>,
+}
