@@ -39,9 +39,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Writing a card.
-    #[error(transparent)]
-    Flash(#[from] crate::flash::FlashError),
     /// A file could not be read.
     #[error("cannot read {path}")]
     Read {

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::FlashError;
-use crate::error::Error;
+use super::error::{Error, UnsafeTarget};
 
 /// Where the kernel lists drives and what is mounted.
 #[derive(Debug, Clone)]
@@ -35,54 +34,7 @@ pub struct Drive {
     /// Size in bytes.
     pub size: u64,
     /// Why it must not be erased, if it must not.
-    pub refusal: Option<Refusal>,
-}
-
-/// Why a target is not written to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// The computer runs from it.
-    #[error("this computer runs from it (it is mounted at {at})")]
-    System {
-        /// Where.
-        at: String,
-    },
-    /// A part of it is mounted.
-    #[error("it is mounted at {at}; unmount it first, if it really is the card (`umount {at}`)")]
-    Mounted {
-        /// Where.
-        at: String,
-    },
-    /// It is swap space, or part of a RAID, an encrypted or a logical volume.
-    #[error("it is in use by {by}")]
-    InUse {
-        /// What uses it.
-        by: String,
-    },
-    /// It is built in.
-    #[error("it is not removable, so it may be this computer's own disk")]
-    NotRemovable,
-    /// Its lock switch is on.
-    #[error("it is write-protected: look at the switch on the card's side")]
-    ReadOnly,
-    /// There is no card in the reader, or the card is too small.
-    #[error(
-        "it holds {capacity} bytes, which is too little; a card of 1 GB is enough, 8 GB and more are sensible"
-    )]
-    TooSmall {
-        /// Its size in bytes.
-        capacity: u64,
-    },
-    /// It is one partition.
-    #[error("it is a partition; name the whole drive, {drive}")]
-    Partition {
-        /// The drive it is on.
-        drive: PathBuf,
-    },
-    /// It is neither a drive nor a file.
-    #[error("it is neither a drive nor a file")]
-    Neither,
+    pub refusal: Option<UnsafeTarget>,
 }
 
 /// Something that may be written to.
@@ -115,17 +67,21 @@ impl Target {
 
     /// Judges what a person named.
     pub fn judge(system: &System, path: &Path) -> Result<Self, Error> {
-        let refused = |refusal| Err(Error::from(FlashError::Refused { target: path.to_owned(), refusal }));
+        let refused = |refusal| Err(Error::Refused { target: path.to_owned(), refusal });
         let Ok(metadata) = std::fs::metadata(path) else {
             // A name below /dev that is not there is a card that is not in, never a file to make.
             let is_device_name = path.starts_with("/dev");
-            return if is_device_name { refused(Refusal::Neither) } else { Ok(Self::File(path.to_owned())) };
+            return if is_device_name {
+                refused(UnsafeTarget::Neither)
+            } else {
+                Ok(Self::File(path.to_owned()))
+            };
         };
         if metadata.is_file() {
             return Ok(Self::File(path.to_owned()));
         }
         if !metadata.file_type().is_block_device() {
-            return refused(Refusal::Neither);
+            return refused(UnsafeTarget::Neither);
         }
         // Names below /dev/disk are links.
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -138,13 +94,16 @@ impl Target {
             };
         }
         let owner = all.iter().find(|drive| partitions(system, &drive.path).contains(&name));
-        refused(owner.map_or(Refusal::Neither, |drive| Refusal::Partition { drive: drive.path.clone() }))
+        refused(
+            owner
+                .map_or(UnsafeTarget::Neither, |drive| UnsafeTarget::Partition { drive: drive.path.clone() }),
+        )
     }
 }
 
 /// All drives, sorted by name, each with its judgement.
 pub fn drives(system: &System) -> Result<Vec<Drive>, Error> {
-    let failed = |source| Error::Read { path: system.block.clone(), source };
+    let failed = |source| Error::Drives { path: system.block.clone(), source };
     let mounts = mounts(system);
     let mut drives = Vec::new();
     for entry in std::fs::read_dir(&system.block).map_err(failed)? {
@@ -174,7 +133,7 @@ fn judge_drive(
     path: &Path,
     size: u64,
     mounts: &[(String, String)],
-) -> Option<Refusal> {
+) -> Option<UnsafeTarget> {
     let is = |file: &str, value: &str| {
         std::fs::read_to_string(folder.join(file)).is_ok_and(|text| text.trim() == value)
     };
@@ -184,18 +143,18 @@ fn judge_drive(
     let device = |source: &str| source.strip_prefix("/dev/").is_some_and(|name| names.contains(name));
     let at: Vec<&String> = mounts.iter().filter(|(source, _)| device(source)).map(|(_, at)| at).collect();
     if let Some(at) = at.iter().find(|at| SYSTEM.contains(&at.as_str())) {
-        return Some(Refusal::System { at: (*at).clone() });
+        return Some(UnsafeTarget::System { at: (*at).clone() });
     }
     match at.first() {
-        Some(at) if *at == SWAP => return Some(Refusal::InUse { by: SWAP.to_owned() }),
-        Some(at) => return Some(Refusal::Mounted { at: (*at).clone() }),
+        Some(at) if *at == SWAP => return Some(UnsafeTarget::InUse { by: SWAP.to_owned() }),
+        Some(at) => return Some(UnsafeTarget::Mounted { at: (*at).clone() }),
         None => {}
     }
     for name in &names {
         let holders =
             if path.ends_with(name) { folder.join("holders") } else { folder.join(name).join("holders") };
         if let Some(Ok(holder)) = std::fs::read_dir(holders).ok().and_then(|mut all| all.next()) {
-            return Some(Refusal::InUse { by: holder.file_name().to_string_lossy().into_owned() });
+            return Some(UnsafeTarget::InUse { by: holder.file_name().to_string_lossy().into_owned() });
         }
     }
     // Card readers that are built in say "removable 0" for SD cards; USB drives often say so too.
@@ -203,12 +162,12 @@ fn judge_drive(
         real.components().any(|part| part.as_os_str().to_string_lossy().starts_with("usb"))
     });
     if !is("removable", "1") && !is("device/type", "SD") && !usb {
-        return Some(Refusal::NotRemovable);
+        return Some(UnsafeTarget::NotRemovable);
     }
     if is("ro", "1") {
-        return Some(Refusal::ReadOnly);
+        return Some(UnsafeTarget::ReadOnly);
     }
-    (size < SMALLEST).then_some(Refusal::TooSmall { capacity: size })
+    (size < SMALLEST).then_some(UnsafeTarget::TooSmall { capacity: size })
 }
 
 /// The names of a drive's partitions.
@@ -276,7 +235,7 @@ mod tests {
         ("sdb1/partition", "1\n"),
     ];
 
-    fn refusal(files: &[(&str, &str)], mounts: &str) -> Option<Refusal> {
+    fn refusal(files: &[(&str, &str)], mounts: &str) -> Option<UnsafeTarget> {
         let (_folder, system) = system(&[("sdb", files)], mounts);
         drives(&system).unwrap().remove(0).refusal
     }
@@ -299,12 +258,12 @@ mod tests {
     #[test]
     fn the_systems_disks_and_mounted_cards_are_refused() {
         let mounted = "36 25 8:17 / /media/my\\040card rw shared:1 - vfat /dev/sdb1 rw\n";
-        assert_eq!(refusal(CARD, mounted), Some(Refusal::Mounted { at: "/media/my card".to_owned() }));
+        assert_eq!(refusal(CARD, mounted), Some(UnsafeTarget::Mounted { at: "/media/my card".to_owned() }));
         let whole = "36 25 8:16 / /mnt rw - vfat /dev/sdb1 rw\n36 25 8:16 / / rw - ext4 /dev/sdb2 rw\n";
         let two_partitions = [CARD, &[("sdb2/partition", "2\n")]].concat();
-        assert_eq!(refusal(&two_partitions, whole), Some(Refusal::System { at: "/".to_owned() }));
+        assert_eq!(refusal(&two_partitions, whole), Some(UnsafeTarget::System { at: "/".to_owned() }));
         let built_in = [("size", "62521344"), ("removable", "0")];
-        assert_eq!(refusal(&built_in, ""), Some(Refusal::NotRemovable));
+        assert_eq!(refusal(&built_in, ""), Some(UnsafeTarget::NotRemovable));
         let other = "36 25 8:1 / / rw - ext4 /dev/sdbb1 rw\n";
         assert_eq!(refusal(CARD, other), None);
     }
@@ -312,19 +271,19 @@ mod tests {
     #[test]
     fn drives_that_others_hold_are_refused() {
         let held = [CARD, &[("sdb1/holders/dm-0", "")]].concat();
-        assert_eq!(refusal(&held, ""), Some(Refusal::InUse { by: "dm-0".to_owned() }));
+        assert_eq!(refusal(&held, ""), Some(UnsafeTarget::InUse { by: "dm-0".to_owned() }));
         let (_folder, system) = system(&[("sdb", CARD)], "");
         std::fs::write(system.proc.join("swaps"), "Filename Type\n/dev/sdb1 partition 1 0 -2\n").unwrap();
         let found = drives(&system).unwrap().remove(0).refusal;
-        assert_eq!(found, Some(Refusal::InUse { by: "swap space".to_owned() }));
+        assert_eq!(found, Some(UnsafeTarget::InUse { by: "swap space".to_owned() }));
     }
 
     #[test]
     fn empty_readers_and_locked_cards_are_refused() {
         let empty = [("size", "0"), ("removable", "1")];
-        assert_eq!(refusal(&empty, ""), Some(Refusal::TooSmall { capacity: 0 }));
+        assert_eq!(refusal(&empty, ""), Some(UnsafeTarget::TooSmall { capacity: 0 }));
         let locked = [("size", "62521344"), ("removable", "1"), ("ro", "1")];
-        assert_eq!(refusal(&locked, ""), Some(Refusal::ReadOnly));
+        assert_eq!(refusal(&locked, ""), Some(UnsafeTarget::ReadOnly));
     }
 
     #[test]
@@ -332,7 +291,7 @@ mod tests {
         let card = [("size", "62521344"), ("removable", "0"), ("device/type", "SD")];
         assert_eq!(refusal(&card, ""), None);
         let soldered = [("size", "62521344"), ("removable", "0"), ("device/type", "MMC")];
-        assert_eq!(refusal(&soldered, ""), Some(Refusal::NotRemovable));
+        assert_eq!(refusal(&soldered, ""), Some(UnsafeTarget::NotRemovable));
     }
 
     #[test]

@@ -2,64 +2,21 @@
 //! is judged first ([`drives`]), opened exclusively, and its first mebibyte, which makes it a card, is written last.
 
 pub mod drives;
+mod error;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use boot_slot::mbr::PartitionTable;
 use rustix::fs::{Advice, OFlags, fadvise};
 use sha2::{Digest, Sha256};
 
-use crate::error::Error;
 use crate::progress::Progress;
-use drives::{Refusal, Target};
+use drives::Target;
 
-/// Trouble while flashing.
-#[derive(Debug, thiserror::Error)]
-pub enum FlashError {
-    /// The image is not one.
-    #[error("{image} is not a card image: {reason}")]
-    NotAnImage {
-        /// The file.
-        image: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The target must not be written to.
-    #[error("{target} is not written to: {refusal}")]
-    Refused {
-        /// The target.
-        target: PathBuf,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Reading the image failed.
-    #[error("reading {image} failed: is it whole?")]
-    Image {
-        /// The image.
-        image: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Reading or writing the target failed.
-    #[error("{doing} {target} failed; the card is not usable, try again or take another one")]
-    Target {
-        /// The target.
-        target: PathBuf,
-        /// What was being done.
-        doing: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// What was read back is not what was written.
-    #[error("{target} does not hold what was written to it: the card or the reader is bad, take another one")]
-    Verify {
-        /// The target.
-        target: PathBuf,
-    },
-}
+pub use error::{Error, UnsafeTarget};
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -78,10 +35,10 @@ pub fn flash(image: &Path, target: &Target, progress: &dyn Progress) -> Result<F
     if let Some(capacity) = target.capacity()
         && source.length.is_some_and(|length| length > capacity)
     {
-        let refusal = Refusal::TooSmall { capacity };
-        return Err(FlashError::Refused { target: path.to_owned(), refusal }.into());
+        let refusal = UnsafeTarget::TooSmall { capacity };
+        return Err(Error::Refused { target: path.to_owned(), refusal });
     }
-    let failed = |doing| move |source| FlashError::Target { target: path.to_owned(), doing, source };
+    let failed = |doing| move |source| Error::Target { target: path.to_owned(), doing, source };
     let mut card = open_target(target).map_err(failed("opening"))?;
     progress.begin(&format!("writing {}", path.display()), source.length);
     let written = write(&mut card, &mut source, &first, image, path, progress);
@@ -93,7 +50,7 @@ pub fn flash(image: &Path, target: &Target, progress: &dyn Progress) -> Result<F
     let found = read_back(&mut card, bytes, progress).map_err(failed("reading back"));
     progress.end();
     if found? != digest {
-        return Err(FlashError::Verify { target: path.to_owned() }.into());
+        return Err(Error::Verify { target: path.to_owned() });
     }
     Ok(Flashed { bytes, sha256: crate::slot::hex(&digest) })
 }
@@ -106,7 +63,7 @@ fn write(
     target: &Path,
     progress: &dyn Progress,
 ) -> Result<(u64, Vec<u8>), Error> {
-    let failed = |doing| move |source| FlashError::Target { target: target.to_owned(), doing, source };
+    let failed = |doing| move |source| Error::Target { target: target.to_owned(), doing, source };
     let mut digest = Sha256::new();
     digest.update(first);
     // Until the last moment the target is no card at all, neither the old one nor the new one.
@@ -115,7 +72,7 @@ fn write(
     let mut block = vec![0; BLOCK];
     loop {
         let length = fill(&mut source.reader, &mut block)
-            .map_err(|source| FlashError::Image { image: image.to_owned(), source })?;
+            .map_err(|source| Error::Image { image: image.to_owned(), source })?;
         let Some(piece @ [_, ..]) = block.get(..length) else { break };
         digest.update(piece);
         card.write_all(piece).map_err(failed("writing to"))?;
@@ -165,7 +122,7 @@ struct Source {
 
 impl Source {
     fn open(image: &Path) -> Result<Self, Error> {
-        let failed = |source| FlashError::Image { image: image.to_owned(), source };
+        let failed = |source| Error::Image { image: image.to_owned(), source };
         let mut file = File::open(image).map_err(failed)?;
         let mut magic = [0; 6];
         let length = fill(&mut file, &mut magic).map_err(failed)?;
@@ -181,13 +138,13 @@ impl Source {
     fn first_block(&mut self, image: &Path) -> Result<Vec<u8>, Error> {
         let mut first = vec![0; BLOCK];
         let length = fill(&mut self.reader, &mut first)
-            .map_err(|source| FlashError::Image { image: image.to_owned(), source })?;
-        let not_an_image = |reason: String| FlashError::NotAnImage { image: image.to_owned(), reason };
+            .map_err(|source| Error::Image { image: image.to_owned(), source })?;
+        let not_an_image = |reason: String| Error::NotAnImage { image: image.to_owned(), reason };
         let sector = first.get(..length).and_then(<[u8]>::first_chunk::<512>);
         let sector = sector.ok_or_else(|| not_an_image("it is shorter than a sector".to_owned()))?;
         let table = PartitionTable::decode(sector).map_err(|error| not_an_image(error.to_string()))?;
         if table.iter().count() == 0 || length < BLOCK {
-            return Err(not_an_image("it has no partitions".to_owned()).into());
+            return Err(not_an_image("it has no partitions".to_owned()));
         }
         Ok(first)
     }
