@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::compress::{self, Effort};
 use crate::cpio::{Archive, Node};
 use crate::describe::{Board, Project};
+use crate::digest::hex;
 use crate::error::Error;
 use crate::initramfs::{self, Build};
 use crate::parts::Parts;
@@ -91,7 +92,7 @@ pub fn assemble(request: &Request<'_>, progress: &dyn Progress) -> Result<Card, 
         build_time: time,
         board: board.name.clone(),
         kernel: parts.kernel_release().to_owned(),
-        build_id: slot::hex(&digest).chars().take(BUILD_ID_DIGITS).collect(),
+        build_id: hex(&digest).chars().take(BUILD_ID_DIGITS).collect(),
     };
     initramfs::put_build(&mut archive, &build)?;
     let unpacked = archive.write();

@@ -11,9 +11,10 @@ use boot_slot::mbr::PartitionTable;
 use boot_slot::{BLOCK_SIZE, BootState, Slot};
 use serde::Serialize;
 
+use crate::digest::FileRecord;
 use crate::error::Error;
 use crate::fat::Volume;
-use crate::slot::{FileRecord, MANIFEST, Manifest};
+use crate::slot::{MANIFEST, Manifest};
 
 /// A card that is being read.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ pub mod compress;
 pub mod cpio;
 pub mod debian;
 pub mod describe;
+pub mod digest;
 mod error;
 pub mod ext4;
 pub mod fat;

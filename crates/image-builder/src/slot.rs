@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use boot_slot::layout::Extent;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::digest::FileRecord;
 use crate::error::Error;
 use crate::fat::{Kind, VolumeSpec};
 
@@ -33,23 +33,6 @@ pub struct Manifest {
     pub build_time: u64,
     /// The other files by name.
     pub files: BTreeMap<String, FileRecord>,
-}
-
-/// One file of a slot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileRecord {
-    /// Size in bytes.
-    pub size: u64,
-    /// SHA-256 in hexadecimal.
-    pub sha256: String,
-}
-
-impl FileRecord {
-    /// The record of these bytes.
-    #[must_use]
-    pub fn of(content: &[u8]) -> Self {
-        Self { size: content.len() as u64, sha256: hex(&Sha256::digest(content)) }
-    }
 }
 
 /// The volume's used bytes and the manifest in it.
@@ -86,10 +69,4 @@ pub(crate) fn write(
         time: build.build_time,
     };
     Ok((spec.write(&files)?, manifest))
-}
-
-/// Bytes as hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

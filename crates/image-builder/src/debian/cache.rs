@@ -6,12 +6,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use super::download::{Download, Size};
 use super::error::Error;
 use super::lock::LockedPackage;
 use super::mirror::Mirror;
+use crate::digest::sha256_hex;
 use crate::progress::Progress;
 
 /// Environment variable with the folder in which Hearth keeps what it can download again.
@@ -107,11 +106,6 @@ fn check(package: &LockedPackage, bytes: &[u8]) -> Result<(), Error> {
     }
     let what = format!("the package {} {}", package.name, package.version);
     Err(Error::Hash { what, expected: package.sha256.clone(), found })
-}
-
-/// SHA-256 in lower-case hexadecimal digits, as Debian writes it.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use super::deb822;
 use super::error::Error;
 use super::lock::{Archive, LockedPackage};
 use super::mirror::is_plain_path;
-use super::release::is_sha256;
 use super::version;
+use crate::digest::is_sha256_hex;
 
 /// Where an index is from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +61,7 @@ pub(super) fn candidates(
         let size = value("Size")?.parse().ok().ok_or_else(|| bad("Size"))?;
         let path =
             Some(value("Filename")?).filter(|path| is_plain_path(path)).ok_or_else(|| bad("Filename"))?;
-        let sha256 = Some(value("SHA256")?).filter(|hash| is_sha256(hash)).ok_or_else(|| bad("SHA256"))?;
+        let sha256 = Some(value("SHA256")?).filter(|hash| is_sha256_hex(hash)).ok_or_else(|| bad("SHA256"))?;
         found.push(Candidate {
             package: LockedPackage {
                 name: name.to_owned(),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::mirror::is_plain_path;
 use super::wanted::{Wanted, is_name};
+use crate::digest::is_sha256_hex;
 
 /// The packages of a build, pinned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,15 +182,13 @@ impl LockedPackage {
 
     /// Names the first field that cannot be what it should be.
     pub(super) fn check(&self) -> Result<(), &'static str> {
-        let hash = self.sha256.len() == 64
-            && self.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         let checks = [
             (is_name(&self.name), "name"),
             (is_name(&self.component), "component"),
             (is_name(&self.suite), "suite"),
             (is_plain_path(&self.path), "path"),
             (self.size <= MAX_DEB, "size"),
-            (hash, "SHA-256"),
+            (is_sha256_hex(&self.sha256), "SHA-256"),
         ];
         checks.iter().find(|(good, _)| !good).map_or(Ok(()), |(_, field)| Err(*field))
     }
@@ -207,7 +206,7 @@ const HEADER: &str = "\
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::debian::cache::sha256_hex;
+    use crate::digest::sha256_hex;
 
     /// A locked package with this content.
     pub(crate) fn locked(name: &str, content: &[u8]) -> LockedPackage {

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::date;
 use super::deb822;
 use super::error::Error;
+use crate::digest::is_sha256_hex;
 
 /// What a release file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,17 +74,12 @@ impl Release {
         self.sha256.lines().find_map(|line| {
             let mut words = line.split_ascii_whitespace();
             let (sha256, size) = (words.next()?, words.next()?);
-            if words.next()? != path || words.next().is_some() || !is_sha256(sha256) {
+            if words.next()? != path || words.next().is_some() || !is_sha256_hex(sha256) {
                 return None;
             }
             Some(Promise { size: size.parse().ok()?, sha256: sha256.to_owned() })
         })
     }
-}
-
-/// Whether the text is a SHA-256 as Debian writes it.
-pub(super) fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// How far a host's clock may be behind before that is said.

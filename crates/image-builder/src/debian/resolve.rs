@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Read;
 use std::time::SystemTime;
 
-use super::cache::sha256_hex;
 use super::download::{Download, Size};
 use super::error::Error;
 use super::index::{Candidate, Dependency, Origin, candidates, newest};
@@ -16,6 +15,7 @@ use super::mirror::Mirror;
 use super::release::{Promise, Release};
 use super::version;
 use super::wanted::{Wanted, WantedPackage};
+use crate::digest::sha256_hex;
 use crate::progress::Progress;
 
 /// What a new lock is made from.

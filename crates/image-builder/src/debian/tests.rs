@@ -18,8 +18,8 @@ use rand_chacha::rand_core::SeedableRng;
 
 pub(crate) use super::package::tests::{Fixture, deb};
 
-use super::cache::sha256_hex;
 use super::*;
+use crate::digest::sha256_hex;
 
 /// Sun, 22 Nov 2026 00:00:00 UTC.
 pub(super) const NOW: u64 = 1_795_305_600;

@@ -13,6 +13,7 @@ use boot_slot::mbr::PartitionTable;
 use rustix::fs::{Advice, OFlags, fadvise};
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::progress::Progress;
 use drives::Target;
 
@@ -52,7 +53,7 @@ pub fn flash(image: &Path, target: &Target, progress: &dyn Progress) -> Result<F
     if found? != digest {
         return Err(Error::Verify { target: path.to_owned() });
     }
-    Ok(Flashed { bytes, sha256: crate::slot::hex(&digest) })
+    Ok(Flashed { bytes, sha256: hex(&digest) })
 }
 
 fn write(
