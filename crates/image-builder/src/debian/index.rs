@@ -5,8 +5,7 @@ use std::cmp::Ordering;
 
 use super::deb822;
 use super::error::Error;
-use super::lock::{Archive, LockedPackage};
-use super::mirror::is_plain_path;
+use super::lock::{Archive, LockedPackage, is_plain_path};
 use super::version;
 use crate::digest::is_sha256_hex;
 

@@ -8,7 +8,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::mirror::is_plain_path;
 use super::wanted::{Wanted, is_name};
 use crate::digest::is_sha256_hex;
 
@@ -194,9 +193,19 @@ impl LockedPackage {
     }
 }
 
+/// Paths come from signed indexes and from the lock file; still, none may lead out of the archive.
+pub(super) fn is_plain_path(path: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._+~:-".contains(&byte);
+    path.len() <= MAX_PATH
+        && path
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(allowed))
+}
+
 /// Larger than any package we could want; the kernel has 93 MB.
 const MAX_DEB: u64 = 512 << 20;
 const MAX_TEXT: usize = 1 << 20;
+const MAX_PATH: usize = 1024;
 const FILE: &str = "debs.lock";
 const HEADER: &str = "\
 # Which Debian packages an image is built from. Made by `scripts/image --refresh-lock`, which checks Debian's

@@ -6,7 +6,7 @@ use std::fmt;
 use super::apt::{self, Repository};
 use super::download::{Client, Download};
 use super::error::Error;
-use super::lock::Archive;
+use super::lock::{Archive, is_plain_path};
 use super::proxy::Proxies;
 use crate::progress::Progress;
 
@@ -151,15 +151,6 @@ impl Base {
     }
 }
 
-/// Paths come from signed indexes and from the lock file; still, none may lead out of the archive.
-pub(super) fn is_plain_path(path: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._+~:-".contains(&byte);
-    path.len() <= MAX_PATH
-        && path
-            .split('/')
-            .all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(allowed))
-}
-
 /// Picks out of what apt uses. A shop's repository may well be at `/debian` too, so that names decide only where apt has
 /// no release file yet, and then the one that has updates is Debian's own.
 fn pick(known: &[(Base, Repository)], label: &str, ending: &str) -> Option<Base> {
@@ -172,8 +163,6 @@ fn pick(known: &[(Base, Repository)], label: &str, ending: &str) -> Option<Base>
     };
     labelled.or_else(named).map(|(base, _)| base.clone())
 }
-
-const MAX_PATH: usize = 1024;
 
 #[cfg(test)]
 mod tests {
