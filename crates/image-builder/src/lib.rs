@@ -30,6 +30,7 @@ pub mod modules;
 pub mod output;
 pub mod overlay;
 pub mod parts;
+mod pending_file;
 pub mod progress;
 pub mod slot;
 pub mod tool;

@@ -1,61 +1,45 @@
-//! Puts finished files in their place: written under temporary names beside it, flushed to disk, renamed at the end. What
-//! has the final name is whole.
+//! Writes images and extracted files: complete under their final names, or not there.
 
 use std::fs::File;
 use std::io::{BufReader, Seek, SeekFrom, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
 
 use crate::assemble::Card;
 use crate::compress;
 use crate::error::Error;
+use crate::pending_file::PendingFile;
 use crate::progress::Progress;
 
-/// A file that does not have its name yet; dropping it removes it.
+/// A file without its final name; dropping it removes it.
 #[derive(Debug)]
-pub struct Pending {
-    file: NamedTempFile,
-    path: PathBuf,
-}
+pub struct Pending(PendingFile);
 
 impl Pending {
-    /// Begins a file that will be at `path`.
+    /// Creates the temporary file beside `path`, and the directories above it.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let failed = |source| Error::Write { path: path.to_owned(), source };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        let file = tempfile::Builder::new()
-            .prefix(".unfinished-")
-            // Readable like any other file: the umask takes away what the person does not want.
-            .permissions(std::fs::Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map_err(failed)?;
-        Ok(Self { file, path: path.to_owned() })
+        PendingFile::create(path).map(Self).map_err(|source| Error::Write { path: path.to_owned(), source })
     }
 
-    /// Gives the file its name, once its content is on disk.
+    /// Flushes the content to disk and renames the file.
     pub fn finish(self) -> Result<PathBuf, Error> {
-        let Self { file, path } = self;
-        let failed = |source| Error::Write { path: path.clone(), source };
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(&path).map_err(|error| failed(error.error))?;
-        Ok(path)
+        let path = self.0.path().to_owned();
+        match self.0.finish() {
+            Ok(()) => Ok(path),
+            Err(source) => Err(Error::Write { path, source }),
+        }
     }
 
     /// The open file.
     pub fn file(&mut self) -> &mut File {
-        self.file.as_file_mut()
+        self.0.file()
     }
 
-    /// Turns an IO error on this file into ours.
     fn failed(&self, source: std::io::Error) -> Error {
-        Error::Write { path: self.path.clone(), source }
+        Error::Write { path: self.0.path().to_owned(), source }
     }
 }
 
-/// Writes the image; what is zero stays a hole.
+/// Writes the image as a sparse file: bytes that no piece covers are holes.
 pub fn image(card: &Card, path: &Path) -> Result<Pending, Error> {
     let mut pending = Pending::create(path)?;
     let write = |file: &mut File| -> std::io::Result<()> {
@@ -69,7 +53,7 @@ pub fn image(card: &Card, path: &Path) -> Result<Pending, Error> {
     Ok(pending)
 }
 
-/// Writes the compressed image beside it.
+/// Writes the image at `path` once more, compressed.
 pub fn compressed(image: &mut Pending, path: &Path, progress: &dyn Progress) -> Result<Pending, Error> {
     let mut pending = Pending::create(path)?;
     let length = image.file().seek(SeekFrom::End(0)).map_err(|source| image.failed(source))?;

@@ -2,8 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::download::{Download, Size};
@@ -11,6 +10,7 @@ use super::error::Error;
 use super::lock::LockedPackage;
 use super::mirror::Mirror;
 use crate::digest::sha256_hex;
+use crate::pending_file::PendingFile;
 use crate::progress::Progress;
 
 /// Environment variable with the folder in which Hearth keeps what it can download again.
@@ -67,22 +67,9 @@ impl Cache {
         }
         let bytes = download(package, mirror, progress)?;
         check(package, &bytes)?;
-        self.keep(&place, &bytes)?;
+        PendingFile::write(&place, &bytes)
+            .map_err(|source| Error::File { doing: "write", path: place, source })?;
         Ok(bytes)
-    }
-
-    /// Writes under a temporary name first, so that a build that is killed leaves no half a package.
-    fn keep(&self, place: &Path, bytes: &[u8]) -> Result<(), Error> {
-        let failed = |source| Error::File { doing: "write", path: place.to_owned(), source };
-        fs::create_dir_all(&self.folder).map_err(failed)?;
-        // A temporary file is private by default, but there is nothing private in a package.
-        let everybody = fs::Permissions::from_mode(0o644);
-        let mut builder = tempfile::Builder::new();
-        let mut file =
-            builder.suffix(".part").permissions(everybody).tempfile_in(&self.folder).map_err(failed)?;
-        file.write_all(bytes).map_err(failed)?;
-        file.persist(place).map_err(|error| failed(error.error))?;
-        Ok(())
     }
 }
 

@@ -1,8 +1,6 @@
 //! `image/debs.lock`: which versions a build uses, by SHA-256. Written by `refresh_lock` after checking
 //! signatures, believed by everything else. The text is stable: the same packages give the same bytes.
 
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::wanted::{Wanted, is_name};
 use crate::digest::is_sha256_hex;
+use crate::pending_file::PendingFile;
 
 /// The packages of a build, pinned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,15 +145,7 @@ impl Lock {
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
         let failed = |source| Error::File { doing: "write", path: path.to_owned(), source };
-        let folder =
-            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        // A temporary file is private by default, but the lock is for everybody.
-        let everybody = std::fs::Permissions::from_mode(0o644);
-        let mut file = tempfile::Builder::new().permissions(everybody).tempfile_in(folder).map_err(failed)?;
-        file.write_all(self.to_toml()?.as_bytes()).map_err(failed)?;
-        file.persist(path).map_err(|error| failed(error.error))?;
-        Ok(())
+        PendingFile::write(path, self.to_toml()?.as_bytes()).map_err(failed)
     }
 
     /// Whether everything that is wanted is locked.
