@@ -9,11 +9,11 @@ use crate::card::Card;
 use crate::clock::{self, Deadline};
 use crate::console::{Console, Line, Mark, Waited};
 use crate::error::{Error, Result, file};
+use crate::lab_lock::Seat;
 use crate::led::{Edge, Level, Pattern};
 use crate::link;
 use crate::machine::{Loaded, Machine};
 use crate::run::{Disk, Forward, Run};
-use crate::seat::Seat;
 
 /// The ports of a box that are forwarded to this host.
 const PORTS: [u16; 6] = [80, 443, 993, 465, 143, 587];

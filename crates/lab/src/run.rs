@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::console::Console;
 use crate::error::{Error, Result};
+use crate::gpio_lines::Wires;
 use crate::machine::{self, Loaded, Machine};
 use crate::process::Qemu;
 use crate::qmp::Qmp;
 use crate::qtest::Qtest;
 use crate::sockets::Expected;
 use crate::tools::QEMU;
-use crate::wires::Wires;
 
 /// A QEMU under power.
 #[derive(Debug)]
