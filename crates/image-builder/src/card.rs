@@ -166,7 +166,7 @@ pub fn inspect(path: &Path) -> Result<Report, Error> {
         if let Ok(mut volume) = card.volume(number)
             && let Ok(files) = volume.files()
         {
-            report.label = Some(volume.label().to_owned());
+            report.label = Some(volume.label());
             report.files = files.into_iter().map(|file| (file.path, file.size)).collect();
         }
         partitions.insert(number, report);

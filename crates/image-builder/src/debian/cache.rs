@@ -67,8 +67,11 @@ impl Cache {
         }
         let bytes = download(package, mirror, progress)?;
         check(package, &bytes)?;
-        PendingFile::write(&place, &bytes)
-            .map_err(|source| Error::File { doing: "write", path: place, source })?;
+        PendingFile::write(&place, &bytes).map_err(|source| Error::File {
+            doing: "write",
+            path: place,
+            source,
+        })?;
         Ok(bytes)
     }
 }

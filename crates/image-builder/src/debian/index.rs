@@ -60,7 +60,8 @@ pub(super) fn candidates(
         let size = value("Size")?.parse().ok().ok_or_else(|| bad("Size"))?;
         let path =
             Some(value("Filename")?).filter(|path| is_plain_path(path)).ok_or_else(|| bad("Filename"))?;
-        let sha256 = Some(value("SHA256")?).filter(|hash| is_sha256_hex(hash)).ok_or_else(|| bad("SHA256"))?;
+        let sha256 =
+            Some(value("SHA256")?).filter(|hash| is_sha256_hex(hash)).ok_or_else(|| bad("SHA256"))?;
         found.push(Candidate {
             package: LockedPackage {
                 name: name.to_owned(),

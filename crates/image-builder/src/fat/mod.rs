@@ -1,5 +1,8 @@
-//! FAT16 and FAT32 volumes, written from and read into memory. Made for images: a volume is written once, files lie in one
-//! piece, the same files give the same bytes. No volume is ever changed in place, and no device is opened here.
+//! FAT16 and FAT32 volumes of card images: written as a whole, and read.
+//!
+//! Reading is `fatfs`. Writing is ours: the same files must give the same bytes, each file in one run of clusters, and only
+//! the used front of a volume is stored; `fatfs` changes a volume in place, with the clock's time and without an order of
+//! its own. No device is opened here.
 
 mod name;
 mod read;
@@ -45,30 +48,43 @@ pub enum Error {
         /// FAT16 or FAT32.
         kind: Kind,
     },
-    /// What is read is no FAT volume, or a damaged one.
+    /// The bytes read are no FAT volume, or a damaged one.
     #[error("the FAT volume at byte {offset} cannot be read: {reason}")]
     Damaged {
-        /// Where the volume starts.
+        /// The volume's first byte in the image.
         offset: u64,
-        /// What is wrong.
-        reason: &'static str,
+        /// The fault.
+        reason: String,
     },
-    /// A file that should be there is not.
+    /// No regular file has the path.
     #[error("there is no file {path:?} on the FAT volume at byte {offset}")]
     NoSuchFile {
-        /// Where the volume starts.
+        /// The volume's first byte in the image.
         offset: u64,
         /// The path that was looked for.
         path: String,
     },
-    /// Reading failed.
+    /// The image could not be read.
     #[error("reading the FAT volume at byte {offset} failed")]
     Read {
-        /// Where the volume starts.
+        /// The volume's first byte in the image.
         offset: u64,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// Tells failures of the image file from faults of the volume, which `fatfs` reports as `io::Error` too.
+    fn reading(offset: u64, error: std::io::Error) -> Self {
+        match error.kind() {
+            _ if error.raw_os_error().is_some() => Self::Read { offset, source: error },
+            std::io::ErrorKind::UnexpectedEof => {
+                Self::Damaged { offset, reason: "it ends too early".to_owned() }
+            }
+            _ => Self::Damaged { offset, reason: error.to_string() },
+        }
+    }
 }
 
 /// Which FAT.

@@ -67,29 +67,6 @@ pub(super) fn long_entries(name: &str, short: &[u8; 11]) -> Vec<u8> {
     entries
 }
 
-/// The part of a long name one entry holds, and its number; `None` when the entry is not part of a long name.
-pub(super) fn long_piece(entry: &[u8]) -> Option<(u8, bool, Vec<u16>)> {
-    let number = *entry.first()?;
-    if *entry.get(11)? != ATTRIBUTE_LONG_NAME {
-        return None;
-    }
-    let stretches = [entry.get(1..11)?, entry.get(14..26)?, entry.get(28..32)?];
-    let units = stretches.iter().flat_map(|bytes| bytes.chunks_exact(2)).filter_map(|unit| match unit {
-        [low, high] => Some(u16::from_le_bytes([*low, *high])),
-        _ => None,
-    });
-    let units = units.take_while(|&unit| unit != 0 && unit != 0xffff).collect();
-    Some((number & !LAST_LONG_ENTRY, number & LAST_LONG_ENTRY != 0, units))
-}
-
-/// A short name as people write it.
-pub(super) fn display_short(packed: &[u8]) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-    let (base, extension) = packed.split_at_checked(8).unwrap_or((packed, &[]));
-    let extension = text(extension.get(..3).unwrap_or(&[]));
-    if extension.is_empty() { text(base) } else { format!("{}.{extension}", text(base)) }
-}
-
 /// A label or short name packed into 11 bytes.
 pub(super) fn pack(base: &str, extension: &str) -> [u8; 11] {
     let mut packed = [b' '; 11];

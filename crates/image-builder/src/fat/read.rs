@@ -1,95 +1,72 @@
-//! Reads files out of a FAT volume inside an image or a device. Believes nothing: every number met is checked or limited.
+//! Reads files out of a FAT volume inside an image or a device, with `fatfs`.
+//!
+//! The image comes from a card that may hold anything. Sizes in the BIOS parameter block are limited before `fatfs` computes
+//! with them, every read is charged to a budget, so that a cyclic cluster chain ends, and names that would lead out of a
+//! directory are left out.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::rc::Rc;
 
-use super::{ATTRIBUTE_FOLDER, ATTRIBUTE_VOLUME, ENTRY, Error, Kind, SECTOR, name};
+use fatfs::{Dir, FileSystem, FsOptions};
 
-/// A FAT volume that starts somewhere inside `R`.
-#[derive(Debug)]
-pub struct Volume<R> {
-    source: R,
+use super::{Error, SECTOR};
+
+/// A FAT16 or FAT32 volume at an offset of `R`.
+pub struct Volume<R: Read + Seek> {
     offset: u64,
-    kind: Kind,
-    cluster: u64,
-    data_start: u64,
-    root: Root,
-    fat: Vec<u8>,
-    label: String,
+    budget: Rc<Cell<u64>>,
+    file_system: FileSystem<Window<R>>,
 }
 
-/// A file on a volume.
+/// A regular file of a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {
-    /// Path from the root, such as `overlays/hearth.dtbo`.
+    /// Path from the root directory, such as `overlays/hearth.dtbo`.
     pub path: String,
     /// Size in bytes.
     pub size: u64,
-    first_cluster: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Root {
-    Fixed { start: u64, length: u64 },
-    Chain { first: u32 },
 }
 
 impl<R: Read + Seek> Volume<R> {
     /// Opens the volume whose boot sector is at byte `offset`.
     pub fn open(mut source: R, offset: u64) -> Result<Self, Error> {
-        let damaged = |reason| Error::Damaged { offset, reason };
-        let boot = read_at(&mut source, offset, offset, SECTOR)?;
-        let field = |at: usize, bytes: usize| -> u64 {
-            boot.iter().skip(at).take(bytes).rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
-        };
-        if field(510, 2) != 0xaa55 || field(11, 2) != SECTOR {
-            return Err(damaged("its boot sector is not one"));
-        }
-        let cluster = field(13, 1) * SECTOR;
-        let kind = if field(22, 2) == 0 { Kind::Fat32 } else { Kind::Fat16 };
-        let fat_length = if kind == Kind::Fat32 { field(36, 4) } else { field(22, 2) } * SECTOR;
-        if cluster == 0 || field(16, 1) == 0 || !(SECTOR..=LARGEST_FAT).contains(&fat_length) {
-            return Err(damaged("its boot sector has impossible sizes"));
-        }
-        let fat_start = offset + field(14, 2) * SECTOR;
-        let root_start = fat_start + field(16, 1) * fat_length;
-        let root_length = field(17, 2) * ENTRY as u64;
-        let root = match kind {
-            Kind::Fat16 => Root::Fixed { start: root_start, length: root_length },
-            Kind::Fat32 => Root::Chain { first: u32::try_from(field(44, 4)).unwrap_or(0) },
-        };
-        let label_at = if kind == Kind::Fat32 { 71 } else { 43 };
-        let label = boot.get(label_at..label_at + 11).unwrap_or_default();
-        let label = String::from_utf8_lossy(label).trim_end().to_owned();
-        let fat = read_at(&mut source, offset, fat_start, fat_length)?;
-        Ok(Self { source, offset, kind, cluster, data_start: root_start + root_length, root, fat, label })
+        check_parameter_block(&mut source, offset)?;
+        let budget = Rc::new(Cell::new(MAX_METADATA_READ));
+        let window = Window { source, offset, position: 0, budget: Rc::clone(&budget) };
+        let file_system =
+            FileSystem::new(window, FsOptions::new()).map_err(|error| Error::reading(offset, error))?;
+        Ok(Self { offset, budget, file_system })
     }
 
-    /// The volume's label.
+    /// The label in the boot sector, without padding.
     #[must_use]
-    pub fn label(&self) -> &str {
-        &self.label
+    pub fn label(&self) -> String {
+        self.file_system.volume_label().trim_end_matches([' ', '\0']).to_owned()
     }
 
-    /// All files, folders' contents included, in path order.
+    /// All regular files of all directories, sorted by path.
     pub fn files(&mut self) -> Result<Vec<FileEntry>, Error> {
-        let root = match self.root {
-            Root::Fixed { start, length } => read_at(&mut self.source, self.offset, start, length)?,
-            Root::Chain { first } => self.chain(first, LARGEST_FOLDER)?,
-        };
+        self.budget.set(MAX_METADATA_READ);
         let mut found = Vec::new();
-        let mut waiting = vec![(String::new(), root, 0_usize)];
-        while let Some((prefix, folder, depth)) = waiting.pop() {
-            for (name, attributes, first_cluster, size) in folder_entries(&folder) {
-                let path = format!("{prefix}{name}");
-                if attributes & ATTRIBUTE_FOLDER == 0 {
-                    found.push(FileEntry { path, size, first_cluster });
-                } else if depth < DEEPEST {
-                    let content = self.chain(first_cluster, LARGEST_FOLDER)?;
-                    waiting.push((format!("{path}/"), content, depth + 1));
-                } else {
-                    return Err(self.damaged("its folders are nested too deep"));
+        let mut waiting = vec![(String::new(), self.file_system.root_dir(), 0_usize)];
+        while let Some((prefix, directory, depth)) = waiting.pop() {
+            for entry in directory.iter() {
+                let entry = entry.map_err(|error| Error::reading(self.offset, error))?;
+                let name = entry.file_name();
+                if !is_plain(&name) {
+                    continue;
                 }
-                if found.len() + waiting.len() > MOST_FILES {
+                let path = format!("{prefix}{name}");
+                if entry.is_file() {
+                    found.push(FileEntry { path, size: entry.len() });
+                } else if depth < MAX_DEPTH {
+                    waiting.push((format!("{path}/"), entry.to_dir(), depth + 1));
+                } else {
+                    return Err(self.damaged("its directories are nested too deep"));
+                }
+                if found.len() + waiting.len() > MAX_FILES {
                     return Err(self.damaged("it has too many files"));
                 }
             }
@@ -98,124 +75,142 @@ impl<R: Read + Seek> Volume<R> {
         Ok(found)
     }
 
-    /// The content of the file at `path`; upper and lower case are the same, as always on FAT.
+    /// The content of the file at `path`, which is compared without regard to case, as FAT demands.
     pub fn read(&mut self, path: &str) -> Result<Vec<u8>, Error> {
-        let files = self.files()?;
-        let entry = files.iter().find(|file| file.path.eq_ignore_ascii_case(path));
-        let Some(entry) = entry else {
+        self.budget.set(MAX_METADATA_READ);
+        let found = find(self.file_system.root_dir(), path);
+        let found = found.map_err(|error| Error::reading(self.offset, error))?;
+        let Some((size, file)) = found else {
             return Err(Error::NoSuchFile { offset: self.offset, path: path.to_owned() });
         };
-        if entry.size == 0 {
-            return Ok(Vec::new());
-        }
-        if entry.size > LARGEST_FILE {
+        if size > MAX_FILE_SIZE {
             return Err(self.damaged("a file is larger than any of ours"));
         }
-        let mut content = self.chain(entry.first_cluster, entry.size.next_multiple_of(self.cluster))?;
-        let size = usize::try_from(entry.size).unwrap_or(usize::MAX);
-        if content.len() < size {
+        // Beside the content, one entry of the allocation table is read for each cluster.
+        self.budget.set(size * 2 + MAX_METADATA_READ);
+        let mut content = Vec::new();
+        file.take(size).read_to_end(&mut content).map_err(|error| Error::reading(self.offset, error))?;
+        if content.len() as u64 != size {
             return Err(self.damaged("a file ends before its size says"));
         }
-        content.truncate(size);
         Ok(content)
     }
 
-    /// The clusters of a chain, at most `limit` bytes.
-    fn chain(&mut self, first: u32, limit: u64) -> Result<Vec<u8>, Error> {
-        let mut content = Vec::new();
-        let mut cluster = first;
-        while let Some(index) = cluster.checked_sub(2) {
-            if content.len() as u64 >= limit {
-                break;
-            }
-            let start = self.data_start + u64::from(index) * self.cluster;
-            content.extend(read_at(&mut self.source, self.offset, start, self.cluster)?);
-            cluster = match self.next(cluster) {
-                Some(next) => next,
-                None => return Err(self.damaged("a file's chain leaves the volume")),
-            };
-            if cluster >= FIRST_END_MARK {
-                break;
-            }
-        }
-        Ok(content)
-    }
-
-    /// What the allocation table says behind `cluster`, with the end marks of both kinds made one.
-    fn next(&self, cluster: u32) -> Option<u32> {
-        let index = usize::try_from(cluster).ok()?;
-        match self.kind {
-            Kind::Fat16 => {
-                let bytes = self.fat.get(index * 2..)?.first_chunk::<2>()?;
-                let next = u32::from(u16::from_le_bytes(*bytes));
-                Some(if next >= 0xfff8 { FIRST_END_MARK } else { next })
-            }
-            Kind::Fat32 => {
-                let bytes = self.fat.get(index * 4..)?.first_chunk::<4>()?;
-                Some(u32::from_le_bytes(*bytes) & 0x0fff_ffff)
-            }
-        }
-    }
-
-    fn damaged(&self, reason: &'static str) -> Error {
-        Error::Damaged { offset: self.offset, reason }
+    fn damaged(&self, reason: &str) -> Error {
+        Error::Damaged { offset: self.offset, reason: reason.to_owned() }
     }
 }
 
-/// Name, attributes, first cluster and size of each file and folder, without `.`, `..`, deleted ones and the label.
-fn folder_entries(folder: &[u8]) -> Vec<(String, u8, u32, u64)> {
-    let mut entries = Vec::new();
-    let mut long: Vec<u16> = Vec::new();
-    for raw in folder.chunks_exact(ENTRY) {
-        let field = |at: usize, bytes: usize| -> u32 {
-            raw.iter().skip(at).take(bytes).rev().fold(0, |value, &byte| value << 8 | u32::from(byte))
+impl<R: Read + Seek> fmt::Debug for Volume<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Volume").field("offset", &self.offset).finish_non_exhaustive()
+    }
+}
+
+/// Refuses a boot sector whose numbers `fatfs` would multiply beyond 32 bits, or whose tables are larger than any of ours.
+fn check_parameter_block<R: Read + Seek>(source: &mut R, offset: u64) -> Result<(), Error> {
+    let mut boot = [0; SECTOR as usize];
+    let read = source.seek(SeekFrom::Start(offset)).and_then(|_| source.read_exact(&mut boot));
+    read.map_err(|error| Error::reading(offset, error))?;
+    let field = |at: usize, bytes: usize| -> u64 {
+        boot.iter().skip(at).take(bytes).rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
+    };
+    // BPB_BytsPerSec, BPB_NumFATs, BPB_FATSz16 and BPB_FATSz32 of Microsoft's FAT specification, section 3.1.
+    let sector_size = field(11, 2);
+    let copies = field(16, 1);
+    let sectors = if field(22, 2) == 0 { field(36, 4) } else { field(22, 2) };
+    let fault = if field(510, 2) != 0xaa55 || sector_size != SECTOR {
+        "its boot sector is not one"
+    } else if !(1..=2).contains(&copies) || !(SECTOR..=MAX_FAT_SIZE).contains(&(sectors * SECTOR)) {
+        "its boot sector has impossible sizes"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Damaged { offset, reason: fault.to_owned() })
+}
+
+/// The regular file at `path` and its size in bytes.
+fn find<'v, R: Read + Seek>(
+    root: Dir<'v, Window<R>>,
+    path: &str,
+) -> io::Result<Option<(u64, fatfs::File<'v, Window<R>>)>> {
+    let mut directory = root;
+    let mut names = path.split('/').peekable();
+    while let Some(name) = names.next() {
+        let mut found = None;
+        for entry in directory.iter() {
+            let entry = entry?;
+            if is_plain(&entry.file_name()) && entry.file_name().eq_ignore_ascii_case(name) {
+                found = Some(entry);
+                break;
+            }
+        }
+        match (found, names.peek()) {
+            (Some(entry), None) if entry.is_file() => return Ok(Some((entry.len(), entry.to_file()))),
+            (Some(entry), Some(_)) if entry.is_dir() => directory = entry.to_dir(),
+            _ => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a name is one component of a path; `.` and `..` stand in every directory but the root.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0'])
+}
+
+/// The source from a volume's first byte on, read-only and with a budget.
+struct Window<R> {
+    source: R,
+    offset: u64,
+    position: u64,
+    /// Bytes that may still be read before the volume counts as damaged.
+    budget: Rc<Cell<u64>>,
+}
+
+impl<R: Read + Seek> Read for Window<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // The file handle is shared with other volumes of the card, so its position is set for each read.
+        let start = self.offset.checked_add(self.position).ok_or(io::ErrorKind::InvalidInput)?;
+        self.source.seek(SeekFrom::Start(start))?;
+        let length = self.source.read(buffer)?;
+        let left = self.budget.get().checked_sub(length as u64);
+        self.budget.set(left.ok_or_else(|| io::Error::other("a cluster chain does not end"))?);
+        self.position += length as u64;
+        Ok(length)
+    }
+}
+
+impl<R> Seek for Window<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
+            // The length of a volume is not known here, and reading does not need it.
+            SeekFrom::End(_) => None,
         };
-        match field(0, 1) {
-            0 => break,
-            0xe5 => {
-                long.clear();
-                continue;
-            }
-            _ => {}
-        }
-        if let Some((_, is_last, piece)) = name::long_piece(raw) {
-            if is_last {
-                long.clear();
-            }
-            // Pieces come last first. A chain longer than a name may be is noise.
-            long = if long.len() > 255 { Vec::new() } else { [piece, long].concat() };
-            continue;
-        }
-        let attributes = (field(11, 1) & 0xff) as u8;
-        let short = raw.get(..11).unwrap_or_default();
-        let name = if long.is_empty() { name::display_short(short) } else { String::from_utf16_lossy(&long) };
-        long.clear();
-        // A name that leads elsewhere when joined to a folder's is none of ours.
-        let plain = !name.contains(['/', '\\', '\0']) && name != "." && name != "..";
-        if attributes & ATTRIBUTE_VOLUME == 0 && !short.starts_with(b".") && plain {
-            entries.push((name, attributes, field(20, 2) << 16 | field(26, 2), u64::from(field(28, 4))));
-        }
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
     }
-    entries
 }
 
-fn read_at<R: Read + Seek>(source: &mut R, volume: u64, start: u64, length: u64) -> Result<Vec<u8>, Error> {
-    let failed = |source| Error::Read { offset: volume, source };
-    source.seek(SeekFrom::Start(start)).map_err(failed)?;
-    let mut bytes = Vec::new();
-    source.take(length).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 != length {
-        return Err(Error::Damaged { offset: volume, reason: "it ends too early" });
+/// Demanded by `fatfs`, which writes nothing while files are only read.
+impl<R> Write for Window<R> {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
-    Ok(bytes)
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
-/// A volume of 2 GiB with small clusters has this much; ours have 0.4 MiB.
-const LARGEST_FAT: u64 = 16 << 20;
-const LARGEST_FOLDER: u64 = 1 << 20;
-/// Larger than any slot.
-const LARGEST_FILE: u64 = 256 << 20;
-const DEEPEST: usize = 8;
-const MOST_FILES: usize = 10_000;
-/// Values from here to 0x0fffffff end a chain.
-const FIRST_END_MARK: u32 = 0x0fff_fff8;
+/// In bytes: the table of a volume of 2 GiB with small clusters; ours have 0.4 MiB.
+const MAX_FAT_SIZE: u64 = 16 << 20;
+/// In bytes, for one walk over all directories: 130 000 directory entries; ours have 200.
+const MAX_METADATA_READ: u64 = 4 << 20;
+/// In bytes: larger than any slot.
+const MAX_FILE_SIZE: u64 = 256 << 20;
+/// Directories below the root directory.
+const MAX_DEPTH: usize = 8;
+const MAX_FILES: usize = 10_000;

@@ -116,3 +116,46 @@ fn noise_is_never_a_volume_and_never_a_panic() {
     assert!(Volume::open(Cursor::new(&good[..100]), 0).is_err());
     assert!(Volume::open(Cursor::new(vec![0; 4096]), 0).is_err());
 }
+
+/// A FAT32 volume whose root directory takes five clusters, with the positions of its first FAT and its first cluster.
+fn volume_with_many_files() -> (Vec<u8>, usize, usize) {
+    let files = (0..64).map(|number| (format!("F{number}"), vec![1; 600])).collect();
+    let bytes = spec(Kind::Fat32).write(&files).unwrap();
+    let fat_sectors = u32::from_le_bytes(bytes[36..40].try_into().unwrap()) as usize;
+    let fat = 32 * 512;
+    (bytes, fat, fat + 2 * fat_sectors * 512)
+}
+
+#[test]
+fn a_directory_without_an_end_is_an_error() {
+    let (good, fat, data) = volume_with_many_files();
+    let listed = |bytes: Vec<u8>| Volume::open(Cursor::new(bytes), 0).unwrap().files();
+    assert_eq!(listed(good.clone()).unwrap().len(), 64);
+    let mut circle = good;
+    // The root directory begins at cluster 2; its second cluster leads back to the first.
+    circle[fat + 3 * 4..fat + 4 * 4].copy_from_slice(&2_u32.to_le_bytes());
+    assert!(matches!(listed(circle.clone()), Err(Error::Damaged { .. })), "the same files for ever");
+    for entry in circle[data..data + 2 * 512].chunks_mut(32) {
+        entry[0] = 0xe5;
+    }
+    assert!(matches!(listed(circle), Err(Error::Damaged { .. })), "deleted files for ever");
+}
+
+#[test]
+fn cluster_numbers_outside_the_volume_never_panic() {
+    let (good, fat, data) = volume_with_many_files();
+    for next in [0_u32, 1, 80_000, 0x0000_ffff, 0x0fff_fff6, 0xffff_ffff] {
+        let mut bad = good.clone();
+        bad[fat + 3 * 4..fat + 4 * 4].copy_from_slice(&next.to_le_bytes());
+        let _ = Volume::open(Cursor::new(&bad), 0).unwrap().files();
+    }
+    for first in [1_u32, 0x0fff_ffff, 0xffff_ffff] {
+        let mut bad = good.clone();
+        // The entry of F0 stands behind the volume's label.
+        let entry = &mut bad[data + 32..data + 64];
+        entry[20..22].copy_from_slice(&((first >> 16) as u16).to_le_bytes());
+        entry[26..28].copy_from_slice(&(first as u16).to_le_bytes());
+        let read = Volume::open(Cursor::new(&bad), 0).unwrap().read("F0");
+        assert!(matches!(read, Err(Error::Damaged { .. })), "{first:#x}: {read:?}");
+    }
+}
