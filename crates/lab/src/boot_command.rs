@@ -9,12 +9,11 @@ use anyhow::{Result, bail};
 use crate::events::{self, Keyboard};
 use crate::{GuestOptions, terminal};
 
-/// How often new lines are looked for.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Boots, copies the console to standard output, and ends with the guest, at `until`, or at Ctrl-C.
 pub(crate) fn run(image: PathBuf, options: &GuestOptions, until: Option<&str>, append: &str) -> Result<()> {
-    let events = events::listen(Keyboard::Leave)?;
+    let events = events::listen(Keyboard::Ignore)?;
     let mut guest = options.builder(image).kernel_arguments(append).start()?;
     let ports: Vec<String> = guest.ports().map(|(from, to)| format!("{from} at 127.0.0.1:{to}")).collect();
     terminal::progress(
@@ -38,13 +37,13 @@ pub(crate) fn run(image: PathBuf, options: &GuestOptions, until: Option<&str>, a
             }
         }
         if !had_power {
-            guest.wait_for_end("QEMU to end", LOOK)?;
+            guest.wait_for_end("QEMU to end", POLL_INTERVAL)?;
             match until {
                 Some(until) => bail!("the guest ended before {until:?} appeared"),
                 None => return Ok(()),
             }
         }
-        match events.recv_timeout(LOOK) {
+        match events.recv_timeout(POLL_INTERVAL) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(_) | Err(RecvTimeoutError::Disconnected) => {
                 guest.cut_power();

@@ -1,7 +1,7 @@
 //! The SD card of a guest: a private, sparse copy of an image, read as the Pi firmware and U-Boot read it.
 //!
-//! QEMU writes to the copy while it runs; the lab reads it only between runs, and writes one thing, the try counter
-//! that U-Boot would take down during a trial.
+//! QEMU writes to the copy while it runs; the lab reads it only between runs, and writes one thing, the boot state, whose try
+//! counter U-Boot would decrement during a trial.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,10 +14,10 @@ use boot_slot::{Slot, choose};
 
 use crate::error::{Error, Result, file};
 
-/// No file that firmware or U-Boot loads is larger than a slot.
-const FILE_LIMIT: u64 = 64 * 1024 * 1024;
-/// Copies go by blocks of this size; a block of zeros becomes a hole.
-const COPY_BLOCK: usize = 1024 * 1024;
+/// In bytes; no file that firmware or U-Boot loads is larger than a slot.
+const MAX_FILE_SIZE: u64 = 64 * 1024 * 1024;
+/// In bytes; a block of zeros becomes a hole of the copy.
+const COPY_BLOCK_SIZE: usize = 1024 * 1024;
 
 /// A card image that belongs to one guest.
 #[derive(Debug)]
@@ -25,14 +25,14 @@ pub(crate) struct Card {
     path: PathBuf,
 }
 
-/// What U-Boot would boot.
+/// The files and arguments with which U-Boot would start the kernel.
 #[derive(Debug)]
 pub(crate) struct System {
     /// The kernel, gzipped or not; QEMU takes both.
     pub(crate) kernel: Vec<u8>,
     /// The initramfs.
     pub(crate) initramfs: Vec<u8>,
-    /// What U-Boot adds to the kernel's command line.
+    /// The parameters that U-Boot adds to the kernel's command line.
     pub(crate) arguments: String,
 }
 
@@ -48,7 +48,7 @@ impl Card {
         let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempfile_in(folder);
         let unfinished = unfinished.map_err(file("creating the card in", folder))?;
         let target = unfinished.as_file();
-        let mut block = vec![0; COPY_BLOCK];
+        let mut block = vec![0; COPY_BLOCK_SIZE];
         let mut offset = 0;
         loop {
             let length = fill(&mut source, &mut block).map_err(file("reading the image", image))?;
@@ -80,7 +80,7 @@ impl Card {
         self.fat_file(extent, name)
     }
 
-    /// Decides as U-Boot's script does: chooses the slot, writes a try down if there is a trial, loads the slot's files.
+    /// Does the work of U-Boot's script: chooses the slot, counts down the tries of a trial, loads the slot's files.
     pub(crate) fn boot(&self) -> Result<System> {
         let table = self.table()?;
         let slot = self.choose_slot()?;
@@ -144,7 +144,7 @@ impl Card {
             fatfs::FileSystem::new(self.window(extent)?, fatfs::FsOptions::new()).map_err(missing)?;
         let mut content = Vec::new();
         let file = volume.root_dir().open_file(name).map_err(missing)?;
-        file.take(FILE_LIMIT).read_to_end(&mut content).map_err(missing)?;
+        file.take(MAX_FILE_SIZE).read_to_end(&mut content).map_err(missing)?;
         Ok(content)
     }
 
@@ -164,8 +164,7 @@ fn fill(source: &mut File, block: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// A partition seen as a file of its own, for reading only. What the image file does not hold reads as zeros, as on a
-/// real card.
+/// A partition as a read-only file of its own. Bytes behind the end of the image file are zeros, as on a fresh card.
 struct Window {
     card: File,
     extent: Extent,

@@ -1,4 +1,4 @@
-//! The lab's one look at the clock, and its one way to wait: for an event, with a limit.
+//! The lab's only reader of the monotonic clock, and its deadlines.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// A moment after which a wait gives up.
+/// The end of a wait's limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(Instant);
 
@@ -19,15 +19,15 @@ impl Deadline {
         Self(now() + limit)
     }
 
-    /// What is left, or `None` when the time is up.
+    /// The time that remains, or `None` after the deadline.
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.checked_duration_since(now()).filter(|left| !left.is_zero())
     }
 }
 
-/// Lets time pass where the passing itself is the point: a button held, a rhythm watched.
-pub(crate) fn let_pass(duration: Duration) {
-    // Nobody ever sends: the receiver's limit is the whole event.
+/// Blocks for `duration`, where no event ends the wait: a button held, a lock polled.
+pub(crate) fn pause(duration: Duration) {
+    // Nothing is ever sent, so the receiver's time-out is the pause.
     let (_keep, nothing) = mpsc::channel::<()>();
     let _ = nothing.recv_timeout(duration);
 }

@@ -13,23 +13,23 @@ use std::time::{Duration, Instant};
 use crate::clock::{self, Deadline};
 use crate::error::{Result, file};
 
-/// How many lines of the console a failure shows.
-const LAST_LINES: usize = 40;
-/// A guest that writes more than this much without an end of line gets one.
-const LINE_LIMIT: usize = 64 * 1024;
-/// What a kernel says when it gives up.
-const PANIC: &str = "Kernel panic - not syncing";
+/// Lines of the console in an error's text.
+const TAIL_LINES: usize = 40;
+/// In bytes; a longer line is split.
+const MAX_LINE_LENGTH: usize = 64 * 1024;
+/// The beginning of Linux's message at a panic.
+const PANIC_MESSAGE: &str = "Kernel panic - not syncing";
 
 /// One line of the console.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// When its end was seen, counted from QEMU's start.
+    /// Time from QEMU's start to the line's end.
     pub at: Duration,
-    /// The text, without control sequences.
+    /// The text without control characters and escape sequences.
     pub text: String,
 }
 
-/// A place in the console's log, to look at what comes after it.
+/// A position between two lines of the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(usize);
 
@@ -56,8 +56,8 @@ struct State {
     listener: Option<JoinHandle<()>>,
 }
 
-/// How a wait on the console ended.
-pub(crate) enum Waited {
+/// The outcome of a wait on the console.
+pub(crate) enum WaitOutcome {
     Found(Line),
     TimedOut,
     Panicked,
@@ -79,9 +79,9 @@ impl Console {
         Ok(Self { shared, log: log.into() })
     }
 
-    /// Listens to the serial port of a QEMU that was started at `began`; waits now look at this boot only.
+    /// Reads the serial port of a QEMU that was started at `began`; from now on, waits concern this boot only.
     pub(crate) fn attach(&self, port: UnixStream, began: Instant) {
-        // The QEMU before has ended, so its listener is about to as well; its last words belong to its own boot.
+        // The QEMU before has ended, so its listener is about to as well; its last lines belong to the boot before.
         let before = self.lock().listener.take();
         before.map(JoinHandle::join);
         let mut state = self.lock();
@@ -108,7 +108,7 @@ impl Console {
         self.lock().boot
     }
 
-    /// Goes back in time to `mark`, as the guest did; the log keeps what came after.
+    /// Removes the lines after `mark`, as a restored snapshot demands; the log file keeps them.
     pub(crate) fn forget_after(&self, mark: Mark) {
         let mut state = self.lock();
         state.lines.truncate(mark.0);
@@ -121,23 +121,23 @@ impl Console {
         state.lines.get(state.boot.0..).unwrap_or_default().to_vec()
     }
 
-    /// The complete lines after `mark`, and the place behind them.
+    /// The complete lines after `mark`, and the mark behind them.
     pub(crate) fn after(&self, mark: Mark) -> (Vec<Line>, Mark) {
         let state = self.lock();
         (state.lines.get(mark.0..).unwrap_or_default().to_vec(), Mark(state.lines.len()))
     }
 
-    /// The newest line of this boot that is `wanted`.
+    /// The newest line of this boot that satisfies `wanted`.
     pub(crate) fn newest(&self, wanted: impl Fn(&str) -> bool) -> Option<Line> {
         let state = self.lock();
         let boot = state.lines.get(state.boot.0..).unwrap_or_default();
         boot.iter().rev().find(|line| wanted(&line.text)).cloned()
     }
 
-    /// The last lines, for a failure's message.
+    /// The last lines, for an error's text.
     pub(crate) fn tail(&self) -> String {
         let state = self.lock();
-        let start = state.lines.len().saturating_sub(LAST_LINES);
+        let start = state.lines.len().saturating_sub(TAIL_LINES);
         let mut text = format!("the console's last lines (all of it: {}):\n", self.log.display());
         for line in state.lines.get(start..).unwrap_or_default() {
             text.push_str(&format!("  [{:8.3}] {}\n", line.at.as_secs_f64(), line.text));
@@ -146,29 +146,29 @@ impl Console {
         text
     }
 
-    /// Waits for a complete line that is `wanted`, after `since` or in this boot.
+    /// Waits for a complete line that satisfies `wanted`, after `since` or in this boot.
     pub(crate) fn wait_for(
         &self,
         wanted: impl Fn(&str) -> bool,
         since: Option<Mark>,
         limit: Duration,
-    ) -> Waited {
+    ) -> WaitOutcome {
         let deadline = Deadline::after(limit);
         let mut state = self.lock();
         let mut next = since.map_or(state.boot, |since| since.max(state.boot)).0;
         loop {
             let fresh = state.lines.get(next..).unwrap_or_default();
             if let Some(line) = fresh.iter().find(|line| wanted(&line.text)) {
-                return Waited::Found(line.clone());
+                return WaitOutcome::Found(line.clone());
             }
-            if fresh.iter().any(|line| line.text.contains(PANIC)) {
-                return Waited::Panicked;
+            if fresh.iter().any(|line| line.text.contains(PANIC_MESSAGE)) {
+                return WaitOutcome::Panicked;
             }
             next = state.lines.len().max(next);
             if !state.connected {
-                return Waited::Closed;
+                return WaitOutcome::Closed;
             }
-            let Some(left) = deadline.left() else { return Waited::TimedOut };
+            let Some(left) = deadline.left() else { return WaitOutcome::TimedOut };
             let waited = self.shared.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -190,7 +190,7 @@ fn listen(mut port: UnixStream, shared: &Shared, began: Instant) {
     while let Ok(length @ 1..) = port.read(&mut buffer) {
         let mut state = shared.lock();
         for &byte in buffer.get(..length).unwrap_or_default() {
-            if byte == b'\n' || state.partial.len() >= LINE_LIMIT {
+            if byte == b'\n' || state.partial.len() >= MAX_LINE_LENGTH {
                 let line = Line { at: clock::now() - began, text: plain(&state.partial) };
                 // A full disk must not stop the guest: the lines stay in memory, and that is what waits look at.
                 let _ = writeln!(state.log, "[{:9.3}] {}", line.at.as_secs_f64(), line.text);
@@ -206,7 +206,7 @@ fn listen(mut port: UnixStream, shared: &Shared, began: Instant) {
     }
 }
 
-/// The text of a line without what only moves a cursor or paints: carriage returns and escape sequences.
+/// A line's text without control characters and escape sequences; a tabulator becomes a blank.
 fn plain(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut out = String::with_capacity(text.len());
@@ -243,12 +243,12 @@ mod tests {
         (console, guest, folder)
     }
 
-    fn found(waited: Waited) -> String {
+    fn found(waited: WaitOutcome) -> String {
         match waited {
-            Waited::Found(line) => line.text,
-            Waited::TimedOut => "timed out".into(),
-            Waited::Panicked => "panicked".into(),
-            Waited::Closed => "closed".into(),
+            WaitOutcome::Found(line) => line.text,
+            WaitOutcome::TimedOut => "timed out".into(),
+            WaitOutcome::Panicked => "panicked".into(),
+            WaitOutcome::Closed => "closed".into(),
         }
     }
 

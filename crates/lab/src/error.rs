@@ -1,4 +1,4 @@
-//! What can go wrong in the lab, in words that say what to do.
+//! Errors of the lab; their texts say what to do.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,30 +12,30 @@ pub enum Error {
     ToolMissing {
         /// The program's name.
         tool: String,
-        /// Why it did not start.
+        /// The error of starting it.
         source: io::Error,
     },
-    /// A program of the host ran and refused.
-    #[error("`{tool}` failed while {doing}: {said}")]
+    /// A program of the host ended with a failure.
+    #[error("`{tool}` failed while {doing}: {stderr}")]
     ToolFailed {
         /// The program's name.
         tool: String,
-        /// What it was to do.
+        /// The task, as a present participle with its object.
         doing: String,
-        /// What it wrote to its standard error.
-        said: String,
+        /// Its standard error.
+        stderr: String,
     },
     /// A file of the host could not be read or written.
     #[error("{doing} {path}: {source}")]
     File {
-        /// What was being done.
+        /// The operation, as a present participle.
         doing: &'static str,
-        /// To which file.
+        /// The file.
         path: PathBuf,
-        /// Why it failed.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The image is not there.
+    /// The image file does not exist.
     #[error("there is no image at {0}; `scripts/image --board rpi` (or `--board qemu-virt`) builds it")]
     NoImage(PathBuf),
     /// The card does not hold what the firmware or U-Boot would look for.
@@ -43,71 +43,71 @@ pub enum Error {
     Card {
         /// The image file.
         card: PathBuf,
-        /// What is missing or wrong.
+        /// The missing or malformed part.
         what: String,
     },
-    /// Another guest was running for too long.
+    /// Another guest of this user still ran at the end of the wait.
     #[error("another guest of the lab still runs after {} s (its lock is {path}); end it first", waited.as_secs())]
     Busy {
-        /// The lock file that the other guest holds.
+        /// The lock file held by the other guest.
         path: PathBuf,
-        /// How long this one waited.
+        /// The length of the wait.
         waited: Duration,
     },
-    /// QEMU ended, or never began.
-    #[error("QEMU is not running: {said}\n{console}")]
+    /// QEMU ended, or did not start.
+    #[error("QEMU is not running: {stderr}\n{console}")]
     QemuEnded {
-        /// The last words of QEMU itself.
-        said: String,
+        /// The last of QEMU's standard error.
+        stderr: String,
         /// The last lines of the guest's console.
         console: String,
     },
-    /// QEMU's monitor or test port answered with a refusal.
-    #[error("QEMU refused `{command}`: {said}")]
+    /// QMP or qtest answered a command with an error.
+    #[error("QEMU refused `{command}`: {answer}")]
     Refused {
         /// The command as sent.
         command: String,
         /// QEMU's answer.
-        said: String,
+        answer: String,
     },
     /// The connection to QEMU broke.
     #[error("talking to QEMU's {port} port: {source}")]
     Port {
-        /// Which port: console, monitor or test.
+        /// `console`, `monitor` (QMP) or `test` (qtest).
         port: &'static str,
-        /// Why it failed.
+        /// The operating system's error, or a malformed answer.
         source: io::Error,
     },
-    /// Something awaited did not happen in time.
+    /// A wait reached its limit.
     #[error("waited {} s in vain for {what}\n{console}", limit.as_secs())]
     TimedOut {
-        /// What was awaited.
+        /// The awaited event.
         what: String,
         /// The limit given.
         limit: Duration,
         /// The last lines of the guest's console.
         console: String,
     },
-    /// The guest's kernel gave up while something else was awaited.
+    /// The guest's kernel panicked during a wait.
     #[error("the guest's kernel panicked while waiting for {what}\n{console}")]
     Panicked {
-        /// What was awaited.
+        /// The awaited event.
         what: String,
         /// The last lines of the guest's console.
         console: String,
     },
-    /// This machine cannot do what was asked.
+    /// The operation is impossible on this machine or in this state; the text says why.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// The console showed a pairing link that the lab does not understand.
+    /// A pairing link on the console lacks a field that the lab rewrites.
     #[error("the pairing link on the console is not a dclogin link with `ih`, `ip`, `sh` and `sp`")]
     Link,
 }
 
-/// What the lab's functions give back.
+/// The result of the lab's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Adds what was being done to an error of the file system.
+/// Adds operation and path to an error of the file system; for `map_err`.
 pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
     let path = path.into();
     move |source| Error::File { doing, path, source }

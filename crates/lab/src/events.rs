@@ -1,4 +1,4 @@
-//! What can happen to the program itself: lines from the keyboard, and signals to end.
+//! Events of the program itself: lines from the keyboard, and signals that end it.
 
 use std::io::BufRead;
 use std::sync::mpsc::{self, Receiver};
@@ -7,25 +7,25 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// One such thing.
+/// An event of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A line was typed.
     Typed(String),
-    /// There is no keyboard, or it is gone.
+    /// Standard input is closed.
     KeyboardClosed,
-    /// Ctrl-C, or a polite request to end.
+    /// SIGINT, SIGTERM or SIGHUP.
     Interrupted,
 }
 
-/// Whether to read the keyboard.
+/// The use of standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keyboard {
     Read,
-    Leave,
+    Ignore,
 }
 
-/// Starts to listen. A second interruption ends the program at once; the kernel ends QEMU with it.
+/// Starts the threads that send events. A second signal ends the program at once; the kernel ends QEMU with it.
 pub(crate) fn listen(keyboard: Keyboard) -> std::io::Result<Receiver<Event>> {
     let (sender, events) = mpsc::channel();
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;

@@ -1,4 +1,4 @@
-//! What the Pi's firmware makes of the boot partition: which settings of `config.txt` count for a board. Pure.
+//! The settings of `config.txt` that the Pi's firmware applies on a board. Pure.
 //!
 //! Only what our own `config.txt` uses is understood: filters by model, `kernel=` and `dtoverlay=`.
 
@@ -30,7 +30,7 @@ impl Model {
     }
 }
 
-/// What `config.txt` says to a board.
+/// The settings that apply to a board.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Config {
     /// The program the firmware starts: U-Boot.

@@ -1,7 +1,7 @@
-//! The two wires of a Hearth box, as QEMU's test port reaches them: the status LED's line and the button's.
+//! The two GPIO lines of a Hearth box, as QEMU's test port reaches them: the status LED's and the button's.
 //!
 //! On `virt` the GPIO chip has real inputs. The emulated Pi's has none: but its level register gives back what was last
-//! written to the set and clear registers, whatever a pin is for, and the product polls the level.
+//! written to the set and clear registers, whatever function a pin has, and the product polls the level.
 
 use serde_json::json;
 
@@ -11,56 +11,57 @@ use crate::machine::Machine;
 use crate::qmp::Qmp;
 use crate::qtest::Qtest;
 
-/// How to drive the button and watch the LED of a machine.
+/// The GPIO controller of a machine.
 #[derive(Clone, Debug)]
-pub(crate) enum Wires {
+pub(crate) enum GpioLines {
     /// A PL061 at this path of QEMU's object tree.
     Virt(String),
     /// The BCM2837's GPIO block.
     Pi,
 }
 
-const VIRT_LED: u32 = 5;
-const VIRT_BUTTON: u32 = 6;
-const PI_LED: u32 = 17;
-const PI_BUTTON: u32 = 27;
+const VIRT_LED_LINE: u32 = 5;
+const VIRT_BUTTON_LINE: u32 = 6;
+const PI_LED_LINE: u32 = 17;
+const PI_BUTTON_LINE: u32 = 27;
 const PI_CHIP: &str = "/machine/soc/peripherals/gpio";
-/// GPSET0 and GPCLR0 of the BCM2837.
-const PI_SET: u64 = 0x3f20_001c;
-const PI_CLEAR: u64 = 0x3f20_0028;
-/// QEMU numbers its nameless devices; `virt` has far fewer than this.
-const DEVICES: u32 = 100;
+/// Physical addresses of two registers of the BCM2837's GPIO block, BCM2835 ARM Peripherals, section 6.1.
+const PI_GPSET0: u64 = 0x3f20_001c;
+const PI_GPCLR0: u64 = 0x3f20_0028;
+/// QEMU numbers its nameless devices from 0; `virt` has far fewer than this.
+const MAX_UNATTACHED_DEVICES: u32 = 100;
 
-impl Wires {
-    /// The line whose edges are the LED's.
+impl GpioLines {
+    /// The number of the LED's line.
     pub(crate) fn led_line(machine: Machine) -> u32 {
-        if machine.is_pi() { PI_LED } else { VIRT_LED }
+        if machine.is_pi() { PI_LED_LINE } else { VIRT_LED_LINE }
     }
 
-    /// Finds the chip, lets the button's line idle high, and begins to watch the LED. Must happen before the guest
-    /// runs: all lines begin low, and a low line is a pressed button.
+    /// Finds the controller, sets the button's line high, and has QEMU report the LED's edges. Must happen before the
+    /// guest runs: all lines begin low, and a low line is a pressed button.
     pub(crate) fn connect(machine: Machine, qmp: &mut Qmp, qtest: &Qtest) -> Result<Self> {
-        let wires = if machine.is_pi() { Self::Pi } else { Self::Virt(pl061(qmp)?) };
-        wires.button(qtest, Level::High)?;
-        qtest.watch(match &wires {
+        let lines = if machine.is_pi() { Self::Pi } else { Self::Virt(find_pl061(qmp)?) };
+        lines.set_button(qtest, Level::High)?;
+        qtest.intercept(match &lines {
             Self::Virt(chip) => chip,
             Self::Pi => PI_CHIP,
         })?;
-        Ok(wires)
+        Ok(lines)
     }
 
     /// Sets the button's line.
-    pub(crate) fn button(&self, qtest: &Qtest, level: Level) -> Result<()> {
+    pub(crate) fn set_button(&self, qtest: &Qtest, level: Level) -> Result<()> {
         match (self, level) {
-            (Self::Virt(chip), level) => qtest.drive(chip, VIRT_BUTTON, level),
-            (Self::Pi, Level::High) => qtest.write(PI_SET, 1 << PI_BUTTON),
-            (Self::Pi, Level::Low) => qtest.write(PI_CLEAR, 1 << PI_BUTTON),
+            (Self::Virt(chip), level) => qtest.drive(chip, VIRT_BUTTON_LINE, level),
+            (Self::Pi, Level::High) => qtest.write(PI_GPSET0, 1 << PI_BUTTON_LINE),
+            (Self::Pi, Level::Low) => qtest.write(PI_GPCLR0, 1 << PI_BUTTON_LINE),
         }
     }
 }
 
-fn pl061(qmp: &mut Qmp) -> Result<String> {
-    for number in 0..DEVICES {
+/// The path of the PL061 in QEMU's object tree, which has no name of its own there.
+fn find_pl061(qmp: &mut Qmp) -> Result<String> {
+    for number in 0..MAX_UNATTACHED_DEVICES {
         let path = format!("/machine/unattached/device[{number}]");
         match qmp.execute("qom-get", &json!({ "path": path, "property": "type" })) {
             Ok(kind) if kind == "pl061" => return Ok(path),

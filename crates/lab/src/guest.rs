@@ -1,4 +1,4 @@
-//! A Hearth box in QEMU: what a test, or a person at the `lab` program, can do to it and see of it.
+//! A Hearth box in QEMU: its power, button and LED, its console and its forwarded ports.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,42 +7,42 @@ use serde_json::Value;
 
 use crate::card::Card;
 use crate::clock::{self, Deadline};
-use crate::console::{Console, Line, Mark, Waited};
+use crate::console::{Console, Line, Mark, WaitOutcome};
 use crate::error::{Error, Result, file};
-use crate::lab_lock::Seat;
-use crate::led::{Edge, Level, Pattern};
+use crate::lab_lock::LabLock;
+use crate::led::{Level, Pattern};
 use crate::link;
 use crate::machine::{Loaded, Machine};
 use crate::run::{Disk, Forward, Run};
 
-/// The ports of a box that are forwarded to this host.
-const PORTS: [u16; 6] = [80, 443, 993, 465, 143, 587];
-/// The usual size of the emulated card; a power of two, as QEMU's SD card demands.
-const CARD_SIZE: u64 = 512 * 1024 * 1024;
-/// How often a wait for the LED looks, when no edge comes.
-const LOOK: Duration = Duration::from_millis(50);
+/// TCP ports of the guest that are forwarded to this host.
+const FORWARDED_PORTS: [u16; 6] = [80, 443, 993, 465, 143, 587];
+/// In bytes; a power of two, as QEMU's SD card demands.
+const DEFAULT_CARD_SIZE: u64 = 512 * 1024 * 1024;
+/// A steady LED has no edges to wait for, so its wait looks again after this time.
+const LED_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Whether a guest can take snapshots.
+/// Snapshots of the running guest: RAM, devices and card together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Snapshots {
     /// Writes go to the card.
     #[default]
     Off,
-    /// Writes go to an overlay that holds snapshots; the card itself keeps the image. Only on [`Machine::Virt`].
+    /// Writes go to a qcow2 overlay that holds snapshots; the card file itself is not changed. Only on [`Machine::Virt`].
     On,
 }
 
-/// Whether the host's page cache stands between the guest and its card.
+/// Use of the host's page cache for the card file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostCache {
-    /// It does: quick, and on every file system.
+    /// QEMU's default: quick, and possible on every file system.
     #[default]
     On,
-    /// Writes go straight to the file, which must lie on a file system that can do so (not on every tmpfs).
+    /// `cache=none` (`O_DIRECT`), which not every file system can do; tmpfs could not before Linux 6.6.
     Off,
 }
 
-/// A guest that has not been started.
+/// The settings of a guest that has not been started.
 #[derive(Clone, Debug)]
 pub struct GuestBuilder {
     image: PathBuf,
@@ -58,22 +58,22 @@ pub struct GuestBuilder {
 /// A box in QEMU. Dropping it ends QEMU and removes everything but the console's log.
 #[derive(Debug)]
 pub struct Guest {
-    // In the order in which they are dropped: QEMU first, the seat with its folder last.
+    // In the order in which they are dropped: QEMU first, the lock with its folder last.
     run: Option<Run>,
     forwards: Vec<Forward>,
-    saved: Vec<Saved>,
+    snapshots: Vec<Snapshot>,
     overlay: Option<Overlay>,
     console: Console,
     card: Card,
     machine: Machine,
     host_cache: HostCache,
     arguments: String,
-    seat: Seat,
+    lock: LabLock,
 }
 
-/// What the lab must remember beside QEMU's snapshot, because it lies outside the guest.
+/// The state outside of the guest that belongs to one of QEMU's snapshots.
 #[derive(Debug)]
-struct Saved {
+struct Snapshot {
     name: String,
     mark: Mark,
     led: Level,
@@ -114,58 +114,58 @@ impl GuestBuilder {
         self
     }
 
-    /// Whether snapshots can be taken.
+    /// Allows snapshots, or not; the default is [`Snapshots::Off`].
     #[must_use]
     pub fn snapshots(mut self, snapshots: Snapshots) -> Self {
         self.snapshots = snapshots;
         self
     }
 
-    /// Whether the host caches what the guest writes.
+    /// Chooses the use of the host's page cache; the default is [`HostCache::On`].
     #[must_use]
     pub fn host_cache(mut self, host_cache: HostCache) -> Self {
         self.host_cache = host_cache;
         self
     }
 
-    /// Adds words to the kernel's command line.
+    /// Adds parameters to the kernel's command line, separated by blanks.
     #[must_use]
     pub fn kernel_arguments(mut self, words: &str) -> Self {
         words.clone_into(&mut self.arguments);
         self
     }
 
-    /// Makes the card and switches the power on. Waits while another guest of this user runs.
+    /// Makes the card if there is none, and switches the power on. Waits while another guest of this user runs.
     pub fn start(self) -> Result<Guest> {
         if self.snapshots == Snapshots::On && self.machine != Machine::Virt {
             return Err(Error::Unsupported(
                 "QEMU can take snapshots of its virt machine only, not of an emulated Pi",
             ));
         }
-        let seat = Seat::take()?;
-        let path = self.card.unwrap_or_else(|| seat.folder().join("card.img"));
+        let lock = LabLock::acquire()?;
+        let path = self.card.unwrap_or_else(|| lock.folder().join("card.img"));
         let card = if path.exists() {
             Card::existing(&path)
         } else {
             Card::copy(&self.image, &path, self.card_size)?
         };
-        let log = self.console_log.unwrap_or_else(|| seat.folder().join("console.log"));
+        let log = self.console_log.unwrap_or_else(|| lock.folder().join("console.log"));
         if let Some(folder) = log.parent() {
             std::fs::create_dir_all(folder).map_err(file("creating", folder))?;
         }
         std::fs::write(&log, "").map_err(file("beginning the console log", &log))?;
-        let overlay = Overlay { path: seat.folder().join("overlay.qcow2"), made: false };
+        let overlay = Overlay { path: lock.folder().join("overlay.qcow2"), made: false };
         let mut guest = Guest {
             run: None,
-            forwards: PORTS.map(|guest| Forward { guest, host: 0 }).into(),
-            saved: Vec::new(),
+            forwards: FORWARDED_PORTS.map(|guest| Forward { guest, host: 0 }).into(),
+            snapshots: Vec::new(),
             overlay: (self.snapshots == Snapshots::On).then_some(overlay),
             console: Console::new(&log)?,
             card,
             machine: self.machine,
             host_cache: self.host_cache,
             arguments: self.arguments,
-            seat,
+            lock,
         };
         guest.power_on()?;
         Ok(guest)
@@ -173,13 +173,13 @@ impl GuestBuilder {
 }
 
 impl Guest {
-    /// Describes a guest whose card is a copy of `image`.
+    /// Begins the settings of a guest whose card is a copy of `image`.
     pub fn builder(image: impl Into<PathBuf>) -> GuestBuilder {
         GuestBuilder {
             image: image.into(),
             machine: Machine::Virt,
             card: None,
-            card_size: CARD_SIZE,
+            card_size: DEFAULT_CARD_SIZE,
             console_log: None,
             host_cache: HostCache::On,
             snapshots: Snapshots::Off,
@@ -187,29 +187,24 @@ impl Guest {
         }
     }
 
-    /// Waits until the console of this boot shows a line that holds `text`, or has shown one.
+    /// Waits for a line of this boot's console that contains `text`; one that is already there counts.
     pub fn wait_for(&self, text: &str, limit: Duration) -> Result<Line> {
         self.wait(&format!("{text:?} on the console"), |line| line.contains(text), None, limit)
     }
 
-    /// Waits until the console shows a line that holds `text` after `mark`.
-    pub fn wait_for_since(&self, mark: Mark, text: &str, limit: Duration) -> Result<Line> {
-        self.wait(&format!("{text:?} on the console"), |line| line.contains(text), Some(mark), limit)
-    }
-
-    /// The place at the console's end, for [`Guest::wait_for_since`].
+    /// The end of the console so far, for [`Guest::lines_after`] and [`Guest::wait_for_pairing_link`].
     #[must_use]
     pub fn mark(&self) -> Mark {
         self.console.mark()
     }
 
-    /// The place where the console of this boot begins.
+    /// The beginning of this boot's console.
     #[must_use]
     pub fn boot_mark(&self) -> Mark {
         self.console.boot_mark()
     }
 
-    /// The console's lines after `mark`, and the place behind them.
+    /// The console's lines after `mark`, and the mark behind them.
     #[must_use]
     pub fn lines_after(&self, mark: Mark) -> (Vec<Line>, Mark) {
         self.console.after(mark)
@@ -221,30 +216,30 @@ impl Guest {
         self.console.lines()
     }
 
-    /// The file that keeps everything the console has shown.
+    /// The file with the console's output of all boots.
     #[must_use]
     pub fn console_log(&self) -> &Path {
         self.console.log()
     }
 
-    /// The host's port, on 127.0.0.1, that leads to a port of the guest; it stays the same over power cuts.
+    /// The TCP port on 127.0.0.1 that is forwarded to the guest's port `guest`; it stays the same over power cuts.
     #[must_use]
     pub fn port(&self, guest: u16) -> Option<u16> {
         self.forwards.iter().find(|forward| forward.guest == guest).map(|forward| forward.host)
     }
 
-    /// All forwarded ports, as pairs of the guest's and the host's.
+    /// All forwarded TCP ports, as pairs `(guest, host)`.
     pub fn ports(&self) -> impl Iterator<Item = (u16, u16)> + '_ {
         self.forwards.iter().map(|forward| (forward.guest, forward.host))
     }
 
-    /// The newest pairing link on the console of this boot, made to work from this host. Links from before the box
-    /// had an address do not count.
+    /// The newest pairing link on the console of this boot, rewritten to the forwarded ports. Links from before the box
+    /// had an IPv4 address do not count.
     pub fn pairing_link(&self) -> Result<Option<String>> {
         self.console.newest(is_link).map(|line| self.working_link(&line)).transpose()
     }
 
-    /// When the newest pairing link was seen for the first time, counted from QEMU's start.
+    /// Time from QEMU's start to the first line with the newest pairing link.
     #[must_use]
     pub fn pairing_link_at(&self) -> Option<Duration> {
         let newest = self.console.newest(is_link)?;
@@ -253,48 +248,42 @@ impl Guest {
         lines.iter().find(|line| link::in_line(&line.text) == Some(link)).map(|line| line.at)
     }
 
-    /// Waits for a pairing link after `mark` (or in this boot) and makes it work from this host.
+    /// Waits for a pairing link after `mark` (or in this boot), and rewrites it to the forwarded ports.
     pub fn wait_for_pairing_link(&self, mark: Option<Mark>, limit: Duration) -> Result<String> {
         let line =
             self.wait("a pairing link with the box's IPv4 address on the console", is_link, mark, limit)?;
         self.working_link(&line)
     }
 
-    /// Presses the button, holds it for `duration`, and lets go.
+    /// Presses the button and releases it after `duration`.
     pub fn press(&self, duration: Duration) -> Result<()> {
         self.hold()?;
-        clock::let_pass(duration);
+        clock::pause(duration);
         self.release()
     }
 
-    /// Presses the button and keeps it down.
+    /// Presses the button until [`Guest::release`].
     pub fn hold(&self) -> Result<()> {
         let run = self.running()?;
-        run.wires.button(&run.qtest, Level::Low)
+        run.gpio.set_button(&run.qtest, Level::Low)
     }
 
-    /// Lets go of the button.
+    /// Releases the button.
     pub fn release(&self) -> Result<()> {
         let run = self.running()?;
-        run.wires.button(&run.qtest, Level::High)
-    }
-
-    /// The edges of the LED's line since the last power-on.
-    #[must_use]
-    pub fn led_edges(&self) -> Vec<Edge> {
-        self.run.as_ref().map(|run| run.qtest.edges()).unwrap_or_default()
+        run.gpio.set_button(&run.qtest, Level::High)
     }
 
     /// Waits until the LED shows `pattern`. A level counts as steady only for the time in which it was watched and QEMU
-    /// had a processor: a guest that the host starves blinks late, and is not to be taken for one that has stopped.
+    /// had a processor: a guest that waits for one blinks late, and must not be taken for one that has stopped.
     pub fn wait_for_led(&self, pattern: &Pattern, limit: Duration) -> Result<()> {
         let run = self.running()?;
         let deadline = Deadline::after(limit);
         let mut edges = run.qtest.edges();
-        let mut since = (clock::now(), run.qemu.starved());
+        let mut since = (clock::now(), run.qemu.run_queue_wait());
         loop {
-            let starved = run.qemu.starved().saturating_sub(since.1);
-            if pattern.shown(&edges, (clock::now() - since.0).saturating_sub(starved)) {
+            let waited = run.qemu.run_queue_wait().saturating_sub(since.1);
+            if pattern.shown(&edges, (clock::now() - since.0).saturating_sub(waited)) {
                 return Ok(());
             }
             if deadline.left().is_none() {
@@ -303,17 +292,20 @@ impl Guest {
                 return Err(Error::TimedOut { what, limit, console: self.console.tail() });
             }
             if run.qemu.ended() {
-                return Err(Error::QemuEnded { said: run.qemu.said(), console: self.console.tail() });
+                return Err(Error::QemuEnded {
+                    stderr: run.qemu.stderr_tail(),
+                    console: self.console.tail(),
+                });
             }
-            let newer = run.qtest.edges_after_change(LOOK);
+            let newer = run.qtest.edges_after_change(LED_POLL_INTERVAL);
             if newer.len() != edges.len() {
                 edges = newer;
-                since = (clock::now(), run.qemu.starved());
+                since = (clock::now(), run.qemu.run_queue_wait());
             }
         }
     }
 
-    /// How long ago QEMU was started.
+    /// Time since QEMU's start; zero without power.
     #[must_use]
     pub fn uptime(&self) -> Duration {
         self.run.as_ref().map(|run| clock::now() - run.began).unwrap_or_default()
@@ -340,7 +332,7 @@ impl Guest {
         self.wait_for_end("the guest to switch itself off", limit)
     }
 
-    /// Waits until the guest has switched itself off or wants to boot again; [`Guest::power_on`] then does that.
+    /// Waits until the guest has switched itself off or asked for a reset, either of which ends QEMU.
     pub fn wait_for_end(&mut self, what: &str, limit: Duration) -> Result<()> {
         let run = self.running()?;
         if !run.qemu.wait(limit) {
@@ -356,11 +348,11 @@ impl Guest {
         self.run.as_ref().is_some_and(|run| !run.qemu.ended())
     }
 
-    /// Switches the power on again: the card is read anew, as firmware and U-Boot would.
+    /// Switches the power on again: kernel and initramfs are read from the card anew, as firmware and U-Boot would.
     pub fn power_on(&mut self) -> Result<()> {
         self.run = None;
-        self.saved.clear();
-        let folder = self.seat.folder();
+        self.snapshots.clear();
+        let folder = self.lock.folder();
         let loaded = Loaded::from_card(&self.card, self.machine, folder, &self.arguments)?;
         let disk = match &self.overlay {
             None if self.host_cache == HostCache::Off => Disk::CardDirectly(self.card.path()),
@@ -377,28 +369,28 @@ impl Guest {
         Ok(())
     }
 
-    /// Keeps the whole state of the running guest under `name`, until its power is cut.
+    /// Takes a snapshot of the running guest, which is kept until the power is cut.
     pub fn save(&mut self, name: &str) -> Result<()> {
         if self.overlay.is_none() {
             return Err(Error::Unsupported("this guest was built without snapshots"));
         }
-        self.running_mut()?.qmp.human(&format!("savevm {name}"))?;
-        let saved =
-            Saved { name: name.into(), mark: self.console.mark(), led: self.running()?.qtest.level() };
-        self.saved.retain(|before| before.name != name);
-        self.saved.push(saved);
+        self.running_mut()?.qmp.hmp(&format!("savevm {name}"))?;
+        let snapshot =
+            Snapshot { name: name.into(), mark: self.console.mark(), led: self.running()?.qtest.level() };
+        self.snapshots.retain(|before| before.name != name);
+        self.snapshots.push(snapshot);
         Ok(())
     }
 
-    /// Goes back to the state kept under `name` in this run. Connections from the host are lost; the console's later
-    /// lines are forgotten, though its log keeps them.
+    /// Restores a snapshot of this run. Connections from the host are lost; the console's later lines are forgotten,
+    /// though its log keeps them.
     pub fn restore(&mut self, name: &str) -> Result<()> {
-        let saved = self.saved.iter().find(|saved| saved.name == name);
+        let saved = self.snapshots.iter().find(|saved| saved.name == name);
         let saved = saved.ok_or(Error::Unsupported("no snapshot of that name was taken"))?;
         let (mark, led) = (saved.mark, saved.led);
         let run = self.running_mut()?;
         run.qmp.execute("stop", &Value::Null)?;
-        run.qmp.human(&format!("loadvm {name}"))?;
+        run.qmp.hmp(&format!("loadvm {name}"))?;
         self.console.forget_after(mark);
         let run = self.running_mut()?;
         run.qtest.set_level(clock::now() - run.began, led);
@@ -416,10 +408,10 @@ impl Guest {
         let run = self.running()?;
         let tail = || self.console.tail();
         match self.console.wait_for(wanted, since, limit) {
-            Waited::Found(line) => Ok(line),
-            Waited::TimedOut => Err(Error::TimedOut { what: what.into(), limit, console: tail() }),
-            Waited::Panicked => Err(Error::Panicked { what: what.into(), console: tail() }),
-            Waited::Closed => Err(Error::QemuEnded { said: run.qemu.said(), console: tail() }),
+            WaitOutcome::Found(line) => Ok(line),
+            WaitOutcome::TimedOut => Err(Error::TimedOut { what: what.into(), limit, console: tail() }),
+            WaitOutcome::Panicked => Err(Error::Panicked { what: what.into(), console: tail() }),
+            WaitOutcome::Closed => Err(Error::QemuEnded { stderr: run.qemu.stderr_tail(), console: tail() }),
         }
     }
 

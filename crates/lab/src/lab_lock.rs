@@ -1,7 +1,7 @@
-//! A guest's seat: the right to be the one guest that runs, and a folder that disappears with it.
+//! The lock that lets one guest of a user run at a time, and the guest's temporary folder.
 //!
-//! Everything lies below one folder per user in `/var/tmp`, which is on a disk where `/tmp` may be memory. A folder
-//! whose owner was killed is known by its free lock and swept up by the next guest.
+//! Both lie below one folder per user in `/var/tmp`, which is on a disk where `/tmp` may be memory. A folder whose owner
+//! was killed is recognised by its free lock, and removed by the next guest.
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
@@ -11,34 +11,33 @@ use std::time::Duration;
 use crate::clock::{self, Deadline};
 use crate::error::{Error, Result, file};
 
-/// How long a guest waits for the one before it to end: longer than any one test of ours runs.
-const TURN_LIMIT: Duration = Duration::from_secs(40 * 60);
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(200);
+/// Longer than any one test of ours runs.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(40 * 60);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The one seat of this user on this machine.
+/// The held lock; dropping it releases the lock and removes the folder.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct LabLock {
     folder: tempfile::TempDir,
-    _alive: File,
-    _turn: File,
+    _folder_lock: File,
+    _user_lock: File,
 }
 
-impl Seat {
-    /// Waits for the turn and makes the folder.
-    pub(crate) fn take() -> Result<Self> {
-        Self::take_in(&base(), TURN_LIMIT)
+impl LabLock {
+    /// Waits for the guest before this one to end, and makes the folder.
+    pub(crate) fn acquire() -> Result<Self> {
+        Self::acquire_in(&base(), LOCK_TIMEOUT)
     }
 
-    fn take_in(base: &Path, limit: Duration) -> Result<Self> {
+    fn acquire_in(base: &Path, limit: Duration) -> Result<Self> {
         fs::create_dir_all(base).map_err(file("creating the lab's folder", base))?;
-        let turn = turn(&base.join("turn"), limit)?;
-        sweep(base);
+        let user_lock = wait_for_lock(&base.join("turn"), limit)?;
+        remove_abandoned(base);
         let folder = tempfile::Builder::new().prefix("guest-").tempdir_in(base);
         let folder = folder.map_err(file("creating a guest's folder in", base))?;
-        let alive = lock_file(&folder.path().join("alive"))?;
-        alive.lock().map_err(file("locking", folder.path()))?;
-        Ok(Self { folder, _alive: alive, _turn: turn })
+        let folder_lock = lock_file(&folder.path().join("alive"))?;
+        folder_lock.lock().map_err(file("locking", folder.path()))?;
+        Ok(Self { folder, _folder_lock: folder_lock, _user_lock: user_lock })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -51,7 +50,7 @@ fn base() -> PathBuf {
     PathBuf::from(format!("/var/tmp/hearth-lab-{}", user.as_raw()))
 }
 
-fn turn(path: &Path, limit: Duration) -> Result<File> {
+fn wait_for_lock(path: &Path, limit: Duration) -> Result<File> {
     let lock = lock_file(path)?;
     let deadline = Deadline::after(limit);
     let mut told = false;
@@ -59,12 +58,12 @@ fn turn(path: &Path, limit: Duration) -> Result<File> {
         let tried = lock.try_lock();
         if matches!(tried, Err(TryLockError::WouldBlock)) && !told {
             told = true;
-            // Somebody who waits wants to know for what; nobody listening is no trouble.
+            // A closed standard error is no reason to give up.
             let _ = writeln!(std::io::stderr(), "lab: another guest runs; waiting for it to end");
         }
         match tried {
             Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) if deadline.left().is_some() => clock::let_pass(LOOK),
+            Err(TryLockError::WouldBlock) if deadline.left().is_some() => clock::pause(POLL_INTERVAL),
             Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: path.into(), waited: limit }),
             Err(TryLockError::Error(source)) => return Err(file("locking", path)(source)),
         }
@@ -75,8 +74,8 @@ fn lock_file(path: &Path) -> Result<File> {
     File::options().create(true).append(true).open(path).map_err(file("opening the lock", path))
 }
 
-/// Removes what killed owners left behind. What cannot be removed now is left for the next time.
-fn sweep(base: &Path) {
+/// Removes the folders of killed owners; a failure leaves a folder for the next guest to remove.
+fn remove_abandoned(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let folder = entry.path();
         let abandoned = entry.file_name().to_string_lossy().starts_with("guest-")
@@ -94,13 +93,13 @@ mod tests {
     #[test]
     fn the_second_guest_waits_until_the_first_is_gone() {
         let base = tempfile::tempdir().unwrap();
-        let first = Seat::take_in(base.path(), Duration::from_secs(60)).unwrap();
-        let refused = Seat::take_in(base.path(), Duration::ZERO).unwrap_err();
+        let first = LabLock::acquire_in(base.path(), Duration::from_secs(60)).unwrap();
+        let refused = LabLock::acquire_in(base.path(), Duration::ZERO).unwrap_err();
         assert!(matches!(refused, Error::Busy { .. }), "{refused}");
         let folder = first.folder().to_owned();
         drop(first);
         assert!(!folder.exists());
-        Seat::take_in(base.path(), Duration::from_secs(60)).unwrap();
+        LabLock::acquire_in(base.path(), Duration::from_secs(60)).unwrap();
     }
 
     #[test]
@@ -109,7 +108,7 @@ mod tests {
         let left = base.path().join("guest-left");
         fs::create_dir(&left).unwrap();
         fs::write(left.join("card"), "large").unwrap();
-        let seat = Seat::take_in(base.path(), Duration::from_secs(60)).unwrap();
-        assert!(!left.exists() && seat.folder().exists());
+        let lock = LabLock::acquire_in(base.path(), Duration::from_secs(60)).unwrap();
+        assert!(!left.exists() && lock.folder().exists());
     }
 }

@@ -1,4 +1,4 @@
-//! What an LED does, judged by the edges of its line: pure, so that a rhythm can be tested without a lamp.
+//! Blink patterns of an LED, recognised in the edges of its GPIO line. Pure.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ pub enum Level {
 /// A change of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// When it was seen, counted from QEMU's start.
+    /// Time from QEMU's start.
     pub at: Duration,
-    /// The level after it.
+    /// The level after the edge.
     pub level: Level,
 }
 
-/// What an LED does over and over: `(level, milliseconds)` steps; a pattern of one step is steady.
+/// A repeated sequence of `(level, milliseconds)` steps; a pattern of one step is a steady level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(Vec<(Level, u64)>);
 
-/// How often a rhythm must be seen in a row before it counts.
-const ROUNDS: usize = 2;
-/// How long a level must hold before it counts as steady: longer than any pause inside a rhythm.
-const STEADY: Duration = Duration::from_millis(2500);
-/// An emulated guest on a busy host is late by this much, and by a fraction of the step.
-const SLACK: Duration = Duration::from_millis(45);
+/// Complete rounds of a rhythm in a row that identify it.
+const REQUIRED_ROUNDS: usize = 2;
+/// A level that holds for this time is steady: longer than any step of the product's rhythms.
+const STEADY_TIME: Duration = Duration::from_millis(2500);
+/// The constant part of a step's tolerance; an emulated guest on a busy host is also late by a fraction of the step.
+const STEP_TOLERANCE: Duration = Duration::from_millis(45);
 
 impl Pattern {
     /// A pattern of `(level, milliseconds)` steps.
@@ -37,46 +37,50 @@ impl Pattern {
         Self(steps.into_iter().collect())
     }
 
-    /// Whether `edges` end in this pattern, when the line has been quiet for so long since the last one: twice around
-    /// for a rhythm, or long enough for a steady level.
+    /// Whether `edges` end in this pattern, `quiet` being the time since the last edge: two rounds of a
+    /// rhythm, or a level that held for 2.5 s.
     #[must_use]
     pub fn shown(&self, edges: &[Edge], quiet: Duration) -> bool {
         match self.0.as_slice() {
             [] => false,
             // Before the first edge a line is low.
-            [(level, _)] => quiet >= STEADY && edges.last().map_or(Level::Low, |edge| edge.level) == *level,
+            [(level, _)] => {
+                quiet >= STEADY_TIME && edges.last().map_or(Level::Low, |edge| edge.level) == *level
+            }
             steps => (0..steps.len()).any(|start| rhythm(steps, start, edges, quiet)),
         }
     }
 }
 
-/// Whether the last complete steps, of which the first is step `start`, are [`ROUNDS`] rounds of the rhythm, and the
+/// Whether the last complete steps, of which the first is step `start`, are [`REQUIRED_ROUNDS`] rounds of the rhythm, and the
 /// step that still runs has not run for longer than it should.
 fn rhythm(steps: &[(Level, u64)], start: usize, edges: &[Edge], quiet: Duration) -> bool {
-    let needed = steps.len() * ROUNDS;
+    let needed = steps.len() * REQUIRED_ROUNDS;
     let Some(recent) = edges.len().checked_sub(needed + 1).and_then(|first| edges.get(first..)) else {
         return false;
     };
+    // A step's length is known only when the next edge has come, so a window of complete steps has one edge more.
     let mut expected = steps.iter().cycle().skip(start);
     for (edge, next) in recent.iter().zip(recent.iter().skip(1)) {
         let Some(&(level, milliseconds)) = expected.next() else { return false };
-        if edge.level != level || !close(next.at.saturating_sub(edge.at), Duration::from_millis(milliseconds))
+        if edge.level != level
+            || !is_close(next.at.saturating_sub(edge.at), Duration::from_millis(milliseconds))
         {
             return false;
         }
     }
     expected
         .next()
-        .is_some_and(|&(_, milliseconds)| quiet <= most(Duration::from_millis(milliseconds)) + STEADY)
+        .is_some_and(|&(_, milliseconds)| quiet <= longest(Duration::from_millis(milliseconds)) + STEADY_TIME)
 }
 
-fn close(seen: Duration, wanted: Duration) -> bool {
-    let least = wanted.mul_f64(0.7).saturating_sub(SLACK);
-    (least..=most(wanted)).contains(&seen)
+fn is_close(seen: Duration, wanted: Duration) -> bool {
+    let least = wanted.mul_f64(0.7).saturating_sub(STEP_TOLERANCE);
+    (least..=longest(wanted)).contains(&seen)
 }
 
-fn most(wanted: Duration) -> Duration {
-    wanted.mul_f64(1.3) + SLACK
+fn longest(wanted: Duration) -> Duration {
+    wanted.mul_f64(1.3) + STEP_TOLERANCE
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Boots Hearth images in QEMU, plays the Pi's firmware, presses the button, watches the LED, cuts the power.
+//! Boots Hearth images in QEMU, stands in for the Pi's firmware, presses the button, watches the LED, cuts the power.
 //!
 //! The lab knows the outside of a box and nothing of its inside: it reads the card as firmware and U-Boot do, and sees a
 //! serial console, GPIO lines and network ports. One guest runs at a time; every wait has a limit; QEMU never outlives

@@ -1,10 +1,10 @@
-//! The pairing link, as the guest shows it and as it works from this host, where the lab is the router. Pure.
+//! The pairing link on the guest's console, and its rewriting to the ports forwarded to this host. Pure.
 
 use std::net::Ipv4Addr;
 
 use crate::error::{Error, Result};
 
-/// What stands before the link on the console.
+/// The text before the link on the console.
 const LABEL: &str = "Pairing link: ";
 const SCHEME: &str = "dclogin:";
 
@@ -17,7 +17,7 @@ pub(crate) fn in_line(line: &str) -> Option<&str> {
     host.parse::<Ipv4Addr>().ok().map(|_| link.trim_end())
 }
 
-/// The same link with hosts and ports that work from this host: `port` tells where a port of the guest is forwarded.
+/// The link with its hosts and ports replaced by the forwarded ones: `port` maps a port of the guest to one of this host.
 pub(crate) fn rewrite(link: &str, port: impl Fn(u16) -> Option<u16>) -> Result<String> {
     let (account, query) = link.split_once('?').ok_or(Error::Link)?;
     let mut seen = 0;

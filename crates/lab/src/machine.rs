@@ -1,4 +1,4 @@
-//! The machines a guest can be, as QEMU command lines. What differs between them is here and in `wires.rs`.
+//! The machines a guest can be, as QEMU command lines. What differs between them is here and in `gpio_lines.rs`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use crate::error::{Result, file};
 use crate::firmware::{Config, Model};
 use crate::tools;
 
-/// Not locally administered, like a real Pi's: otherwise the network interface gets another name.
+/// A globally administered address, like a real Pi's: with a local one the kernel names the interface differently.
 const MAC: &str = "b8:27:eb:01:02:03";
 
-/// What the guest runs on.
+/// The emulated machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Machine {
     /// QEMU's `virt`: no Pi, but quick, with interrupts, a clock and fast disk and network.
     Virt,
-    /// A Pi whose firmware and U-Boot are played by the lab.
+    /// A Pi whose firmware and U-Boot the lab stands in for.
     Raspi3b(Model),
-    /// A Pi whose firmware is played by the lab, and which loads everything else through the card's own U-Boot. Slow:
+    /// A Pi whose firmware the lab stands in for, and which loads everything else through the card's own U-Boot. Slow:
     /// the emulated card reads 1 to 3 MB/s.
     UBoot(Model),
 }
@@ -29,7 +29,7 @@ impl Machine {
     }
 }
 
-/// The files QEMU loads before the first instruction, laid out as firmware and U-Boot would have.
+/// The files that QEMU loads before the first instruction, in the places that firmware and U-Boot would use.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     kernel: PathBuf,
@@ -39,8 +39,8 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Plays the firmware (and, but for [`Machine::UBoot`], U-Boot): takes the files from the card into `folder`.
-    /// `extra` goes onto the kernel's command line.
+    /// Stands in for the firmware (and, but for [`Machine::UBoot`], for U-Boot): copies the files from the card into
+    /// `folder`. `extra` is appended to the kernel's command line.
     pub(crate) fn from_card(card: &Card, machine: Machine, folder: &Path, extra: &str) -> Result<Self> {
         let cmdline = String::from_utf8_lossy(&card.boot_file("cmdline.txt")?).into_owned();
         let mut arguments = cmdline.lines().next().unwrap_or_default().trim().to_owned();

@@ -1,4 +1,4 @@
-//! The `lab` program: a Hearth box in QEMU for a person at a terminal. Everything it can do, the library can.
+//! The `lab` program: a Hearth box in QEMU, used from a terminal.
 
 mod boot_command;
 mod events;
@@ -60,7 +60,7 @@ enum Command {
 
 #[derive(Clone, Debug, Args)]
 struct GuestOptions {
-    /// What the box runs on.
+    /// The emulated machine.
     #[arg(long, value_enum, default_value_t = MachineName::Virt)]
     machine: MachineName,
     /// Keep the card in this file, and start from it when it is there; otherwise every start begins with a fresh card.
@@ -83,7 +83,7 @@ enum MachineName {
     Virt,
     /// A Raspberry Pi 3B, started as by its firmware and U-Boot.
     Raspi3b,
-    /// The same with the device tree of a Zero 2 W.
+    /// A Raspberry Pi 3B with the device tree of a Zero 2 W.
     Zero2w,
     /// A Raspberry Pi 3B, started by the card's U-Boot itself: minutes.
     Uboot,

@@ -1,7 +1,7 @@
 //! One QEMU process: started, watched, and ended by its own id, whatever becomes of the lab.
 //!
 //! QEMU is started through `setpriv --pdeathsig KILL`, so that the kernel ends it when the thread that started it
-//! dies, even if the whole lab is killed. That thread, the keeper, therefore lives exactly as long as QEMU does.
+//! dies, even if the whole lab is killed. That thread, the supervisor, therefore runs exactly as long as QEMU does.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// How much of QEMU's own output is kept; it says little, and what it says last matters.
-const SAID_LIMIT: usize = 64 * 1024;
+/// Bytes of QEMU's standard error that are kept, the last ones.
+const MAX_STDERR: usize = 64 * 1024;
 
 /// A running or ended QEMU.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     child: Option<Child>,
-    said: Vec<u8>,
+    stderr: Vec<u8>,
     ended: bool,
 }
 
@@ -52,8 +52,8 @@ impl Qemu {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let shared = Arc::new(Shared::default());
         let (report, started) = mpsc::channel();
-        let keeper_shared = Arc::clone(&shared);
-        thread::spawn(move || keep(command, &keeper_shared, &report));
+        let supervisor_shared = Arc::clone(&shared);
+        thread::spawn(move || supervise(command, &supervisor_shared, &report));
         match started.recv() {
             Ok(Ok(id)) => Ok(Self { shared, id }),
             Ok(Err(source)) => Err(Error::ToolMissing { tool: "setpriv".into(), source }),
@@ -73,16 +73,17 @@ impl Qemu {
         self.shared.lock().ended
     }
 
-    /// Waits until QEMU has ended by itself; false when it still runs at the limit.
+    /// Waits until QEMU has ended by itself; false if it still runs after `limit`.
     pub(crate) fn wait(&self, limit: Duration) -> bool {
         let state = self.shared.lock();
         let waited = self.shared.changed.wait_timeout_while(state, limit, |state| !state.ended);
         waited.unwrap_or_else(PoisonError::into_inner).0.ended
     }
 
-    /// How long QEMU's threads have waited for a processor of the host while they could have run, all in all; zero on
-    /// kernels that do not tell (proc(5), `schedstat`, second number, nanoseconds).
-    pub(crate) fn starved(&self) -> Duration {
+    /// The time that QEMU's threads have spent on the host's run queues, waiting for a processor: the second number of
+    /// `/proc/PID/task/TID/schedstat` (`Documentation/scheduler/sched-stats.rst`), in nanoseconds; zero on kernels
+    /// without it.
+    pub(crate) fn run_queue_wait(&self) -> Duration {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.id)).into_iter().flatten().flatten();
         let waited = threads.filter_map(|thread| {
             let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
@@ -97,16 +98,16 @@ impl Qemu {
         if !state.ended
             && let Some(child) = &mut state.child
         {
-            // Fails only if it has just ended by itself, which is what is wanted.
+            // Fails only if the process has just ended by itself.
             let _ = child.kill();
         }
         drop(self.shared.changed.wait_while(state, |state| !state.ended));
     }
 
-    /// What QEMU itself has said so far, which is about its own troubles.
-    pub(crate) fn said(&self) -> String {
-        let said = String::from_utf8_lossy(&self.shared.lock().said).trim().to_owned();
-        if said.is_empty() { "it said nothing".into() } else { said }
+    /// The last of QEMU's standard error.
+    pub(crate) fn stderr_tail(&self) -> String {
+        let stderr = String::from_utf8_lossy(&self.shared.lock().stderr).trim().to_owned();
+        if stderr.is_empty() { "it said nothing".into() } else { stderr }
     }
 }
 
@@ -116,8 +117,8 @@ impl Drop for Qemu {
     }
 }
 
-/// The keeper's life: start, listen until the standard error closes, which is QEMU's end, and reap.
-fn keep(mut command: Command, shared: &Shared, report: &mpsc::Sender<std::io::Result<u32>>) {
+/// Starts the process, reads its standard error until it closes, which is QEMU's end, and reaps it.
+fn supervise(mut command: Command, shared: &Shared, report: &mpsc::Sender<std::io::Result<u32>>) {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -146,9 +147,9 @@ fn listen(mut errors: impl Read, shared: &Shared) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = errors.read(&mut buffer) {
         let mut state = shared.lock();
-        state.said.extend_from_slice(buffer.get(..length).unwrap_or_default());
-        let excess = state.said.len().saturating_sub(SAID_LIMIT);
-        state.said.drain(..excess);
+        state.stderr.extend_from_slice(buffer.get(..length).unwrap_or_default());
+        let excess = state.stderr.len().saturating_sub(MAX_STDERR);
+        state.stderr.drain(..excess);
     }
 }
 
@@ -176,13 +177,13 @@ mod tests {
     fn its_own_end_is_noticed_and_its_last_words_are_kept() {
         let process = shell("echo no such machine >&2; exit 1");
         assert!(process.wait(LIMIT));
-        assert_eq!(process.said(), "no such machine");
+        assert_eq!(process.stderr_tail(), "no such machine");
     }
 
     #[test]
     fn a_program_that_is_not_there_is_said_to_be_missing() {
         let process = Qemu::start("no-such-program-of-ours", &[]).unwrap();
         assert!(process.wait(LIMIT));
-        assert!(process.said().contains("no-such-program-of-ours"), "{}", process.said());
+        assert!(process.stderr_tail().contains("no-such-program-of-ours"), "{}", process.stderr_tail());
     }
 }

@@ -1,4 +1,5 @@
-//! QEMU's monitor (QMP): one JSON object a line; commands get an answer, events come between.
+//! A client of the QEMU Machine Protocol (QMP): one JSON object a line; each command has a response, and events may come
+//! between the two.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -8,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 
-/// QEMU answers at once; a snapshot takes longest.
-const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+/// Most commands are answered at once; a snapshot takes longest.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A connection to the monitor.
+/// A connection in command mode.
 #[derive(Debug)]
 pub(crate) struct Qmp {
     reader: BufReader<UnixStream>,
@@ -19,9 +20,9 @@ pub(crate) struct Qmp {
 }
 
 impl Qmp {
-    /// Takes QEMU's greeting and leaves the negotiation mode.
+    /// Reads the greeting and leaves capabilities negotiation mode.
     pub(crate) fn new(stream: UnixStream) -> Result<Self> {
-        stream.set_read_timeout(Some(ANSWER_LIMIT)).map_err(broken)?;
+        stream.set_read_timeout(Some(RESPONSE_TIMEOUT)).map_err(broken)?;
         let writer = stream.try_clone().map_err(broken)?;
         let mut qmp = Self { reader: BufReader::new(stream), writer };
         qmp.read()?;
@@ -29,7 +30,7 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// Runs a command and gives its answer.
+    /// Executes a command and gives the `return` member of its response.
     pub(crate) fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value> {
         let mut request = json!({ "execute": command });
         if let (Some(fields), false) = (request.as_object_mut(), arguments.is_null()) {
@@ -44,21 +45,21 @@ impl Qmp {
                 return Ok(value.clone());
             }
             if let Some(refusal) = answer.get("error") {
-                return Err(Error::Refused { command: line.trim_end().into(), said: refusal.to_string() });
+                return Err(Error::Refused { command: line.trim_end().into(), answer: refusal.to_string() });
             }
         }
     }
 
-    /// Runs a command of the human monitor, for what QMP itself lacks; any answer but silence is a refusal.
-    pub(crate) fn human(&mut self, command: &str) -> Result<()> {
-        match self.human_text(command)?.trim() {
+    /// Executes a command of the human monitor (HMP) that QMP lacks; such a command has failed if it prints anything.
+    pub(crate) fn hmp(&mut self, command: &str) -> Result<()> {
+        match self.hmp_output(command)?.trim() {
             "" => Ok(()),
-            said => Err(Error::Refused { command: command.into(), said: said.into() }),
+            answer => Err(Error::Refused { command: command.into(), answer: answer.into() }),
         }
     }
 
-    /// Runs a command of the human monitor and gives what it prints.
-    pub(crate) fn human_text(&mut self, command: &str) -> Result<String> {
+    /// Executes a command of the human monitor (HMP) and gives its output.
+    pub(crate) fn hmp_output(&mut self, command: &str) -> Result<String> {
         let text = self.execute("human-monitor-command", &json!({ "command-line": command }))?;
         Ok(text.as_str().unwrap_or_default().to_owned())
     }

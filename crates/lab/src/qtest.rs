@@ -1,6 +1,6 @@
-//! QEMU's test port: a line protocol that reads and writes device registers and drives and watches GPIO lines.
+//! A client of QEMU's qtest protocol: text lines that access device registers, and drive and intercept GPIO lines.
 //!
-//! Answers begin with `OK`; lines `IRQ raise N` and `IRQ lower N` come at any time for an intercepted chip.
+//! A response begins with `OK` or `FAIL`; lines `IRQ raise N` and `IRQ lower N` come at any time for an intercepted device.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -13,17 +13,17 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::led::{Edge, Level};
 
-const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A connection to the test port; it records the edges of one output line.
+/// A connection that records the edges of one output line.
 #[derive(Debug)]
 pub(crate) struct Qtest {
     port: Mutex<Port>,
-    seen: Arc<Seen>,
+    seen: Arc<EdgeRecord>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct EdgeRecord {
     edges: Mutex<Vec<Edge>>,
     changed: Condvar,
 }
@@ -35,11 +35,11 @@ struct Port {
 }
 
 impl Qtest {
-    /// Starts to listen; edges of `line` are counted from `began`.
+    /// Starts to read; the edges of output `line` are recorded with their time since `began`.
     pub(crate) fn new(stream: UnixStream, line: u32, began: Instant) -> Result<Self> {
         let reader = stream.try_clone().map_err(broken)?;
         let (sender, answers) = mpsc::channel();
-        let seen = Arc::new(Seen::default());
+        let seen = Arc::new(EdgeRecord::default());
         let recorded = Arc::clone(&seen);
         thread::spawn(move || {
             for text in BufReader::new(reader).lines().map_while(std::result::Result::ok) {
@@ -67,29 +67,29 @@ impl Qtest {
         self.seen.lock().last().map_or(Level::Low, |edge| edge.level)
     }
 
-    /// Notes a level that came about without an edge: a snapshot was restored.
+    /// Records a level that a restored snapshot has set without an edge.
     pub(crate) fn set_level(&self, at: Duration, level: Level) {
         self.seen.push(Edge { at, level });
     }
 
-    /// Waits for the next edge, at most for `limit`; then gives all edges so far.
+    /// Waits for the next edge, at most for `limit`, and gives all edges so far.
     pub(crate) fn edges_after_change(&self, limit: Duration) -> Vec<Edge> {
         let edges = self.seen.lock();
         self.seen.changed.wait_timeout(edges, limit).unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Reports the outputs of the chip at `path` from now on.
-    pub(crate) fn watch(&self, path: &str) -> Result<()> {
+    /// Intercepts the output lines of the device at `path`, a path in QEMU's object tree.
+    pub(crate) fn intercept(&self, path: &str) -> Result<()> {
         self.command(&format!("irq_intercept_out {path}")).map(drop)
     }
 
-    /// Drives input `line` of the chip at `path`.
+    /// Sets input `line` of the device at `path`.
     pub(crate) fn drive(&self, path: &str, line: u32, level: Level) -> Result<()> {
         let level = i32::from(level == Level::High);
         self.command(&format!("set_irq_in {path} unnamed-gpio-in {line} {level}")).map(drop)
     }
 
-    /// Writes a 32-bit register.
+    /// Writes a 32-bit register at a physical address.
     pub(crate) fn write(&self, address: u64, value: u32) -> Result<()> {
         self.command(&format!("writel {address:#x} {value:#x}")).map(drop)
     }
@@ -97,16 +97,18 @@ impl Qtest {
     fn command(&self, command: &str) -> Result<String> {
         let mut port = self.port.lock().unwrap_or_else(PoisonError::into_inner);
         port.writer.write_all(format!("{command}\n").as_bytes()).map_err(broken)?;
-        let answer =
-            port.answers.recv_timeout(ANSWER_LIMIT).map_err(|error| broken(std::io::Error::other(error)))?;
+        let answer = port
+            .answers
+            .recv_timeout(RESPONSE_TIMEOUT)
+            .map_err(|error| broken(std::io::Error::other(error)))?;
         match answer.strip_prefix("OK") {
             Some(value) => Ok(value.trim().to_owned()),
-            None => Err(Error::Refused { command: command.into(), said: answer }),
+            None => Err(Error::Refused { command: command.into(), answer }),
         }
     }
 }
 
-impl Seen {
+impl EdgeRecord {
     fn lock(&self) -> MutexGuard<'_, Vec<Edge>> {
         self.edges.lock().unwrap_or_else(PoisonError::into_inner)
     }

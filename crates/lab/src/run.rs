@@ -1,4 +1,4 @@
-//! One run of QEMU, from power on to power off: process, console, monitor, test port.
+//! One run of QEMU, from power-on to power-off: process, console, QMP and qtest.
 
 use std::path::Path;
 use std::time::Instant;
@@ -8,22 +8,22 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::console::Console;
 use crate::error::{Error, Result};
-use crate::gpio_lines::Wires;
+use crate::gpio_lines::GpioLines;
 use crate::machine::{self, Loaded, Machine};
 use crate::process::Qemu;
 use crate::qmp::Qmp;
 use crate::qtest::Qtest;
-use crate::sockets::Expected;
+use crate::sockets::Listener;
 use crate::tools::QEMU;
 
-/// A QEMU under power.
+/// A running QEMU and the connections to it.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) began: Instant,
     pub(crate) qemu: Qemu,
     pub(crate) qmp: Qmp,
     pub(crate) qtest: Qtest,
-    pub(crate) wires: Wires,
+    pub(crate) gpio: GpioLines,
     pub(crate) forwards: Vec<Forward>,
 }
 
@@ -31,25 +31,25 @@ pub(crate) struct Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Forward {
     pub(crate) guest: u16,
-    /// Zero before the first run: QEMU chooses a free one.
+    /// Zero before the first run: QEMU chooses a free port.
     pub(crate) host: u16,
 }
 
-/// Where the guest's writes go.
+/// The target of the guest's writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disk<'a> {
-    /// Into the card.
+    /// The card file.
     Card(&'a Path),
-    /// Into the card, past the host's page cache.
+    /// The card file, past the host's page cache (`cache=none`).
     CardDirectly(&'a Path),
-    /// Into a new overlay beside the card, which can hold snapshots.
+    /// A new qcow2 overlay over the card file, which can hold snapshots: `(card, overlay)`.
     NewOverlay(&'a Path, &'a Path),
-    /// Into the overlay of an earlier run.
+    /// The overlay of an earlier run.
     Overlay(&'a Path),
 }
 
 impl Run {
-    /// Starts QEMU with everything connected, the button released, and lets the guest go.
+    /// Starts QEMU, connects everything, releases the button, and then lets the guest run.
     pub(crate) fn start(
         machine: Machine,
         loaded: &Loaded,
@@ -58,7 +58,7 @@ impl Run {
         console: &Console,
         folder: &Path,
     ) -> Result<Self> {
-        let ports = ["console", "monitor", "test"].map(|name| Expected::new(folder, name));
+        let ports = ["console", "monitor", "test"].map(|name| Listener::new(folder, name));
         let [console_port, monitor, test] = ports;
         let (console_port, monitor, test) = (console_port?, monitor?, test?);
         let mut arguments = machine::base(machine);
@@ -88,24 +88,24 @@ impl Run {
         let began = clock::now();
         let qemu = Qemu::start(QEMU, &arguments)?;
         console.attach(console_port.accept(&qemu)?, began);
-        let qtest = Qtest::new(test.accept(&qemu)?, Wires::led_line(machine), began);
+        let qtest = Qtest::new(test.accept(&qemu)?, GpioLines::led_line(machine), began);
         let monitor = monitor.accept(&qemu)?;
-        let with_words = |error| match error {
+        let with_stderr = |error| match error {
             Error::Port { .. } if qemu.ended() => {
-                Error::QemuEnded { said: qemu.said(), console: String::new() }
+                Error::QemuEnded { stderr: qemu.stderr_tail(), console: String::new() }
             }
             other => other,
         };
         let qtest = qtest?;
-        let mut qmp = Qmp::new(monitor).map_err(with_words)?;
+        let mut qmp = Qmp::new(monitor).map_err(with_stderr)?;
         if let Disk::NewOverlay(_, overlay) = disk {
             let overlay = json!({ "device": "card", "snapshot-file": overlay, "format": "qcow2" });
             qmp.execute("blockdev-snapshot-sync", &overlay)?;
         }
-        let wires = Wires::connect(machine, &mut qmp, &qtest)?;
-        let forwards = chosen(forwards, &qmp.human_text("info usernet")?)?;
+        let gpio = GpioLines::connect(machine, &mut qmp, &qtest)?;
+        let forwards = chosen(forwards, &qmp.hmp_output("info usernet")?)?;
         qmp.execute("cont", &Value::Null)?;
-        Ok(Self { began, qemu, qmp, qtest, wires, forwards })
+        Ok(Self { began, qemu, qmp, qtest, gpio, forwards })
     }
 }
 
@@ -123,14 +123,14 @@ fn forward_list(forwards: &[Forward]) -> String {
     items.collect::<Vec<_>>().join(",")
 }
 
-/// The ports that QEMU has chosen, from lines such as `TCP[HOST_FORWARD]  13  127.0.0.1 41235  10.0.2.15 80 0 0`.
-fn chosen(wanted: &[Forward], said: &str) -> Result<Vec<Forward>> {
-    let listed: Vec<Forward> = said.lines().filter_map(forward).collect();
+/// The host ports that QEMU has chosen, from lines of `info usernet` such as `TCP[HOST_FORWARD]  13  127.0.0.1 41235  10.0.2.15 80 0 0`.
+fn chosen(wanted: &[Forward], answer: &str) -> Result<Vec<Forward>> {
+    let listed: Vec<Forward> = answer.lines().filter_map(forward).collect();
     let find = |wanted: &Forward| {
         let found = listed.iter().find(|listed| listed.guest == wanted.guest && listed.host != 0).copied();
         found.ok_or_else(|| Error::Refused {
             command: format!("forwarding port {}", wanted.guest),
-            said: said.into(),
+            answer: answer.into(),
         })
     };
     wanted.iter().map(find).collect()

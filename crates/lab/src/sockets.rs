@@ -1,4 +1,4 @@
-//! The unix sockets between the lab and QEMU: the lab listens first, QEMU connects while it starts, nobody polls.
+//! The unix sockets between the lab and QEMU: the lab listens first, and QEMU connects while it starts.
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -10,19 +10,19 @@ use crate::clock::Deadline;
 use crate::error::{Error, Result, file};
 use crate::process::Qemu;
 
-/// How long QEMU may take to connect; it does so within its first milliseconds, unless the host is swamped.
-const CONNECT_LIMIT: Duration = Duration::from_secs(120);
-/// How often a wait looks whether QEMU is still there.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// QEMU connects within its first milliseconds, unless the host is overloaded.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(120);
+/// An ended QEMU is noticed after this time at most.
+const POLL_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// One socket on which QEMU is expected.
-pub(crate) struct Expected {
+/// A listening socket for one connection of QEMU.
+pub(crate) struct Listener {
     name: &'static str,
     path: PathBuf,
     listener: UnixListener,
 }
 
-impl Expected {
+impl Listener {
     /// Listens in `folder` under `name`.
     pub(crate) fn new(folder: &Path, name: &'static str) -> Result<Self> {
         let path = folder.join(name);
@@ -32,27 +32,27 @@ impl Expected {
         Ok(Self { name, path, listener })
     }
 
-    /// The path, for QEMU's command line.
+    /// The socket's path, for QEMU's command line.
     pub(crate) fn path(&self) -> std::path::Display<'_> {
         self.path.display()
     }
 
     /// Waits until QEMU has connected.
     pub(crate) fn accept(self, qemu: &Qemu) -> Result<UnixStream> {
-        let deadline = Deadline::after(CONNECT_LIMIT);
+        let deadline = Deadline::after(CONNECT_TIMEOUT);
         let broken = |source| Error::Port { port: self.name, source };
         loop {
             let mut descriptors = [PollFd::new(&self.listener, PollFlags::IN)];
-            if poll(&mut descriptors, Some(&LOOK)).map_err(|error| broken(error.into()))? > 0 {
+            if poll(&mut descriptors, Some(&POLL_INTERVAL)).map_err(|error| broken(error.into()))? > 0 {
                 let (stream, _) = self.listener.accept().map_err(broken)?;
                 return Ok(stream);
             }
             if qemu.ended() {
-                return Err(Error::QemuEnded { said: qemu.said(), console: String::new() });
+                return Err(Error::QemuEnded { stderr: qemu.stderr_tail(), console: String::new() });
             }
             if deadline.left().is_none() {
                 let what = format!("QEMU to connect its {} port", self.name);
-                return Err(Error::TimedOut { what, limit: CONNECT_LIMIT, console: String::new() });
+                return Err(Error::TimedOut { what, limit: CONNECT_TIMEOUT, console: String::new() });
             }
         }
     }

@@ -1,25 +1,25 @@
-//! What the program says to the person: results on standard output, progress and trouble on standard error.
+//! The program's output: results on standard output, progress and errors on standard error.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
 use qrcode::{Color, EcLevel, QrCode};
 
-/// The light border around a code, in modules, as the standard asks.
+/// The light border around a code, in modules (ISO/IEC 18004).
 const QUIET_ZONE: usize = 4;
 
-/// Says something on standard error.
+/// Prints a line on standard error.
 pub(crate) fn note(text: &str) {
-    // Nobody is listening any more if this fails.
+    // A closed standard error is no reason to fail.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Says how far things are, with the seconds since the start.
+/// Prints a progress line with the seconds since the start on standard error.
 pub(crate) fn progress(since_start: Duration, text: &str) {
     note(&format!("[{:6.1} s] {text}", since_start.as_secs_f64()));
 }
 
-/// Says something on standard output.
+/// Prints a line on standard output.
 pub(crate) fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;

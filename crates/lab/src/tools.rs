@@ -8,7 +8,7 @@ use crate::error::{Error, Result, file};
 /// The emulator.
 pub(crate) const QEMU: &str = "qemu-system-aarch64";
 
-/// Runs a program that needs no input and no more than a moment.
+/// Runs a program to its end and gives its standard output.
 pub(crate) fn run<A: AsRef<std::ffi::OsStr>>(
     tool: &str,
     doing: &str,
@@ -19,8 +19,8 @@ pub(crate) fn run<A: AsRef<std::ffi::OsStr>>(
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Error::ToolFailed { tool: tool.into(), doing: doing.into(), said })
+    let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Error::ToolFailed { tool: tool.into(), doing: doing.into(), stderr })
 }
 
 /// Applies `overlays` to the tree at `base`; the result is `folder/tree.dtb`.

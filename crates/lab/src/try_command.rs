@@ -1,4 +1,4 @@
-//! `lab try`: a box for a person to play with. Status and pairing code in the terminal, the button on the keyboard.
+//! `lab try`: an interactive box. Status and pairing code in the terminal, the button on the keyboard.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -11,63 +11,62 @@ use serde_json::json;
 use crate::events::{self, Event, Keyboard};
 use crate::{GuestOptions, terminal};
 
-/// Whether the program ends with the first link.
+/// The end of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     AtFirstLink,
-    AtWish,
+    OnRequest,
 }
 
 impl From<bool> for Ending {
     fn from(once: bool) -> Self {
-        if once { Self::AtFirstLink } else { Self::AtWish }
+        if once { Self::AtFirstLink } else { Self::OnRequest }
     }
 }
 
-/// For whom the program speaks.
+/// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    Words,
+    Text,
     Json,
 }
 
 impl From<bool> for Form {
     fn from(json: bool) -> Self {
-        if json { Self::Json } else { Self::Words }
+        if json { Self::Json } else { Self::Text }
     }
 }
 
-/// How the program behaves.
+/// The command line's choices.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mode {
     pub(crate) once: Ending,
     pub(crate) form: Form,
 }
 
-/// How often the console is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-/// A finger's short press.
-const PRESS: Duration = Duration::from_millis(300);
-/// Longer than the ten seconds after which everything is erased.
-const RESET_HOLD: Duration = Duration::from_millis(11_500);
-/// How long an orderly shutdown may take before the plug is pulled.
-const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
-/// How many lines `s` shows.
-const LAST_LINES: usize = 15;
-/// What the box's own lines begin with.
-const HEARTH: &str = "hearth: ";
-const READY: &str = "hearth: ready after ";
-/// The first word of the status on the console.
-const STATUS: &str = "  Hearth ";
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// A short press of the button.
+const PRESS_DURATION: Duration = Duration::from_millis(300);
+/// Longer than the ten seconds after which the data is erased.
+const RESET_HOLD_DURATION: Duration = Duration::from_millis(11_500);
+/// After this time the power is cut.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Lines of the console that `s` shows.
+const TAIL_LINES: usize = 15;
+/// The beginning of the box's own lines.
+const LOG_PREFIX: &str = "hearth: ";
+const READY_PREFIX: &str = "hearth: ready after ";
+/// The beginning of the status block on the console.
+const STATUS_PREFIX: &str = "  Hearth ";
 
 const HELP: &str = "  b  press the button: another pairing code      s  status and the console's last lines
   l  show the newest link again                  p  pull the plug and start again
   f  hold the button until everything is erased  q  shut down and leave
 (each with Enter)";
 
-/// Runs the box until its person leaves.
+/// Runs the box until `q`, a signal or, with `--once`, the first link.
 pub(crate) fn run(image: PathBuf, options: &GuestOptions, mode: Mode) -> Result<()> {
-    let keyboard = if mode.once == Ending::AtFirstLink { Keyboard::Leave } else { Keyboard::Read };
+    let keyboard = if mode.once == Ending::AtFirstLink { Keyboard::Ignore } else { Keyboard::Read };
     let events = events::listen(keyboard)?;
     let machine = Machine::from(options.machine);
     let kept = options.card.as_ref().filter(|card| card.exists());
@@ -86,7 +85,7 @@ pub(crate) fn run(image: PathBuf, options: &GuestOptions, mode: Mode) -> Result<
         shown: None,
         limit: Duration::from_secs(options.limit),
     };
-    session.attend(&events)
+    session.run(&events)
 }
 
 struct Session {
@@ -99,53 +98,55 @@ struct Session {
     limit: Duration,
 }
 
-/// What the box said when it was ready.
+/// The moment at which the box was ready, on two clocks.
 #[derive(Clone, Copy)]
 struct Ready {
-    /// The guest's own seconds since its kernel started.
+    /// Seconds since the guest's kernel started, by the guest's clock.
     guest_seconds: f64,
-    /// The same moment, counted from QEMU's start.
+    /// Time from QEMU's start, by the host's clock.
     at: Duration,
 }
 
-/// Whether the session goes on.
+/// The session's next step.
 #[derive(PartialEq, Eq)]
 enum Next {
-    GoOn,
-    Leave,
+    Continue,
+    ShutDown,
 }
 
 impl Session {
-    fn attend(&mut self, events: &Receiver<Event>) -> Result<()> {
+    fn run(&mut self, events: &Receiver<Event>) -> Result<()> {
         loop {
-            if self.look()? == Next::Leave {
-                return self.leave();
+            if self.show_news()? == Next::ShutDown {
+                return self.shut_down();
             }
-            let next = match events.recv_timeout(LOOK) {
-                Ok(Event::Typed(line)) => self.obey(&line)?,
-                // Without a keyboard the box runs until somebody ends this program.
-                Ok(Event::KeyboardClosed) => Next::GoOn,
-                Ok(Event::Interrupted) => Next::Leave,
-                Err(RecvTimeoutError::Timeout) => self.mind_the_limit()?,
-                Err(RecvTimeoutError::Disconnected) => Next::Leave,
+            let next = match events.recv_timeout(POLL_INTERVAL) {
+                Ok(Event::Typed(line)) => self.execute(&line)?,
+                // Without a keyboard the box runs until a signal.
+                Ok(Event::KeyboardClosed) => Next::Continue,
+                Ok(Event::Interrupted) => Next::ShutDown,
+                Err(RecvTimeoutError::Timeout) => self.check_limit()?,
+                Err(RecvTimeoutError::Disconnected) => Next::ShutDown,
             };
-            if next == Next::Leave {
-                return self.leave();
+            if next == Next::ShutDown {
+                return self.shut_down();
             }
         }
     }
 
-    /// Shows what the box has said since the last look.
-    fn look(&mut self) -> Result<Next> {
+    /// Prints the console's new lines and a new link, and restarts a box that went off.
+    fn show_news(&mut self) -> Result<Next> {
         let has_power = self.guest.has_power();
         let (lines, mark) = self.guest.lines_after(self.mark);
         self.mark = mark;
         for line in &lines {
-            if let Some(seconds) = line.text.split(READY).nth(1).and_then(|rest| rest.split(' ').next()) {
+            if let Some(seconds) =
+                line.text.split(READY_PREFIX).nth(1).and_then(|rest| rest.split(' ').next())
+            {
                 let guest_seconds = seconds.parse().unwrap_or_default();
                 self.ready = Some(Ready { guest_seconds, at: line.at });
             }
-            if let Some((_, said)) = line.text.split_once(HEARTH) {
+            if let Some((_, said)) = line.text.split_once(LOG_PREFIX) {
                 terminal::progress(line.at, said);
             }
         }
@@ -156,31 +157,31 @@ impl Session {
             self.show_link(&link)?;
             self.shown = Some(link);
             if self.mode.once == Ending::AtFirstLink {
-                return Ok(Next::Leave);
+                return Ok(Next::ShutDown);
             }
         }
         if !has_power {
             if self.mode.once == Ending::AtFirstLink {
                 bail!(
                     "the box went off before it showed a pairing link; its console's last lines:\n{}",
-                    self.last_words()
+                    self.console_tail()
                 );
             }
             terminal::note("The box restarts.");
             self.restart()?;
         }
-        Ok(Next::GoOn)
+        Ok(Next::Continue)
     }
 
-    fn obey(&mut self, typed: &str) -> Result<Next> {
+    fn execute(&mut self, typed: &str) -> Result<Next> {
         match typed {
             "b" => {
-                self.guest.press(PRESS)?;
+                self.guest.press(PRESS_DURATION)?;
                 terminal::progress(self.guest.uptime(), "the button was pressed");
             }
             "f" => {
                 terminal::progress(self.guest.uptime(), "holding the button");
-                self.guest.press(RESET_HOLD)?;
+                self.guest.press(RESET_HOLD_DURATION)?;
             }
             "l" => match self.guest.pairing_link()? {
                 Some(link) => self.show_link(&link)?,
@@ -192,10 +193,10 @@ impl Session {
                 terminal::note("The plug was pulled.");
                 self.restart()?;
             }
-            "q" => return Ok(Next::Leave),
+            "q" => return Ok(Next::ShutDown),
             _ => terminal::note(HELP),
         }
-        Ok(Next::GoOn)
+        Ok(Next::Continue)
     }
 
     fn restart(&mut self) -> Result<()> {
@@ -205,20 +206,19 @@ impl Session {
         Ok(())
     }
 
-    /// A box that is not ready in time will not be: end with the console's last words.
-    fn mind_the_limit(&self) -> Result<Next> {
+    /// Fails with the console's last lines when the box is not ready in time.
+    fn check_limit(&self) -> Result<Next> {
         if self.ready.is_none() && self.guest.uptime() > self.limit {
-            let lines = self.guest.lines();
-            let last = last_lines(&lines).collect::<Vec<_>>().join("\n");
             bail!(
-                "the box was not ready after {} s; its console's last lines:\n{last}",
-                self.limit.as_secs()
+                "the box was not ready after {} s; its console's last lines:\n{}",
+                self.limit.as_secs(),
+                self.console_tail()
             );
         }
-        Ok(Next::GoOn)
+        Ok(Next::Continue)
     }
 
-    fn last_words(&self) -> String {
+    fn console_tail(&self) -> String {
         last_lines(&self.guest.lines()).collect::<Vec<_>>().join("\n")
     }
 
@@ -255,7 +255,7 @@ impl Session {
         if let Some(seconds) = seconds {
             terminal::note(&format!("Shown {seconds:.1} s after the box's kernel started."));
         }
-        if self.mode.once == Ending::AtWish {
+        if self.mode.once == Ending::OnRequest {
             terminal::note(HELP);
         }
         Ok(())
@@ -274,15 +274,15 @@ impl Session {
         Ok(())
     }
 
-    fn leave(&mut self) -> Result<()> {
+    fn shut_down(&mut self) -> Result<()> {
         terminal::progress(self.guest.uptime(), "shutting down");
         if self.machine == Machine::Virt && self.guest.has_power() {
-            if let Err(error) = self.guest.power_off(SHUTDOWN_LIMIT) {
+            if let Err(error) = self.guest.power_off(SHUTDOWN_TIMEOUT) {
                 self.guest.cut_power();
                 bail!("the box did not shut down in an orderly way, so the plug was pulled: {error}");
             }
         } else {
-            // A Pi has no power key: this is what people do.
+            // A Pi has no power key; its power is cut in practice too.
             self.guest.cut_power();
         }
         Ok(())
@@ -299,13 +299,13 @@ fn name(machine: Machine) -> &'static str {
 
 /// The box's newest status: the lines from its name to the next empty one.
 fn status(lines: &[Line]) -> Vec<String> {
-    let start = lines.iter().rposition(|line| line.text.starts_with(STATUS)).unwrap_or(lines.len());
+    let start = lines.iter().rposition(|line| line.text.starts_with(STATUS_PREFIX)).unwrap_or(lines.len());
     let block = lines.iter().skip(start).map(|line| line.text.trim_end().to_owned());
     block.take_while(|line| !line.is_empty()).collect()
 }
 
 fn last_lines(lines: &[Line]) -> impl Iterator<Item = &str> {
-    lines.iter().skip(lines.len().saturating_sub(LAST_LINES)).map(|line| line.text.as_str())
+    lines.iter().skip(lines.len().saturating_sub(TAIL_LINES)).map(|line| line.text.as_str())
 }
 
 #[cfg(test)]
