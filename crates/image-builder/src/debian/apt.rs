@@ -1,5 +1,4 @@
-//! What this host's apt knows: which repositories it uses, and through which proxy. Its programs are asked; its files
-//! and its trust in keys are left alone.
+//! The repositories and the proxy of this host's apt, from its programs; its files and its keys are not used.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,28 +6,28 @@ use std::process::{Command, Stdio};
 /// A repository that apt uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Repository {
-    /// The address above `dists/`.
+    /// The URL above `dists/`.
     pub(super) url: String,
-    /// What its release file calls itself, `Debian` say; nothing when apt has not downloaded that yet.
+    /// The `Label` of its release file, such as `Debian`; none if apt has not downloaded that yet.
     pub(super) label: Option<String>,
-    /// The suite it is used for.
+    /// The suite that apt uses.
     pub(super) suite: String,
 }
 
-/// The repositories; none where there is no apt.
+/// The repositories of apt; none on a host without it.
 pub(super) fn repositories() -> Vec<Repository> {
     let format = "$(REPO_URI)|$(RELEASE)|$(ORIGIN)|$(LABEL)";
     let lines = output_of("apt-get", &["indextargets", "--format", format, "Created-By: Packages"]);
     let mut all: Vec<Repository> = lines.iter().filter_map(|line| index_target(line)).collect();
     if !all.iter().any(|repository| repository.label.is_some()) {
-        // Where nobody has run `apt-get update` yet, it still tells what that would download.
+        // Before the first `apt-get update` there are no index targets, but the downloads that it would make are known.
         let lines = output_of("apt-get", &["--print-uris", "update"]);
         all.extend(lines.iter().filter_map(|line| planned_download(line)));
     }
     all.into_iter().flat_map(expand_list).collect()
 }
 
-/// The proxy for HTTP, which is often a cache in the same house.
+/// The proxy for HTTP, which is often a cache in the same network.
 pub(super) fn proxy() -> Option<String> {
     let lines = output_of("apt-config", &["dump", "--format", "%v%n", "Acquire::http::Proxy"]);
     lines.into_iter().find(|proxy| proxy.starts_with("http"))
@@ -39,7 +38,7 @@ fn index_target(line: &str) -> Option<Repository> {
     let mut words = line.split('|');
     let (url, suite) = (words.next()?.to_owned(), words.next()?.to_owned());
     let (origin, label) = (words.next()?, words.next()?);
-    // Anybody may call themselves Debian here; that decides whom we ask, and not whom we believe.
+    // Any repository may claim Debian as its origin; the claim decides the choice of a mirror, not the trust in it.
     let label = (origin == "Debian").then(|| label.to_owned());
     (!url.is_empty()).then_some(Repository { url, label, suite })
 }
@@ -51,14 +50,14 @@ fn planned_download(line: &str) -> Option<Repository> {
     Some(Repository { url: base.to_owned(), label: None, suite: rest.to_owned() })
 }
 
-/// Cloud images of Debian keep the addresses in a file of their own.
+/// Replaces a `mirror+file:` list (apt-transport-mirror(1)), which Debian's cloud images have, by the URLs in it.
 fn expand_list(repository: Repository) -> Vec<Repository> {
     let Some(path) = repository.url.strip_prefix("mirror+file:") else { return vec![repository] };
     let urls = mirror_list(Path::new(path.trim_end_matches('/')));
     urls.into_iter().map(|url| Repository { url, ..repository.clone() }).collect()
 }
 
-/// One address a line, followed by optional words that rank it.
+/// The URLs of a mirror list, one a line; words behind a URL rank it.
 fn mirror_list(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let words = text.lines().filter_map(|line| line.split_whitespace().next());

@@ -1,11 +1,11 @@
-//! The outer shell of a `.deb`: the common `ar` archive, read from memory. It knows no compression and no paths.
+//! The common `ar` archive format (deb(5)), the container of a `.deb`, read from memory.
 
 use super::Error;
 
 /// One member of the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Member<'a> {
-    /// The name, without padding and without the trailing slash that GNU tools add.
+    /// The name without padding, and without the slash that GNU ar appends.
     pub(super) name: &'a str,
     /// The bytes.
     pub(super) data: &'a [u8],
@@ -13,7 +13,7 @@ pub(super) struct Member<'a> {
 
 /// Splits an archive into its members. `what` names it in errors.
 ///
-/// A `.deb` has three; more than a handful is not a `.deb`.
+/// A `.deb` has three members.
 pub(super) fn members<'a>(what: &str, archive: &'a [u8]) -> Result<Vec<Member<'a>>, Error> {
     let bad = |why: &str| Error::malformed(what, why);
     let mut rest = archive.strip_prefix(MAGIC).ok_or_else(|| bad("it does not begin like an ar archive"))?;

@@ -1,4 +1,4 @@
-//! The bundle of certificate roots, which Debian's package only makes when it is installed.
+//! The bundle of certificate roots, which Debian's package makes in its installation script.
 
 use super::error::Error;
 use super::package::Package;
@@ -7,7 +7,7 @@ use super::package::Package;
 ///
 /// # Errors
 ///
-/// When the package has no certificates where they are expected, or one of them is not in PEM form.
+/// A package without certificates in the expected directory, or with one that is not in PEM form.
 pub fn ca_bundle(package: &Package) -> Result<Vec<u8>, Error> {
     let mut bundle = Vec::new();
     for path in package.list(FOLDER).into_iter().filter(|path| path.ends_with(".crt")) {

@@ -1,4 +1,4 @@
-//! The folder with downloaded packages. Nothing in it is believed: a file is hashed again whenever it is used.
+//! The directory of downloaded packages. A file's digest is checked whenever it is used.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,10 +13,10 @@ use crate::digest::sha256_hex;
 use crate::pending_file::PendingFile;
 use crate::progress::Progress;
 
-/// Environment variable with the folder in which Hearth keeps what it can download again.
+/// Environment variable with the directory for everything that can be downloaded again.
 pub(super) const ENV_CACHE: &str = "HEARTH_CACHE";
 
-/// Where downloaded packages are kept between builds.
+/// Downloaded packages, kept between builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     folder: PathBuf,
@@ -27,17 +27,17 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// [`Error::NoCache`] when the environment names none of them.
+    /// [`Error::NoCache`] if the environment names none of them.
     pub fn find() -> Result<Self, Error> {
         Self::choose(|name| std::env::var_os(name))
     }
 
-    /// A cache in a known folder, which is made when it is needed.
+    /// A cache in a given directory, which is made when it is needed.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// The folder.
+    /// The directory.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -51,7 +51,7 @@ impl Cache {
         Ok(Self { folder: base.ok_or(Error::NoCache)?.join("debs") })
     }
 
-    /// The bytes of a locked package: from the folder when they are there and right, else from the mirror.
+    /// The bytes of a locked package: from the directory if they are there and undamaged, else from the mirror.
     pub(super) fn obtain(
         &self,
         package: &LockedPackage,

@@ -1,8 +1,8 @@
-//! The dates of a release file. They are in UTC by Debian's rule, so there are no time zones here.
+//! The dates of a release file, which are in UTC by Debian's rule.
 
 use std::time::{Duration, SystemTime};
 
-/// Reads `Sat, 12 Sep 2026 07:55:41 UTC`. The weekday is not looked at.
+/// Parses `Sat, 12 Sep 2026 07:55:41 UTC`; the weekday is ignored.
 ///
 /// ```text
 /// date = day-name "," SP day SP month SP year SP hour ":" minute ":" second SP ("UTC" / "GMT" / "+0000" / "Z")
@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Option<SystemTime> {
     Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
-/// Seconds since 1970; what lies before that counts as 0.
+/// Unix time in seconds; 0 for a time before 1970.
 pub(super) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
@@ -37,7 +37,7 @@ fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
     text.parse().ok().filter(|value| plain && range.contains(value))
 }
 
-/// Counts in years that begin in March, so that the leap day comes last.
+/// Days from 1 January 1970 of the Gregorian calendar. Years are counted from March, so that the leap day comes last.
 fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - DAYS_TO_1970

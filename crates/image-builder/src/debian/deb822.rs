@@ -1,14 +1,14 @@
-//! Debian's paragraphs of `Name: value` lines, as far as signed indexes use them: no comments, no substitution.
+//! Control paragraphs of `Name: value` lines (deb822(5)), as far as indexes use them: no comments, no substitution.
 
 /// One field of a paragraph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Field<'a> {
     pub(super) name: &'a str,
-    /// Without the space after the colon; lines that continue it keep their indentation.
+    /// Without blanks at its ends; continuation lines keep their indentation.
     pub(super) value: &'a str,
 }
 
-/// The paragraphs of a text, undivided into fields.
+/// The paragraphs of a text, which empty lines separate.
 pub(super) fn paragraphs(text: &str) -> impl Iterator<Item = &str> {
     text.split("\n\n").map(|paragraph| paragraph.trim_matches('\n')).filter(|paragraph| !paragraph.is_empty())
 }
@@ -37,12 +37,12 @@ pub(super) fn fields(paragraph: &str) -> Option<Vec<Field<'_>>> {
     Some(fields)
 }
 
-/// The value of a field; names do not care for case.
+/// The value of a field; the case of its name does not matter.
 pub(super) fn value<'a>(fields: &[Field<'a>], name: &str) -> Option<&'a str> {
     fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
 }
 
-/// Where the line ends after which no continuation follows.
+/// The position of the first line end that no continuation line follows.
 fn end_of_field(text: &str) -> usize {
     let mut lines = text.match_indices('\n');
     lines

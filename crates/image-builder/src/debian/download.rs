@@ -1,5 +1,5 @@
-//! Bytes over HTTP, HTTPS or from a file: with time-outs, a size limit for every download, and patience
-//! with a network that stumbles. What the bytes mean, and whether to believe them, is decided by the caller.
+//! Downloads over HTTP, HTTPS or from a file: with time-outs, a size limit for each, and retries after transient errors.
+//! The caller checks the bytes.
 
 use std::fs::File;
 use std::io::Read;
@@ -18,14 +18,15 @@ use super::error::Error;
 use super::proxy::{Proxies, authorization, forwarding_agent};
 use crate::progress::Progress;
 
-/// Opens addresses. Cheap to clone; clones share their connections.
+/// A client for URLs. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub(super) struct Client {
     direct: Agent,
-    /// For `http:` and for `https:` addresses.
+    /// For `http:` and for `https:` URLs.
     through_proxy: [Option<Agent>; 2],
     proxies: Proxies,
-    pauses: &'static [Duration],
+    /// The waits between tries, of which there is one more.
+    retry_delays: &'static [Duration],
 }
 
 impl Client {
@@ -33,27 +34,27 @@ impl Client {
         let http = proxies.http.as_ref().map(|proxy| forwarding_agent(config(None), proxy));
         let https = proxies.https.clone().map(|proxy| Agent::new_with_config(config(Some(proxy))));
         let direct = Agent::new_with_config(config(None));
-        Self { direct, through_proxy: [http, https], proxies, pauses: &PAUSES }
+        Self { direct, through_proxy: [http, https], proxies, retry_delays: &RETRY_DELAYS }
     }
 
-    /// Reads a file into memory; trouble of the network is waited out and tried again from the start.
+    /// Downloads a file into memory; after a transient error it begins again from the start.
     pub(super) fn get(
         &self,
         url: &str,
         download: &Download,
         progress: &dyn Progress,
     ) -> Result<Vec<u8>, Error> {
-        let mut pauses = self.pauses.iter();
+        let mut delays = self.retry_delays.iter();
         loop {
             progress.begin(&download.name, download.size.known());
             let result = self.open(url).and_then(|source| source.read(download.size.limit(), progress));
             progress.end();
             let Err(error) = result else { return result };
-            let Some(pause) = pauses.next().filter(|_| is_worth_another_try(&error)) else {
+            let Some(delay) = delays.next().filter(|_| is_transient(&error)) else {
                 return Err(error);
             };
-            progress.note(&format!("{error}; trying again in {} s", pause.as_secs()));
-            wait(*pause);
+            progress.note(&format!("{error}; trying again in {} s", delay.as_secs()));
+            wait(*delay);
         }
     }
 
@@ -66,7 +67,7 @@ impl Client {
             })?;
             return Ok(Source { url: url.to_owned(), bytes: Box::new(file) });
         }
-        let response = self.ask(url)?;
+        let response = self.send(url)?;
         match response.status().as_u16() {
             200 => {}
             404 | 410 => return Err(not_found()),
@@ -77,8 +78,8 @@ impl Client {
         Ok(Source { url: url.to_owned(), bytes: Box::new(bytes) })
     }
 
-    /// Asks for an address, and for those that it leads on to.
-    fn ask(&self, url: &str) -> Result<Response, Error> {
+    /// Sends a request, and follows redirects.
+    fn send(&self, url: &str) -> Result<Response, Error> {
         let mut url = url.to_owned();
         for _ in 0..MAX_REDIRECTS {
             let failed = |source| Error::Network { url: url.clone(), source: Box::new(source) };
@@ -95,12 +96,12 @@ impl Client {
     fn request(&self, target: &Uri) -> RequestBuilder<WithoutBody> {
         let [http, https] = &self.through_proxy;
         let agent = if target.scheme() == Some(&Scheme::HTTPS) { https } else { http };
-        let agent = agent.as_ref().filter(|_| !self.proxies.passes_over(target.host().unwrap_or_default()));
+        let agent = agent.as_ref().filter(|_| !self.proxies.exempts(target.host().unwrap_or_default()));
         let request = agent.unwrap_or(&self.direct).get(target);
-        // A tunnel's name and password are the library's business.
+        // ureq sends the credentials of a CONNECT tunnel itself.
         let forwards = agent.is_some() && target.scheme() == Some(&Scheme::HTTP);
         match self.proxies.http.as_ref().filter(|_| forwards).and_then(authorization) {
-            Some(words) => request.header("Proxy-Authorization", words),
+            Some(credentials) => request.header("Proxy-Authorization", credentials),
             None => request,
         }
     }
@@ -116,19 +117,19 @@ fn config(proxy: Option<Proxy>) -> Config {
         .proxy(proxy)
         .user_agent(concat!("hearth-image-builder/", env!("CARGO_PKG_VERSION")))
         .http_status_as_error(false)
-        // Followed here, since an address of the other kind may have another proxy.
+        // Followed here, since a URL of the other scheme may have another proxy.
         .max_redirects(0)
         .max_redirects_will_error(false)
         .timeout_resolve(Some(CONNECT_TIMEOUT))
         .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_recv_response(Some(SILENCE_TIMEOUT))
-        .timeout_per_read(Some(SILENCE_TIMEOUT))
+        .timeout_recv_response(Some(READ_TIMEOUT))
+        .timeout_per_read(Some(READ_TIMEOUT))
         .build()
 }
 
-/// The roots that this host trusts, so that a house with a root of its own works too.
+/// The certificate roots that this host trusts, so that a network with a root of its own works too.
 ///
-/// Little hangs on them: what is downloaded is believed by Debian's signature or by its hash.
+/// Little depends on them: a download is checked by Debian's signature or by its digest.
 fn host_roots() -> Vec<Certificate<'static>> {
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     let places = named.into_iter().chain(ROOT_FILES.map(PathBuf::from));
@@ -143,7 +144,7 @@ fn host_roots() -> Vec<Certificate<'static>> {
     ureq::tls::parse_pem(&text).filter_map(certificate).collect()
 }
 
-/// Where an answer leads on to: another address of the web, or another path on the same server.
+/// The URL of a redirect (RFC 9110 section 15.4): another HTTP or HTTPS URL, or another absolute path on the same server.
 fn redirect(from: &Uri, response: &Response) -> Option<String> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -158,21 +159,21 @@ fn redirect(from: &Uri, response: &Response) -> Option<String> {
 
 type Response = ureq::http::Response<ureq::Body>;
 
-/// What is downloaded.
+/// A file to download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Download {
-    /// What it is called to a person who watches.
+    /// The name for progress messages.
     pub(super) name: String,
-    /// How large it may be.
+    /// The limit of its size.
     pub(super) size: Size,
 }
 
-/// What is known about a file's size before it comes.
+/// The size of a file as it is known before the download, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Size {
-    /// Something we trust has said it.
+    /// The size, from a trusted source.
     Exactly(u64),
-    /// It is not known, but may not be more.
+    /// A limit only.
     AtMost(u64),
 }
 
@@ -197,9 +198,9 @@ struct Source {
 }
 
 impl Source {
-    /// Reads everything, and no byte beyond `limit`.
+    /// Reads to the end; more than `limit` bytes are an error.
     fn read(mut self, limit: u64, progress: &dyn Progress) -> Result<Vec<u8>, Error> {
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = vec![0; BUFFER_SIZE];
         let mut all = Vec::new();
         loop {
             let count = self.bytes.read(&mut buffer).map_err(|error| self.failed(error))?;
@@ -224,10 +225,11 @@ impl Source {
     }
 }
 
-fn is_worth_another_try(error: &Error) -> bool {
+/// Whether the same request may succeed later.
+fn is_transient(error: &Error) -> bool {
     match error {
         Error::Status { status, .. } => matches!(status, 408 | 429 | 500..),
-        // A host that does not exist or an address that is none will not begin to.
+        // A malformed URL does not become well-formed.
         Error::Network { source, .. } => {
             !matches!(**source, ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl)
         }
@@ -239,17 +241,17 @@ fn is_worth_another_try(error: &Error) -> bool {
     clippy::disallowed_methods,
     reason = "a server that stumbled gives no event to wait for; the pauses are few and short"
 )]
-fn wait(pause: Duration) {
-    std::thread::sleep(pause);
+fn wait(delay: Duration) {
+    std::thread::sleep(delay);
 }
 
 /// Debian and its kin, Fedora and its kin, Alpine and others.
 const ROOT_FILES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
+const RETRY_DELAYS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(40);
-const BUFFER: usize = 64 << 10;
+const READ_TIMEOUT: Duration = Duration::from_secs(40);
+const BUFFER_SIZE: usize = 64 << 10;
 const MAX_REDIRECTS: usize = 10;
 
 #[cfg(test)]
@@ -294,7 +296,7 @@ mod tests {
     }
 
     fn get_through(proxies: Proxies, url: &str, limit: u64) -> Result<Vec<u8>, Error> {
-        let client = Client { pauses: &AT_ONCE, ..Client::new(proxies) };
+        let client = Client { retry_delays: &AT_ONCE, ..Client::new(proxies) };
         client.get(url, &Download { name: "a file".to_owned(), size: Size::AtMost(limit) }, &Quiet)
     }
 
@@ -373,7 +375,7 @@ mod tests {
             server.join().unwrap(),
             ["GET http://mirror.invalid:8000/debian/pool/a+b.deb HTTP/1.1 as me"; 2]
         );
-        let client = Client { pauses: &[], ..Client::new(proxies) };
+        let client = Client { retry_delays: &[], ..Client::new(proxies) };
         let download = Download { name: String::new(), size: Size::AtMost(1) };
         assert!(
             client.get("http://direct.invalid/x", &download, &Quiet).is_err(),

@@ -1,58 +1,58 @@
-//! What can go wrong between a mirror and the files of a package; nothing is handled here.
+//! Errors between a mirror and the files of a package.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Trouble with a mirror, a signature, the lock file or a package.
+/// An error of a mirror, a signature, the lock file or a package.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Neither the person nor the host's apt named a mirror.
+    /// Neither settings, environment nor the host's apt name a mirror.
     #[error(
         "no Debian mirror is known, because this host's apt names none: \
          pass --mirror URL (the address above `dists/` and `pool/`), or set HEARTH_DEBIAN_MIRROR"
     )]
     NoMirror,
-    /// The lock needs Debian's security archive, and nobody named a mirror of it.
+    /// The lock names a package of the security archive, and no mirror of that is known.
     #[error(
         "{package} comes from Debian's security archive, and no mirror of that is known: \
          pass --security-mirror URL, or set HEARTH_DEBIAN_SECURITY_MIRROR"
     )]
     NoSecurityMirror {
-        /// The package that is needed from there.
+        /// The package.
         package: String,
     },
-    /// The address cannot be used.
+    /// The URL of a mirror cannot be used.
     #[error("`{url}` cannot be used as a mirror: {why}")]
     BadUrl {
-        /// The address as given.
+        /// The URL as given.
         url: String,
-        /// What is wrong with it.
+        /// The fault, as a clause.
         why: &'static str,
     },
-    /// The transport failed, also after the retries.
+    /// The HTTP transport failed, also after the retries.
     #[error("cannot download {url}: check the network, the proxy settings and --mirror")]
     Network {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// The last attempt's failure.
+        /// The last attempt's error.
         source: Box<ureq::Error>,
     },
-    /// The server answered, but not with the file.
+    /// The server answered with an unexpected HTTP status.
     #[error("cannot download {url}: the server answered with status {status}")]
     Status {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// The HTTP status.
+        /// The status code.
         status: u16,
     },
-    /// The mirror does not have the file.
+    /// The server answered with 404 or 410.
     #[error("the mirror does not have {url}")]
     NotFound {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
     },
-    /// The mirror has dropped what the lock names.
+    /// The mirror no longer has the locked version of a package.
     #[error(
         "the mirror no longer has {package} {version}, which image/debs.lock names: \
          Debian has released a newer one. Run `scripts/image --refresh-lock` to take that"
@@ -63,102 +63,102 @@ pub enum Error {
         /// The locked version.
         version: String,
     },
-    /// Something is bigger than it may be.
+    /// A file or an archive's member exceeds its limit.
     #[error("{what} is larger than the {limit} bytes it may have")]
     TooLarge {
-        /// What was being read.
+        /// The file.
         what: String,
-        /// The limit it met.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// The file system or a stream failed.
+    /// Reading or decompressing a stream failed.
     #[error("cannot {doing}")]
     Io {
-        /// What was being done, to what.
+        /// The operation and its object, as an infinitive.
         doing: String,
-        /// The operating system's word.
+        /// The operating system's or the decompressor's error.
         source: io::Error,
     },
-    /// The bytes are not those that were promised.
+    /// The SHA-256 of a file is not the expected one.
     #[error(
         "{what} has SHA-256 {found}, but {expected} was promised: it is damaged or has been tampered with"
     )]
     Hash {
-        /// What was being checked.
+        /// The file.
         what: String,
-        /// The promised hash.
+        /// The SHA-256 in the lock or in the release file.
         expected: String,
-        /// The hash of what came.
+        /// The SHA-256 of the bytes.
         found: String,
     },
     /// The pinned keys cannot be used.
     #[error("the pinned archive keys cannot be used: {why}")]
     Keys {
-        /// What is wrong with them.
+        /// The fault.
         why: String,
     },
-    /// No pinned key vouches for the release file.
+    /// No signature of the release file is a good one by a pinned key.
     #[error("the release file of {suite} is not to be trusted: {why}")]
     Untrusted {
-        /// The suite that was asked for.
+        /// The requested suite.
         suite: String,
-        /// What is wrong with its signatures.
+        /// The fault of its signatures.
         why: String,
     },
-    /// The release file is too old, too new or not the one that was asked for.
+    /// The release file is expired, from the future, older than the lock's, or that of another suite.
     #[error("the release file of {suite} cannot be used: {why}")]
     Outdated {
-        /// The suite that was asked for.
+        /// The requested suite.
         suite: String,
-        /// Which of its dates is wrong, and how.
+        /// The fault.
         why: String,
     },
-    /// Text or an archive that does not follow its format.
+    /// A text or an archive does not follow its format.
     #[error("{what} is malformed: {why}")]
     Malformed {
-        /// Which file.
+        /// The file.
         what: String,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
     /// No suite offers the package.
     #[error("no package `{name}` for {architecture} in {places}: see its entry in image/packages.toml")]
     NoSuchPackage {
-        /// The name that was looked for.
+        /// The package's name.
         name: String,
-        /// The architecture it was looked for in.
+        /// Debian's name of the architecture.
         architecture: String,
-        /// The suites and components that were searched.
+        /// The searched suites and components, separated by commas.
         places: String,
     },
-    /// `image/packages.toml` asks for something the lock does not have.
+    /// The lock has no package for an entry of `image/packages.toml`.
     #[error("image/debs.lock does not have `{name}`: run `scripts/image --refresh-lock`")]
     NotLocked {
-        /// The name in `image/packages.toml`.
+        /// The entry's name.
         name: String,
     },
-    /// A package does not contain a file that is needed.
+    /// A package lacks a file.
     #[error("package {package} has no file {path}")]
     NoSuchFile {
-        /// The package, with its version.
+        /// The package and its version.
         package: String,
-        /// The path inside it.
+        /// The path in the package.
         path: String,
     },
-    /// There is no place for the cache.
+    /// The environment names no directory for the cache.
     #[error("no cache folder is known: set HEARTH_CACHE to a folder, or HOME")]
     NoCache,
-    /// A file of the person's could not be read or written.
+    /// The lock or a cached package could not be read or written.
     #[error("cannot {doing} {}", path.display())]
     File {
-        /// What was being done.
+        /// The operation, as an infinitive.
         doing: &'static str,
-        /// To which file.
+        /// The file.
         path: PathBuf,
-        /// The operating system's word.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The code contradicts itself.
+    /// An invariant of the code does not hold.
     #[error("this is a defect in the image builder, please report it: {0}")]
     Bug(&'static str),
 }

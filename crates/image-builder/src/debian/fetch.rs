@@ -1,4 +1,4 @@
-//! From the lock to unpacked packages. Only the lock's SHA-256s are believed here.
+//! From the lock to unpacked packages. Only the lock's SHA-256s are trusted here.
 
 use super::cache::Cache;
 use super::error::Error;
@@ -13,11 +13,11 @@ use crate::progress::Progress;
 pub struct Packages(Vec<(String, Package)>);
 
 impl Packages {
-    /// The one package that an entry of `image/packages.toml` led to.
+    /// The first package that an entry of `image/packages.toml` led to.
     ///
     /// # Errors
     ///
-    /// [`Error::NotLocked`] when there is none.
+    /// [`Error::NotLocked`] if there is none.
     pub fn one(&self, wanted_as: &str) -> Result<&Package, Error> {
         self.all(wanted_as)?.first().copied().ok_or(Error::Bug("an entry without packages"))
     }
@@ -26,7 +26,7 @@ impl Packages {
     ///
     /// # Errors
     ///
-    /// [`Error::NotLocked`] when there is none.
+    /// [`Error::NotLocked`] if there is none.
     pub fn all(&self, wanted_as: &str) -> Result<Vec<&Package>, Error> {
         let all: Vec<_> =
             self.0.iter().filter(|(wanted, _)| wanted == wanted_as).map(|(_, package)| package).collect();
@@ -42,31 +42,31 @@ impl Packages {
     }
 }
 
-/// What [`fetch_or_refresh`] gives.
+/// The result of [`fetch_or_refresh`].
 #[derive(Debug)]
 pub struct Fetched {
     /// The packages.
     pub packages: Packages,
     /// The lock they came from.
     pub lock: Lock,
-    /// Whether that is the lock of the repository.
+    /// The origin of that lock.
     pub origin: LockOrigin,
 }
 
-/// Which lock a build ended up using.
+/// The origin of a build's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockOrigin {
-    /// The one that was given.
+    /// The lock that was given.
     Given,
-    /// A new one, because the mirror no longer had what the given one names. Write it beside the image.
+    /// A new lock, because the mirror no longer had a package of the given one. It belongs beside the image.
     Refreshed,
 }
 
-/// Gets every package of the lock, from the cache or the mirror, and unpacks it.
+/// Obtains every package of the lock, from the cache or the mirror, and unpacks it.
 ///
 /// # Errors
 ///
-/// [`Error::Dropped`] when the mirror no longer has a locked version; anything else that can go wrong on the way.
+/// [`Error::Dropped`] if the mirror no longer has a locked version; errors of cache, mirror and packages.
 pub fn fetch_all(
     lock: &Lock,
     mirror: &Mirror,
@@ -88,7 +88,7 @@ pub fn fetch_all(
     Ok(Packages(packages))
 }
 
-/// As [`fetch_all`]; when the mirror has dropped a locked version, a new lock is made (its signatures checked), and used.
+/// As [`fetch_all`]; if the mirror has dropped a locked version, a new lock is made, with its signatures checked, and used.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! The list of packages of one suite and component (`Packages`). It was hashed against a signed release file
-//! before it comes here; still, every entry that is used must be plausible.
+//! The index of packages of one suite and component (`Packages`). Its digest was checked before; still, every entry that
+//! is used must be plausible.
 
 use std::cmp::Ordering;
 
@@ -9,7 +9,7 @@ use super::lock::{Archive, LockedPackage, is_plain_path};
 use super::version;
 use crate::digest::is_sha256_hex;
 
-/// Where an index is from.
+/// The suite, archive and component of an index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Origin {
     pub(super) suite: String,
@@ -17,12 +17,12 @@ pub(super) struct Origin {
     pub(super) component: String,
 }
 
-/// A package that an index offers.
+/// A wanted package of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Candidate {
-    /// As it would be locked; `wanted_as` is still empty.
+    /// The package as it would be locked; `wanted_as` is still empty.
     pub(super) package: LockedPackage,
-    /// What it depends on, in order; one alternative of each is enough.
+    /// The `Depends` field: dependencies in order, each a list of alternatives.
     pub(super) depends: Vec<Vec<Dependency>>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Candidate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dependency {
     pub(super) name: String,
-    /// When it must be exactly this version.
+    /// The version of a relation `(= version)`; other relations are not kept, since the newest version is taken.
     pub(super) version: Option<String>,
 }
 
@@ -82,7 +82,7 @@ pub(super) fn candidates(
     Ok(found)
 }
 
-/// The newest of the candidates with this name, and with this version if one is given.
+/// The newest of the candidates that satisfy a dependency.
 pub(super) fn newest<'a>(all: &'a [Candidate], wanted: &Dependency) -> Option<&'a Candidate> {
     let fits = |candidate: &&Candidate| {
         candidate.package.name == wanted.name
@@ -100,7 +100,7 @@ pub(super) fn newest<'a>(all: &'a [Candidate], wanted: &Dependency) -> Option<&'
     })
 }
 
-/// `Source: name (version)`; both are those of the package where they are not said.
+/// The `Source` field, `name (version)`; a missing part is that of the package.
 fn source(field: Option<&str>, name: &str, version: &str) -> (String, String) {
     let field = field.unwrap_or(name);
     let (source, source_version) = match field.split_once(' ') {
@@ -110,6 +110,8 @@ fn source(field: Option<&str>, name: &str, version: &str) -> (String, String) {
     (source.to_owned(), source_version.to_owned())
 }
 
+/// The `Depends` field (Debian Policy 7.1).
+///
 /// ```text
 /// depends     = alternatives *("," alternatives)
 /// alternatives = one *("|" one)

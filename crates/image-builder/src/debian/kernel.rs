@@ -1,11 +1,11 @@
-//! The kernel among the packages: where its image, device trees and modules are. Debian has packed them in two
-//! ways, all in one package (6.12) or split in several (7.x); both are known here and nowhere else.
+//! The kernel's files among the packages: image, device trees and modules. Debian packs them in two ways, all in one package
+//! (6.12) or split into several (7.x); only this file knows them.
 
 use super::error::Error;
 use super::fetch::Packages;
 use super::package::Package;
 
-/// A kernel with everything that belongs to it.
+/// A kernel and its packages.
 #[derive(Debug, Clone)]
 pub struct Kernel<'a> {
     release: String,
@@ -17,7 +17,7 @@ impl<'a> Kernel<'a> {
     ///
     /// # Errors
     ///
-    /// When there is none, or more than one.
+    /// Packages without a kernel, or with more than one.
     pub fn find(packages: &'a Packages, wanted_as: &str) -> Result<Self, Error> {
         Self::of(packages.all(wanted_as)?)
     }
@@ -26,7 +26,7 @@ impl<'a> Kernel<'a> {
     ///
     /// # Errors
     ///
-    /// When they contain no kernel's modules, or those of more than one.
+    /// Packages without kernel modules, or with those of more than one kernel.
     pub fn of(packages: Vec<&'a Package>) -> Result<Self, Error> {
         let mut releases: Vec<&str> = Vec::new();
         for package in &packages {
@@ -45,7 +45,7 @@ impl<'a> Kernel<'a> {
         }
     }
 
-    /// What `uname -r` says on it.
+    /// The kernel's release, as `uname -r` prints it.
     #[must_use]
     pub fn release(&self) -> &str {
         &self.release
@@ -55,7 +55,7 @@ impl<'a> Kernel<'a> {
     ///
     /// # Errors
     ///
-    /// When the packages have none.
+    /// Packages without an image.
     pub fn image(&self) -> Result<&'a [u8], Error> {
         let release = &self.release;
         self.first(&[format!("boot/vmlinuz-{release}"), format!("usr/lib/modules/{release}/vmlinuz")])
@@ -65,7 +65,7 @@ impl<'a> Kernel<'a> {
     ///
     /// # Errors
     ///
-    /// When this kernel does not know the board.
+    /// Packages without that device tree.
     pub fn device_tree(&self, name: &str) -> Result<&'a [u8], Error> {
         let release = &self.release;
         self.first(&[
@@ -87,7 +87,7 @@ impl<'a> Kernel<'a> {
     ///
     /// # Errors
     ///
-    /// When the packages have no such list.
+    /// Packages without that list.
     pub fn module_list(&self, name: &str) -> Result<&'a [u8], Error> {
         let candidates: Vec<_> =
             MODULE_FOLDERS.iter().map(|folder| format!("{folder}{}/{name}", self.release)).collect();

@@ -1,5 +1,5 @@
-//! The pinned keys of Debian's archive, and the one question they answer: did one of them sign this file?
-//! Only signing keys, sound hashes and keys that have not expired count.
+//! The pinned OpenPGP keys of Debian's archive, and the verification of clear-signed files by them. Only keys that may sign
+//! and have not expired, and only SHA-2 hashes, count.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,33 +10,33 @@ use pgp::types::{KeyDetails, Timestamp, VerifyingKey};
 
 use super::error::Error;
 
-/// Keys of Debian's archive, as pinned in `image/keys/`.
+/// The pinned keys of `image/keys/`.
 #[derive(Debug, Clone)]
 pub struct Keyring {
     keys: Vec<SignedPublicKey>,
 }
 
-/// A text with a good signature.
+/// A text whose signature is good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Verified {
-    /// What was signed: nothing before it and nothing behind it.
+    /// The signed text, without anything before and behind it.
     pub(super) text: String,
     /// The fingerprint of the primary key.
     pub(super) signed_by: String,
 }
 
 impl Keyring {
-    /// Reads ASCII-armoured keys and checks that each is sound in itself.
+    /// Reads ASCII-armoured keys and checks their binding signatures.
     ///
     /// # Errors
     ///
     /// Text without keys, broken or revoked keys.
     pub fn parse(armoured: &str) -> Result<Self, Error> {
         let bad = |why: String| Error::Keys { why };
-        if armoured.len() > MAX_KEYS {
+        if armoured.len() > MAX_KEYRING_SIZE {
             return Err(Error::TooLarge {
                 what: "the file of archive keys".to_owned(),
-                limit: MAX_KEYS as u64,
+                limit: MAX_KEYRING_SIZE as u64,
             });
         }
         let (keys, _) =
@@ -62,7 +62,7 @@ impl Keyring {
         self.keys.iter().map(fingerprint).collect()
     }
 
-    /// Checks a clear-signed file. One good signature by one of the keys is enough.
+    /// Verifies a clear-signed file (RFC 9580 section 7). One good signature by one of the keys is enough.
     pub(super) fn verify(&self, suite: &str, file: &[u8], now: SystemTime) -> Result<Verified, Error> {
         let untrusted = |why: String| Error::Untrusted { suite: suite.to_owned(), why };
         let text = std::str::from_utf8(file).map_err(|_| untrusted("it is not text".to_owned()))?;
@@ -89,7 +89,7 @@ fn fingerprint(key: &SignedPublicKey) -> String {
     format!("{:X}", key.primary_key.fingerprint())
 }
 
-/// A signature over a text with a sound hash, which is not from the future and has not expired.
+/// Whether a signature is over a text, with a SHA-2 hash, not from the future and not expired.
 fn is_acceptable(signature: &Signature, now: SystemTime) -> bool {
     let kind = matches!(signature.typ(), Some(SignatureType::Text | SignatureType::Binary));
     let hash = matches!(
@@ -98,7 +98,7 @@ fn is_acceptable(signature: &Signature, now: SystemTime) -> bool {
     );
     let Some(created) = signature.created() else { return false };
     let lifetime = signature.signature_expiration_time().map(pgp::types::Duration::as_secs);
-    kind && hash && seconds(created) <= now + CLOCK_SLACK && !has_expired(created, lifetime, now)
+    kind && hash && seconds(created) <= now + CLOCK_TOLERANCE && !has_expired(created, lifetime, now)
 }
 
 fn is_signed_by(key: &SignedPublicKey, signature: &Signature, text: &str, now: SystemTime) -> bool {
@@ -122,14 +122,14 @@ fn has_sign_flag(key: &SignedPublicKey) -> bool {
     key.details.users.iter().flat_map(|user| &user.signatures).any(|signature| signature.key_flags().sign())
 }
 
-/// Whether the flag that allows signing must be among what vouches for the key.
+/// Whether the newest self-signature must have the key flag for signing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum NeedsFlag {
     Yes,
     No,
 }
 
-/// Asks the newest of the signatures that vouch for a key. A revocation among them forbids all.
+/// Whether a key may sign at `now`, by the newest of its self-signatures. A revocation among them forbids it.
 fn may_sign<'a>(
     signatures: impl Iterator<Item = &'a Signature>,
     key_created: Timestamp,
@@ -155,7 +155,7 @@ fn may_sign<'a>(
     !has_expired(key_created, lifetime, now) && (flag == NeedsFlag::No || newest.key_flags().sign())
 }
 
-/// A lifetime of zero seconds means for ever.
+/// Whether a lifetime in seconds has passed; zero is unlimited (RFC 9580 sections 5.2.3.13 and 5.2.3.18).
 fn has_expired(created: Timestamp, lifetime: Option<u32>, now: SystemTime) -> bool {
     lifetime
         .filter(|lifetime| *lifetime > 0)
@@ -166,9 +166,10 @@ fn seconds(time: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(time.as_secs()))
 }
 
-/// How far a host's clock may be behind that of whoever signed.
-const CLOCK_SLACK: Duration = Duration::from_secs(24 * 60 * 60);
-const MAX_KEYS: usize = 1 << 20;
+/// A host's clock may be behind the signer's by this much.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// In bytes.
+const MAX_KEYRING_SIZE: usize = 1 << 20;
 const MAX_SIGNATURES: usize = 16;
 
 #[cfg(test)]

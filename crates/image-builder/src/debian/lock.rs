@@ -1,5 +1,5 @@
-//! `image/debs.lock`: which versions a build uses, by SHA-256. Written by `refresh_lock` after checking
-//! signatures, believed by everything else. The text is stable: the same packages give the same bytes.
+//! `image/debs.lock`: the packages of a build, pinned by SHA-256. Written by `refresh_lock` after it has checked signatures,
+//! trusted by everything else. The text is stable: the same packages give the same bytes.
 
 use std::path::Path;
 
@@ -16,12 +16,11 @@ use crate::pending_file::PendingFile;
 pub struct Lock {
     /// The format of this file, [`Lock::FORMAT`].
     pub format: u32,
-    /// Seconds since 1970: when Debian made the newest release file that a package here comes from.
-    /// Every time stamp in an image is this one.
+    /// Unix time of the newest release file that a package here comes from, and of every file in an image.
     pub source_date_epoch: u64,
-    /// Debian's name of the processor.
+    /// Debian's name of the architecture, `arm64`.
     pub architecture: String,
-    /// The release files that vouch for the packages, sorted by suite.
+    /// The release files whose indexes named the packages, sorted by suite.
     #[serde(rename = "release")]
     pub releases: Vec<LockedRelease>,
     /// The packages, sorted by name.
@@ -33,60 +32,60 @@ pub struct Lock {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedRelease {
-    /// Its codename.
+    /// The suite's codename.
     pub suite: String,
-    /// Which archive it is from.
+    /// The archive that holds the suite.
     pub archive: Archive,
-    /// Its date, as written there.
+    /// The `Date` field as written.
     pub date: String,
-    /// Seconds since 1970 of that date.
+    /// The `Date` field as Unix time.
     pub unix_time: u64,
     /// SHA-256 of the `InRelease` file.
     pub inrelease_sha256: String,
-    /// Fingerprint of the pinned key whose signature was good.
+    /// Fingerprint of the pinned key that made the good signature.
     pub signed_by: String,
 }
 
-/// One package: what to download, and how to know it.
+/// One package: its file on the mirror and that file's digest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedPackage {
     /// The package's name.
     pub name: String,
-    /// The name in `image/packages.toml` that led to it.
+    /// The entry of `image/packages.toml` that led to the package.
     pub wanted_as: String,
-    /// Its version.
+    /// The package's version.
     pub version: String,
-    /// The source package it was built from, for whoever wants the sources.
+    /// The source package it was built from, as the licences ask.
     pub source: String,
-    /// The version of that.
+    /// The source package's version.
     pub source_version: String,
-    /// The suite it was taken from.
+    /// The suite whose index named it.
     pub suite: String,
-    /// The archive of that suite.
+    /// The archive that holds the suite.
     pub archive: Archive,
     /// `main` or `non-free-firmware`.
     pub component: String,
-    /// Where the file is below the mirror's address.
+    /// The `Filename` field: the path below the mirror's URL.
     pub path: String,
     /// The file's size in bytes.
     pub size: u64,
-    /// The file's SHA-256.
+    /// The file's SHA-256 in lower-case hexadecimal digits.
     pub sha256: String,
 }
 
-/// One of Debian's archives; each has its own address.
+/// One of Debian's archives, each with mirrors of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Archive {
-    /// Releases and their updates.
+    /// `debian`: releases and their updates.
     Main,
-    /// Security updates.
+    /// `debian-security`: security updates.
     Security,
 }
 
 impl Lock {
-    /// The format that is written and read.
+    /// The version of the file's format.
     pub const FORMAT: u32 = 1;
 
     /// Reads the text of a lock file.
@@ -96,8 +95,8 @@ impl Lock {
     /// Text that is not a lock file of this format, or names something that cannot be a package.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let bad = |why: String| Error::malformed(FILE, why);
-        if text.len() > MAX_TEXT {
-            return Err(Error::TooLarge { what: FILE.to_owned(), limit: MAX_TEXT as u64 });
+        if text.len() > MAX_LOCK_SIZE {
+            return Err(Error::TooLarge { what: FILE.to_owned(), limit: MAX_LOCK_SIZE as u64 });
         }
         let lock: Self = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
         if lock.format != Self::FORMAT {
@@ -138,17 +137,17 @@ impl Lock {
         Ok(format!("{HEADER}\n{body}"))
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file by renaming a temporary one.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written.
+    /// A file that cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
         let failed = |source| Error::File { doing: "write", path: path.to_owned(), source };
         PendingFile::write(path, self.to_toml()?.as_bytes()).map_err(failed)
     }
 
-    /// Whether everything that is wanted is locked.
+    /// Checks that every entry of `image/packages.toml` is locked.
     ///
     /// # Errors
     ///
@@ -164,39 +163,40 @@ impl Lock {
 }
 
 impl LockedPackage {
-    /// The name of the file in the cache: recognisable for people, unique by its hash.
+    /// The file's name in the cache: the digest's beginning makes it unique, the package's name readable.
     pub(super) fn file_name(&self) -> String {
         let hash = self.sha256.get(..16).unwrap_or(&self.sha256);
         format!("{hash}-{}.deb", self.name)
     }
 
-    /// Names the first field that cannot be what it should be.
+    /// Checks the fields; fails with the name of the first invalid one.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         let checks = [
             (is_name(&self.name), "name"),
             (is_name(&self.component), "component"),
             (is_name(&self.suite), "suite"),
             (is_plain_path(&self.path), "path"),
-            (self.size <= MAX_DEB, "size"),
+            (self.size <= MAX_DEB_SIZE, "size"),
             (is_sha256_hex(&self.sha256), "SHA-256"),
         ];
         checks.iter().find(|(good, _)| !good).map_or(Ok(()), |(_, field)| Err(*field))
     }
 }
 
-/// Paths come from signed indexes and from the lock file; still, none may lead out of the archive.
+/// Whether a path stays inside the archive: relative, without `.`, `..` and empty components, of plain characters. A
+/// signed index is no reason to trust its paths.
 pub(super) fn is_plain_path(path: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._+~:-".contains(&byte);
-    path.len() <= MAX_PATH
+    path.len() <= MAX_PATH_LENGTH
         && path
             .split('/')
             .all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(allowed))
 }
 
-/// Larger than any package we could want; the kernel has 93 MB.
-const MAX_DEB: u64 = 512 << 20;
-const MAX_TEXT: usize = 1 << 20;
-const MAX_PATH: usize = 1024;
+/// In bytes; the kernel's package has 93 MB.
+const MAX_DEB_SIZE: u64 = 512 << 20;
+const MAX_LOCK_SIZE: usize = 1 << 20;
+const MAX_PATH_LENGTH: usize = 1024;
 const FILE: &str = "debs.lock";
 const HEADER: &str = "\
 # Which Debian packages an image is built from. Made by `scripts/image --refresh-lock`, which checks Debian's

@@ -1,5 +1,5 @@
-//! Which mirror: what the person says, else the environment, else what this host's own apt uses.
-//! No mirror's name is written here, so none can age. A mirror is never trusted, only asked.
+//! The choice of a mirror: the settings, else the environment, else the mirror of this host's own apt.
+//! No mirror's name stands here, so none can age. Nothing that a mirror sends is trusted.
 
 use std::fmt;
 
@@ -15,18 +15,18 @@ pub const ENV_MIRROR: &str = "HEARTH_DEBIAN_MIRROR";
 /// Environment variable with the address of a mirror of Debian's security archive.
 pub const ENV_SECURITY_MIRROR: &str = "HEARTH_DEBIAN_SECURITY_MIRROR";
 
-/// What the person said on the command line; an empty setting asks the environment, then the host's apt.
+/// The command line's settings; one that is missing is taken from the environment, then from the host's apt.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MirrorSettings<'a> {
-    /// `--mirror URL`: the folder that has `dists/` and `pool/`.
+    /// `--mirror URL`: the directory that holds `dists/` and `pool/`.
     pub main: Option<&'a str>,
-    /// `--security-mirror URL`: the same for the security archive.
+    /// `--security-mirror URL`: the mirror of the security archive.
     pub security: Option<&'a str>,
 }
 
-/// Where packages are downloaded from.
+/// The mirrors of Debian's archives.
 ///
-/// Knowing no mirror is not an error until something is needed that the cache does not have.
+/// An unknown mirror is no error until the cache lacks a file.
 #[derive(Clone)]
 pub struct Mirror {
     main: Option<Base>,
@@ -35,11 +35,11 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Decides by settings, environment and the host's apt, in this order.
+    /// Chooses by settings, environment and the host's apt, in this order.
     ///
     /// # Errors
     ///
-    /// Addresses that cannot be used.
+    /// URLs that cannot be used.
     pub fn find(settings: MirrorSettings<'_>) -> Result<Self, Error> {
         let mut mirror = Self::choose(settings, |name| std::env::var(name).ok(), apt::repositories)?;
         mirror.client =
@@ -47,16 +47,16 @@ impl Mirror {
         Ok(mirror)
     }
 
-    /// A mirror at known addresses.
+    /// Mirrors at known URLs.
     ///
     /// # Errors
     ///
-    /// Addresses that cannot be used.
+    /// URLs that cannot be used.
     pub fn at(main: &str, security: Option<&str>) -> Result<Self, Error> {
         Self::choose(MirrorSettings { main: Some(main), security }, |_| None, Vec::new)
     }
 
-    /// Whether security updates can be asked for.
+    /// Whether a mirror of the security archive is known.
     #[must_use]
     pub fn has_security(&self) -> bool {
         self.security.is_some()
@@ -73,7 +73,7 @@ impl Mirror {
         self.client.get(&self.url(archive, path)?, download, progress)
     }
 
-    /// Where a file of an archive is.
+    /// The URL of a file of an archive.
     pub(super) fn url(&self, archive: Archive, path: &str) -> Result<String, Error> {
         let base = match archive {
             Archive::Main => self.main.as_ref().ok_or(Error::NoMirror)?,
@@ -92,15 +92,15 @@ impl Mirror {
         environment: impl Fn(&str) -> Option<String>,
         apt: impl FnOnce() -> Vec<Repository>,
     ) -> Result<Self, Error> {
-        let said = |setting: Option<&str>, name| {
+        let named = |setting: Option<&str>, name| {
             let value =
                 setting.map(str::to_owned).or_else(|| environment(name).filter(|value| !value.is_empty()));
             value.map(|url| Base::parse(&url)).transpose()
         };
-        let mut main = said(settings.main, ENV_MIRROR)?;
-        let mut security = said(settings.security, ENV_SECURITY_MIRROR)?;
+        let mut main = named(settings.main, ENV_MIRROR)?;
+        let mut security = named(settings.security, ENV_SECURITY_MIRROR)?;
         if main.is_none() || security.is_none() {
-            // Addresses of apt that we cannot use (`cdrom:` and the like) are passed over.
+            // URLs of apt that cannot be used here (`cdrom:` and the like) are skipped.
             let usable = |repository: Repository| Some((Base::parse(&repository.url).ok()?, repository));
             let known: Vec<_> = apt().into_iter().filter_map(usable).collect();
             main = main.or_else(|| pick(&known, "Debian", "/debian"));
@@ -119,7 +119,7 @@ impl fmt::Debug for Mirror {
     }
 }
 
-/// The address of an archive, without a slash at its end.
+/// The URL of an archive's mirror, without a slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Base(String);
 
@@ -151,8 +151,8 @@ impl Base {
     }
 }
 
-/// Picks out of what apt uses. A shop's repository may well be at `/debian` too, so that names decide only where apt has
-/// no release file yet, and then the one that has updates is Debian's own.
+/// Chooses among apt's repositories by the label in their release files. A third party's repository may end in `/debian`
+/// too, so the URL decides only where apt has no release file yet, and then one that has a suite of updates is preferred.
 fn pick(known: &[(Base, Repository)], label: &str, ending: &str) -> Option<Base> {
     let labelled = known.iter().find(|(_, repository)| repository.label.as_deref() == Some(label));
     let named = || {

@@ -1,4 +1,4 @@
-//! Debian's packages, from a mirror nobody has to trust to files in memory.
+//! Debian's packages, from an untrusted mirror to files in memory.
 //!
 //! ```text
 //!  mirror ──> InRelease ──signature by a pinned key──> Packages.xz ──SHA-256──> image/debs.lock
@@ -7,9 +7,12 @@
 //!    └──> Package (its files, in memory)
 //! ```
 //!
-//! [`refresh_lock`] is the only place where a signature is asked for; a build trusts the lock's SHA-256s and nothing else.
-//! What may not be done here: running anything out of a package, writing outside the cache,
-//! knowing a mirror's name, reading the clock (now is an argument).
+//! [`refresh_lock`] is the only place where a signature is checked; a build trusts the lock's SHA-256s and nothing else.
+//! Nothing out of a package is run, nothing is written outside of the cache, no mirror's name stands here, and the time is
+//! an argument.
+//!
+//! `ar`, deb822 and the order of versions are code of our own: a page each, on bytes in memory and under limits, so that a
+//! dependency would save little.
 
 mod apt;
 mod ar;

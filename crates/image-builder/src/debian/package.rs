@@ -1,5 +1,5 @@
-//! The files of one `.deb`, unpacked into memory. Nothing is written to disk, nothing is run, and the
-//! package's own scripts are not even looked at.
+//! The files of one `.deb` (deb(5)), unpacked into memory. Nothing is written to disk or run; the control archive with the
+//! package's scripts is not read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::io::Read;
 use super::ar;
 use super::error::Error;
 
-/// A package's files. Paths are relative to the root of the file system, without a leading slash.
+/// The files of a package. Paths are relative to the root directory, without a leading slash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Package {
     name: String,
@@ -21,7 +21,7 @@ impl Package {
     ///
     /// # Errors
     ///
-    /// Archives that are malformed, larger than any package we use, or that contain paths which lead out of the root.
+    /// Archives that are malformed, larger than the limits, or that contain paths which lead out of the root directory.
     pub fn unpack(name: &str, version: &str, deb: &[u8]) -> Result<Self, Error> {
         let what = format!("package {name} {version}");
         let members = ar::members(&what, deb)?;
@@ -89,7 +89,7 @@ impl Package {
         None
     }
 
-    /// Replaces the first component of `path` that is a symbolic link by where it leads.
+    /// Replaces the first component of `path` that is a symbolic link by the link's target.
     fn first_link(&self, path: &str) -> Option<String> {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         for end in ends {
@@ -102,7 +102,7 @@ impl Package {
                     format!("{folder}/{target}{tail}")
                 }
             };
-            // A link out of the package ends the walk as a path that does not exist.
+            // A link out of the package becomes the empty path, which does not exist.
             return Some(normalise(&joined).unwrap_or_default());
         }
         None
@@ -127,7 +127,7 @@ enum Entry {
     Link(String),
 }
 
-/// Resolves `.`, `..` and doubled slashes; `None` when the path leads above the root.
+/// Resolves `.`, `..` and doubled slashes; `None` if the path leads above the root directory.
 fn normalise(path: &str) -> Option<String> {
     let mut parts = Vec::new();
     for part in path.split('/') {
@@ -149,7 +149,7 @@ fn decompress<'a>(what: &str, member: &ar::Member<'a>) -> Result<Box<dyn Read + 
         "data.tar.gz" => Box::new(flate2::read::MultiGzDecoder::new(data)),
         "data.tar.xz" => {
             let stream =
-                liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)
+                liblzma::stream::Stream::new_stream_decoder(MAX_XZ_MEMORY, liblzma::stream::CONCATENATED)
                     .map_err(|error| {
                         Error::malformed(what, format!("its xz data cannot be read: {error}"))
                     })?;
@@ -167,7 +167,7 @@ fn decompress<'a>(what: &str, member: &ar::Member<'a>) -> Result<Box<dyn Read + 
 
 fn read_tar(what: &str, tar: impl Read) -> Result<BTreeMap<String, Entry>, Error> {
     let unreadable = || Error::io(format!("unpack {what}"));
-    let mut archive = tar::Archive::new(tar.take(MAX_UNPACKED));
+    let mut archive = tar::Archive::new(tar.take(MAX_UNPACKED_SIZE));
     let mut entries = BTreeMap::new();
     let mut total: u64 = 0;
     for entry in archive.entries().map_err(unreadable())? {
@@ -180,8 +180,8 @@ fn read_tar(what: &str, tar: impl Read) -> Result<BTreeMap<String, Entry>, Error
             tar::EntryType::Directory | tar::EntryType::XGlobalHeader => continue,
             tar::EntryType::Regular | tar::EntryType::Continuous => {
                 total = total.saturating_add(entry.size());
-                if entry.size() > MAX_FILE || total > MAX_UNPACKED {
-                    return Err(Error::TooLarge { what: format!("{path} in {what}"), limit: MAX_FILE });
+                if entry.size() > MAX_FILE_SIZE || total > MAX_UNPACKED_SIZE {
+                    return Err(Error::TooLarge { what: format!("{path} in {what}"), limit: MAX_FILE_SIZE });
                 }
                 let mut bytes = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or_default());
                 entry.read_to_end(&mut bytes).map_err(unreadable())?;
@@ -208,14 +208,15 @@ fn read_tar(what: &str, tar: impl Read) -> Result<BTreeMap<String, Entry>, Error
 fn link_target<R: Read>(what: &str, path: &str, entry: &tar::Entry<'_, R>) -> Result<String, Error> {
     let target = entry.link_name_bytes().unwrap_or_default();
     match String::from_utf8(target.into_owned()) {
-        Ok(target) if (1..=MAX_PATH).contains(&target.len()) => Ok(target),
+        Ok(target) if (1..=MAX_PATH_LENGTH).contains(&target.len()) => Ok(target),
         _ => Err(Error::malformed(what, format!("the link {path} leads nowhere"))),
     }
 }
 
-/// Accepts `./usr/lib/x` and `usr/lib/x`; refuses absolute paths, `..` and what is not text.
+/// Accepts `./usr/lib/x` and `usr/lib/x`; refuses absolute paths, `..` and bytes that are not UTF-8.
 fn checked_path(what: &str, raw: &[u8]) -> Result<String, Error> {
-    let path = std::str::from_utf8(raw).ok().filter(|path| path.len() <= MAX_PATH && !path.contains('\0'));
+    let path =
+        std::str::from_utf8(raw).ok().filter(|path| path.len() <= MAX_PATH_LENGTH && !path.contains('\0'));
     let path = path.ok_or_else(|| Error::malformed(what, "a path in it is not sensible text"))?;
     if path.starts_with('/') || path.split('/').any(|part| part == "..") {
         return Err(Error::malformed(what, format!("the path {path:?} leads out of the package")));
@@ -223,14 +224,17 @@ fn checked_path(what: &str, raw: &[u8]) -> Result<String, Error> {
     normalise(path).ok_or(Error::Bug("a path without `..` leads above the root"))
 }
 
-/// The kernel package is 140 MB unpacked.
-const MAX_UNPACKED: u64 = 1 << 30;
-const MAX_FILE: u64 = 256 << 20;
+/// In bytes; the kernel's package has 140 MB.
+const MAX_UNPACKED_SIZE: u64 = 1 << 30;
+/// In bytes.
+const MAX_FILE_SIZE: u64 = 256 << 20;
 const MAX_ENTRIES: usize = 50_000;
-const MAX_PATH: usize = 4096;
+/// In bytes, as Linux's `PATH_MAX`.
+const MAX_PATH_LENGTH: usize = 4096;
+/// Symbolic links on the way to one file, as in Linux (path_resolution(7)).
 const MAX_LINKS: usize = 40;
-/// What `xz -9` needs is 65 MiB.
-const XZ_MEMORY: u64 = 256 << 20;
+/// In bytes, for the decoder; `xz -9` needs 65 MiB.
+const MAX_XZ_MEMORY: u64 = 256 << 20;
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -1,8 +1,7 @@
-//! Proxies between us and a mirror, as `http_proxy` and its kin name them.
+//! HTTP proxies, as named by `http_proxy` and the like.
 //!
-//! The HTTP library tunnels everything through `CONNECT`, which the caches that people put in front of Debian's
-//! mirrors refuse for plain HTTP. So those are asked the way RFC 9112 section 3.2.2 says: with the whole address
-//! in the request line. Nothing here knows what is downloaded.
+//! ureq tunnels everything through `CONNECT`, which the usual caches in front of Debian's mirrors refuse for plain HTTP. A
+//! request to such a proxy therefore has the absolute form of RFC 9112 section 3.2.2: the whole URL in the request line.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,17 +16,17 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Proxy, ProxyProtocol};
 
-/// The proxies to use, by the kind of address.
+/// The proxies by the URL's scheme.
 #[derive(Clone, Default)]
 pub(super) struct Proxies {
     pub(super) http: Option<Proxy>,
     pub(super) https: Option<Proxy>,
-    /// Hosts that are asked directly.
+    /// `no_proxy`: hosts and domains without a proxy.
     exceptions: Vec<String>,
 }
 
 impl Proxies {
-    /// Reads the environment; `fallback` is used where it names none. SOCKS and what is no address is passed over.
+    /// Reads the environment; `fallback` is used if it names no proxy. SOCKS proxies and malformed URLs are ignored.
     pub(super) fn choose(environment: impl Fn(&str) -> Option<String>, fallback: Option<&str>) -> Self {
         let first = |names: &[&str], kinds: &[ProxyProtocol]| {
             let named =
@@ -47,8 +46,8 @@ impl Proxies {
         }
     }
 
-    /// Whether a host is asked directly: it, or a domain it is in, is among the exceptions.
-    pub(super) fn passes_over(&self, host: &str) -> bool {
+    /// Whether `no_proxy` names the host or a domain that it belongs to.
+    pub(super) fn exempts(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         self.exceptions.iter().filter(|exception| !exception.is_empty()).any(|exception| {
             let domain = exception.trim_start_matches("*.").trim_start_matches('.');
@@ -59,26 +58,26 @@ impl Proxies {
     }
 }
 
-/// An agent for `http:` addresses that asks `proxy` for them.
+/// An agent that sends its requests for `http:` URLs to `proxy`.
 pub(super) fn forwarding_agent(config: Config, proxy: &Proxy) -> Agent {
-    let connector = ().chain(TcpConnector::default()).chain(WholeAddress);
-    let place = ProxyPlace { proxy: proxy.uri().clone(), names: Arc::default() };
-    Agent::with_parts(config, connector, place)
+    let connector = ().chain(TcpConnector::default()).chain(AbsoluteForm);
+    let resolver = ProxyResolver { proxy: proxy.uri().clone(), names: Arc::default() };
+    Agent::with_parts(config, connector, resolver)
 }
 
-/// What the proxy wants to be told about who asks, if its address has a name and password.
+/// The `Proxy-Authorization` header, if the proxy's URL has a user name (Basic, RFC 7617).
 pub(super) fn authorization(proxy: &Proxy) -> Option<String> {
     let (name, password) = (proxy.username()?, proxy.password().unwrap_or_default());
     Some(format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))))
 }
 
-/// Looks up the proxy's name whatever is asked for; the server's own may not be known on this side.
-struct ProxyPlace {
+/// Resolves the proxy's name in place of the server's, which may be unknown on this side of the proxy.
+struct ProxyResolver {
     proxy: Uri,
     names: Arc<DefaultResolver>,
 }
 
-impl Resolver for ProxyPlace {
+impl Resolver for ProxyResolver {
     fn resolve(
         &self,
         _: &Uri,
@@ -89,18 +88,18 @@ impl Resolver for ProxyPlace {
     }
 }
 
-impl fmt::Debug for ProxyPlace {
+impl fmt::Debug for ProxyResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ProxyPlace")
+        f.write_str("ProxyResolver")
     }
 }
 
-/// Wraps connections so that their requests carry the whole address.
+/// Wraps connections so that their requests have the absolute form.
 #[derive(Debug)]
-struct WholeAddress;
+struct AbsoluteForm;
 
-impl<In: Transport> Connector<In> for WholeAddress {
-    type Out = WholeAddressTransport<In>;
+impl<In: Transport> Connector<In> for AbsoluteForm {
+    type Out = AbsoluteFormTransport<In>;
 
     fn connect(
         &self,
@@ -109,22 +108,23 @@ impl<In: Transport> Connector<In> for WholeAddress {
     ) -> Result<Option<Self::Out>, ureq::Error> {
         let authority = details.uri.authority().map_or("", |authority| authority.as_str());
         let origin = format!("http://{authority}").into_bytes();
-        Ok(inner.map(|inner| WholeAddressTransport { inner, origin }))
+        Ok(inner.map(|inner| AbsoluteFormTransport { inner, origin }))
     }
 }
 
 #[derive(Debug)]
-struct WholeAddressTransport<In> {
+struct AbsoluteFormTransport<In> {
     inner: In,
     origin: Vec<u8>,
 }
 
-impl<In: Transport> Transport for WholeAddressTransport<In> {
+impl<In: Transport> Transport for AbsoluteFormTransport<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
 
-    /// Our requests have no body, so whatever begins like one is a request.
+    /// Inserts scheme and authority into the request line. No request here has a body, so output that begins like a request
+    /// is one.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         let output = self.inner.buffers().output();
         let longer = amount + self.origin.len();
@@ -191,12 +191,12 @@ mod tests {
     fn exceptions_are_asked_directly() {
         let proxies = proxies(&[("no_proxy", "localhost, .example.org,*.lan,,10.0.0.1")], None);
         for host in ["localhost", "example.org", "a.Example.org", "mirror.lan", "10.0.0.1"] {
-            assert!(proxies.passes_over(host), "{host}");
+            assert!(proxies.exempts(host), "{host}");
         }
         for host in ["badexample.org", "example.org.evil", "wlan", "10.0.0.10", ""] {
-            assert!(!proxies.passes_over(host), "{host}");
+            assert!(!proxies.exempts(host), "{host}");
         }
-        assert!(Proxies { exceptions: vec!["*".to_owned()], ..Proxies::default() }.passes_over("any"));
+        assert!(Proxies { exceptions: vec!["*".to_owned()], ..Proxies::default() }.exempts("any"));
     }
 
     #[test]

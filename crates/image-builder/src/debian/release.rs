@@ -1,4 +1,4 @@
-//! A release file after its signature was found good: which suite it is, when it was made, what it promises.
+//! A release file (`InRelease`) whose signature has been checked: its suite, its dates and the digests of its indexes.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,21 +7,21 @@ use super::deb822;
 use super::error::Error;
 use crate::digest::is_sha256_hex;
 
-/// What a release file says.
+/// The fields of a release file that a lock needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Release {
-    /// Its date, as written.
+    /// The `Date` field as written.
     pub(super) date: String,
-    /// The same in seconds since 1970.
+    /// The `Date` field as Unix time.
     pub(super) unix_time: u64,
-    /// Whether files can be asked for by their hash.
+    /// `Acquire-By-Hash`: indexes can be requested by their digest.
     pub(super) by_hash: bool,
     sha256: String,
 }
 
-/// The size and SHA-256 of an index.
+/// The size in bytes and SHA-256 of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Promise {
+pub(super) struct IndexDigest {
     pub(super) size: u64,
     pub(super) sha256: String,
 }
@@ -29,8 +29,8 @@ pub(super) struct Promise {
 impl Release {
     /// Reads the signed text of the release file of `suite`.
     ///
-    /// A file that is too old, from the future or of another suite is refused: its signature may be good
-    /// and yet somebody may have put it here to keep updates away.
+    /// A file that is expired, from the future or of another suite is refused: even with a good signature it may be there
+    /// to keep updates away (replay and freeze attacks).
     pub(super) fn parse(suite: &str, text: &str, now: SystemTime) -> Result<Self, Error> {
         let bad = |why: &str| Error::malformed(format!("the release file of {suite}"), why);
         let outdated = |why: String| Error::Outdated { suite: suite.to_owned(), why };
@@ -44,7 +44,7 @@ impl Release {
         }
         let date = value("Date").ok_or_else(|| bad("it has no date"))?;
         let time = date::parse(date).ok_or_else(|| bad("its date cannot be read"))?;
-        if time > now + CLOCK_SLACK {
+        if time > now + CLOCK_TOLERANCE {
             return Err(outdated(format!(
                 "it was made on {date}, which is in the future; is this host's clock right?"
             )));
@@ -65,25 +65,25 @@ impl Release {
         })
     }
 
-    /// What is promised for the file at `path` below the suite's folder.
+    /// The entry of the `SHA256` field for the index at `path`, relative to the suite's directory.
     ///
     /// ```text
     /// line = SP sha256 1*SP size 1*SP path
     /// ```
-    pub(super) fn promise(&self, path: &str) -> Option<Promise> {
+    pub(super) fn index_digest(&self, path: &str) -> Option<IndexDigest> {
         self.sha256.lines().find_map(|line| {
             let mut words = line.split_ascii_whitespace();
             let (sha256, size) = (words.next()?, words.next()?);
             if words.next()? != path || words.next().is_some() || !is_sha256_hex(sha256) {
                 return None;
             }
-            Some(Promise { size: size.parse().ok()?, sha256: sha256.to_owned() })
+            Some(IndexDigest { size: size.parse().ok()?, sha256: sha256.to_owned() })
         })
     }
 }
 
-/// How far a host's clock may be behind before that is said.
-const CLOCK_SLACK: Duration = Duration::from_secs(24 * 60 * 60);
+/// A host's clock may be behind by this much.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
@@ -112,9 +112,12 @@ mod tests {
         let release = parse(&text()).unwrap();
         assert!(release.by_hash);
         assert_eq!(release.unix_time, 1_795_227_046);
-        assert_eq!(release.promise("main/a.xz"), Some(Promise { size: 20, sha256: HASH.to_owned() }));
+        assert_eq!(
+            release.index_digest("main/a.xz"),
+            Some(IndexDigest { size: 20, sha256: HASH.to_owned() })
+        );
         for path in ["main/a", "a.xz", "main/b.xz", "main/c.xz", "main/d.xz", ""] {
-            assert_eq!(release.promise(path), None, "{path}");
+            assert_eq!(release.index_digest(path), None, "{path}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! Makes the lock: asks the mirror for signed release files and for the indexes they vouch for,
-//! and picks the newest version of every wanted package. The only place where signatures decide.
+//! Makes the lock: downloads release files and the indexes whose digests they hold, and picks the newest version of every
+//! wanted package. The only place where signatures are checked.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,36 +12,36 @@ use super::index::{Candidate, Dependency, Origin, candidates, newest};
 use super::keyring::Keyring;
 use super::lock::{Archive, Lock, LockedPackage, LockedRelease};
 use super::mirror::Mirror;
-use super::release::{Promise, Release};
+use super::release::{IndexDigest, Release};
 use super::version;
 use super::wanted::{Wanted, WantedPackage};
 use crate::digest::sha256_hex;
 use crate::progress::Progress;
 
-/// What a new lock is made from.
+/// The inputs of a new lock.
 #[derive(Debug, Clone, Copy)]
 pub struct Refresh<'a> {
-    /// `image/packages.toml`.
+    /// The entries of `image/packages.toml`.
     pub wanted: &'a Wanted,
-    /// `image/keys/debian-archive-trixie.asc`.
+    /// The keys of `image/keys/debian-archive-trixie.asc`.
     pub keys: &'a Keyring,
-    /// Whom to ask.
+    /// The mirrors.
     pub mirror: &'a Mirror,
-    /// The lock as it was, so that no mirror can lead back to an older version.
+    /// The lock to replace; no package and no release file may become older.
     pub previous: Option<&'a Lock>,
-    /// The time, for release files that are only valid for some days.
+    /// The current time, against which release files must be fresh.
     pub now: SystemTime,
 }
 
 /// Makes a lock of the newest versions.
 ///
-/// Without a mirror of the security archive the lock is made all the same, and the progress is told.
+/// Without a mirror of the security archive the lock is made of the other suites, with a note to `progress`.
 ///
 /// # Errors
 ///
 /// Anything that is not signed, not fresh or not there; a version older than the one in the previous lock.
 pub fn refresh_lock(refresh: &Refresh<'_>, progress: &dyn Progress) -> Result<Lock, Error> {
-    let mut offers = Offers {
+    let mut index = MirrorIndex {
         refresh,
         progress,
         releases: BTreeMap::new(),
@@ -50,12 +50,12 @@ pub fn refresh_lock(refresh: &Refresh<'_>, progress: &dyn Progress) -> Result<Lo
     };
     let mut packages = Vec::new();
     for wanted in &refresh.wanted.packages {
-        packages.extend(offers.resolve(wanted)?);
+        packages.extend(index.resolve(wanted)?);
     }
     packages.sort();
     packages.dedup();
     let used: BTreeSet<&str> = packages.iter().map(|package| package.suite.as_str()).collect();
-    let releases: Vec<LockedRelease> = offers
+    let releases: Vec<LockedRelease> = index
         .releases
         .values()
         .map(|known| &known.locked)
@@ -75,23 +75,23 @@ pub fn refresh_lock(refresh: &Refresh<'_>, progress: &dyn Progress) -> Result<Lo
     Ok(lock)
 }
 
-/// What the mirror has, read when it is first asked for.
-struct Offers<'a> {
+/// Release files and indexes of the mirror, each downloaded when it is first needed.
+struct MirrorIndex<'a> {
     refresh: &'a Refresh<'a>,
     progress: &'a dyn Progress,
-    releases: BTreeMap<String, Known>,
-    /// Suites that cannot be asked for, about which the person has been told.
+    releases: BTreeMap<String, KnownRelease>,
+    /// Suites without a known mirror, of which `progress` has been notified.
     left_out: BTreeSet<String>,
     candidates: BTreeMap<Origin, Vec<Candidate>>,
 }
 
-/// A release file with a good signature.
-struct Known {
+/// A release file whose signature is good.
+struct KnownRelease {
     release: Release,
     locked: LockedRelease,
 }
 
-impl Offers<'_> {
+impl MirrorIndex<'_> {
     /// The packages that one entry of the list leads to.
     fn resolve(&mut self, wanted: &WantedPackage) -> Result<Vec<LockedPackage>, Error> {
         let mut offered = Vec::new();
@@ -124,7 +124,7 @@ impl Offers<'_> {
         Ok(chosen)
     }
 
-    /// What an index offers of all that is wanted; `None` when there is no such suite, which is said, and is no error.
+    /// The wanted packages of an index; `None` if no mirror of the suite is known, of which `progress` has been notified.
     fn read(&mut self, origin: &Origin) -> Result<Option<&[Candidate]>, Error> {
         if !self.candidates.contains_key(origin) {
             let Some(text) = self.read_index(origin)? else { return Ok(None) };
@@ -151,29 +151,34 @@ impl Offers<'_> {
                 format!("it has no {compressed}"),
             )
         };
-        let promise = known.release.promise(&compressed).ok_or_else(lacks)?;
-        let limit = known.release.promise(&path).map_or(MAX_INDEX, |plain| plain.size.min(MAX_INDEX));
+        let digest = known.release.index_digest(&compressed).ok_or_else(lacks)?;
+        let limit =
+            known.release.index_digest(&path).map_or(MAX_INDEX_SIZE, |plain| plain.size.min(MAX_INDEX_SIZE));
         let by_hash = known.release.by_hash.then(|| {
             let folder = compressed.rsplit_once('/').map_or("", |(folder, _)| folder);
-            format!("{folder}/by-hash/SHA256/{}", promise.sha256)
+            format!("{folder}/by-hash/SHA256/{}", digest.sha256)
         });
-        let bytes = self.download(origin, &compressed, by_hash.as_deref(), &promise)?;
+        let bytes = self.download(origin, &compressed, by_hash.as_deref(), &digest)?;
         unpack_index(&format!("the index of {}/{}", origin.suite, origin.component), &bytes, limit).map(Some)
     }
 
-    /// Asks by hash where the archive knows that, since the plain name may already be the next version of the file.
+    /// Downloads an index, by its digest if the archive supports that: while a mirror is updated, the plain name may already
+    /// be the next version of the file.
     fn download(
         &self,
         origin: &Origin,
         path: &str,
         by_hash: Option<&str>,
-        promise: &Promise,
+        digest: &IndexDigest,
     ) -> Result<Vec<u8>, Error> {
-        if promise.size > MAX_INDEX {
-            return Err(Error::TooLarge { what: format!("{path} of {}", origin.suite), limit: MAX_INDEX });
+        if digest.size > MAX_INDEX_SIZE {
+            return Err(Error::TooLarge {
+                what: format!("{path} of {}", origin.suite),
+                limit: MAX_INDEX_SIZE,
+            });
         }
         let name = format!("packages of {}/{}", origin.suite, origin.component);
-        let step = Download { name, size: Size::Exactly(promise.size) };
+        let step = Download { name, size: Size::Exactly(digest.size) };
         let get = |path: &str| {
             let path = format!("dists/{}/{path}", origin.suite);
             self.refresh.mirror.get(origin.archive, &path, &step, self.progress)
@@ -184,15 +189,15 @@ impl Offers<'_> {
         };
         let bytes = result?;
         let found = sha256_hex(&bytes);
-        if found != promise.sha256 {
+        if found != digest.sha256 {
             let what = format!("{path} of {}", origin.suite);
-            return Err(Error::Hash { what, expected: promise.sha256.clone(), found });
+            return Err(Error::Hash { what, expected: digest.sha256.clone(), found });
         }
         Ok(bytes)
     }
 
-    /// The release file of a suite, its signature checked.
-    fn release(&mut self, suite: &str, archive: Archive) -> Result<Option<&Known>, Error> {
+    /// The release file of a suite, after its signature was checked.
+    fn release(&mut self, suite: &str, archive: Archive) -> Result<Option<&KnownRelease>, Error> {
         if !self.releases.contains_key(suite) {
             let refresh = self.refresh;
             if archive == Archive::Security && !refresh.mirror.has_security() {
@@ -204,7 +209,8 @@ impl Offers<'_> {
                 }
                 return Ok(None);
             }
-            let step = Download { name: format!("release file of {suite}"), size: Size::AtMost(MAX_RELEASE) };
+            let step =
+                Download { name: format!("release file of {suite}"), size: Size::AtMost(MAX_RELEASE_SIZE) };
             let file =
                 refresh.mirror.get(archive, &format!("dists/{suite}/InRelease"), &step, self.progress)?;
             let verified = refresh.keys.verify(suite, &file, refresh.now)?;
@@ -217,13 +223,13 @@ impl Offers<'_> {
                 inrelease_sha256: sha256_hex(&file),
                 signed_by: verified.signed_by,
             };
-            self.releases.insert(suite.to_owned(), Known { release, locked });
+            self.releases.insert(suite.to_owned(), KnownRelease { release, locked });
         }
         Ok(self.releases.get(suite))
     }
 }
 
-/// Where an entry is looked for: a bare codename has updates and security updates, another suite stands alone.
+/// The suites in which an entry is searched: a bare codename has updates and security updates, any other stands alone.
 fn origins(wanted: &WantedPackage) -> Vec<Origin> {
     let origin = |suite: String, archive| Origin { suite, archive, component: wanted.component.clone() };
     let suite = &wanted.suite;
@@ -237,8 +243,11 @@ fn origins(wanted: &WantedPackage) -> Vec<Origin> {
     ]
 }
 
-/// Walks from a package without content to those it depends on, as far as their names begin with one of the prefixes.
-/// Fails with the name of a package that is not there.
+/// The packages that a metapackage depends on, directly or not, as far as their names begin with one of `prefixes`; a
+/// breadth-first walk. Fails with the name of a package that no suite has.
+///
+/// This is no solver: a dependency of which some alternatives lie outside of the prefixes is left alone, and so are
+/// conflicts. The kernel's metapackages depend on exact versions of packages that have no choice.
 fn follow(
     from: &Candidate,
     prefixes: &[String],
@@ -252,12 +261,13 @@ fn follow(
                 .iter()
                 .filter(|one| prefixes.iter().any(|prefix| one.name.starts_with(prefix)))
                 .collect();
-            // What may also be something that is not followed is not ours to decide.
+            // `a | b` with only `a` among the prefixes may be satisfied by `b`, which is not on the card's list.
             let Some(first) = followed.first().filter(|_| followed.len() == alternatives.len()) else {
                 continue;
             };
             let next =
                 followed.iter().find_map(|one| newest(offered, one)).ok_or_else(|| first.name.clone())?;
+            // Dependencies may be circular, also back to the metapackage itself.
             if chosen.contains_key(&next.package.name) || next.package.name == from.package.name {
                 continue;
             }
@@ -272,7 +282,7 @@ fn follow(
 }
 
 fn unpack_index(what: &str, bytes: &[u8], limit: u64) -> Result<String, Error> {
-    let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)
+    let stream = liblzma::stream::Stream::new_stream_decoder(MAX_XZ_MEMORY, liblzma::stream::CONCATENATED)
         .map_err(|error| Error::malformed(what, error.to_string()))?;
     let mut text = String::new();
     let decoder = liblzma::read::XzDecoder::new_stream(bytes, stream);
@@ -284,7 +294,7 @@ fn unpack_index(what: &str, bytes: &[u8], limit: u64) -> Result<String, Error> {
     Ok(text)
 }
 
-/// A mirror that is behind, or one that wants us to keep a hole, must not lead back.
+/// Refuses a lock with an older release file or package than `previous`, which an outdated or a hostile mirror would give.
 fn refuse_older(previous: &Lock, lock: &Lock, mirror: &Mirror) -> Result<(), Error> {
     for release in &lock.releases {
         let before = previous.releases.iter().find(|before| before.suite == release.suite);
@@ -314,6 +324,9 @@ fn refuse_older(previous: &Lock, lock: &Lock, mirror: &Mirror) -> Result<(), Err
     Ok(())
 }
 
-const MAX_RELEASE: u64 = 4 << 20;
-const MAX_INDEX: u64 = 512 << 20;
-const XZ_MEMORY: u64 = 256 << 20;
+/// In bytes; Debian's have 150 KB.
+const MAX_RELEASE_SIZE: u64 = 4 << 20;
+/// In bytes, uncompressed; that of trixie's `main` has 50 MB.
+const MAX_INDEX_SIZE: u64 = 512 << 20;
+/// In bytes, for the decoder; `xz -9` needs 65 MiB.
+const MAX_XZ_MEMORY: u64 = 256 << 20;

@@ -1,5 +1,4 @@
-//! A small Debian archive on disk, signed by a key of its own, and what becomes of builds when it changes, lies or
-//! falls behind. Times are fixed; nothing here needs a network.
+//! Builds from a small Debian archive on disk, signed by a key of its own, that changes, lies or falls behind. Times are fixed; nothing here needs a network.
 
 use std::cell::RefCell;
 use std::fs;
@@ -45,7 +44,7 @@ pub(super) fn keyring(key: &SignedSecretKey) -> Keyring {
         .unwrap()
 }
 
-/// How a text is signed.
+/// The parameters of a signature.
 pub(super) struct Signing<'a, K> {
     pub(super) key: &'a K,
     pub(super) created: u64,
@@ -79,11 +78,11 @@ impl<'a, K: SigningKey> Signing<'a, K> {
     }
 }
 
-/// Keeps what a person would be told.
+/// Records the notes.
 #[derive(Default)]
-struct Told(RefCell<Vec<String>>);
+struct Notes(RefCell<Vec<String>>);
 
-impl Progress for Told {
+impl Progress for Notes {
     fn begin(&self, _step: &str, _bytes: Option<u64>) {}
     fn advance(&self, _bytes: u64) {}
     fn end(&self) {}
@@ -200,11 +199,11 @@ impl World {
         refresh_lock(&refresh, &Quiet)
     }
 
-    fn build(&self, lock: Lock, told: &Told) -> Result<Fetched, Error> {
+    fn build(&self, lock: Lock, notes: &Notes) -> Result<Fetched, Error> {
         let mirror = self.mirror();
         let refresh =
             Refresh { wanted: &self.wanted, keys: &self.keys, mirror: &mirror, previous: None, now: now() };
-        fetch_or_refresh(lock, &refresh, &self.cache(), told)
+        fetch_or_refresh(lock, &refresh, &self.cache(), notes)
     }
 }
 
@@ -282,23 +281,23 @@ fn a_build_goes_on_when_the_mirror_has_dropped_a_locked_version_and_says_so() {
     let error = fetch_all(&lock, &world.mirror(), &world.cache(), &Quiet).unwrap_err();
     assert!(matches!(&error, Error::Dropped { package, .. } if package == "linux-image-6.12.1"), "{error}");
 
-    let told = Told::default();
-    let fetched = world.build(lock.clone(), &told).unwrap();
+    let notes = Notes::default();
+    let fetched = world.build(lock.clone(), &notes).unwrap();
     assert_eq!(fetched.origin, LockOrigin::Refreshed);
     assert_eq!(
         versions(&fetched.lock),
         [("linux-image-6.12.2", "6.12.2", "trixie"), ("tool", "1.0-2", "trixie")]
     );
-    assert!(told.0.borrow()[0].contains("scripts/image --refresh-lock"), "{:?}", told.0);
+    assert!(notes.0.borrow()[0].contains("scripts/image --refresh-lock"), "{:?}", notes.0);
 
-    let told = Told::default();
-    assert_eq!(world.build(fetched.lock, &told).unwrap().origin, LockOrigin::Given);
-    assert!(told.0.borrow().is_empty());
+    let notes = Notes::default();
+    assert_eq!(world.build(fetched.lock, &notes).unwrap().origin, LockOrigin::Given);
+    assert!(notes.0.borrow().is_empty());
     // A mirror that has dropped it and cannot prove what is new is no help.
     let release = world.folder.path().join("main/dists/trixie/InRelease");
     fs::write(&release, fs::read_to_string(&release).unwrap().replace("Origin: Debian", "Origin: Debiam"))
         .unwrap();
-    assert!(matches!(world.build(lock, &Told::default()), Err(Error::Untrusted { .. })));
+    assert!(matches!(world.build(lock, &Notes::default()), Err(Error::Untrusted { .. })));
 }
 
 #[test]
@@ -364,10 +363,10 @@ fn without_a_security_mirror_the_lock_is_made_and_the_person_is_told() {
     let mirror = Mirror::at(&format!("file://{}", world.root("trixie").display()), None).unwrap();
     let refresh =
         Refresh { wanted: &world.wanted, keys: &world.keys, mirror: &mirror, previous: None, now: now() };
-    let told = Told::default();
-    let lock = refresh_lock(&refresh, &told).unwrap();
+    let notes = Notes::default();
+    let lock = refresh_lock(&refresh, &notes).unwrap();
     assert_eq!(lock.packages.len(), 3);
-    let notes = told.0.into_inner();
+    let notes = notes.0.into_inner();
     assert!(matches!(notes.as_slice(), [note] if note.contains("--security-mirror URL")), "{notes:?}");
 
     let mut from_security = lock;

@@ -1,4 +1,4 @@
-//! Which of two versions is the newer one, by the rules of Debian Policy 5.6.12.
+//! The order of package versions, Debian Policy 5.6.12.
 
 use std::cmp::Ordering;
 
@@ -34,7 +34,7 @@ fn compare_part(mut a: &str, mut b: &str) -> Ordering {
 /// Splits after the leading bytes of one kind.
 fn take(text: &str, kind: impl Fn(u8) -> bool) -> (&str, &str) {
     let end = text.bytes().position(|byte| !kind(byte)).unwrap_or(text.len());
-    // Kinds are of ASCII bytes, so the middle of a character can only be inside the first part's run.
+    // Digits are ASCII, so the run ends at a character boundary unless a kind splits a multi-byte character, which none does.
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 

@@ -1,14 +1,14 @@
-//! `image/packages.toml`: which Debian packages the card needs, and why. It says nothing about versions.
+//! `image/packages.toml`: the Debian packages that the card needs, with reasons and without versions.
 
 use serde::Deserialize;
 
 use super::error::Error;
 
-/// The packages that go into an image.
+/// The packages of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
-    /// Debian's name of the processor, `arm64`.
+    /// Debian's name of the architecture, `arm64`.
     pub architecture: String,
     /// The packages, in the order of the file.
     #[serde(rename = "package")]
@@ -19,17 +19,17 @@ pub struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WantedPackage {
-    /// The name by which the rest of the builder asks for it.
+    /// The package's name, and the entry's name in the rest of the builder.
     pub name: String,
     /// The release by codename. A bare one (`trixie`) takes its updates and security updates too;
     /// one with a dash (`trixie-backports`) is taken alone.
     pub suite: String,
     /// `main` or `non-free-firmware`.
     pub component: String,
-    /// For a package without content that only depends on the real one: the beginnings of the names to follow it to.
+    /// For a metapackage: prefixes of the names of the dependencies to take in its place.
     #[serde(default)]
     pub follow: Vec<String>,
-    /// Why the card needs it. For people.
+    /// The card's need for it, for readers of the file.
     pub reason: String,
 }
 
@@ -38,7 +38,7 @@ impl Wanted {
     ///
     /// # Errors
     ///
-    /// Text that is not such a list, names twice, names that no Debian package can have.
+    /// Text that is not such a list, a name twice, a name that no Debian package can have.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let bad = |why: String| Error::malformed(FILE, why);
         let wanted: Self = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
@@ -56,7 +56,8 @@ impl Wanted {
     }
 }
 
-/// Lower-case letters, digits, plus, minus and dot: what names of packages, suites and components are made of.
+/// Whether a word can name a package, suite or component: lower-case letters, digits, plus, minus and dot
+/// (Debian Policy 5.6.1).
 pub(super) fn is_name(word: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
     word.starts_with(|c: char| c.is_ascii_alphanumeric()) && word.len() <= 128 && word.bytes().all(allowed)
