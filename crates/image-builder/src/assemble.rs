@@ -20,41 +20,41 @@ use crate::progress::Progress;
 use crate::slot::{self, Manifest};
 use crate::{boot, ext4};
 
-/// What a build is given.
+/// The inputs of a build.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
-    /// Where the descriptions are.
+pub struct Inputs<'a> {
+    /// The descriptions.
     pub project: &'a Project,
-    /// The board to build for.
+    /// The board.
     pub board: &'a Board,
-    /// What comes from outside.
+    /// Kernel, packages' files and certificate roots.
     pub parts: &'a dyn Parts,
     /// The product's static binary.
     pub binary: &'a [u8],
     /// Hearth's version.
     pub version: &'a str,
-    /// Unix seconds; every time stamp on the card is this one.
+    /// Unix time in seconds; every time stamp on the card is this one.
     pub time: u64,
-    /// How long compression may take.
+    /// The effort of compression.
     pub effort: Effort,
     /// A folder for temporary files.
     pub scratch: &'a Path,
 }
 
-/// A card, in the pieces that are not zero.
+/// The content of a card image; bytes that no piece covers are zero.
 #[derive(Debug, Clone)]
 pub struct Card {
-    /// Offsets and bytes, ascending and without overlap.
+    /// Pairs of byte offset and content, ascending and without overlap.
     pub pieces: Vec<(u64, Vec<u8>)>,
-    /// Size of the image file.
+    /// Size of the image file in bytes.
     pub length: u64,
-    /// What the slot holds.
+    /// The manifest of slot A.
     pub manifest: Manifest,
-    /// How large the parts became.
+    /// The sizes of the parts.
     pub sizes: Sizes,
 }
 
-/// Sizes in bytes, for people who watch them.
+/// Sizes in bytes, for the build's summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Sizes {
     /// The product's binary.
@@ -65,30 +65,30 @@ pub struct Sizes {
     pub kernel: u64,
     /// The compressed initramfs.
     pub initramfs: u64,
-    /// The initramfs in the box's memory.
+    /// The initramfs before compression, which is its size in the box's memory.
     pub initramfs_unpacked: u64,
-    /// Used bytes of a slot: what an update has to carry.
+    /// A slot up to its last used byte, which is the size of an update.
     pub slot: u64,
     /// The image file.
     pub raw: u64,
 }
 
 /// Builds a card.
-pub fn assemble(request: &Request<'_>, progress: &dyn Progress) -> Result<Card, Error> {
-    let Request { project, board, parts, binary, time, effort, .. } = *request;
+pub fn assemble(inputs: &Inputs<'_>, progress: &dyn Progress) -> Result<Card, Error> {
+    let Inputs { project, board, parts, binary, time, effort, .. } = *inputs;
     let layout = Layout::new();
     let step = |text: &str| progress.begin(text, None);
     step("making the data file system");
-    let data_template = ext4::template(request.scratch, time)?;
+    let data_template = ext4::template(inputs.scratch, time)?;
     progress.end();
     step("collecting the initramfs");
     let image = project.image()?;
     let mut archive = initramfs::archive(project, &image, board, parts, binary.to_vec(), &data_template)?;
     let kernel = parts.kernel()?;
     let boot_files = boot::files(project, &image, board, parts, time)?;
-    let digest = content_digest(&archive, &kernel, &boot_files, request);
+    let digest = content_digest(&archive, &kernel, &boot_files, inputs);
     let build = Build {
-        version: request.version.to_owned(),
+        version: inputs.version.to_owned(),
         build_time: time,
         board: board.name.clone(),
         kernel: parts.kernel_release().to_owned(),
@@ -119,7 +119,7 @@ pub fn assemble(request: &Request<'_>, progress: &dyn Progress) -> Result<Card, 
     let slot_a = layout.slot(Slot::A);
     let (slot_volume, manifest) = slot::write(&build, slot_a, kernel, initramfs, disk_id)?;
     sizes.slot = slot_volume.len() as u64;
-    // Whole mebibytes, because card writers and emulators like round numbers.
+    // Whole mebibytes, because some card writers and emulators refuse odd sizes.
     sizes.raw = (slot_a.start + sizes.slot).next_multiple_of(MIB);
     let state = BootState::fresh().encode()?;
     let [copy_1, copy_2] = layout.boot_state;
@@ -134,7 +134,7 @@ pub fn assemble(request: &Request<'_>, progress: &dyn Progress) -> Result<Card, 
     Ok(Card { pieces, length: sizes.raw, manifest, sizes })
 }
 
-/// The table of a fresh card; the box adds the data partition on its first boot, when it knows the card's size.
+/// The table of a fresh card. The box adds the data partition on its first boot, since only the box knows the card's size.
 fn table(disk_id: u32) -> Result<PartitionTable, Error> {
     let layout = Layout::new();
     let mut table = PartitionTable::new(disk_id);
@@ -147,12 +147,12 @@ fn table(disk_id: u32) -> Result<PartitionTable, Error> {
     Ok(table)
 }
 
-/// Names everything on the card: any other byte, any other name, another digest.
+/// The SHA-256 of everything on the card, each name and content behind its length, so that no two inputs are the same bytes.
 fn content_digest(
     archive: &Archive,
     kernel: &[u8],
     boot_files: &std::collections::BTreeMap<String, Vec<u8>>,
-    request: &Request<'_>,
+    inputs: &Inputs<'_>,
 ) -> Vec<u8> {
     let mut digest = Sha256::new();
     let mut add = |name: &str, content: &[u8]| {
@@ -173,9 +173,9 @@ fn content_digest(
     for (path, content) in boot_files {
         add(path, content);
     }
-    add("version", request.version.as_bytes());
-    add("time", &request.time.to_be_bytes());
-    add("effort", format!("{:?}", request.effort).as_bytes());
+    add("version", inputs.version.as_bytes());
+    add("time", &inputs.time.to_be_bytes());
+    add("effort", format!("{:?}", inputs.effort).as_bytes());
     digest.finalize().to_vec()
 }
 

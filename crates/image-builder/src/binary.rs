@@ -1,4 +1,4 @@
-//! Whether a program can be the card's only one: a static aarch64 ELF. It is looked at, never run.
+//! The check of the product's binary, which must be a static aarch64 ELF program, as the card has no libraries.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// Why the bytes are no static aarch64 program, if they are not.
+/// The reason for which the bytes are no static aarch64 program, if there is one.
 fn fault(bytes: &[u8]) -> Option<&'static str> {
     let Ok(header) = elf::FileHeader64::<Endianness>::parse(bytes) else {
         return Some("it is not a 64-bit ELF program");

@@ -1,5 +1,5 @@
-//! The boot partition: what the Pi's firmware and U-Boot read, and where the owner's settings file will be. Updates never
-//! write here.
+//! The boot partition: the files for the Pi's firmware and for U-Boot, and the place of the owner's settings file. Updates
+//! never write here.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ pub(crate) fn files(
     Ok(files)
 }
 
-/// The volume's used bytes.
+/// The volume up to its last used byte.
 pub(crate) fn write(
     files: &BTreeMap<String, Vec<u8>>,
     extent: Extent,

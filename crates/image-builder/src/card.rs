@@ -1,5 +1,4 @@
-//! Reads a card, as an image file or a device: table, boot state, files of the boot partition and of both slots. For
-//! `inspect`, `extract` and tests; nothing is ever written here.
+//! Reads a card, as an image file or a device: partition table, boot state, files of the boot partition and of both slots.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,7 +15,7 @@ use crate::error::Error;
 use crate::fat::Volume;
 use crate::slot::{MANIFEST, Manifest};
 
-/// A card that is being read.
+/// A card that is open for reading.
 #[derive(Debug)]
 pub struct CardReader {
     path: PathBuf,
@@ -31,7 +30,7 @@ impl CardReader {
         let mut file = File::open(path).map_err(failed)?;
         let mut sector = [0; 512];
         match file.read_exact(&mut sector) {
-            // Shorter than a sector is as little a card as a sector without a table.
+            // A file shorter than a sector is refused below, as a sector without a table is.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
             other => other.map_err(failed)?,
         }
@@ -45,18 +44,18 @@ impl CardReader {
         &self.table
     }
 
-    /// The two copies of the boot state as they are; a copy that lies behind the end of the file is empty.
+    /// The undecoded bytes of both copies of the boot state; a copy behind the end of the file is empty.
     pub fn boot_state_blocks(&mut self) -> Result<[Vec<u8>; 2], Error> {
         let [copy_1, copy_2] = Layout::new().boot_state;
         Ok([self.bytes(copy_1)?, self.bytes(copy_2)?])
     }
 
-    /// The boot partition.
+    /// The volume of the boot partition.
     pub fn boot(&self) -> Result<Volume<File>, Error> {
         self.volume(BOOT_PARTITION)
     }
 
-    /// A slot.
+    /// The volume of a slot.
     pub fn slot(&self, slot: Slot) -> Result<Volume<File>, Error> {
         self.volume(Layout::partition_number(slot))
     }
@@ -87,22 +86,22 @@ impl CardReader {
     }
 }
 
-/// What `inspect` tells.
+/// The content of a card, as `inspect` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The image or device.
     pub path: PathBuf,
-    /// The card's identity, as in `PARTUUID=<disk id>-02`.
+    /// The MBR's disk signature in hexadecimal digits, as in `PARTUUID=1ab50001-02`.
     pub disk_id: String,
     /// The partitions, by number.
     pub partitions: BTreeMap<usize, PartitionReport>,
     /// The boot state in force.
     pub boot_state: BootState,
-    /// Each copy: what it says, or why it is not believed.
+    /// Both copies of the boot state.
     pub boot_state_copies: [CopyReport; 2],
     /// The slot that boots next.
     pub active_slot: Slot,
-    /// What the slots hold; a slot that holds nothing is missing.
+    /// The slots with a readable manifest.
     pub slots: BTreeMap<Slot, SlotReport>,
 }
 
@@ -110,9 +109,9 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CopyReport {
-    /// It is whole.
+    /// A valid copy.
     Good(BootState),
-    /// It is not.
+    /// An invalid copy, with the reason.
     Bad(String),
 }
 
@@ -121,28 +120,28 @@ pub enum CopyReport {
 pub struct PartitionReport {
     /// First byte.
     pub start: u64,
-    /// Length in bytes.
+    /// Size in bytes.
     pub length: u64,
-    /// The table's type byte.
+    /// The partition type byte of the MBR.
     pub kind: u8,
-    /// Whether it is marked active.
+    /// Whether the entry is marked active.
     pub active: bool,
-    /// The volume's label, when it is a FAT volume with something in it.
+    /// The volume's label, if it is a readable FAT volume.
     pub label: Option<String>,
-    /// The files on it with their sizes.
+    /// The volume's files by path, with their sizes in bytes.
     pub files: BTreeMap<String, u64>,
 }
 
 /// One slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SlotReport {
-    /// What it says of itself.
+    /// The slot's manifest.
     pub manifest: Manifest,
-    /// Files whose content is not what the manifest says.
+    /// Files that are missing, or whose digest is not the manifest's.
     pub damaged: Vec<String>,
 }
 
-/// Reads everything `inspect` tells; every file of the slots is hashed.
+/// Reads a card, and checks the digest of every file of the slots.
 pub fn inspect(path: &Path) -> Result<Report, Error> {
     let mut card = CardReader::open(path)?;
     let blocks = card.boot_state_blocks()?;
@@ -161,8 +160,7 @@ pub fn inspect(path: &Path) -> Result<Report, Error> {
             label: None,
             files: BTreeMap::new(),
         };
-        // The data partition is no FAT volume, and an unused slot holds whatever was on the card before: nothing to
-        // complain about.
+        // The data partition is no FAT volume, and an unused slot holds older content of the card: neither is an error.
         if let Ok(mut volume) = card.volume(number)
             && let Ok(files) = volume.files()
         {
@@ -188,7 +186,7 @@ pub fn inspect(path: &Path) -> Result<Report, Error> {
     })
 }
 
-/// A slot without a readable manifest holds no system of ours.
+/// The report on a slot; `None` without a readable manifest.
 fn slot_report(card: &CardReader, slot: Slot) -> Option<SlotReport> {
     let mut volume = card.slot(slot).ok()?;
     let text = volume.read(MANIFEST).ok()?;

@@ -1,19 +1,19 @@
-//! The three compressors, each with settings that give the same bytes on every machine.
+//! gzip, zstd and xz with settings that give the same bytes on every machine.
 
 use std::io::{Read, Write};
 
 use crate::error::Error;
 
-/// How much time compression may take.
+/// The effort of compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// For cards: small.
+    /// For published cards: the smallest output.
     Full,
-    /// For the lab: fast, larger, never published.
+    /// For the lab: fast, with larger output.
     Draft,
 }
 
-/// gzip, as U-Boot and the Pi's firmware unpack kernels.
+/// Compresses with gzip (RFC 1952), the format of kernels for U-Boot and the Pi's firmware.
 pub fn gzip(what: &'static str, bytes: &[u8], effort: Effort) -> Result<Vec<u8>, Error> {
     let level = match effort {
         Effort::Full => 9,
@@ -26,7 +26,7 @@ pub fn gzip(what: &'static str, bytes: &[u8], effort: Effort) -> Result<Vec<u8>,
         .map_err(|source| Error::Compress { what, source })
 }
 
-/// gunzip with a limit.
+/// Decompresses gzip up to `limit` bytes.
 pub fn gunzip(what: &'static str, bytes: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
     let mut unpacked = Vec::new();
     let read = flate2::read::GzDecoder::new(bytes).take(limit).read_to_end(&mut unpacked);
@@ -34,7 +34,8 @@ pub fn gunzip(what: &'static str, bytes: &[u8], limit: u64) -> Result<Vec<u8>, E
     Ok(unpacked)
 }
 
-/// zstd, as the kernel unpacks its initramfs: one thread, since more would make the bytes depend on the machine.
+/// Compresses with zstd (RFC 8878), a format of the kernel's initramfs. One thread: with more, the bytes would depend on
+/// their number.
 pub fn zstd(what: &'static str, bytes: &[u8], effort: Effort) -> Result<Vec<u8>, Error> {
     let level = match effort {
         Effort::Full => 19,
@@ -43,8 +44,8 @@ pub fn zstd(what: &'static str, bytes: &[u8], effort: Effort) -> Result<Vec<u8>,
     zstd::stream::encode_all(bytes, level).map_err(|source| Error::Compress { what, source })
 }
 
-/// xz into `target`: what people download. The dictionary spans the whole image, in which the second copies of things lie
-/// far from the first. `progress` hears how many bytes of the input are done.
+/// Compresses with xz, for downloads. The dictionary of 64 MiB spans the distance between repeated content of an image.
+/// `progress` gets the number of input bytes of each step.
 pub fn xz(input: &mut dyn Read, target: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
     let failed = |source| Error::Compress { what: "the image", source };
     let stream = xz_stream().map_err(|error| failed(error.into()))?;

@@ -1,31 +1,31 @@
-//! The initramfs archive in the "newc" form the kernel unpacks: written only, sorted, without owners, times or inode
-//! numbers, so that the same files give the same bytes. Nothing is compressed here.
+//! Writes the initramfs in the cpio "newc" format (Linux, `driver-api/early-userspace/buffer-format`). Entries are sorted
+//! and have no owners, times or inode numbers, so that the same files give the same bytes.
 
 use std::collections::BTreeMap;
 
-/// What an archive holds under one path.
+/// An entry of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
-    /// A folder, mode 0755.
+    /// A directory, mode 0755.
     Folder,
-    /// A file everybody can read.
+    /// A regular file, mode 0644.
     File(Vec<u8>),
-    /// A file everybody can run.
+    /// An executable file, mode 0755.
     Program(Vec<u8>),
-    /// A symbolic link and where it leads.
+    /// A symbolic link with its target.
     Link(String),
     /// A character device: major and minor number, mode 0600.
     Device(u32, u32),
 }
 
-/// An archive under construction; folders above a path come by themselves.
+/// An archive under construction; directories above a path are added.
 #[derive(Debug, Clone, Default)]
 pub struct Archive {
     nodes: BTreeMap<String, Node>,
 }
 
 impl Archive {
-    /// Puts a node at `path` (without a leading slash), replacing what was there.
+    /// Puts a node at `path` (without a leading slash) in the place of an earlier one.
     pub fn put(&mut self, path: &str, node: Node) {
         for (end, _) in path.match_indices('/') {
             if let Some(parent) = path.get(..end) {
@@ -35,7 +35,7 @@ impl Archive {
         self.nodes.insert(path.to_owned(), node);
     }
 
-    /// The nodes in path order, in which folders precede what is in them.
+    /// The nodes in path order, in which a directory precedes its entries.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))
     }
@@ -48,7 +48,7 @@ impl Archive {
             write_node(&mut bytes, path, node);
         }
         write_node(&mut bytes, "TRAILER!!!", &Node::Link(String::new()));
-        // The kernel reads archives in blocks of 512 bytes.
+        // cpio archives end at a multiple of 512 bytes; the kernel skips zeros behind the trailer.
         bytes.resize(bytes.len().next_multiple_of(512), 0);
         bytes
     }

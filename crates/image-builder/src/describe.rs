@@ -1,23 +1,22 @@
-//! What a person writes about images and boards: `image/image.toml` and `board/NAME/board.toml`, read strictly. Data in,
-//! typed data out; nothing is fetched or built here.
+//! The descriptions of images and boards, `image/image.toml` and `board/NAME/board.toml`: an unknown key is an error.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// Trouble with a description.
+/// An error of a description.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no description below the given folder or any folder above the current one.
+    /// Neither the folder nor one above it has an `image/image.toml`.
     #[error("{0} is not Hearth's source folder: it has no image/image.toml; go there or pass --project DIR")]
     NotAProject(PathBuf),
-    /// A board nobody has described.
+    /// There is no `board/NAME/board.toml`.
     #[error("there is no board {name:?}; the boards are: {boards}")]
     UnknownBoard {
-        /// The name given.
+        /// The name.
         name: String,
-        /// The names there are.
+        /// The described boards, separated by commas.
         boards: String,
     },
     /// A file could not be read.
@@ -25,15 +24,15 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// A file is not what it should be.
+    /// A file is no valid TOML, or has unknown, missing or mistyped keys.
     #[error("{path} is not a valid description: {message}")]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with the place.
+        /// The parser's message, with the position.
         message: String,
     },
 }
@@ -96,12 +95,12 @@ impl Project {
         Ok(board)
     }
 
-    /// The description of what every card has.
+    /// The description of the parts that all boards have.
     pub fn image(&self) -> Result<Image, Error> {
         self.toml("image/image.toml")
     }
 
-    /// The files below `image/rootfs`, which go into every initramfs as they are.
+    /// The files below `image/rootfs` by path, which go into every initramfs unchanged.
     pub fn root_files(&self) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         let mut files = BTreeMap::new();
         let mut waiting = vec![String::new()];
@@ -132,9 +131,9 @@ impl Project {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
-    /// The end of every kernel command line.
+    /// Parameters of the kernel on every board.
     pub kernel_arguments: Vec<String>,
-    /// Empty folders of the initramfs.
+    /// Empty directories of the initramfs.
     pub folders: Vec<String>,
     /// Files from packages that go into every initramfs.
     #[serde(default, rename = "file")]
@@ -147,11 +146,11 @@ pub struct Image {
 pub struct PackageFile {
     /// The entry of `image/packages.toml`.
     pub package: String,
-    /// Its path in the package.
+    /// The file's path in the package.
     pub from: String,
-    /// Its path in the initramfs.
+    /// The file's path in the initramfs.
     pub to: String,
-    /// Whether it is run.
+    /// Whether the file is executable.
     #[serde(default)]
     pub program: bool,
 }
@@ -163,18 +162,18 @@ pub struct Board {
     /// The folder's name.
     #[serde(skip)]
     pub name: String,
-    /// What people call it.
+    /// The board's name for readers.
     pub title: String,
-    /// Consoles, the one programs write to last.
+    /// Values of `console=`; the last one becomes `/dev/console`.
     pub consoles: Vec<String>,
-    /// What else this board's kernel must be told.
+    /// Parameters of the kernel on this board.
     pub kernel_arguments: Vec<String>,
-    /// The sections of `image/modules.toml` it needs.
+    /// The sections of `image/modules.toml` that the board needs.
     pub modules: Vec<String>,
     /// Device firmware for the initramfs.
     #[serde(default)]
     pub firmware: Vec<PackageFiles>,
-    /// The boot partition.
+    /// The files of the boot partition.
     pub boot: Boot,
 }
 
@@ -188,22 +187,22 @@ impl Board {
     }
 }
 
-/// Several files of one folder of a package.
+/// Several files of one directory of a package.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackageFiles {
     /// The entry of `image/packages.toml`.
     pub package: String,
-    /// The folder in the package, with a slash at the end.
+    /// The directory in the package, with a slash at the end.
     pub from: String,
-    /// The folder they go to, with a slash at the end; the root when left out.
+    /// The target directory, with a slash at the end; the root directory if left out.
     #[serde(default)]
     pub to: String,
     /// The files' names.
     pub names: Vec<String>,
 }
 
-/// What is on the boot partition besides `cmdline.txt`.
+/// The files of the boot partition besides `cmdline.txt`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Boot {

@@ -1,42 +1,42 @@
-//! What can go wrong between a description and a card. Each message says what was being done and what the person can do.
+//! Errors between a description and a card. Each text names the operation and, if there is one, the remedy.
 
 use std::path::PathBuf;
 
 use crate::{debian, describe, ext4, fat, modules, tool};
 
-/// Trouble while building, reading or flashing an image.
+/// An error of building or reading an image.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A board or image description.
+    /// An error of a board or image description.
     #[error(transparent)]
     Describe(#[from] describe::Error),
-    /// A program of the host.
+    /// An error of a program of the host.
     #[error(transparent)]
     Tool(#[from] tool::Error),
-    /// The data file system.
+    /// An error of making the data file system.
     #[error(transparent)]
     Ext4(#[from] ext4::Error),
-    /// A FAT volume.
+    /// An error of a FAT volume.
     #[error(transparent)]
     Fat(#[from] fat::Error),
-    /// The card's map or state.
+    /// An error of the partition table or the boot state.
     #[error(transparent)]
     Map(#[from] boot_slot::Error),
-    /// Debian's packages.
+    /// An error of Debian's packages.
     #[error(transparent)]
     Debian(#[from] debian::Error),
-    /// The kernel's modules.
+    /// An error of the kernel's modules.
     #[error(transparent)]
     Modules(#[from] modules::Error),
-    /// The product's binary cannot be on a card.
+    /// The product's binary is no static aarch64 program.
     #[error(
         "{path} cannot go on a card: {reason}; build it with `scripts/toolchain cargo build --release -p hearth`"
     )]
     Binary {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault, as a clause.
         reason: &'static str,
     },
     /// A file could not be read.
@@ -44,7 +44,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A file could not be written.
@@ -52,23 +52,23 @@ pub enum Error {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A compressor failed.
     #[error("compressing {what} failed")]
     Compress {
-        /// What was compressed.
+        /// The data.
         what: &'static str,
-        /// What the compressor said.
+        /// The compressor's error.
         source: std::io::Error,
     },
-    /// A JSON text could not be made.
+    /// A JSON file could not be serialised.
     #[error("{what} could not be written as JSON")]
     Json {
         /// The file.
         what: &'static str,
-        /// What was wrong.
+        /// The serialiser's error.
         source: serde_json::Error,
     },
 }

@@ -1,15 +1,15 @@
-//! The data partition's file system as the card carries it: made here once, compressed, written and grown by the box on
-//! its first boot, so that the box needs no `mke2fs`. Nothing here knows what will be stored in it.
+//! The template of the data partition's ext4 file system: made by the host's `mke2fs`, carried in the initramfs, and written
+//! and grown by the box on its first boot, so that the box needs no `mke2fs`.
 
 use std::io::Write;
 use std::path::Path;
 
 use crate::tool::{self, MKE2FS};
 
-/// Size of the template; the box grows the file system to the partition's size while it is mounted.
+/// Size of the template in bytes; the box grows the mounted file system to the partition's size.
 pub const TEMPLATE_SIZE: u64 = 16 << 20;
 
-/// Trouble while making the template.
+/// An error of making the template.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `mke2fs` is missing or failed.
@@ -20,7 +20,7 @@ pub enum Error {
     Scratch {
         /// The folder for temporary files.
         folder: String,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 }
@@ -34,6 +34,8 @@ pub fn template(scratch: &Path, time: u64) -> Result<Vec<u8>, Error> {
     let mut configuration = tempfile::NamedTempFile::new_in(scratch).map_err(failed)?;
     configuration.write_all(b"[defaults]\nbase_features = none\n").map_err(failed)?;
     let time = time.to_string();
+    // Every random or host-dependent value is fixed: the hash seed here, UUID and time below. Nothing is left to be
+    // initialised by the kernel after mounting, which would write for minutes to a fresh card.
     let options =
         format!("hash_seed={HASH_SEED},lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=0:0");
     let blocks = (TEMPLATE_SIZE / 4096).to_string();
@@ -74,14 +76,15 @@ pub fn template(scratch: &Path, time: u64) -> Result<Vec<u8>, Error> {
 }
 
 const LABEL: &str = "hearth-data";
-/// One identity for every card: the box finds its data by the partition's identity, and two cards never meet in one box.
+/// Equal on all cards, for equal bytes: the box finds its data partition by `PARTUUID`, never by this UUID.
 const UUID: &str = "68656172-7468-4461-8461-000000000004";
 const HASH_SEED: &str = "68656172-7468-4861-8368-000000000004";
-/// `meta_bg` instead of `resize_inode`: growing while mounted has no bound, from 16 MiB to any card.
-/// `orphan_file` and `metadata_csum_seed` are left out: an e2fsck older than the one that made the file system would refuse.
+/// `meta_bg` instead of `resize_inode`: the latter reserves blocks for a bounded growth (1024 times the first size), the
+/// former keeps group descriptors in the groups themselves, so that growing while mounted has no bound.
+/// `orphan_file` and `metadata_csum_seed` are left out: an e2fsck that does not know a feature refuses the file system.
 const FEATURES: &str = "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,meta_bg,sparse_super,\
                         large_file,huge_file,dir_nlink,extra_isize,metadata_csum";
-/// Each further group of 128 MiB gets as many: one inode for 32 KiB, a million on a 32 GB card.
+/// Each further block group of 128 MiB gets as many: one inode for 32 KiB, a million on a card of 32 GB.
 const INODES_PER_GROUP: &str = "4096";
 
 #[cfg(test)]

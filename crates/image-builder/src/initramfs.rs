@@ -1,4 +1,4 @@
-//! The operating system as an archive: which file goes where in the initramfs. The archive's bytes are `cpio.rs`.
+//! The files of the initramfs. The archive's bytes are `cpio.rs`.
 
 use serde::Serialize;
 
@@ -6,26 +6,25 @@ use crate::compress::{self, Effort};
 use crate::cpio::{Archive, Node};
 use crate::describe::{Board, Image, Project};
 use crate::error::Error;
-use crate::ext4;
 use crate::modules::Load;
 use crate::parts::Parts;
 
-/// `/etc/hearth/build.json`: what a running system knows about itself.
+/// `/etc/hearth/build.json`: the version of a running system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Build {
     /// Hearth's version.
     pub version: String,
-    /// Unix seconds; the box's clock is never before this.
+    /// Unix time in seconds; the box's clock never runs before it.
     pub build_time: u64,
     /// The board's name.
     pub board: String,
-    /// The kernel's release.
+    /// The kernel's release, as `uname -r` prints it.
     pub kernel: String,
-    /// Names the content: equal for equal inputs, different otherwise.
+    /// The first 16 hexadecimal digits of the SHA-256 of all inputs.
     pub build_id: String,
 }
 
-/// All of the archive but `build.json`, which names the rest.
+/// The archive without `build.json`, which holds the digest of the rest.
 pub(crate) fn archive(
     project: &Project,
     image: &Image,
@@ -38,7 +37,7 @@ pub(crate) fn archive(
     for folder in &image.folders {
         archive.put(folder, Node::Folder);
     }
-    // Without it the kernel starts the first program without standard input and output.
+    // Without it the kernel starts init without standard input and output.
     archive.put("dev/console", Node::Device(5, 1));
     archive.put("sbin/hearth", Node::Program(binary));
     archive.put("init", Node::Link("sbin/hearth".to_owned()));
@@ -88,6 +87,3 @@ fn put_modules(archive: &mut Archive, parts: &dyn Parts, board: &Board) -> Resul
     archive.put("lib/modules/order.wifi", Node::File(for_wifi.into_bytes()));
     Ok(())
 }
-
-/// The template's size is part of the interface with the running system.
-pub const DATA_TEMPLATE_SIZE: u64 = ext4::TEMPLATE_SIZE;

@@ -1,5 +1,5 @@
-//! Board and image description in, SD-card image out: the parts, each usable and tested on its own.
-//! The program around them is `main.rs`; nothing here parses a command line or prints.
+//! Board and image description in, SD-card image out: the steps, each usable and tested on its own.
+//! The program is `main.rs`; nothing here parses a command line or prints.
 //!
 //! ```text
 //!  describe (board/, image/)     parts (Debian's packages)     hearth (static binary)

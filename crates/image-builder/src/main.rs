@@ -1,4 +1,4 @@
-//! The builder's command line: what is asked for, and how the answer looks. The work is the library's.
+//! The builder's command line and its output. The work is the library's.
 
 mod cli;
 
@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match cli::Arguments::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            cli::complain(&error);
+            cli::print_error(&error);
             ExitCode::FAILURE
         }
     }

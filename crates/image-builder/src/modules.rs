@@ -1,7 +1,7 @@
-//! Which kernel modules go on the card, and in which order they are loaded.
+//! The kernel modules of a card and their loading order.
 //!
-//! A list with reasons ([`ModuleList`]) is closed over what the modules say about themselves, since Debian's package
-//! has no `modules.dep`. Loading happens on the box; nothing is run here, and nothing is known about boards.
+//! The list `image/modules.toml` ([`ModuleList`]) is closed over the dependencies in the modules' `.modinfo` sections, since
+//! Debian's package has no `modules.dep`, which depmod writes at installation.
 
 mod closure;
 mod info;
@@ -14,7 +14,7 @@ use crate::debian::Kernel;
 
 pub use closure::close;
 
-/// Modules that are wanted, in the order in which they should be loaded.
+/// `image/modules.toml`: the wanted modules, in the order in which they should be loaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModuleList {
@@ -27,51 +27,51 @@ pub struct ModuleList {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WantedModule {
-    /// The file's name without `.ko`; `-` and `_` are the same, as for the kernel.
+    /// The file's name without `.ko`; `-` and `_` are equal, as for the kernel.
     pub name: String,
-    /// Why the card needs it. For people, and for error messages.
+    /// The card's need for it, for readers of the file and for error messages.
     pub reason: String,
-    /// Which boards it is for, by the word that they use; [`WantedModule::COMMON`] when nothing is said.
+    /// The section, by which boards refer to their modules; [`WantedModule::COMMON`] if left out.
     #[serde(default = "common")]
     pub section: String,
-    /// When it is loaded.
+    /// The occasion of loading it.
     #[serde(default)]
     pub load: Load,
-    /// What to do when the kernel has no such module.
+    /// The treatment of a module that the kernel does not have.
     #[serde(default)]
     pub if_absent: IfAbsent,
 }
 
-/// When a module is loaded.
+/// The occasion of loading a module.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Load {
     /// At every start.
     #[default]
     Boot,
-    /// When Wi-Fi has been set up.
+    /// After Wi-Fi has been configured.
     Wifi,
 }
 
-/// What to do when the kernel has no such module.
+/// The treatment of a module that the kernel does not have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IfAbsent {
-    /// Refuse to build.
+    /// The build fails.
     #[default]
     Fail,
-    /// Go on without it.
+    /// The module is left out.
     Skip,
 }
 
 /// The modules for a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleSet {
-    /// In an order in which they can be loaded: each after all that it depends on.
+    /// The modules in loading order, each behind its dependencies.
     pub modules: Vec<Module>,
     /// Wanted modules that the kernel has built in.
     pub built_in: Vec<String>,
-    /// Wanted modules that the kernel does not have, and that may be missing.
+    /// Wanted modules that the kernel does not have, with [`IfAbsent::Skip`].
     pub absent: Vec<String>,
 }
 
@@ -80,53 +80,53 @@ pub struct ModuleSet {
 pub struct Module {
     /// The file's name without `.ko`.
     pub name: String,
-    /// Where Debian has it below the modules' folder, without the suffix of the compression: `kernel/fs/fat/vfat.ko`.
+    /// The path below the modules' directory, without the suffix of the compression: `kernel/fs/fat/vfat.ko`.
     pub path: String,
     /// The module, decompressed.
     pub bytes: Vec<u8>,
-    /// The names of those that must be loaded before it, as their files are called.
+    /// The file names, without `.ko`, of its hard dependencies.
     pub depends: Vec<String>,
-    /// When it is loaded.
+    /// The occasion of loading it.
     pub load: Load,
-    /// Why it is here.
+    /// The reason of the wanted module that led to it.
     pub reason: String,
 }
 
-/// Trouble with the list or with the kernel's modules.
+/// An error of the list or of the kernel's modules.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The text is not such a list.
+    /// The text is no valid list.
     #[error("the list of kernel modules is malformed: {why}")]
     List {
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
-    /// The kernel does not have a module that is needed.
+    /// The kernel does not have a needed module.
     #[error("the kernel {kernel} has no module `{name}`, which is needed: {because}")]
     Absent {
         /// The kernel's release.
         kernel: String,
         /// The module.
         name: String,
-        /// Why it was wanted, and by which modules.
+        /// The chain of modules that need it, and the reason of the first one.
         because: String,
     },
-    /// A module's file cannot be understood.
+    /// A module's file is malformed, too large, or built for another kernel.
     #[error("the kernel module {path} cannot be used: {why}")]
     Broken {
-        /// Its file.
+        /// The file's path.
         path: String,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
-    /// Modules that depend on each other.
+    /// A circle of hard dependencies.
     #[error("the kernel modules {names} depend on each other in a circle")]
     Circle {
-        /// Those in the circle.
+        /// The modules of the circle, separated by commas.
         names: String,
     },
-    /// The kernel's packages do not contain what they should.
+    /// The kernel's packages lack a file.
     #[error("the kernel's packages cannot be used")]
     Kernel(#[from] crate::debian::Error),
 }
@@ -145,7 +145,7 @@ impl ModuleList {
     ///
     /// # Errors
     ///
-    /// A section without entries: the word is misspelt.
+    /// A section without entries.
     pub fn sections(&self, sections: &[String]) -> Result<Vec<&WantedModule>, Error> {
         for section in sections {
             if !self.modules.iter().any(|module| module.section == *section) {
@@ -164,7 +164,7 @@ impl ModuleList {
     ///
     /// # Errors
     ///
-    /// Text that is not such a list, entries without a reason, names twice.
+    /// Text that is not such a list, an entry without a reason, a name twice.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let list: Self = toml::from_str(text).map_err(|error| Error::List { why: error.to_string() })?;
         let mut seen = BTreeSet::new();
@@ -186,7 +186,7 @@ impl ModuleSet {
         self.modules.iter().filter(move |module| module.load == load)
     }
 
-    /// The size of all modules together.
+    /// The size of all modules together in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.modules.iter().map(|module| module.bytes.len()).sum()

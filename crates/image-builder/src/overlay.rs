@@ -1,8 +1,8 @@
-//! Compiles our device tree overlays with the host's `dtc`. Applying them is the Pi firmware's work, and the lab's.
+//! Compiles device tree overlays with the host's `dtc`. The Pi's firmware and the lab apply them.
 
 use crate::tool::{self, DTC};
 
-/// The overlay blob of an overlay source.
+/// The device tree blob of an overlay's source.
 pub fn compile(name: &str, source: &str) -> Result<Vec<u8>, tool::Error> {
     DTC.run(
         &format!("compile the overlay {name}"),

@@ -1,28 +1,28 @@
-//! What an image is made of, whoever provides it: Debian's packages in a real build, a handful of bytes in a test.
+//! The parts of an image from outside of the repository: Debian's packages in a real build, a few bytes in a test.
 
 use crate::debian::{Kernel, Packages, ca_bundle};
 use crate::error::Error;
 use crate::modules::{self, Module, ModuleList};
 
-/// Everything that comes from outside the repository, except the product's own binary.
+/// A source of kernel, files and certificate roots.
 pub trait Parts {
-    /// A file of the package that an entry of `image/packages.toml` led to; links are followed.
+    /// A file of the package of an entry of `image/packages.toml`; symbolic links are followed.
     fn file(&self, package: &str, path: &str) -> Result<Vec<u8>, Error>;
-    /// What `uname -r` will say.
+    /// The kernel's release, as `uname -r` prints it.
     fn kernel_release(&self) -> &str;
     /// The uncompressed kernel.
     fn kernel(&self) -> Result<Vec<u8>, Error>;
     /// A device tree of the kernel, such as `broadcom/bcm2837-rpi-3-b.dtb`.
     fn device_tree(&self, name: &str) -> Result<Vec<u8>, Error>;
-    /// The modules of these sections with all they depend on, in an order in which they can be loaded.
+    /// The modules of these sections of `image/modules.toml` with all that they depend on, in loading order.
     fn modules(&self, sections: &[String]) -> Result<Vec<Module>, Error>;
-    /// The certificate roots in one PEM file.
+    /// The certificate roots as one PEM file.
     fn certificate_roots(&self) -> Result<Vec<u8>, Error>;
     /// The licence text of every package, by package name.
     fn licences(&self) -> Result<Vec<(String, Vec<u8>)>, Error>;
 }
 
-/// The parts from Debian's packages, as `image/packages.toml` and `image/modules.toml` want them.
+/// The parts from Debian's packages, by `image/packages.toml` and `image/modules.toml`.
 #[derive(Debug)]
 pub struct DebianParts<'a> {
     packages: &'a Packages,

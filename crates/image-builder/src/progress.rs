@@ -1,18 +1,18 @@
-//! How long steps tell that they are alive.
+//! Reports of the progress of long steps.
 
-/// Hears of every step that may take longer than a blink. Steps do not overlap.
+/// A receiver of progress reports. Steps do not overlap.
 pub trait Progress {
-    /// A step begins; `bytes` is its whole size where that is known.
+    /// A step begins; `bytes` is its total, if known.
     fn begin(&self, step: &str, bytes: Option<u64>);
-    /// The step has come forward by this many bytes.
+    /// The step has processed `bytes` more.
     fn advance(&self, bytes: u64);
-    /// The step is over, well or not.
+    /// The step ends, successfully or not.
     fn end(&self);
-    /// Something a person should know though nothing has failed.
+    /// A message that concerns no failure.
     fn note(&self, text: &str);
 }
 
-/// Says nothing, for tests.
+/// Ignores all reports, for tests.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 

@@ -1,4 +1,4 @@
-//! One slot: kernel, initramfs and manifest in a FAT16 volume. The same bytes serve slot A, slot B and an update.
+//! One slot: kernel, initramfs and manifest in a FAT16 volume. The same bytes are slot A, slot B and an update.
 
 use std::collections::BTreeMap;
 
@@ -16,26 +16,26 @@ pub const INITRAMFS: &str = "os.cpio.zst";
 /// The manifest's name in a slot.
 pub const MANIFEST: &str = "manifest.json";
 
-/// `manifest.json`: what a slot holds, for the lab, for updates and for people.
+/// `manifest.json`: version and files of a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Format of this file; 1.
+    /// Version of the manifest's format; 1.
     pub format: u32,
     /// Hearth's version.
     pub version: String,
-    /// The board the slot is for.
+    /// The board's name.
     pub board: String,
-    /// The kernel's release.
+    /// The kernel's release, as `uname -r` prints it.
     pub kernel: String,
-    /// Names the content.
+    /// Digest of the content, as [`crate::initramfs::Build::build_id`].
     pub build_id: String,
-    /// Unix seconds.
+    /// Unix time in seconds.
     pub build_time: u64,
     /// The other files by name.
     pub files: BTreeMap<String, FileRecord>,
 }
 
-/// The volume's used bytes and the manifest in it.
+/// The volume up to its last used byte, and the manifest in it.
 pub(crate) fn write(
     build: &crate::initramfs::Build,
     extent: Extent,

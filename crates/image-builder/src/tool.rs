@@ -1,5 +1,5 @@
-//! Running the two programs of the host that we do not replace: `dtc` and `mke2fs`. Each is run with an empty environment
-//! but for what is given, so that a host's settings do not change an image's bytes.
+//! The two programs of the host that a build runs, `dtc` and `mke2fs`. They get no environment of the host's, which might
+//! change an image's bytes.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 /// A program of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tool {
-    /// Its name.
+    /// The program's name.
     pub name: &'static str,
     /// The Debian package it is in.
     pub package: &'static str,
@@ -19,10 +19,10 @@ pub const DTC: Tool = Tool { name: "dtc", package: "device-tree-compiler" };
 /// Makes ext4 file systems.
 pub const MKE2FS: Tool = Tool { name: "mke2fs", package: "e2fsprogs" };
 
-/// Trouble with a program of the host.
+/// An error of a program of the host.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is not installed.
+    /// The program is not installed.
     #[error(
         "the program {name} is needed and not on this machine: install the package {package} (Debian: `sudo apt install {package}`)"
     )]
@@ -32,22 +32,22 @@ pub enum Error {
         /// The package it is in.
         package: &'static str,
     },
-    /// It could not be started, fed or heard.
+    /// The program could not be started, or the pipes to it failed.
     #[error("running {name} failed")]
     Run {
         /// The program.
         name: &'static str,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// It ran and complained.
+    /// The program ended with a failure.
     #[error("{name} failed while it was to {task}: {message}")]
     Failed {
         /// The program.
         name: &'static str,
-        /// What it was to do.
+        /// The task, as an infinitive with its object.
         task: String,
-        /// What it said.
+        /// The program's standard error.
         message: String,
     },
 }
@@ -87,7 +87,7 @@ impl Tool {
         Ok(output.stdout)
     }
 
-    /// Where the program is: in the path, or where Debian keeps programs that ordinary users' paths leave out.
+    /// The program's path: from `PATH`, or from the directories that Debian leaves out of an ordinary user's `PATH`.
     fn find(self) -> Result<PathBuf, Error> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);

@@ -1,9 +1,8 @@
-//! What U-Boot reads from the boot partition: the compiled boot script and its own environment. What the script does is
-//! `image/boot.cmd`; nothing is decided here.
+//! U-Boot's files on the boot partition: the boot script `image/u-boot/boot.cmd` in a legacy image, and the environment.
 
 use boot_slot::Environment;
 
-/// A script as U-Boot's `source` command takes it: the legacy image header in front of the text.
+/// A script for U-Boot's `source` command: a legacy image (`include/image.h`), as `mkimage -T script` makes it.
 ///
 /// ```text
 /// 0     4     8     12    16    20    24    28       32        64    68   72
@@ -18,14 +17,14 @@ pub fn compile_script(text: &str, name: &str, time: u32) -> Vec<u8> {
     data.extend_from_slice(text.as_bytes());
     let data_length = length.saturating_add(8);
     let header = |own_checksum: u32| {
-        let mut header = Vec::with_capacity(HEADER);
+        let mut header = Vec::with_capacity(HEADER_SIZE);
         let checksum = crc32fast::hash(&data);
         for number in [MAGIC, own_checksum, time, data_length, 0, 0, checksum] {
             header.extend(number.to_be_bytes());
         }
         header.extend([OS_LINUX, ARCH_ARM64, TYPE_SCRIPT, COMPRESSION_NONE]);
         header.extend(name.bytes().filter(u8::is_ascii).take(31));
-        header.resize(HEADER, 0);
+        header.resize(HEADER_SIZE, 0);
         header
     };
     // The header's checksum is taken while its own field is zero.
@@ -34,10 +33,10 @@ pub fn compile_script(text: &str, name: &str, time: u32) -> Vec<u8> {
     image
 }
 
-/// The text inside a compiled script, if it is one and undamaged.
+/// The text of a compiled script; `None` if magic number, checksum or encoding is wrong.
 #[must_use]
 pub fn script_text(image: &[u8]) -> Option<&str> {
-    let (header, data) = image.split_at_checked(HEADER)?;
+    let (header, data) = image.split_at_checked(HEADER_SIZE)?;
     let number = |at: usize| header.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
     if number(0)? != MAGIC || number(24)? != crc32fast::hash(data) {
         return None;
@@ -45,7 +44,7 @@ pub fn script_text(image: &[u8]) -> Option<&str> {
     std::str::from_utf8(data.get(8..)?).ok()
 }
 
-/// `uboot.env` from lines of `key=value`; lines that begin with `#` and empty ones do not count.
+/// `uboot.env` from lines of `key=value`; lines that begin with `#` and empty ones are ignored.
 pub fn compile_environment(text: &str) -> Result<Vec<u8>, boot_slot::Error> {
     let mut environment = Environment::default();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -56,7 +55,8 @@ pub fn compile_environment(text: &str) -> Result<Vec<u8>, boot_slot::Error> {
     environment.encode()
 }
 
-const HEADER: usize = 64;
+/// In bytes.
+const HEADER_SIZE: usize = 64;
 const MAGIC: u32 = 0x2705_1956;
 const OS_LINUX: u8 = 5;
 const ARCH_ARM64: u8 = 22;

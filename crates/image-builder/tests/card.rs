@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use boot_slot::layout::{Layout, MIB};
 use boot_slot::{BootState, Slot};
-use image_builder::assemble::{Card, Request, assemble};
+use image_builder::assemble::{Card, Inputs, assemble};
 use image_builder::card::{CardReader, CopyReport, inspect};
 use image_builder::compress::{Effort, gunzip};
 use image_builder::describe::Project;
@@ -67,7 +67,7 @@ fn project() -> Project {
 fn build(board: &str, scratch: &Path, time: u64) -> Card {
     let project = project();
     let board = project.board(board).unwrap();
-    let request = Request {
+    let inputs = Inputs {
         project: &project,
         board: &board,
         parts: &MadeUp,
@@ -77,7 +77,7 @@ fn build(board: &str, scratch: &Path, time: u64) -> Card {
         effort: Effort::Draft,
         scratch,
     };
-    assemble(&request, &Quiet).unwrap()
+    assemble(&inputs, &Quiet).unwrap()
 }
 
 fn write(card: &Card, folder: &Path) -> PathBuf {

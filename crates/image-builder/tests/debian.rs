@@ -59,7 +59,7 @@ fn the_real_kernel_of_backports_is_understood() {
     println!("{} modules; built in: {:?}; absent: {:?}", set.modules.len(), set.built_in, set.absent);
 }
 
-/// What a lock of the list leads to; nothing where the test is not asked for.
+/// The packages of a new lock of the list; `None` if `HEARTH_TEST_DEBIAN` is not set.
 #[expect(
     clippy::disallowed_methods,
     reason = "the dates of real release files are checked against the real time"

@@ -1,10 +1,10 @@
-//! `image-builder build`.
+//! `image-builder build`: a card image from descriptions, packages and the product's binary.
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use image_builder::assemble::{Card, Request, Sizes, assemble};
+use image_builder::assemble::{Card, Inputs, Sizes, assemble};
 use image_builder::compress::Effort;
 use image_builder::debian::{Cache, Fetched, Keyring, Lock, LockOrigin, Refresh, Wanted, fetch_or_refresh};
 use image_builder::describe::Project;
@@ -14,7 +14,7 @@ use image_builder::{binary, output};
 use serde_json::json;
 
 use super::terminal::Terminal;
-use super::{Answer, MirrorArguments, lock, say};
+use super::{MirrorArguments, OutputForm, lock, say};
 
 /// Builds a card image: target/image/hearth-BOARD.img and .img.xz.
 ///
@@ -29,7 +29,7 @@ pub(crate) struct Build {
     /// The product: hearth as a static aarch64 program.
     #[arg(long, value_name = "FILE")]
     binary: PathBuf,
-    /// Where the image goes.
+    /// The folder for the image.
     #[arg(long, value_name = "DIR", default_value = "target/image")]
     output: PathBuf,
     /// Compresses little and makes no .img.xz: for the lab, in seconds.
@@ -40,7 +40,7 @@ pub(crate) struct Build {
 }
 
 impl Build {
-    pub(crate) fn run(&self, project: &Project, answer: Answer) -> anyhow::Result<()> {
+    pub(crate) fn run(&self, project: &Project, form: OutputForm) -> anyhow::Result<()> {
         let progress = Terminal::default();
         let board = project.board(&self.board)?;
         let binary = binary::read(&self.binary)?;
@@ -48,11 +48,11 @@ impl Build {
             .with_context(|| format!("cannot make the folder {}", self.output.display()))?;
         let fetched = self.fetch(project, &progress)?;
         if fetched.origin == LockOrigin::Refreshed {
-            // The image must be reproducible from what lies beside it.
+            // The image must be reproducible from the files beside it.
             fetched.lock.write(&self.output.join("debs.lock"))?;
         }
         let parts = DebianParts::new(&fetched.packages, &project.text("image/modules.toml")?)?;
-        let request = Request {
+        let inputs = Inputs {
             project,
             board: &board,
             parts: &parts,
@@ -62,9 +62,9 @@ impl Build {
             effort: if self.draft { Effort::Draft } else { Effort::Full },
             scratch: &self.output,
         };
-        let card = assemble(&request, &progress)?;
+        let card = assemble(&inputs, &progress)?;
         let written = self.write(&card, &progress)?;
-        self.report(&card, &written, answer, &progress);
+        self.report(&card, &written, form, &progress);
         Ok(())
     }
 
@@ -85,7 +85,7 @@ impl Build {
         let path = |suffix: &str| self.output.join(format!("hearth-{}.img{suffix}", self.board));
         let mut image = output::image(card, &path(""))?;
         if self.draft {
-            // An old compressed image beside a new one would be taken for its twin.
+            // An old compressed image beside a new image would be taken for the same one.
             let old = path(".xz");
             if old.exists() {
                 std::fs::remove_file(&old).with_context(|| format!("cannot remove {}", old.display()))?;
@@ -99,8 +99,8 @@ impl Build {
         Ok(Written { image, compressed: Some((compressed, size)) })
     }
 
-    fn report(&self, card: &Card, written: &Written, answer: Answer, progress: &Terminal) {
-        if answer == Answer::Json {
+    fn report(&self, card: &Card, written: &Written, form: OutputForm, progress: &Terminal) {
+        if form == OutputForm::Json {
             let text = json!({
                 "image": written.image,
                 "compressed": written.compressed.as_ref().map(|(path, _)| path),
@@ -135,9 +135,9 @@ impl Build {
         ));
         let download = written.compressed.as_ref().map_or(0, |(_, size)| *size);
         for (what, size, limit) in [
-            ("slot", slot, LARGEST_SLOT),
-            ("raw image", raw, LARGEST_RAW),
-            ("download", download, LARGEST_DOWNLOAD),
+            ("slot", slot, MAX_SLOT_SIZE),
+            ("raw image", raw, MAX_RAW_SIZE),
+            ("download", download, MAX_DOWNLOAD_SIZE),
         ] {
             if !self.draft && size > limit {
                 progress.note(&format!(
@@ -156,7 +156,7 @@ struct Written {
     compressed: Option<(PathBuf, u64)>,
 }
 
-/// The later of what the packages say and what the source says, which `scripts/image` hands over as SOURCE_DATE_EPOCH.
+/// The later one of the packages' time and `SOURCE_DATE_EPOCH`, which `scripts/image` sets to the source's, as Unix time.
 fn build_time(of_packages: u64) -> anyhow::Result<u64> {
     match std::env::var("SOURCE_DATE_EPOCH") {
         Err(_) => Ok(of_packages),
@@ -169,10 +169,12 @@ fn build_time(of_packages: u64) -> anyhow::Result<u64> {
     }
 }
 
-/// What an update may make a household download.
-const LARGEST_SLOT: u64 = 25_000_000;
-const LARGEST_RAW: u64 = 128 << 20;
-const LARGEST_DOWNLOAD: u64 = 30_000_000;
+/// In bytes: the download of an update.
+const MAX_SLOT_SIZE: u64 = 25_000_000;
+/// In bytes.
+const MAX_RAW_SIZE: u64 = 128 << 20;
+/// In bytes.
+const MAX_DOWNLOAD_SIZE: u64 = 30_000_000;
 
 const EXAMPLES: &str = "Examples:
   image-builder build --binary target/aarch64-unknown-linux-gnu/release/hearth

@@ -1,4 +1,4 @@
-//! `image-builder extract`.
+//! `image-builder extract`: the files of a slot and of the boot partition.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use image_builder::output::Pending;
 use image_builder::slot::KERNEL;
 use serde_json::json;
 
-use super::{Answer, say};
+use super::{OutputForm, say};
 
 /// Writes a slot's files into a folder, the kernel also unpacked as `Image`; with --boot the boot partition's as well.
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ pub(crate) struct Extract {
 }
 
 impl Extract {
-    pub(crate) fn run(&self, answer: Answer) -> anyhow::Result<()> {
+    pub(crate) fn run(&self, form: OutputForm) -> anyhow::Result<()> {
         let mut card = CardReader::open(&self.image)
             .with_context(|| format!("{} cannot be read as a card", self.image.display()))?;
         let slot: Slot = match self.slot.as_str() {
@@ -46,7 +46,7 @@ impl Extract {
         for file in volume.files()? {
             let content = volume.read(&file.path)?;
             if file.path == KERNEL {
-                let kernel = compress::gunzip("the kernel", &content, LARGEST_KERNEL)?;
+                let kernel = compress::gunzip("the kernel", &content, MAX_KERNEL_SIZE)?;
                 written.push(write(&self.to.join("Image"), &kernel)?);
             }
             written.push(write(&self.to.join(&file.path), &content)?);
@@ -57,9 +57,9 @@ impl Extract {
                 written.push(write(&self.to.join("boot").join(&file.path), &volume.read(&file.path)?)?);
             }
         }
-        match answer {
-            Answer::Json => say(&json!({ "slot": slot, "files": written }).to_string()),
-            Answer::Text => {
+        match form {
+            OutputForm::Json => say(&json!({ "slot": slot, "files": written }).to_string()),
+            OutputForm::Text => {
                 for path in written {
                     say(&path.display().to_string());
                 }
@@ -75,4 +75,5 @@ fn write(path: &Path, content: &[u8]) -> anyhow::Result<PathBuf> {
     Ok(pending.finish()?)
 }
 
-const LARGEST_KERNEL: u64 = 256 << 20;
+/// In bytes, unpacked.
+const MAX_KERNEL_SIZE: u64 = 256 << 20;

@@ -1,4 +1,4 @@
-//! `image-builder flash`.
+//! `image-builder flash`: an image onto a card.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use image_builder::flash::flash;
 use serde_json::json;
 
 use super::terminal::Terminal;
-use super::{Answer, say};
+use super::{OutputForm, say};
 
 /// Writes an image to a card and reads it back; without a device it lists the drives there are.
 ///
@@ -31,17 +31,17 @@ pub(crate) struct Flash {
 }
 
 impl Flash {
-    pub(crate) fn run(&self, answer: Answer) -> anyhow::Result<()> {
+    pub(crate) fn run(&self, form: OutputForm) -> anyhow::Result<()> {
         let system = System::default();
-        let Some(device) = &self.device else { return list(&drives(&system)?, answer) };
+        let Some(device) = &self.device else { return list(&drives(&system)?, form) };
         let target = Target::judge(&system, device)?;
         if let (Target::Drive(drive), false) = (&target, self.yes) {
-            ask(drive)?;
+            confirm(drive)?;
         }
         let flashed = flash(&self.image, &target, &Terminal::default())?;
-        match answer {
-            Answer::Json => say(&json!({ "device": device, "flashed": flashed }).to_string()),
-            Answer::Text => say(&format!(
+        match form {
+            OutputForm::Json => say(&json!({ "device": device, "flashed": flashed }).to_string()),
+            OutputForm::Text => say(&format!(
                 "{}: {:.1} MB written and read back. The card is ready.",
                 device.display(),
                 flashed.bytes as f64 / 1e6
@@ -51,8 +51,8 @@ impl Flash {
     }
 }
 
-fn list(drives: &[Drive], answer: Answer) -> anyhow::Result<()> {
-    if answer == Answer::Json {
+fn list(drives: &[Drive], form: OutputForm) -> anyhow::Result<()> {
+    if form == OutputForm::Json {
         say(&serde_json::to_string(drives)?);
         return Ok(());
     }
@@ -73,7 +73,7 @@ fn list(drives: &[Drive], answer: Answer) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ask(drive: &Drive) -> anyhow::Result<()> {
+fn confirm(drive: &Drive) -> anyhow::Result<()> {
     let name = drive.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     anyhow::ensure!(
         std::io::stdin().is_terminal(),

@@ -1,4 +1,4 @@
-//! `image-builder inspect`.
+//! `image-builder inspect`: the content of a card or an image.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use boot_slot::Trial;
 use clap::Args;
 use image_builder::card::{CopyReport, Report, inspect};
 
-use super::{Answer, say};
+use super::{OutputForm, say};
 
 /// Tells what is on a card or in an image: partitions, files, boot state, versions.
 ///
@@ -22,11 +22,11 @@ pub(crate) struct Inspect {
 }
 
 impl Inspect {
-    pub(crate) fn run(&self, answer: Answer) -> anyhow::Result<()> {
+    pub(crate) fn run(&self, form: OutputForm) -> anyhow::Result<()> {
         let report = inspect(&self.image)?;
-        match answer {
-            Answer::Json => say(&serde_json::to_string(&report)?),
-            Answer::Text => say(text(&report).trim_end()),
+        match form {
+            OutputForm::Json => say(&serde_json::to_string(&report)?),
+            OutputForm::Text => say(text(&report).trim_end()),
         }
         let damaged: Vec<String> = report
             .slots

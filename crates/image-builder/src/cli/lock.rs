@@ -1,4 +1,4 @@
-//! `image-builder lock`.
+//! `image-builder lock`: a new `image/debs.lock`.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,7 @@ use image_builder::debian::{Keyring, Lock, Refresh, Wanted, refresh_lock};
 use image_builder::describe::Project;
 
 use super::terminal::Terminal;
-use super::{Answer, MirrorArguments, say};
+use super::{MirrorArguments, OutputForm, say};
 
 /// Asks the mirror for the newest packages, checks Debian's signature, and writes image/debs.lock.
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(crate) struct LockCommand {
 }
 
 impl LockCommand {
-    pub(crate) fn run(&self, project: &Project, answer: Answer) -> anyhow::Result<()> {
+    pub(crate) fn run(&self, project: &Project, form: OutputForm) -> anyhow::Result<()> {
         let wanted = Wanted::parse(&project.text("image/packages.toml")?)?;
         let keys = Keyring::parse(&project.text(KEYS)?)?;
         let path = project.path(LOCK);
@@ -36,9 +36,9 @@ impl LockCommand {
         };
         let lock = refresh_lock(&refresh, &Terminal::default())?;
         lock.write(&path)?;
-        match answer {
-            Answer::Json => say(&serde_json::to_string(&lock)?),
-            Answer::Text => {
+        match form {
+            OutputForm::Json => say(&serde_json::to_string(&lock)?),
+            OutputForm::Text => {
                 for package in &lock.packages {
                     say(&format!("{} {}", package.name, package.version));
                 }
@@ -49,7 +49,7 @@ impl LockCommand {
     }
 }
 
-/// The time by which release files are judged fresh.
+/// The current time, against which release files must be fresh.
 #[expect(
     clippy::disallowed_methods,
     reason = "the program's edge: the library takes the time as an argument"

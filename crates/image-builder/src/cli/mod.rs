@@ -1,4 +1,4 @@
-//! The subcommands, each in a file of its own, and how they speak to people and programs.
+//! The subcommands, each in a file of its own, and their output.
 
 mod build;
 mod extract;
@@ -39,27 +39,27 @@ enum Command {
 
 impl Arguments {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let answer = if self.json { Answer::Json } else { Answer::Text };
+        let form = if self.json { OutputForm::Json } else { OutputForm::Text };
         match self.command {
-            Command::Build(command) => command.run(&Project::find(&self.project)?, answer),
-            Command::Lock(command) => command.run(&Project::find(&self.project)?, answer),
-            Command::Inspect(command) => command.run(answer),
-            Command::Extract(command) => command.run(answer),
-            Command::Flash(command) => command.run(answer),
+            Command::Build(command) => command.run(&Project::find(&self.project)?, form),
+            Command::Lock(command) => command.run(&Project::find(&self.project)?, form),
+            Command::Inspect(command) => command.run(form),
+            Command::Extract(command) => command.run(form),
+            Command::Flash(command) => command.run(form),
         }
     }
 }
 
-/// Who reads the answer.
+/// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    /// A person.
+enum OutputForm {
+    /// Lines of text.
     Text,
-    /// A program.
+    /// One JSON object.
     Json,
 }
 
-/// Where Debian's packages come from.
+/// The mirrors of Debian's packages.
 #[derive(Debug, Args)]
 struct MirrorArguments {
     /// Debian mirror: the address above `dists/` and `pool/`. Default: the one this host's apt uses.
@@ -78,13 +78,13 @@ impl MirrorArguments {
     }
 }
 
-/// Prints the error and what led to it, once.
-pub(crate) fn complain(error: &anyhow::Error) {
+/// Prints an error and its sources on standard error, in one line.
+pub(crate) fn print_error(error: &anyhow::Error) {
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
     let _closed = writeln!(std::io::stderr(), "image-builder: {}", chain.join(": "));
 }
 
-/// Prints an answer; a closed pipe is the reader's wish.
+/// Prints a line on standard output; a closed pipe is no error.
 fn say(text: &str) {
     let _closed = writeln!(std::io::stdout(), "{text}");
 }

@@ -38,7 +38,7 @@ impl Progress for Terminal {
             bar.finish_and_clear();
         }
         let seconds = step.begun.elapsed().as_secs_f64();
-        // What took no time needs no line.
+        // A step without a noticeable duration needs no line.
         if seconds >= 0.1 {
             line(&format!("{seconds:7.1} s  {}", step.name));
         }

@@ -11,27 +11,27 @@ mod write;
 pub use read::{FileEntry, Volume};
 pub use write::VolumeSpec;
 
-/// Trouble with a FAT volume.
+/// An error of a FAT volume.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder name FAT cannot hold.
+    /// A file or directory name that FAT cannot hold, or that some operating systems refuse.
     #[error("{path:?} cannot be stored on a FAT volume: {reason}")]
     Name {
         /// The path as given.
         path: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: &'static str,
     },
-    /// The files are larger than the volume.
+    /// The files do not fit into the volume.
     #[error(
         "volume {label} is too small: its files need {needed} bytes, it holds {capacity}; see `image-builder build --help` for the sizes to keep"
     )]
     Full {
         /// The volume's label.
         label: String,
-        /// Bytes needed, in whole clusters.
+        /// Needed bytes, in whole clusters.
         needed: u64,
-        /// Bytes there are.
+        /// Bytes in the volume's clusters.
         capacity: u64,
     },
     /// The requested size does not make a volume of the requested kind.
@@ -43,7 +43,7 @@ pub enum Error {
         size: u64,
         /// Cluster size in bytes.
         cluster: u64,
-        /// How many clusters would result.
+        /// The resulting number of clusters.
         clusters: u64,
         /// FAT16 or FAT32.
         kind: Kind,
@@ -87,12 +87,12 @@ impl Error {
     }
 }
 
-/// Which FAT.
+/// The FAT type, which the number of clusters determines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// 16-bit entries, fixed root folder: the slots.
+    /// 16-bit entries, root directory of fixed size: the slots.
     Fat16,
-    /// 32-bit entries, root folder like any other: the boot partition.
+    /// 32-bit entries, root directory in clusters: the boot partition.
     Fat32,
 }
 
@@ -105,10 +105,12 @@ impl std::fmt::Display for Kind {
     }
 }
 
-const SECTOR: u64 = 512;
-const ENTRY: usize = 32;
+/// In bytes.
+const SECTOR_SIZE: u64 = 512;
+/// Size of a directory entry in bytes.
+const ENTRY_SIZE: usize = 32;
 const ATTRIBUTE_VOLUME: u8 = 0x08;
-const ATTRIBUTE_FOLDER: u8 = 0x10;
+const ATTRIBUTE_DIRECTORY: u8 = 0x10;
 const ATTRIBUTE_ARCHIVE: u8 = 0x20;
 const ATTRIBUTE_LONG_NAME: u8 = 0x0f;
 

@@ -1,16 +1,16 @@
-//! File names as FAT stores them: an 11-byte short name, and long names as chains of entries in front of it.
+//! File names in directory entries: an 11-byte short name (8.3), and a long name (VFAT) in entries in front of it.
 
 use std::collections::BTreeSet;
 
-use super::{ATTRIBUTE_LONG_NAME, ENTRY, Error};
+use super::{ATTRIBUTE_LONG_NAME, ENTRY_SIZE, Error};
 
-/// Refuses names that some system would not take from a FAT volume.
+/// Refuses names that FAT or an operating system that reads it does not allow.
 pub(super) fn check(path: &str, name: &str) -> Result<(), Error> {
     let refused = |reason| Err(Error::Name { path: path.to_owned(), reason });
     if name.is_empty() || name == "." || name == ".." {
         return refused("a path component is empty or a dot");
     }
-    if name.len() > LONGEST || !name.is_ascii() {
+    if name.len() > MAX_NAME_LENGTH || !name.is_ascii() {
         return refused("a path component is longer than 255 characters or not ASCII");
     }
     if name.chars().any(|c| c.is_ascii_control() || "\"*/:<>?\\|".contains(c)) || name.ends_with(['.', ' ']) {
@@ -19,7 +19,7 @@ pub(super) fn check(path: &str, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The short name of `name`, different from all `taken` ones, and whether long-name entries are needed beside it.
+/// The short name of `name`, different from all of `taken`, and whether long-name entries are needed beside it.
 pub(super) fn short(name: &str, taken: &BTreeSet<[u8; 11]>) -> ([u8; 11], bool) {
     let upper = name.to_ascii_uppercase();
     let (base, extension) = upper.rsplit_once('.').unwrap_or((&upper, ""));
@@ -31,6 +31,7 @@ pub(super) fn short(name: &str, taken: &BTreeSet<[u8; 11]>) -> ([u8; 11], bool) 
             return (exact, name != upper);
         }
     }
+    // The basis name and the numeric tail `~N` of Microsoft's FAT specification, section 7.
     let keep = |text: &str, limit: usize| -> String {
         text.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).take(limit).collect()
     };
@@ -42,18 +43,18 @@ pub(super) fn short(name: &str, taken: &BTreeSet<[u8; 11]>) -> ([u8; 11], bool) 
             return (numbered, true);
         }
     }
-    // A folder holds fewer entries than there are numbers, so this is never reached with a free number left.
+    // A directory has at most 65 536 entries, so a number is always free.
     (pack(&keep(base, 8), &extension), true)
 }
 
-/// The long-name entries that go in front of the entry with the short name.
+/// The long-name entries in front of the entry with the short name: 13 UTF-16 units each, the last part first.
 pub(super) fn long_entries(name: &str, short: &[u8; 11]) -> Vec<u8> {
     let checksum = checksum(short);
     let units: Vec<u16> = name.encode_utf16().collect();
     let pieces: Vec<&[u16]> = units.chunks(UNITS_PER_ENTRY).collect();
-    let mut entries = Vec::with_capacity(pieces.len() * ENTRY);
+    let mut entries = Vec::with_capacity(pieces.len() * ENTRY_SIZE);
     for (index, piece) in pieces.iter().enumerate().rev() {
-        // The name ends with a zero unit, and the rest of its last entry is ones.
+        // The name ends with a zero unit, if the last entry has room for one; the rest of that entry is ones.
         let padded = piece.iter().copied().chain([0]).chain(std::iter::repeat(0xffff));
         let bytes: Vec<u8> = padded.take(UNITS_PER_ENTRY).flat_map(u16::to_le_bytes).collect();
         let last = if index + 1 == pieces.len() { LAST_LONG_ENTRY } else { 0 };
@@ -67,7 +68,7 @@ pub(super) fn long_entries(name: &str, short: &[u8; 11]) -> Vec<u8> {
     entries
 }
 
-/// A label or short name packed into 11 bytes.
+/// A label or short name, padded with blanks to 11 bytes.
 pub(super) fn pack(base: &str, extension: &str) -> [u8; 11] {
     let mut packed = [b' '; 11];
     let padded = base.bytes().chain(std::iter::repeat(b' ')).take(8).chain(extension.bytes());
@@ -77,10 +78,12 @@ pub(super) fn pack(base: &str, extension: &str) -> [u8; 11] {
     packed
 }
 
+/// The checksum of the short name in its long-name entries, by which readers find entries that belong to another file.
 fn checksum(short: &[u8; 11]) -> u8 {
     short.iter().fold(0, |sum: u8, byte| sum.rotate_right(1).wrapping_add(*byte))
 }
 
-const LONGEST: usize = 255;
+/// In characters.
+const MAX_NAME_LENGTH: usize = 255;
 const UNITS_PER_ENTRY: usize = 13;
 const LAST_LONG_ENTRY: u8 = 0x40;

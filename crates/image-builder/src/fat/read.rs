@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use fatfs::{Dir, FileSystem, FsOptions};
 
-use super::{Error, SECTOR};
+use super::{Error, SECTOR_SIZE};
 
 /// A FAT16 or FAT32 volume at an offset of `R`.
 pub struct Volume<R: Read + Seek> {
@@ -109,7 +109,7 @@ impl<R: Read + Seek> fmt::Debug for Volume<R> {
 
 /// Refuses a boot sector whose numbers `fatfs` would multiply beyond 32 bits, or whose tables are larger than any of ours.
 fn check_parameter_block<R: Read + Seek>(source: &mut R, offset: u64) -> Result<(), Error> {
-    let mut boot = [0; SECTOR as usize];
+    let mut boot = [0; SECTOR_SIZE as usize];
     let read = source.seek(SeekFrom::Start(offset)).and_then(|_| source.read_exact(&mut boot));
     read.map_err(|error| Error::reading(offset, error))?;
     let field = |at: usize, bytes: usize| -> u64 {
@@ -119,9 +119,9 @@ fn check_parameter_block<R: Read + Seek>(source: &mut R, offset: u64) -> Result<
     let sector_size = field(11, 2);
     let copies = field(16, 1);
     let sectors = if field(22, 2) == 0 { field(36, 4) } else { field(22, 2) };
-    let fault = if field(510, 2) != 0xaa55 || sector_size != SECTOR {
+    let fault = if field(510, 2) != 0xaa55 || sector_size != SECTOR_SIZE {
         "its boot sector is not one"
-    } else if !(1..=2).contains(&copies) || !(SECTOR..=MAX_FAT_SIZE).contains(&(sectors * SECTOR)) {
+    } else if !(1..=2).contains(&copies) || !(SECTOR_SIZE..=MAX_FAT_SIZE).contains(&(sectors * SECTOR_SIZE)) {
         "its boot sector has impossible sizes"
     } else {
         return Ok(());

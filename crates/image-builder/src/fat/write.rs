@@ -1,47 +1,53 @@
-//! Writes a whole volume: boot sector, two allocation tables, folders, files in one piece each.
+//! Writes a whole volume: boot sector, two FATs, directories, and files of consecutive clusters. Names and numbers in
+//! comments are those of Microsoft's FAT specification of August 2005.
 //!
 //! ```text
-//! | boot sector, info | FAT | FAT copy | root folder (FAT16 only) | folders and files ... used end |  (rest: never written)
+//! | reserved sectors | FAT | FAT copy | root directory (FAT16 only) | clusters 2, 3, ... last used |  (rest: not written)
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ATTRIBUTE_ARCHIVE, ATTRIBUTE_FOLDER, ATTRIBUTE_VOLUME, ENTRY, Error, Kind, SECTOR, name};
+use super::{
+    ATTRIBUTE_ARCHIVE, ATTRIBUTE_DIRECTORY, ATTRIBUTE_VOLUME, ENTRY_SIZE, Error, Kind, SECTOR_SIZE, name,
+};
 
-/// What kind of volume to write.
+/// The parameters of a volume.
 #[derive(Debug, Clone)]
 pub struct VolumeSpec {
     /// FAT16 or FAT32.
     pub kind: Kind,
     /// Size of the partition in bytes.
     pub size: u64,
-    /// Size of a cluster in bytes: a power of two from 512.
+    /// Size of a cluster in bytes: a power of two from 512 to 32768.
     pub cluster: u64,
     /// Up to 11 capital letters and digits.
     pub label: String,
-    /// The volume's serial number.
+    /// `BS_VolID`, the volume's serial number.
     pub serial: u32,
-    /// Where the partition starts on the card, in bytes.
+    /// The partition's first byte on the card; `BPB_HiddSec` in sectors.
     pub partition_start: u64,
-    /// Modification time of everything, in Unix seconds.
+    /// Modification time of all files and directories, Unix time in seconds.
     pub time: u64,
 }
 
 impl VolumeSpec {
-    /// The volume's bytes up to the last used one; the partition's rest may hold anything.
-    /// Keys are paths such as `overlays/hearth.dtbo`; folders come from the paths.
+    /// The volume up to its last used byte; the rest of the partition may hold anything, since its clusters are free.
+    /// Keys are paths such as `overlays/hearth.dtbo`, from which directories follow.
     pub fn write(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>, Error> {
         let geometry = Geometry::of(self)?;
-        let root = Folder::tree(files)?;
+        let root = Directory::tree(files)?;
+        // The first two FAT entries belong to no cluster; `fat_bytes` gives them their values.
         let mut allocation = Allocation { fat: vec![0; 2], data: Vec::new(), geometry };
         let root_bytes = root.len(true) as u64;
         let needed = root.needed(geometry.cluster) + geometry.round(root_bytes);
         let capacity = geometry.clusters * geometry.cluster;
-        let root_fits = self.kind == Kind::Fat32 || root_bytes <= geometry.root_sectors * SECTOR;
+        let root_fits = self.kind == Kind::Fat32 || root_bytes <= geometry.root_sectors * SECTOR_SIZE;
         if needed > capacity || !root_fits {
             return Err(Error::Full { label: self.label.clone(), needed, capacity });
         }
         let stamp = Stamp::from_unix(self.time);
+        // The root directory of FAT32 is reserved first, so that it is at cluster 2, as `BPB_RootClus` says. Its content is
+        // known only when everything below it has its clusters.
         let root_cluster = match self.kind {
             Kind::Fat32 => allocation.reserve(root_bytes),
             Kind::Fat16 => 0,
@@ -59,7 +65,7 @@ impl VolumeSpec {
         volume.extend_from_slice(&fat);
         volume.extend_from_slice(&fat);
         if self.kind == Kind::Fat16 {
-            let end = volume.len() + bytes_usize(geometry.root_sectors * SECTOR);
+            let end = volume.len() + bytes_usize(geometry.root_sectors * SECTOR_SIZE);
             volume.extend_from_slice(&root);
             volume.resize(end, 0);
         }
@@ -70,6 +76,7 @@ impl VolumeSpec {
     fn fat_bytes(&self, geometry: Geometry, allocation: &Allocation) -> Vec<u8> {
         let mut bytes: Vec<u8> = match self.kind {
             Kind::Fat16 => {
+                // FAT[0] holds the media byte, FAT[1] the flags "clean" and "no errors".
                 let media = [0xfff8_u16, 0xffff];
                 let chain = allocation.fat.iter().skip(2).map(|&next| (next & 0xffff) as u16);
                 media.into_iter().chain(chain).flat_map(u16::to_le_bytes).collect()
@@ -80,20 +87,21 @@ impl VolumeSpec {
                 media.into_iter().chain(chain).flat_map(u32::to_le_bytes).collect()
             }
         };
-        bytes.resize(bytes_usize(geometry.fat_sectors * SECTOR), 0);
+        bytes.resize(bytes_usize(geometry.fat_sectors * SECTOR_SIZE), 0);
         bytes
     }
 
     fn reserved_sectors(&self, geometry: Geometry, allocation: &Allocation) -> Vec<u8> {
         let boot = self.boot_sector(geometry);
-        let mut reserved = vec![0; bytes_usize(geometry.reserved * SECTOR)];
+        let mut reserved = vec![0; bytes_usize(geometry.reserved * SECTOR_SIZE)];
         let mut place = |sector: u64, bytes: &[u8]| {
-            for (to, from) in reserved.iter_mut().skip(bytes_usize(sector * SECTOR)).zip(bytes) {
+            for (to, from) in reserved.iter_mut().skip(bytes_usize(sector * SECTOR_SIZE)).zip(bytes) {
                 *to = *from;
             }
         };
         place(0, &boot);
         if self.kind == Kind::Fat32 {
+            // The FSInfo sector: free clusters, and the next one to look at. Sectors 6 and 7 are backup copies.
             let used = allocation.fat.len() as u64 - 2;
             let mut info = b"RRaA".to_vec();
             info.resize(484, 0);
@@ -109,26 +117,27 @@ impl VolumeSpec {
         reserved
     }
 
+    /// The boot sector with its BIOS parameter block (sections 3.1 to 3.3), field by field.
     fn boot_sector(&self, geometry: Geometry) -> Vec<u8> {
-        let sectors = self.size / SECTOR;
+        let sectors = self.size / SECTOR_SIZE;
         let small = if self.kind == Kind::Fat16 { u16::try_from(sectors).unwrap_or(0) } else { 0 };
         let mut boot = match self.kind {
             Kind::Fat16 => vec![0xeb, 0x3c, 0x90],
             Kind::Fat32 => vec![0xeb, 0x58, 0x90],
         };
         boot.extend_from_slice(b"MSWIN4.1");
-        boot.extend(low16(SECTOR).to_le_bytes());
-        boot.push(((geometry.cluster / SECTOR) & 0xff) as u8);
+        boot.extend(low16(SECTOR_SIZE).to_le_bytes());
+        boot.push(((geometry.cluster / SECTOR_SIZE) & 0xff) as u8);
         boot.extend(low16(geometry.reserved).to_le_bytes());
         boot.push(2);
-        boot.extend(low16(geometry.root_sectors * SECTOR / ENTRY as u64).to_le_bytes());
+        boot.extend(low16(geometry.root_sectors * SECTOR_SIZE / ENTRY_SIZE as u64).to_le_bytes());
         boot.extend(small.to_le_bytes());
         boot.push(0xf8);
         let fat_sectors_16 = if self.kind == Kind::Fat16 { low16(geometry.fat_sectors) } else { 0 };
         boot.extend(fat_sectors_16.to_le_bytes());
         boot.extend(63_u16.to_le_bytes());
         boot.extend(255_u16.to_le_bytes());
-        boot.extend(low32(self.partition_start / SECTOR).to_le_bytes());
+        boot.extend(low32(self.partition_start / SECTOR_SIZE).to_le_bytes());
         boot.extend((if small == 0 { low32(sectors) } else { 0 }).to_le_bytes());
         if self.kind == Kind::Fat32 {
             boot.extend(low32(geometry.fat_sectors).to_le_bytes());
@@ -148,10 +157,12 @@ impl VolumeSpec {
     }
 }
 
-/// Where the parts of a volume lie, in sectors.
+/// The sizes of a volume's parts.
 #[derive(Debug, Clone, Copy)]
 struct Geometry {
+    /// Size of a cluster in bytes.
     cluster: u64,
+    /// `BPB_RsvdSecCnt`.
     reserved: u64,
     root_sectors: u64,
     fat_sectors: u64,
@@ -164,39 +175,45 @@ impl Geometry {
             Kind::Fat16 => (4, 32, 2),
             Kind::Fat32 => (32, 0, 4),
         };
-        let sectors = spec.size / SECTOR;
+        let sectors = spec.size / SECTOR_SIZE;
+        // A larger FAT leaves fewer clusters, which need a smaller FAT: the smallest FAT that has an entry for each of the
+        // clusters it leaves is the fixed point. The specification's formula may give a few sectors too many.
         let clusters_with = |fat: u64| {
-            sectors.saturating_sub(reserved + root_sectors + 2 * fat) * SECTOR / spec.cluster.max(SECTOR)
+            sectors.saturating_sub(reserved + root_sectors + 2 * fat) * SECTOR_SIZE
+                / spec.cluster.max(SECTOR_SIZE)
         };
-        let fits = |fat: &u64| (clusters_with(*fat) + 2) * entry <= fat * SECTOR;
+        let fits = |fat: &u64| (clusters_with(*fat) + 2) * entry <= fat * SECTOR_SIZE;
         let fat_sectors = (1..=sectors).find(fits).unwrap_or(sectors);
         let clusters = clusters_with(fat_sectors);
+        // Readers derive the FAT type from the number of clusters alone (section 3.5).
         let wanted = match spec.kind {
             Kind::Fat16 => (4085..65525).contains(&clusters),
             Kind::Fat32 => (65525..0x0fff_fff0).contains(&clusters),
         };
         let cluster = spec.cluster;
-        if !wanted || !cluster.is_power_of_two() || !(SECTOR..=32768).contains(&cluster) {
+        if !wanted || !cluster.is_power_of_two() || !(SECTOR_SIZE..=32768).contains(&cluster) {
             return Err(Error::Geometry { size: spec.size, cluster, clusters, kind: spec.kind });
         }
         Ok(Self { cluster, reserved, root_sectors, fat_sectors, clusters })
     }
 
-    /// Bytes rounded up to whole clusters, at least one.
+    /// `bytes` rounded up to whole clusters, at least one.
     fn round(self, bytes: u64) -> u64 {
         bytes.max(1).div_ceil(self.cluster) * self.cluster
     }
 }
 
-/// The allocation table under construction and the data area it describes.
+/// The FAT under construction and the clusters that it describes.
 struct Allocation {
+    /// FAT entries by cluster number; 32 bits also for FAT16.
     fat: Vec<u32>,
+    /// The clusters from number 2 on.
     data: Vec<u8>,
     geometry: Geometry,
 }
 
 impl Allocation {
-    /// Takes clusters for `length` bytes in one piece; an empty file takes none and is at cluster 0.
+    /// Appends consecutive clusters for `length` bytes and gives the first; an empty file has none, written as cluster 0.
     fn reserve(&mut self, length: u64) -> u32 {
         let count = length.div_ceil(self.geometry.cluster);
         let first = low32(self.fat.len() as u64);
@@ -217,48 +234,48 @@ impl Allocation {
     }
 }
 
-/// A folder of the volume under construction.
+/// A directory of the volume under construction.
 #[derive(Default)]
-struct Folder<'a> {
-    folders: BTreeMap<&'a str, Self>,
+struct Directory<'a> {
+    directories: BTreeMap<&'a str, Self>,
     files: BTreeMap<&'a str, &'a [u8]>,
 }
 
-impl<'a> Folder<'a> {
+impl<'a> Directory<'a> {
     fn tree(files: &'a BTreeMap<String, Vec<u8>>) -> Result<Self, Error> {
         let mut root = Self::default();
         for (path, content) in files {
             let (parents, file) = path.rsplit_once('/').map_or((None, path.as_str()), |(p, f)| (Some(p), f));
-            let mut folder = &mut root;
+            let mut directory = &mut root;
             for parent in parents.into_iter().flat_map(|parents| parents.split('/')) {
                 name::check(path, parent)?;
-                folder = folder.folders.entry(parent).or_default();
+                directory = directory.directories.entry(parent).or_default();
             }
             name::check(path, file)?;
             if u32::try_from(content.len()).is_err() {
                 return Err(Error::Name { path: path.clone(), reason: "the file is larger than 4 GiB" });
             }
-            folder.files.insert(file, content);
+            directory.files.insert(file, content);
         }
         root.refuse_clashes()?;
         Ok(root)
     }
 
-    /// FAT does not tell `a` from `A`.
+    /// Refuses two names that differ in case only, which FAT does not distinguish.
     fn refuse_clashes(&self) -> Result<(), Error> {
         let mut seen = BTreeSet::new();
-        for name in self.folders.keys().chain(self.files.keys()) {
+        for name in self.directories.keys().chain(self.files.keys()) {
             if !seen.insert(name.to_ascii_lowercase()) {
-                let reason = "another name in the folder differs in case only";
+                let reason = "another name in the directory differs in case only";
                 return Err(Error::Name { path: (*name).to_owned(), reason });
             }
         }
-        self.folders.values().try_for_each(Folder::refuse_clashes)
+        self.directories.values().try_for_each(Directory::refuse_clashes)
     }
 
-    /// Entries in name order with their short names.
+    /// The entries in name order: name, short name, and whether long-name entries are needed.
     fn names(&self) -> Vec<(&'a str, [u8; 11], bool)> {
-        let all: BTreeSet<&str> = self.folders.keys().chain(self.files.keys()).copied().collect();
+        let all: BTreeSet<&str> = self.directories.keys().chain(self.files.keys()).copied().collect();
         let mut taken = BTreeSet::new();
         let mut names = Vec::with_capacity(all.len());
         for name in all {
@@ -269,26 +286,27 @@ impl<'a> Folder<'a> {
         names
     }
 
-    /// Bytes of the folder itself.
+    /// Size of the directory itself in bytes.
     fn len(&self, is_root: bool) -> usize {
         let entries: usize = self
             .names()
             .iter()
             .map(|(name, _, long)| if *long { 1 + name.len().div_ceil(13) } else { 1 })
             .sum();
-        // The root has the volume label, other folders `.` and `..`.
-        (entries + if is_root { 1 } else { 2 }) * ENTRY
+        // The root directory has the volume label, all others have `.` and `..`.
+        (entries + if is_root { 1 } else { 2 }) * ENTRY_SIZE
     }
 
-    /// Bytes of everything below the folder in whole clusters, without the folder itself.
+    /// Size of everything below the directory in bytes of whole clusters, without the directory itself.
     fn needed(&self, cluster: u64) -> u64 {
         let files: u64 =
             self.files.values().map(|file| (file.len() as u64).div_ceil(cluster) * cluster).sum();
-        let below = |f: &Folder<'_>| (f.len(false) as u64).div_ceil(cluster) * cluster + f.needed(cluster);
-        files + self.folders.values().map(below).sum::<u64>()
+        let below = |f: &Directory<'_>| (f.len(false) as u64).div_ceil(cluster) * cluster + f.needed(cluster);
+        files + self.directories.values().map(below).sum::<u64>()
     }
 
-    /// Allocates and fills everything below the folder; gives the folder's own bytes.
+    /// Allocates and fills everything below the directory, depth first in name order, and gives the directory's own bytes.
+    /// `own` is its first cluster, `parent` that of its parent directory, and the root directory alone has a `label`.
     fn write(
         &self,
         allocation: &mut Allocation,
@@ -302,20 +320,21 @@ impl<'a> Folder<'a> {
             bytes.extend(entry(&label_bytes(label), ATTRIBUTE_VOLUME, stamp, 0, 0));
         }
         if let Some(parent) = parent {
-            bytes.extend(entry(b".          ", ATTRIBUTE_FOLDER, stamp, own, 0));
-            bytes.extend(entry(b"..         ", ATTRIBUTE_FOLDER, stamp, parent, 0));
+            bytes.extend(entry(b".          ", ATTRIBUTE_DIRECTORY, stamp, own, 0));
+            bytes.extend(entry(b"..         ", ATTRIBUTE_DIRECTORY, stamp, parent, 0));
         }
         for (name, short, long) in self.names() {
             if long {
                 bytes.extend(name::long_entries(name, &short));
             }
-            if let Some(folder) = self.folders.get(name) {
-                let cluster = allocation.reserve(folder.len(false) as u64);
-                // `..` of a folder in the root says 0, also on FAT32 where the root has a cluster.
+            if let Some(directory) = self.directories.get(name) {
+                // Reserved before what is below it, because `.` there and `..` below need the number.
+                let cluster = allocation.reserve(directory.len(false) as u64);
+                // `..` of a directory in the root directory is 0, also on FAT32 where the root directory has a cluster.
                 let up = if label.is_some() { 0 } else { own };
-                let content = folder.write(allocation, stamp, cluster, Some(up), None);
+                let content = directory.write(allocation, stamp, cluster, Some(up), None);
                 allocation.fill(cluster, &content);
-                bytes.extend(entry(&short, ATTRIBUTE_FOLDER, stamp, cluster, 0));
+                bytes.extend(entry(&short, ATTRIBUTE_DIRECTORY, stamp, cluster, 0));
             } else if let Some(content) = self.files.get(name) {
                 let cluster = allocation.reserve(content.len() as u64);
                 allocation.fill(cluster, content);
@@ -326,7 +345,7 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// Date and time as FAT stores them.
+/// Date and time of a directory entry (section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     date: u16,
@@ -334,7 +353,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    /// FAT begins in 1980 and ends in 2107; what lies outside becomes the nearer end.
+    /// Converts Unix time; FAT's dates reach from 1980 to 2107, and others become the nearer end.
     fn from_unix(seconds: u64) -> Self {
         let seconds = seconds.clamp(315_532_800, 4_354_819_198);
         let (days, rest) = (seconds / 86400, seconds % 86400);
@@ -345,7 +364,8 @@ impl Stamp {
     }
 }
 
-/// Year, month and day of a day counted from 1970, by the usual shift of the year's start to March.
+/// Year, month and day of a day counted from 1970. The count is shifted to years that begin in March, so that the leap day
+/// comes last, and to the Gregorian calendar's eras of 400 years.
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);
@@ -357,7 +377,8 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
-fn entry(short: &[u8; 11], attributes: u8, stamp: Stamp, cluster: u32, size: u32) -> [u8; ENTRY] {
+/// A directory entry (section 6).
+fn entry(short: &[u8; 11], attributes: u8, stamp: Stamp, cluster: u32, size: u32) -> [u8; ENTRY_SIZE] {
     let mut bytes = short.to_vec();
     let (low, high) = ((cluster & 0xffff) as u16, (cluster >> 16) as u16);
     bytes.extend([attributes, 0, 0]);
@@ -365,7 +386,7 @@ fn entry(short: &[u8; 11], attributes: u8, stamp: Stamp, cluster: u32, size: u32
         bytes.extend(field.to_le_bytes());
     }
     bytes.extend(size.to_le_bytes());
-    let mut whole = [0; ENTRY];
+    let mut whole = [0; ENTRY_SIZE];
     for (to, from) in whole.iter_mut().zip(bytes) {
         *to = from;
     }
@@ -377,7 +398,7 @@ fn label_bytes(label: &str) -> [u8; 11] {
     name::pack(base, rest)
 }
 
-/// Sizes here are below 4 GiB by the limits above; the masks only say so to the compiler.
+/// Values here fit by the limits above; the mask says so to the compiler.
 fn low16(value: u64) -> u16 {
     (value & 0xffff) as u16
 }

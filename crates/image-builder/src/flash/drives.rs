@@ -1,5 +1,5 @@
-//! Which drives there are, and which of them may be erased. Reads the kernel's own lists; the folder they are in is an
-//! argument, so that every case is a test. Opens nothing and writes nothing.
+//! The host's drives, and the decision which of them may be erased, from sysfs and procfs. Their directories are arguments,
+//! so that every case can be tested. No drive is opened here.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileTypeExt;
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::error::{Error, UnsafeTarget};
 
-/// Where the kernel lists drives and what is mounted.
+/// The directories of the kernel's lists of drives and mounts.
 #[derive(Debug, Clone)]
 pub struct System {
     /// `/sys/block`.
@@ -27,27 +27,27 @@ impl Default for System {
 /// A whole drive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Drive {
-    /// Its device, `/dev/sdb`.
+    /// The device file, such as `/dev/sdb`.
     pub path: PathBuf,
-    /// Maker and model as the drive says.
+    /// Vendor, model and name, as far as sysfs has them.
     pub model: String,
     /// Size in bytes.
     pub size: u64,
-    /// Why it must not be erased, if it must not.
+    /// The reason for which it must not be erased, if there is one.
     pub refusal: Option<UnsafeTarget>,
 }
 
-/// Something that may be written to.
+/// A target that may be written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A drive that passed.
+    /// A drive without an [`UnsafeTarget`].
     Drive(Drive),
-    /// A plain file, which is made when it is not there.
+    /// A regular file, which is created if it does not exist.
     File(PathBuf),
 }
 
 impl Target {
-    /// Its path.
+    /// The target's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
@@ -56,7 +56,7 @@ impl Target {
         }
     }
 
-    /// How much fits, where there is a bound.
+    /// The capacity in bytes; none for a file.
     #[must_use]
     pub fn capacity(&self) -> Option<u64> {
         match self {
@@ -65,11 +65,11 @@ impl Target {
         }
     }
 
-    /// Judges what a person named.
+    /// Checks the path given on the command line.
     pub fn judge(system: &System, path: &Path) -> Result<Self, Error> {
         let refused = |refusal| Err(Error::Refused { target: path.to_owned(), refusal });
         let Ok(metadata) = std::fs::metadata(path) else {
-            // A name below /dev that is not there is a card that is not in, never a file to make.
+            // A missing device is an empty card reader; a regular file below /dev would be lost at the next start.
             let is_device_name = path.starts_with("/dev");
             return if is_device_name {
                 refused(UnsafeTarget::Neither)
@@ -101,7 +101,7 @@ impl Target {
     }
 }
 
-/// All drives, sorted by name, each with its judgement.
+/// All drives, sorted by path.
 pub fn drives(system: &System) -> Result<Vec<Drive>, Error> {
     let failed = |source| Error::Drives { path: system.block.clone(), source };
     let mounts = mounts(system);
@@ -109,7 +109,7 @@ pub fn drives(system: &System) -> Result<Vec<Drive>, Error> {
     for entry in std::fs::read_dir(&system.block).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if VIRTUAL.iter().any(|prefix| name.starts_with(prefix)) {
+        if VIRTUAL_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
             continue;
         }
         let folder = entry.path();
@@ -120,14 +120,15 @@ pub fn drives(system: &System) -> Result<Vec<Drive>, Error> {
         let parts = [text("device/vendor"), text("device/model"), text("device/name")];
         let model = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         let path = Path::new("/dev").join(&name);
-        let refusal = judge_drive(system, &folder, &path, size, &mounts);
+        let refusal = check_drive(system, &folder, &path, size, &mounts);
         drives.push(Drive { path, model, size, refusal });
     }
     drives.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(drives)
 }
 
-fn judge_drive(
+/// The reason for which a drive must not be erased, if there is one.
+fn check_drive(
     system: &System,
     folder: &Path,
     path: &Path,
@@ -142,7 +143,7 @@ fn judge_drive(
     names.insert(own);
     let device = |source: &str| source.strip_prefix("/dev/").is_some_and(|name| names.contains(name));
     let at: Vec<&String> = mounts.iter().filter(|(source, _)| device(source)).map(|(_, at)| at).collect();
-    if let Some(at) = at.iter().find(|at| SYSTEM.contains(&at.as_str())) {
+    if let Some(at) = at.iter().find(|at| SYSTEM_MOUNT_POINTS.contains(&at.as_str())) {
         return Some(UnsafeTarget::System { at: (*at).clone() });
     }
     match at.first() {
@@ -157,7 +158,7 @@ fn judge_drive(
             return Some(UnsafeTarget::InUse { by: holder.file_name().to_string_lossy().into_owned() });
         }
     }
-    // Card readers that are built in say "removable 0" for SD cards; USB drives often say so too.
+    // Built-in card readers report `removable` 0 for SD cards, and so do many USB drives.
     let usb = folder.canonicalize().is_ok_and(|real| {
         real.components().any(|part| part.as_os_str().to_string_lossy().starts_with("usb"))
     });
@@ -167,7 +168,7 @@ fn judge_drive(
     if is("ro", "1") {
         return Some(UnsafeTarget::ReadOnly);
     }
-    (size < SMALLEST).then_some(UnsafeTarget::TooSmall { capacity: size })
+    (size < MIN_CAPACITY).then_some(UnsafeTarget::TooSmall { capacity: size })
 }
 
 /// The names of a drive's partitions.
@@ -180,10 +181,10 @@ fn partitions(system: &System, drive: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// Pairs of device and where it is mounted; swap space counts as mounted at [`SWAP`].
+/// Pairs of device and mount point; swap space counts as mounted at [`SWAP`].
 fn mounts(system: &System) -> Vec<(String, String)> {
     let read = |file: &str| std::fs::read_to_string(system.proc.join(file)).unwrap_or_default();
-    // "36 35 98:0 /root /where options - type source superoptions": a path's spaces are written as \040.
+    // proc_pid_mountinfo(5): "36 35 98:0 /root /where options - type source superoptions", with blanks of paths as \040.
     let info = read("self/mountinfo");
     let mounted = info.lines().filter_map(|line| {
         let (front, back) = line.split_once(" - ")?;
@@ -198,19 +199,19 @@ fn mounts(system: &System) -> Vec<(String, String)> {
     mounted.chain(swap).collect()
 }
 
-/// Not drives a person can put into a Pi.
-const VIRTUAL: [&str; 8] = ["loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd"];
-/// Nobody may be told to unmount these.
-const SYSTEM: [&str; 7] = ["/", "/boot", "/boot/efi", "/boot/firmware", "/home", "/usr", "/var"];
+/// Prefixes of the names of block devices that are no drives, or not writable.
+const VIRTUAL_PREFIXES: [&str; 8] = ["loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd"];
+/// Mount points of the operating system, for which unmounting is not suggested.
+const SYSTEM_MOUNT_POINTS: [&str; 7] = ["/", "/boot", "/boot/efi", "/boot/firmware", "/home", "/usr", "/var"];
 const SWAP: &str = "swap space";
-/// Slots and some room for mail; readers without a card say zero.
-const SMALLEST: u64 = 512 << 20;
+/// In bytes: the slots and some mail. Empty card readers report zero.
+const MIN_CAPACITY: u64 = 512 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A made-up computer: drives with their files below /sys/block, and what is mounted.
+    /// A sysfs and procfs with these drives and this mountinfo.
     fn system(drives: &[(&str, &[(&str, &str)])], mounts: &str) -> (tempfile::TempDir, System) {
         let folder = tempfile::tempdir().unwrap();
         let system = System { block: folder.path().join("block"), proc: folder.path().join("proc") };

@@ -1,5 +1,6 @@
-//! Writes an image onto a card and reads it back. What must never happen: writing to a disk the computer needs. So a target
-//! is judged first ([`drives`]), opened exclusively, and its first mebibyte, which makes it a card, is written last.
+//! Writes an image onto a card and reads it back. A disk that the computer needs must never be written to: a target is
+//! checked first ([`drives`]) and opened exclusively. The first mebibyte, with the partition table, is written last, so that
+//! an interrupted card does not look like a complete one.
 
 pub mod drives;
 mod error;
@@ -19,16 +20,16 @@ use drives::Target;
 
 pub use error::{Error, UnsafeTarget};
 
-/// What was done.
+/// The result of flashing.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Flashed {
-    /// How many bytes were written and read back.
+    /// Bytes written and read back.
     pub bytes: u64,
-    /// Their SHA-256.
+    /// Their SHA-256 in lower-case hexadecimal digits.
     pub sha256: String,
 }
 
-/// Writes `image` (`.img` or `.img.xz`) to a judged target and reads it back.
+/// Writes `image` (`.img` or `.img.xz`) to a checked target and reads it back.
 pub fn flash(image: &Path, target: &Target, progress: &dyn Progress) -> Result<Flashed, Error> {
     let mut source = Source::open(image)?;
     let first = source.first_block(image)?;
@@ -45,7 +46,7 @@ pub fn flash(image: &Path, target: &Target, progress: &dyn Progress) -> Result<F
     let written = write(&mut card, &mut source, &first, image, path, progress);
     progress.end();
     let (bytes, digest) = written?;
-    // What lies in the computer's memory proves nothing about the card.
+    // Pages of the page cache would be compared with themselves.
     fadvise(&card, 0, None, Advice::DontNeed).map_err(|error| failed("flushing")(error.into()))?;
     progress.begin(&format!("reading {} back", path.display()), Some(bytes));
     let found = read_back(&mut card, bytes, progress).map_err(failed("reading back"));
@@ -67,10 +68,10 @@ fn write(
     let failed = |doing| move |source| Error::Target { target: target.to_owned(), doing, source };
     let mut digest = Sha256::new();
     digest.update(first);
-    // Until the last moment the target is no card at all, neither the old one nor the new one.
+    // Until the last write the target has no partition table, neither the old one nor the new one.
     card.write_all(&vec![0; first.len()]).and_then(|()| card.sync_all()).map_err(failed("writing to"))?;
     let mut bytes = first.len() as u64;
-    let mut block = vec![0; BLOCK];
+    let mut block = vec![0; BLOCK_SIZE];
     loop {
         let length = fill(&mut source.reader, &mut block)
             .map_err(|source| Error::Image { image: image.to_owned(), source })?;
@@ -91,7 +92,7 @@ fn read_back(card: &mut File, bytes: u64, progress: &dyn Progress) -> std::io::R
     card.seek(SeekFrom::Start(0))?;
     let mut reader = card.take(bytes);
     let mut digest = Sha256::new();
-    let mut block = vec![0; BLOCK];
+    let mut block = vec![0; BLOCK_SIZE];
     loop {
         let length = fill(&mut reader, &mut block)?;
         let Some(piece @ [_, ..]) = block.get(..length) else { break };
@@ -101,7 +102,8 @@ fn read_back(card: &mut File, bytes: u64, progress: &dyn Progress) -> std::io::R
     Ok(digest.finalize().to_vec())
 }
 
-/// A drive is opened exclusively: the kernel refuses when somebody mounted it in the meantime.
+/// Opens a target. A drive is opened with `O_EXCL`, which fails on a block device that is in use, such as one mounted since
+/// the check (open(2)).
 fn open_target(target: &Target) -> std::io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true);
@@ -114,10 +116,10 @@ fn open_target(target: &Target) -> std::io::Result<File> {
     }
 }
 
-/// An image that is being read, compressed or not.
+/// An image that is open for reading, decompressed if necessary.
 struct Source {
     reader: Box<dyn Read>,
-    /// How many bytes it will give, where that is known.
+    /// The decompressed size in bytes, if known.
     length: Option<u64>,
 }
 
@@ -137,14 +139,14 @@ impl Source {
 
     /// The first mebibyte, which must begin with a partition table.
     fn first_block(&mut self, image: &Path) -> Result<Vec<u8>, Error> {
-        let mut first = vec![0; BLOCK];
+        let mut first = vec![0; BLOCK_SIZE];
         let length = fill(&mut self.reader, &mut first)
             .map_err(|source| Error::Image { image: image.to_owned(), source })?;
         let not_an_image = |reason: String| Error::NotAnImage { image: image.to_owned(), reason };
         let sector = first.get(..length).and_then(<[u8]>::first_chunk::<512>);
         let sector = sector.ok_or_else(|| not_an_image("it is shorter than a sector".to_owned()))?;
         let table = PartitionTable::decode(sector).map_err(|error| not_an_image(error.to_string()))?;
-        if table.iter().count() == 0 || length < BLOCK {
+        if table.iter().count() == 0 || length < BLOCK_SIZE {
             return Err(not_an_image("it has no partitions".to_owned()));
         }
         Ok(first)
@@ -165,5 +167,6 @@ fn fill(reader: &mut dyn Read, block: &mut [u8]) -> std::io::Result<usize> {
     Ok(filled)
 }
 
-const BLOCK: usize = 1 << 20;
+/// In bytes.
+const BLOCK_SIZE: usize = 1 << 20;
 const XZ_MAGIC: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];

@@ -1,18 +1,18 @@
-//! From wanted modules to all that are needed, in loading order. Pure, apart from the kernel's files it is handed.
+//! The transitive closure of the wanted modules over their dependencies, in loading order. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::info::{self, Info};
 use super::{Error, IfAbsent, Kernel, Load, Module, ModuleSet, WantedModule};
 
-/// Picks the wanted modules and all they depend on.
+/// The wanted modules and all of their dependencies.
 ///
-/// The order is that of the list, with what a module needs in front of it; the same inputs give the same set.
-/// What a module only had better have (`softdep`) is added where the kernel has it, and never breaks a circle by force.
+/// The order is that of the list, with the dependencies of a module in front of it; the same inputs give the same set.
+/// Soft dependencies (`softdep`) are added if the kernel has them, and given up where they would make a circle.
 ///
 /// # Errors
 ///
-/// A module the kernel does not have, with the reason it was wanted for; files that cannot be understood.
+/// A needed module that the kernel does not have; malformed files; circles of hard dependencies.
 pub fn close<'w>(
     kernel: &Kernel<'_>,
     wanted: impl IntoIterator<Item = &'w WantedModule>,
@@ -23,7 +23,7 @@ pub fn close<'w>(
     for module in wanted {
         let name = canonical(&module.name);
         if pool.files.contains_key(&name) {
-            pool.take_in(&name, &module.reason)?;
+            pool.take(&name, &module.reason)?;
             roots.push((name, module.load));
         } else if pool.built_in.contains(&name) {
             built_in.push(module.name.clone());
@@ -33,27 +33,29 @@ pub fn close<'w>(
             return Err(pool.missing(&module.name, &module.reason));
         }
     }
-    pool.take_in_soft()?;
+    pool.take_soft_dependencies()?;
     let modules = Order::new(&pool).of(&roots)?;
     Ok(ModuleSet { modules, built_in, absent })
 }
 
-/// How the kernel writes a module's name: it does not tell `-` from `_`.
+/// A module's name as the kernel compares it, which does not distinguish `-` from `_`.
 pub(super) fn canonical(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// What the kernel has, and what has been taken of it.
+/// The modules of the kernel, and those of them that are needed so far. Keys are canonical names.
 struct Pool<'a> {
+    /// The kernel's release.
     kernel: String,
+    /// Path and compressed bytes.
     files: BTreeMap<String, (&'a str, &'a [u8])>,
     built_in: BTreeSet<String>,
     taken: BTreeMap<String, Taken>,
 }
 
-/// A module that is needed.
+/// A needed module.
 struct Taken {
-    /// Its file's name without suffixes.
+    /// The file's name without suffixes.
     name: String,
     path: String,
     bytes: Vec<u8>,
@@ -80,8 +82,9 @@ impl<'a> Pool<'a> {
         })
     }
 
-    /// Takes a module and everything it depends on.
-    fn take_in(&mut self, name: &str, reason: &str) -> Result<(), Error> {
+    /// Takes a module and its hard dependencies, directly or not. `modules.dep` would have them; here each file is
+    /// decompressed and its `.modinfo` read, once.
+    fn take(&mut self, name: &str, reason: &str) -> Result<(), Error> {
         let mut open = vec![(name.to_owned(), reason.to_owned())];
         while let Some((name, reason)) = open.pop() {
             if self.taken.contains_key(&name) || self.built_in.contains(&name) {
@@ -106,33 +109,36 @@ impl<'a> Pool<'a> {
         Ok(())
     }
 
-    /// Takes what modules had better have, as far as the kernel has it, until nothing new comes up.
-    fn take_in_soft(&mut self) -> Result<(), Error> {
+    /// Takes soft dependencies that are modules of the kernel, until a round finds none: each may bring further ones.
+    ///
+    /// A soft dependency that is an alias is not looked for among all files, since that would need every module's
+    /// `.modinfo`; [`Pool::resolve`] finds it if the list names the module.
+    fn take_soft_dependencies(&mut self) -> Result<(), Error> {
         loop {
-            let mut wishes = Vec::new();
+            let mut soft_dependencies = Vec::new();
             for taken in self.taken.values() {
-                for wish in taken.info.before.iter().chain(&taken.info.after) {
-                    let name = canonical(wish);
+                for soft in taken.info.before.iter().chain(&taken.info.after) {
+                    let name = canonical(soft);
                     if self.files.contains_key(&name) && !self.taken.contains_key(&name) {
-                        wishes.push((
+                        soft_dependencies.push((
                             name,
                             format!("`{}` works better with it ({})", taken.name, taken.reason),
                         ));
                     }
                 }
             }
-            if wishes.is_empty() {
+            if soft_dependencies.is_empty() {
                 return Ok(());
             }
-            for (name, reason) in wishes {
-                self.take_in(&name, &reason)?;
+            for (name, reason) in soft_dependencies {
+                self.take(&name, &reason)?;
             }
         }
     }
 
-    /// The taken module that answers to a name or to an alias of it.
-    fn resolve(&self, wish: &str) -> Option<&str> {
-        let name = canonical(wish);
+    /// The taken module with this name or alias.
+    fn resolve(&self, soft: &str) -> Option<&str> {
+        let name = canonical(soft);
         if let Some((name, _)) = self.taken.get_key_value(&name) {
             return Some(name);
         }
@@ -148,27 +154,29 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// Brings the taken modules into an order, depth first.
+/// A depth-first topological sort of the taken modules.
 struct Order<'p, 'a> {
     pool: &'p Pool<'a>,
-    /// What had better be loaded before a module, by either one's word.
-    wishes: BTreeMap<&'p str, Vec<&'p str>>,
+    /// Soft dependencies: the modules to load before a key, by its `pre:` or by their own `post:`.
+    soft_dependencies: BTreeMap<&'p str, Vec<&'p str>>,
+    /// The order so far.
     done: Vec<&'p str>,
+    /// The earliest occasion on which a module is needed.
     load: BTreeMap<&'p str, Load>,
 }
 
 impl<'p, 'a> Order<'p, 'a> {
     fn new(pool: &'p Pool<'a>) -> Self {
-        let mut wishes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut soft_dependencies: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, taken) in &pool.taken {
-            for other in taken.info.before.iter().filter_map(|wish| pool.resolve(wish)) {
-                wishes.entry(name).or_default().push(other);
+            for other in taken.info.before.iter().filter_map(|soft| pool.resolve(soft)) {
+                soft_dependencies.entry(name).or_default().push(other);
             }
-            for other in taken.info.after.iter().filter_map(|wish| pool.resolve(wish)) {
-                wishes.entry(other).or_default().push(name);
+            for other in taken.info.after.iter().filter_map(|soft| pool.resolve(soft)) {
+                soft_dependencies.entry(other).or_default().push(name);
             }
         }
-        Self { pool, wishes, done: Vec::new(), load: BTreeMap::new() }
+        Self { pool, soft_dependencies, done: Vec::new(), load: BTreeMap::new() }
     }
 
     fn of(mut self, roots: &[(String, Load)]) -> Result<Vec<Module>, Error> {
@@ -177,12 +185,13 @@ impl<'p, 'a> Order<'p, 'a> {
                 self.visit(name, *load, &mut Vec::new())?;
             }
         }
-        // What is only wished for afterwards (`softdep=post:`) hangs on no root; it comes when its module does.
+        // A `softdep=post:` is reached from no root, since the edge leads the other way; it is loaded on the occasion of the
+        // module that names it.
         for name in self.pool.taken.keys().map(String::as_str) {
             if !self.done.contains(&name) {
-                let wished_by = self.wishes.get(name).into_iter().flatten();
+                let named_by = self.soft_dependencies.get(name).into_iter().flatten();
                 let load =
-                    wished_by.filter_map(|other| self.load.get(other)).min().copied().unwrap_or_default();
+                    named_by.filter_map(|other| self.load.get(other)).min().copied().unwrap_or_default();
                 self.visit(name, load, &mut Vec::new())?;
             }
         }
@@ -190,20 +199,23 @@ impl<'p, 'a> Order<'p, 'a> {
         Ok(modules.collect())
     }
 
-    /// Puts a module behind everything it needs. `path` is how we came here.
+    /// Appends a module behind its dependencies. `path` holds the modules that are being visited, for circles.
     fn visit(&mut self, name: &'p str, load: Load, path: &mut Vec<&'p str>) -> Result<(), Error> {
         if path.contains(&name) {
             return Err(Error::Circle { names: path.join(", ") });
         }
-        // A module that was wanted for Wi-Fi and is then wanted at every start is visited again, to tell those below.
+        // A module that was needed for Wi-Fi and then at every start is visited again, so that its dependencies are loaded
+        // at every start too.
         if self.load.get(name).is_some_and(|known| *known <= load) && self.done.contains(&name) {
             return Ok(());
         }
         self.load.entry(name).and_modify(|known| *known = load.min(*known)).or_insert(load);
         path.push(name);
-        for wish in self.wishes.get(name).cloned().unwrap_or_default() {
-            if !path.contains(&wish) && !self.leads_back(wish, path) {
-                self.visit(wish, load, path)?;
+        // Soft dependencies first, and only those whose hard dependencies are not being visited: a circle that contains a
+        // soft edge is opened there, one of hard edges alone is an error.
+        for soft in self.soft_dependencies.get(name).cloned().unwrap_or_default() {
+            if !path.contains(&soft) && !self.leads_back(soft, path) {
+                self.visit(soft, load, path)?;
             }
         }
         for other in self.needs(name) {
@@ -216,9 +228,9 @@ impl<'p, 'a> Order<'p, 'a> {
         Ok(())
     }
 
-    /// Whether a wish would, by hard dependencies, need something that is waiting for it.
-    fn leads_back(&self, wish: &'p str, path: &[&str]) -> bool {
-        let (mut open, mut seen) = (vec![wish], BTreeSet::new());
+    /// Whether a soft dependency needs, by hard dependencies, a module that is being visited.
+    fn leads_back(&self, soft: &'p str, path: &[&str]) -> bool {
+        let (mut open, mut seen) = (vec![soft], BTreeSet::new());
         while let Some(name) = open.pop() {
             if path.contains(&name) {
                 return true;

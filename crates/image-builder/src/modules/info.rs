@@ -1,4 +1,4 @@
-//! What a module says about itself: the `.modinfo` section of its ELF file. Compression is undone here too.
+//! The `.modinfo` section of a module's ELF file, and the decompression of that file.
 
 use std::io::Read;
 
@@ -6,28 +6,29 @@ use object::{Object, ObjectSection};
 
 use super::Error;
 
-/// A module's own words.
+/// The entries of `.modinfo` that loading needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Info {
-    /// Modules that must be loaded before.
+    /// `depends=`: modules that must be loaded before.
     pub(super) depends: Vec<String>,
-    /// Modules, or other names of them, that had better be loaded before (`softdep=pre:`).
+    /// `softdep=pre:`: modules or aliases of modules that should be loaded before, if there are any.
     pub(super) before: Vec<String>,
-    /// The same for those that had better be loaded afterwards (`softdep=post:`).
+    /// `softdep=post:`: modules or aliases of modules that should be loaded afterwards, if there are any.
     pub(super) after: Vec<String>,
-    /// Other names under which it is asked for.
+    /// `alias=`: other names of the module.
     pub(super) aliases: Vec<String>,
-    /// The release of the kernel it was built for.
+    /// The first word of `vermagic=`: the release of the kernel that the module was built for.
     pub(super) kernel: String,
 }
 
-/// Undoes the compression that the file's name tells of.
+/// Decompresses a file, by the suffix of its name.
 pub(super) fn decompress(path: &str, bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let broken = |why: String| Error::Broken { path: path.to_owned(), why };
     let reader: Box<dyn Read + '_> = if path.ends_with(".ko") {
         Box::new(bytes)
     } else if path.ends_with(".ko.xz") {
-        let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED);
+        let stream =
+            liblzma::stream::Stream::new_stream_decoder(MAX_XZ_MEMORY, liblzma::stream::CONCATENATED);
         let stream = stream.map_err(|error| broken(error.to_string()))?;
         Box::new(liblzma::read::XzDecoder::new_stream(bytes, stream))
     } else if path.ends_with(".ko.zst") {
@@ -36,9 +37,9 @@ pub(super) fn decompress(path: &str, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         return Err(broken("it is compressed in an unknown way".to_owned()));
     };
     let mut module = Vec::new();
-    reader.take(MAX_MODULE + 1).read_to_end(&mut module).map_err(|error| broken(error.to_string()))?;
-    if module.len() as u64 > MAX_MODULE {
-        return Err(broken(format!("it is larger than {MAX_MODULE} bytes")));
+    reader.take(MAX_MODULE_SIZE + 1).read_to_end(&mut module).map_err(|error| broken(error.to_string()))?;
+    if module.len() as u64 > MAX_MODULE_SIZE {
+        return Err(broken(format!("it is larger than {MAX_MODULE_SIZE} bytes")));
     }
     Ok(module)
 }
@@ -51,7 +52,7 @@ pub(super) fn read(path: &str, module: &[u8]) -> Result<Info, Error> {
     let section =
         elf.section_by_name(".modinfo").ok_or_else(|| broken("it says nothing about itself".to_owned()))?;
     let data = section.data().map_err(|error| broken(error.to_string()))?;
-    if data.len() > MAX_MODINFO {
+    if data.len() > MAX_MODINFO_SIZE {
         return Err(broken("it says too much about itself".to_owned()));
     }
     Ok(parse(&String::from_utf8_lossy(data)))
@@ -92,10 +93,12 @@ fn parse_softdep(value: &str, info: &mut Info) {
     }
 }
 
-/// The largest of Debian's modules has 8 MB.
-const MAX_MODULE: u64 = 64 << 20;
-const MAX_MODINFO: usize = 1 << 20;
-const XZ_MEMORY: u64 = 128 << 20;
+/// In bytes, decompressed; the largest of Debian's modules has 8 MB.
+const MAX_MODULE_SIZE: u64 = 64 << 20;
+/// In bytes.
+const MAX_MODINFO_SIZE: usize = 1 << 20;
+/// In bytes, for the decoder; `xz -9` needs 65 MiB.
+const MAX_XZ_MEMORY: u64 = 128 << 20;
 
 #[cfg(test)]
 pub(super) mod tests {
