@@ -3,6 +3,7 @@
 pub mod boxes;
 pub mod browser;
 pub mod core_process;
+pub mod data_partition;
 pub mod delta_chat;
 pub mod mail;
 pub mod namespace;

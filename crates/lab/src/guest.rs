@@ -311,6 +311,13 @@ impl Guest {
         self.run.as_ref().map(|run| clock::now() - run.began).unwrap_or_default()
     }
 
+    /// The card's image file, which may be changed while there is no power. With snapshots it does not hold the guest's
+    /// writes.
+    #[must_use]
+    pub fn card(&self) -> &Path {
+        self.card.path()
+    }
+
     /// QEMU's process id, while the guest has power.
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
