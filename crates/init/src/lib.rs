@@ -36,7 +36,7 @@ use std::{fs, io, thread};
 
 use host::entropy;
 use ipc::appliance::ToInit;
-use network::follow::{Listening, Report, Settings, follow};
+use network::configuration::{Listening, Report, Settings, follow};
 use network::mdns;
 use network::netlink::Netlink;
 use rpi_led::Lamp;

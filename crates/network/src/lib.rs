@@ -2,15 +2,15 @@
 //! DNS. Knows nothing of mail and of what its caller does with the addresses.
 //!
 //! What decides is pure and is told the time: [`dhcp::Client`], [`mdns::Responder`], the message codecs. What touches the
-//! network is [`netlink::Netlink`], `raw`, and the loops [`follow`] and [`mdns::answer`].
+//! network is [`netlink::Netlink`], `packet_socket`, and the loops [`configuration::follow`] and [`mdns::answer`].
 #![forbid(unsafe_code)]
 
 mod clock;
+pub mod configuration;
 pub mod dhcp;
-pub mod follow;
 pub mod mdns;
 pub mod netlink;
-mod raw;
+mod packet_socket;
 
 /// What can go wrong with the network.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use network::follow::{Listening, Report, Settings, follow};
+    use network::configuration::{Listening, Report, Settings, follow};
     use network::mdns;
     use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 

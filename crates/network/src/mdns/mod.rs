@@ -16,7 +16,7 @@ pub use responder::{Output, Responder};
 
 use crate::Error;
 use crate::clock::{now, timespec};
-use crate::follow::Listening;
+use crate::configuration::Listening;
 use crate::netlink::{Changes, InterfaceAddress, LinkKind, Netlink, Usability};
 use message::MESSAGE_LIMIT;
 use responder::PORT;

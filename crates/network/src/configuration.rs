@@ -15,7 +15,7 @@ use crate::Error;
 use crate::clock::{now, timespec};
 use crate::dhcp::{Announcement, Client, Input, Lease, Output};
 use crate::netlink::{Changes, Link, LinkKind, Netlink, Usability};
-use crate::raw::Frames;
+use crate::packet_socket::Frames;
 
 /// No wait is shorter: whatever a clock says, the processor is not kept busy.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
