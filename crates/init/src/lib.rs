@@ -36,7 +36,7 @@ use std::{fs, io, thread};
 
 use host::entropy;
 use ipc::appliance::ToInit;
-use network::configuration::{Listening, Report, Settings, follow};
+use network::configuration::{Report, Settings, run_configuration};
 use network::mdns;
 use network::netlink::Netlink;
 use rpi_led::Lamp;
@@ -166,28 +166,25 @@ fn join_network(name: &BoxName, sender: &Sender<Event>, log: &Log) {
     let on_network = move || {
         let chance = || entropy::bytes().map(u64::from_ne_bytes).unwrap_or_default();
         let report = |report| {
-            let heard = match report {
-                Report::Addresses(addresses) => sender.send(Event::Addresses(addresses)).is_ok(),
-                Report::Trouble(trouble) => {
-                    own_log.say(format!("network: {trouble}"));
-                    true
+            match report {
+                Report::Addresses(addresses) => {
+                    sender.send(Event::Addresses(addresses)).map_err(io::Error::other)?;
                 }
-            };
-            if heard { Listening::Yes } else { Listening::No }
+                Report::Warning(warning) => own_log.say(format!("network: {warning}")),
+            }
+            Ok(())
         };
-        if let Err(error) = follow(&settings, chance, report) {
-            own_log.say(format!("the network is given up: {error}"));
-        }
+        let Err(error) = run_configuration(&settings, chance, report);
+        own_log.say(format!("the network is given up: {error}"));
     };
     let (name, own_log) = (name.as_str().to_owned(), log.clone());
     let by_name = move || {
-        let trouble = |trouble: String| {
-            own_log.say(format!("name: {trouble}"));
-            Listening::Yes
+        let warn = |warning: String| {
+            own_log.say(format!("name: {warning}"));
+            Ok(())
         };
-        if let Err(error) = mdns::answer(&name, trouble) {
-            own_log.say(format!("the name is not told to the network: {error}"));
-        }
+        let Err(error) = mdns::run_responder(&name, warn);
+        own_log.say(format!("the name is not told to the network: {error}"));
     };
     let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
         if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(work) {

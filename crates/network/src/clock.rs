@@ -1,4 +1,4 @@
-//! The clock of the loops in this crate: time since the machine started. What decides is told the time instead.
+//! The clock of the two loops in this crate: time since boot (`CLOCK_BOOTTIME`). All decisions take it as an argument.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(crate) fn now() -> Duration {
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
-/// A limit for [`rustix::event::poll`].
+/// A timeout for [`rustix::event::poll`].
 pub(crate) fn timespec(duration: Duration) -> Timespec {
     let tv_sec = duration.as_secs().try_into().unwrap_or(i64::MAX);
     Timespec { tv_sec, tv_nsec: duration.subsec_nanos().into() }

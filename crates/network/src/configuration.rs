@@ -1,7 +1,18 @@
-//! The loop that keeps the machine on its network: every Ethernet interface that there is or that comes gets a DHCP
-//! client; what the clients decide is done to the kernel's tables. What the addresses are for is the caller's business.
+//! The interface configuration: each Ethernet interface that exists or appears gets a DHCP client (RFC 2131), and each
+//! lease is written into the kernel's address and routing tables and into the resolver file. The use of the addresses is
+//! the caller's business.
+//!
+//! ```text
+//! netlink notification ─▶ refresh: links, addresses ─▶ LinkUp, LinkDown ─┐
+//! frame on an interface ─────────────────────────────────────────▶ Frame ├▶ dhcp::Client
+//! timeout ────────────────────────────────────────────────────────▶ Tick ┘        │
+//! kernel tables, resolver file, Report::Addresses ◀── Send, Bound, Lost ◀─────────┘
+//! ```
+//!
+//! Needs `CAP_NET_ADMIN` (netlink) and `CAP_NET_RAW` (packet sockets), nothing else of root's.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
@@ -13,109 +24,106 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::Error;
 use crate::clock::{now, timespec};
-use crate::dhcp::{Announcement, Client, Input, Lease, Output};
-use crate::netlink::{Changes, Link, LinkKind, Netlink, Usability};
-use crate::packet_socket::Frames;
+use crate::dhcp::{Client, Input, Lease, Output, RequestOptions};
+use crate::netlink::{ChangeSubscription, Link, LinkKind, Netlink, Usability};
+use crate::packet_socket::PacketSocket;
 
-/// No wait is shorter: whatever a clock says, the processor is not kept busy.
+/// The shortest wait between two rounds: a client that is always due cannot keep the processor busy.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
-/// No wait is longer: if a change was missed, it is found then.
+/// The longest wait between two rounds; at its end the kernel's tables are read even without a notification.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// Frames read from one interface before the others have their turn.
-const BURST: usize = 64;
-/// The port DHCP servers answer to.
+/// Frames read from one interface per round, so that a busy interface does not starve the others.
+const FRAMES_PER_ROUND: usize = 64;
+/// The UDP port of DHCP clients (RFC 2131, 4.1).
 const CLIENT_PORT: u16 = 68;
 
-/// How to be on the network.
+/// The parameters of [`run_configuration`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The name told to the router.
+    /// The host name sent to the DHCP server (option 12, RFC 2132, 3.14).
     pub name: String,
-    /// The file that tells programs whom to ask for names, `/etc/resolv.conf`.
+    /// The path of `resolv.conf`. It is replaced by a rename, so its directory must be writable for the process.
     pub resolver_file: PathBuf,
 }
 
-/// Something the caller may want to know.
+/// An event for the caller of [`run_configuration`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// The machine's addresses that others can use are now these, IPv4 first.
+    /// The complete list of the machine's globally usable addresses, IPv4 first, after it has changed.
     Addresses(Vec<IpAddr>),
-    /// Something did not work; it is tried again by itself.
-    Trouble(String),
+    /// The text of an error that is not final: the operation is tried again.
+    Warning(String),
 }
 
-/// Keeps the machine on the network until `report` says that nobody listens any more.
+/// Runs the interface configuration in the calling thread.
 ///
-/// `chance` gives numbers nobody can guess.
+/// `random` supplies the seeds of the DHCP transaction IDs and must be unpredictable. `report` is called with each event;
+/// its error means that the receiver is gone, and ends the loop.
 ///
 /// # Errors
 ///
-/// When the kernel cannot be spoken with at all.
-pub fn follow(
+/// [`Error::Report`] when `report` fails; another error when netlink or poll cannot be used at all. All other failures
+/// are reported as [`Report::Warning`].
+pub fn run_configuration(
     settings: &Settings,
-    chance: impl FnMut() -> u64,
-    report: impl FnMut(Report) -> Listening,
-) -> Result<(), Error> {
-    let announcement = Announcement::of_name(&settings.name);
-    let changes = Changes::listen()?;
-    let mut follower = Follower {
+    random: impl FnMut() -> u64,
+    report: impl FnMut(Report) -> io::Result<()>,
+) -> Result<Infallible, Error> {
+    let options = RequestOptions::with_host_name(&settings.name);
+    let changes = ChangeSubscription::open()?;
+    let mut configurator = Configurator {
         netlink: Netlink::open()?,
-        announcement: &announcement,
+        options: &options,
         resolver_file: &settings.resolver_file,
-        chance,
+        random,
         report,
-        wired: BTreeMap::new(),
+        interfaces: BTreeMap::new(),
         addresses: None,
-        listening: Listening::Yes,
     };
-    // The kernel would answer a DHCP server's packets with "nobody here" if nobody had the port.
+    // The clients read from packet sockets, which the kernel's UDP does not know of: without a socket on the port it
+    // would answer each DHCP reply with "port unreachable" (ICMP). A refused bind costs no more than that.
     let _port = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, CLIENT_PORT));
-    follower.look();
-    while follower.listening == Listening::Yes {
-        if wait(&changes, &mut follower.wired)? {
+    let report_failed = |source| Error::Report { source };
+    configurator.refresh().map_err(report_failed)?;
+    loop {
+        if wait(&changes, &mut configurator.interfaces)? {
+            // Drained before the tables are read: a change between the two is found by the next wait.
             changes.drain();
-            follower.look();
+            configurator.refresh().map_err(report_failed)?;
         }
-        follower.serve_clients();
+        configurator.serve_clients().map_err(report_failed)?;
     }
-    Ok(())
 }
 
-/// Whether somebody still hears the reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listening {
-    /// Go on.
-    Yes,
-    /// Stop.
-    No,
-}
-
-/// An interface with its client.
-struct Wired<'a> {
+/// An Ethernet interface and its DHCP client.
+struct Interface<'a> {
     link: Link,
     client: Client<'a>,
-    frames: Option<Frames>,
+    /// Open while [`Client::wants_frames`], so that a bound interface costs no wake-up per frame.
+    socket: Option<PacketSocket>,
 }
 
-struct Follower<'a, C, R> {
+/// The state of the loop. Its methods return an error only when a report cannot be delivered.
+struct Configurator<'a, N, R> {
     netlink: Netlink,
-    announcement: &'a Announcement<'a>,
+    options: &'a RequestOptions<'a>,
     resolver_file: &'a Path,
-    chance: C,
+    random: N,
     report: R,
-    wired: BTreeMap<u32, Wired<'a>>,
+    /// By the kernel's interface index.
+    interfaces: BTreeMap<u32, Interface<'a>>,
+    /// The last list reported.
     addresses: Option<Vec<IpAddr>>,
-    listening: Listening,
 }
 
-/// Waits for something to do; true when interfaces or addresses changed.
-fn wait(changes: &Changes, wired: &mut BTreeMap<u32, Wired<'_>>) -> Result<bool, Error> {
+/// Waits for a frame, a netlink notification or a client's timeout; true when the kernel's tables should be read again.
+fn wait(changes: &ChangeSubscription, interfaces: &mut BTreeMap<u32, Interface<'_>>) -> Result<bool, Error> {
     let now = now();
-    let wake = wired.values_mut().filter_map(|wired| wired.client.wake_at(now)).min();
+    let wake = interfaces.values_mut().filter_map(|interface| interface.client.wake_at(now)).min();
     let limit = wake.map_or(LONGEST_WAIT, |wake| wake.saturating_sub(now)).clamp(SHORTEST_WAIT, LONGEST_WAIT);
     let mut fds = vec![PollFd::new(changes, PollFlags::IN)];
-    let sockets = wired.values().filter_map(|wired| wired.frames.as_ref());
-    fds.extend(sockets.map(|frames| PollFd::from_borrowed_fd(frames.as_fd(), PollFlags::IN)));
+    let sockets = interfaces.values().filter_map(|interface| interface.socket.as_ref());
+    fds.extend(sockets.map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
     match poll(&mut fds, Some(&timespec(limit))) {
         Ok(0) => Ok(limit == LONGEST_WAIT),
         Ok(_) => Ok(fds.first().is_some_and(|fd| !fd.revents().is_empty())),
@@ -124,102 +132,110 @@ fn wait(changes: &Changes, wired: &mut BTreeMap<u32, Wired<'_>>) -> Result<bool,
     }
 }
 
-impl<C: FnMut() -> u64, R: FnMut(Report) -> Listening> Follower<'_, C, R> {
-    /// Compares what there is with what is known.
-    fn look(&mut self) {
-        if let Err(error) = self.look_at_links() {
-            self.trouble(&error);
+impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, R> {
+    /// Brings `interfaces` and the reported addresses in line with the kernel's tables.
+    fn refresh(&mut self) -> io::Result<()> {
+        match self.netlink.links() {
+            Ok(links) => self.refresh_links(links)?,
+            Err(error) => self.warn(&error)?,
         }
-        self.look_at_addresses();
+        self.refresh_addresses()
     }
 
-    fn look_at_links(&mut self) -> Result<(), Error> {
-        let links = self.netlink.links()?;
-        let known = self.wired.len();
-        self.wired.retain(|index, wired| {
+    fn refresh_links(&mut self, links: Vec<Link>) -> io::Result<()> {
+        let known = self.interfaces.len();
+        // Indexes and names are reused when an adapter is replaced: the same interface has all three.
+        self.interfaces.retain(|index, known| {
             links.iter().any(|link| {
-                link.index == *index && link.mac == wired.link.mac && link.name == wired.link.name
+                link.index == *index && link.mac == known.link.mac && link.name == known.link.name
             })
         });
-        if self.wired.len() != known {
-            self.write_resolvers()?;
+        if self.interfaces.len() != known
+            && let Err(error) = self.write_resolvers()
+        {
+            self.warn(&error)?;
         }
         for link in links {
             if link.kind == LinkKind::Other {
                 continue;
             }
-            if !link.is_up {
-                // A change of the interface brings us back here.
-                self.netlink.set_up(link.index)?;
+            // The change of the interface is notified in turn, with its carrier.
+            if !link.is_up
+                && let Err(error) = self.netlink.set_up(link.index)
+            {
+                self.warn(&error)?;
             }
             if link.kind == LinkKind::Ethernet {
-                self.look_at_cable(link);
+                self.refresh_carrier(link)?;
             }
         }
         Ok(())
     }
 
-    fn look_at_cable(&mut self, link: Link) {
-        let Some(mac) = link.mac else { return };
+    fn refresh_carrier(&mut self, link: Link) -> io::Result<()> {
+        let Some(mac) = link.mac else { return Ok(()) };
         let now = now();
         let input = if link.has_carrier { Input::LinkUp } else { Input::LinkDown };
         let index = link.index;
-        if !self.wired.contains_key(&index) {
-            let client = Client::new(mac, self.announcement, (self.chance)(), now);
-            self.wired.insert(index, Wired { link, client, frames: None });
+        if !self.interfaces.contains_key(&index) {
+            let client = Client::new(mac, self.options, (self.random)(), now);
+            self.interfaces.insert(index, Interface { link, client, socket: None });
         }
-        self.hand(index, now, input);
+        self.drive_client(index, now, input)
     }
 
-    fn look_at_addresses(&mut self) {
+    fn refresh_addresses(&mut self) -> io::Result<()> {
         let mut found: Vec<IpAddr> = match self.netlink.addresses() {
             Ok(found) => found
                 .into_iter()
                 .filter(|found| found.usability == Usability::Global && !found.address.is_loopback())
                 .map(|found| found.address)
                 .collect(),
-            Err(error) => return self.trouble(&error),
+            Err(error) => return self.warn(&error),
         };
         found.sort();
         found.dedup();
-        if self.addresses.as_ref() != Some(&found) {
-            self.addresses = Some(found.clone());
-            self.say(Report::Addresses(found));
+        if self.addresses.as_ref() == Some(&found) {
+            return Ok(());
         }
+        self.addresses = Some(found.clone());
+        (self.report)(Report::Addresses(found))
     }
 
-    /// Lets every client read what has come and do what is due.
-    fn serve_clients(&mut self) {
-        let indices: Vec<u32> = self.wired.keys().copied().collect();
-        for index in indices {
+    /// Gives each client the frames that have arrived and a chance to act on its timeout.
+    fn serve_clients(&mut self) -> io::Result<()> {
+        let indexes: Vec<u32> = self.interfaces.keys().copied().collect();
+        for index in indexes {
             let now = now();
-            for frame in self.frames_of(index) {
-                self.hand(index, now, Input::Frame(&frame));
+            for frame in self.received_frames(index) {
+                self.drive_client(index, now, Input::Frame(&frame))?;
             }
-            self.hand(index, now, Input::Tick);
-            self.open_or_close(index, now);
+            self.drive_client(index, now, Input::Tick)?;
+            self.open_or_close(index, now)?;
         }
+        Ok(())
     }
 
-    fn frames_of(&mut self, index: u32) -> Vec<Vec<u8>> {
-        let mut read = Vec::new();
-        let Some(wired) = self.wired.get_mut(&index) else { return read };
-        while let (true, Some(frames)) = (read.len() < BURST, &wired.frames) {
-            match frames.receive() {
-                Ok(Some(frame)) => read.push(frame),
+    fn received_frames(&mut self, index: u32) -> Vec<Vec<u8>> {
+        let mut received = Vec::new();
+        let Some(interface) = self.interfaces.get_mut(&index) else { return received };
+        while let (true, Some(socket)) = (received.len() < FRAMES_PER_ROUND, &interface.socket) {
+            match socket.receive() {
+                Ok(Some(frame)) => received.push(frame),
                 Ok(None) => break,
-                // The interface went down or away; the next look tells which.
-                Err(_) => wired.frames = None,
+                // The interface is down or gone; the notification that follows tells which.
+                Err(_) => interface.socket = None,
             }
         }
-        read
+        received
     }
 
-    fn hand(&mut self, index: u32, now: Duration, input: Input<'_>) {
-        let Some(wired) = self.wired.get_mut(&index) else { return };
-        let before = wired.client.lease().cloned();
-        wired.client.handle(now, input);
-        let outputs: Vec<Output> = std::iter::from_fn(|| wired.client.poll()).collect();
+    /// Hands one input to a client and carries out its outputs.
+    fn drive_client(&mut self, index: u32, now: Duration, input: Input<'_>) -> io::Result<()> {
+        let Some(interface) = self.interfaces.get_mut(&index) else { return Ok(()) };
+        let before = interface.client.lease().cloned();
+        interface.client.handle(now, input);
+        let outputs: Vec<Output> = std::iter::from_fn(|| interface.client.poll()).collect();
         for output in outputs {
             let done = match output {
                 Output::Send(frame) => self.send(index, &frame),
@@ -227,51 +243,58 @@ impl<C: FnMut() -> u64, R: FnMut(Report) -> Listening> Follower<'_, C, R> {
                 Output::Lost => self.configure(index, before.as_ref(), None),
             };
             if let Err(error) = done {
-                self.trouble(&error);
+                self.warn(&error)?;
             }
         }
+        Ok(())
     }
 
     fn send(&mut self, index: u32, frame: &[u8]) -> Result<(), Error> {
         self.ensure_open(index)?;
-        let Some(wired) = self.wired.get_mut(&index) else { return Ok(()) };
-        let sent = wired.frames.as_ref().map_or(Ok(()), |frames| frames.send(frame));
+        let Some(interface) = self.interfaces.get_mut(&index) else { return Ok(()) };
+        let sent = interface.socket.as_ref().map_or(Ok(()), |socket| socket.send(frame));
         if sent.is_err() {
-            wired.frames = None;
+            interface.socket = None;
         }
         sent
     }
 
     fn ensure_open(&mut self, index: u32) -> Result<(), Error> {
-        if let Some(wired) = self.wired.get_mut(&index)
-            && wired.frames.is_none()
+        if let Some(interface) = self.interfaces.get_mut(&index)
+            && interface.socket.is_none()
         {
-            wired.frames = Some(Frames::open(&wired.link.name)?);
+            interface.socket = Some(PacketSocket::open(&interface.link.name)?);
         }
         Ok(())
     }
 
-    fn open_or_close(&mut self, index: u32, now: Duration) {
-        let Some(wired) = self.wired.get_mut(&index) else { return };
-        if !wired.client.wants_frames(now) {
-            wired.frames = None;
+    fn open_or_close(&mut self, index: u32, now: Duration) -> io::Result<()> {
+        let Some(interface) = self.interfaces.get_mut(&index) else { return Ok(()) };
+        if !interface.client.wants_frames(now) {
+            interface.socket = None;
         } else if let Err(error) = self.ensure_open(index) {
-            self.trouble(&error);
+            self.warn(&error)?;
         }
+        Ok(())
     }
 
-    /// Makes the kernel's tables say what the lease says.
+    /// Hands a lease over to the kernel: from here on the kernel answers ARP and routes for the address, and the
+    /// client only keeps the lease alive.
     fn configure(&mut self, index: u32, before: Option<&Lease>, lease: Option<&Lease>) -> Result<(), Error> {
         if let Some(old) = before.filter(|old| Some(*old) != lease) {
-            // Whatever is gone already was to go.
+            // Either may be gone already with the interface, and a failed removal must not keep the new lease out:
+            // hence both results are ignored.
             if let Some(router) = old.router {
                 let _ = self.netlink.delete_default_route(index, router);
             }
+            // An address that stays is not removed and added again: that would cut the connections bound to it.
             if lease.is_none_or(|new| (new.address, new.prefix) != (old.address, old.prefix)) {
                 let _ = self.netlink.delete_address(index, old.address, old.prefix);
             }
         }
         if let Some(new) = lease {
+            // Address before route, which takes its source address from it. Both requests replace what is there: a lease
+            // that a former process left behind is no obstacle.
             self.netlink.add_address(index, new.address, new.prefix)?;
             if let Some(router) = new.router {
                 self.netlink.set_default_route(index, router)?;
@@ -280,22 +303,17 @@ impl<C: FnMut() -> u64, R: FnMut(Report) -> Listening> Follower<'_, C, R> {
         self.write_resolvers()
     }
 
+    /// Writes the name servers of all leases into the resolver file.
     fn write_resolvers(&mut self) -> Result<(), Error> {
-        let leases = self.wired.values().filter_map(|wired| wired.client.lease());
+        let leases = self.interfaces.values().filter_map(|interface| interface.client.lease());
         let mut resolvers: Vec<Ipv4Addr> = leases.flat_map(|lease| lease.resolvers.iter().copied()).collect();
         resolvers.dedup();
         replace(self.resolver_file, &resolver_text(&resolvers))
             .map_err(|source| Error::Socket { doing: "write the list of name servers", source })
     }
 
-    fn trouble(&mut self, error: &Error) {
-        self.say(Report::Trouble(error.to_string()));
-    }
-
-    fn say(&mut self, report: Report) {
-        if (self.report)(report) == Listening::No {
-            self.listening = Listening::No;
-        }
+    fn warn(&mut self, error: &Error) -> io::Result<()> {
+        (self.report)(Report::Warning(error.to_string()))
     }
 }
 
@@ -303,6 +321,7 @@ fn resolver_text(resolvers: &[Ipv4Addr]) -> String {
     resolvers.iter().map(|resolver| format!("nameserver {resolver}\n")).collect()
 }
 
+/// Replaces a file in one step for its readers. Not synced: the file is in memory and written anew at each start.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let mut new = path.to_owned().into_os_string();
     new.push(".new");

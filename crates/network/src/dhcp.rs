@@ -1,5 +1,6 @@
-//! A DHCP client for one Ethernet interface: frames and time in, frames and leases out. smoltcp knows the protocol;
-//! this joins its socket to a cable that can be pulled. No socket of the operating system here.
+//! A DHCP client (RFC 2131) for one Ethernet interface: frames and time in, frames and leases out. smoltcp implements the
+//! protocol, because it does so without IO; this module adds the carrier, which comes and goes, and the filter that keeps
+//! smoltcp's IP stack from answering beside the kernel's. No socket of the operating system here.
 //!
 //! ```text
 //! caller                        Client                      smoltcp
@@ -7,6 +8,10 @@
 //!   poll() ◀─── Output ◀─────── frames, Bound, Lost ◀────┘
 //!   wake_at()                   wants_frames()
 //! ```
+//!
+//! Two stacks have the leased address at once. The kernel's serves everything; smoltcp's needs the address to renew the
+//! lease by unicast (RFC 2131, 4.4.5), and with it the server's hardware address, which is why ARP replies, and only
+//! replies, are let through to it.
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -18,197 +23,199 @@ use smoltcp::socket::dhcpv4::{Event, Socket};
 use smoltcp::time::Instant;
 use smoltcp::wire::{DhcpOption, EthernetAddress, IpCidr};
 
-/// After a frame was sent, answers are listened for this long.
-const ANSWER_TIME: Duration = Duration::from_secs(10);
-/// A router that refuses what it has just offered is not argued with: after so many frames of ours in
-/// [`ANSWER_TIME`] its answers are passed over until that time is over.
-const ARGUMENT: u32 = 12;
-/// Ethernet's frame without its checksum.
-const FRAME: usize = 1514;
-/// Frames waiting to be understood; DHCP needs one or two.
-const QUEUE: usize = 16;
-/// The option that tells the router our name (RFC 2132, 3.14).
+/// The time for which a bound client reads frames after one of its own.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Frames sent within [`REPLY_TIMEOUT`] after which replies are dropped until it is over: a server that refuses each of
+/// its own offers would otherwise keep both sides in a loop without a pause.
+const SEND_LIMIT: u32 = 12;
+/// Bytes of the longest Ethernet frame, without its check sequence.
+const FRAME_LIMIT: usize = 1514;
+/// Received frames kept for smoltcp; DHCP needs one or two.
+const QUEUE_LIMIT: usize = 16;
+/// The code of the Host Name option (RFC 2132, 3.14).
 const HOST_NAME: u8 = 12;
-/// A name longer than a DNS label is not sent.
+/// Bytes of the longest host name that is sent: a DNS label (RFC 1035, 2.3.4).
 const NAME_LIMIT: usize = 63;
 
-/// What the router granted.
+/// The part of a lease that is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// Our address.
+    /// The address assigned to this machine.
     pub address: Ipv4Addr,
-    /// The length of its network's prefix.
+    /// The prefix length of its network, from the subnet mask.
     pub prefix: u8,
-    /// The way to the world.
+    /// The default gateway.
     pub router: Option<Ipv4Addr>,
-    /// Who resolves names.
+    /// DNS servers, in the server's order of preference.
     pub resolvers: Vec<Ipv4Addr>,
 }
 
-/// Something that happened. All times are since any one moment, such as the start of the machine.
+/// An event. All times are durations since one fixed moment, such as boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input<'a> {
-    /// A frame came in; those that do not concern DHCP are passed over.
+    /// A received Ethernet frame; one that does not concern DHCP is ignored.
     Frame(&'a [u8]),
-    /// The cable is in.
+    /// The interface has a carrier.
     LinkUp,
-    /// The cable is out.
+    /// The interface has no carrier.
     LinkDown,
-    /// The time that [`Client::wake_at`] gave has come.
+    /// The time of [`Client::wake_at`].
     Tick,
 }
 
-/// Something to do.
+/// An action for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Send this frame.
+    /// Send this Ethernet frame.
     Send(Vec<u8>),
-    /// This is the configuration from now on.
+    /// Configure the interface with this lease, in place of the former one.
     Bound(Lease),
-    /// There is no configuration any more.
+    /// Remove the former lease from the interface.
     Lost,
 }
 
-/// What is sent along with every request; it outlives the client that uses it.
+/// The options added to each message; a client borrows them.
 #[derive(Debug)]
-pub struct Announcement<'a> {
+pub struct RequestOptions<'a> {
     options: Vec<DhcpOption<'a>>,
 }
 
-impl<'a> Announcement<'a> {
-    /// Tells the router the box's name, if it is one.
+impl<'a> RequestOptions<'a> {
+    /// The Host Name option; no option when `name` is empty or longer than 63 bytes.
     #[must_use]
-    pub fn of_name(name: &'a str) -> Self {
+    pub fn with_host_name(name: &'a str) -> Self {
         let good = !name.is_empty() && name.len() <= NAME_LIMIT;
         let option = DhcpOption { kind: HOST_NAME, data: name.as_bytes() };
         Self { options: if good { vec![option] } else { Vec::new() } }
     }
 }
 
-/// The client. Call [`Client::handle`] when something happens, then [`Client::poll`] until it gives nothing.
+/// The client of one interface. After each [`Client::handle`], call [`Client::poll`] until it returns `None`.
 pub struct Client<'a> {
     interface: Interface,
     sockets: SocketSet<'a>,
     socket: SocketHandle,
-    wire: Wire,
-    cable: Cable,
+    queues: FrameQueues,
+    carrier: Carrier,
     outputs: VecDeque<Output>,
     bound: Option<Lease>,
     last_sent: Option<Duration>,
-    talk: Talk,
+    send_rate: SendRate,
 }
 
-/// How much was said lately.
+/// Frames sent in the current window of [`REPLY_TIMEOUT`].
 #[derive(Clone, Copy, Debug, Default)]
-struct Talk {
+struct SendRate {
     since: Duration,
     frames: u32,
 }
 
-impl Talk {
+impl SendRate {
     fn count(&mut self, now: Duration) {
-        if now.saturating_sub(self.since) >= ANSWER_TIME {
+        if now.saturating_sub(self.since) >= REPLY_TIMEOUT {
             *self = Self { since: now, frames: 0 };
         }
         self.frames = self.frames.saturating_add(1);
     }
 
-    fn is_argument(self, now: Duration) -> bool {
-        self.frames >= ARGUMENT && now.saturating_sub(self.since) < ANSWER_TIME
+    fn is_exceeded(self, now: Duration) -> bool {
+        self.frames >= SEND_LIMIT && now.saturating_sub(self.since) < REPLY_TIMEOUT
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cable {
-    In,
-    Out,
+enum Carrier {
+    Up,
+    Down,
 }
 
 impl<'a> Client<'a> {
-    /// A client whose cable is still out. `seed` makes its transaction numbers.
+    /// A client for an interface without a carrier. `seed` determines its transaction IDs.
     #[must_use]
-    pub fn new(mac: [u8; 6], announcement: &'a Announcement<'a>, seed: u64, now: Duration) -> Self {
-        let mut wire = Wire { mac, received: VecDeque::new(), sent: VecDeque::new() };
+    pub fn new(mac: [u8; 6], options: &'a RequestOptions<'a>, seed: u64, now: Duration) -> Self {
+        let mut queues = FrameQueues { mac, received: VecDeque::new(), sent: VecDeque::new() };
         let mut config = Config::new(EthernetAddress(mac).into());
         config.random_seed = seed;
-        let interface = Interface::new(config, &mut wire, instant(now));
+        let interface = Interface::new(config, &mut queues, instant(now));
         let mut dhcp = Socket::new();
-        dhcp.set_outgoing_options(&announcement.options);
+        dhcp.set_outgoing_options(&options.options);
         let mut sockets = SocketSet::new(Vec::new());
         let socket = sockets.add(dhcp);
-        let (cable, outputs) = (Cable::Out, VecDeque::new());
         Self {
             interface,
             sockets,
             socket,
-            wire,
-            cable,
-            outputs,
+            queues,
+            carrier: Carrier::Down,
+            outputs: VecDeque::new(),
             bound: None,
             last_sent: None,
-            talk: Talk::default(),
+            send_rate: SendRate::default(),
         }
     }
 
-    /// Takes notice of what happened.
+    /// Processes an event.
     pub fn handle(&mut self, now: Duration, input: Input<'_>) {
         match input {
             Input::Frame(frame) => {
-                let hear = !self.talk.is_argument(now) && self.wire.received.len() < QUEUE;
-                if hear && self.wire.concerns_us(frame) {
-                    self.wire.received.push_back(frame.to_owned());
+                let has_room = self.queues.received.len() < QUEUE_LIMIT;
+                if has_room && !self.send_rate.is_exceeded(now) && self.queues.accepts(frame) {
+                    self.queues.received.push_back(frame.to_owned());
                 }
             }
-            Input::LinkUp if self.cable == Cable::Out => {
-                self.cable = Cable::In;
+            // The cable may be in another network now: a new carrier starts with DISCOVER, not with the old lease.
+            Input::LinkUp if self.carrier == Carrier::Down => {
+                self.carrier = Carrier::Up;
                 self.socket().reset();
             }
-            Input::LinkDown if self.cable == Cable::In => {
-                self.cable = Cable::Out;
+            Input::LinkDown if self.carrier == Carrier::Up => {
+                self.carrier = Carrier::Down;
                 self.socket().reset();
+                // Without a carrier `run` is not called: the reset socket's event is taken here.
                 self.take_event();
-                self.wire.received.clear();
+                self.queues.received.clear();
             }
             Input::LinkUp | Input::LinkDown | Input::Tick => {}
         }
-        if self.cable == Cable::In {
+        if self.carrier == Carrier::Up {
             self.run(now);
         }
     }
 
-    /// The next thing to do.
+    /// The next action, if there is one.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Client::handle`] with [`Input::Tick`] if nothing happens before.
+    /// The time at which to call [`Client::handle`] with [`Input::Tick`], unless an earlier event moves it.
     pub fn wake_at(&mut self, now: Duration) -> Option<Duration> {
-        if self.cable == Cable::Out {
+        if self.carrier == Carrier::Down {
             return None;
         }
         let wake = self.interface.poll_at(instant(now), &self.sockets)?;
         let wake = Duration::from_micros(wake.total_micros().try_into().unwrap_or(0));
-        // While an answer is awaited, listening ends at its own time.
+        // A wake-up when reading ends, so that the caller closes its socket then and not at the renewal hours later.
         let quiet = self.quiet_from().filter(|quiet| *quiet > now);
         Some(quiet.map_or(wake, |quiet| quiet.min(wake)))
     }
 
-    /// Whether frames are of use now. A bound client listens only while it talks, so that the rest of the network's
-    /// traffic does not have to be looked at.
+    /// Whether the client reads frames now. A bound client reads only for ten seconds after a frame of its own, so that
+    /// the interface's other traffic is not copied here.
     #[must_use]
     pub fn wants_frames(&self, now: Duration) -> bool {
-        self.cable == Cable::In && self.quiet_from().is_none_or(|quiet| now < quiet)
+        self.carrier == Carrier::Up && self.quiet_from().is_none_or(|quiet| now < quiet)
     }
 
-    /// What is configured at the moment.
+    /// The lease in force.
     #[must_use]
     pub fn lease(&self) -> Option<&Lease> {
         self.bound.as_ref()
     }
 
+    /// The time at which a bound client stops reading.
     fn quiet_from(&self) -> Option<Duration> {
         self.bound.as_ref()?;
-        Some(self.last_sent.unwrap_or_default() + ANSWER_TIME)
+        Some(self.last_sent.unwrap_or_default() + REPLY_TIMEOUT)
     }
 
     fn socket(&mut self) -> &mut Socket<'a> {
@@ -216,24 +223,25 @@ impl<'a> Client<'a> {
     }
 
     fn run(&mut self, now: Duration) {
-        // Each round may make the next one possible: an offer is followed by a request.
+        // Until nothing moves any more: a received OFFER makes smoltcp ready to send its REQUEST in the next round.
         loop {
-            let _ = self.interface.poll(instant(now), &mut self.wire, &mut self.sockets);
+            let _ = self.interface.poll(instant(now), &mut self.queues, &mut self.sockets);
             let changed = self.take_event();
             let mut sent = false;
-            while let Some(frame) = self.wire.sent.pop_front() {
+            while let Some(frame) = self.queues.sent.pop_front() {
                 self.outputs.push_back(Output::Send(frame));
                 self.last_sent = Some(now);
-                self.talk.count(now);
+                self.send_rate.count(now);
                 sent = true;
             }
-            if !changed && !sent && self.wire.received.is_empty() {
+            if !changed && !sent && self.queues.received.is_empty() {
                 return;
             }
         }
     }
 
-    /// Carries a change of the DHCP socket over to smoltcp's own interface and to the caller.
+    /// Carries a change of the DHCP socket over to smoltcp's interface, which needs address and route to renew by
+    /// unicast, and to the caller. A renewal without a change is not passed on.
     fn take_event(&mut self) -> bool {
         let lease = match self.socket().poll() {
             None => return false,
@@ -268,7 +276,7 @@ impl<'a> Client<'a> {
 impl std::fmt::Debug for Client<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
-            .field("cable", &self.cable)
+            .field("carrier", &self.carrier)
             .field("bound", &self.bound)
             .finish_non_exhaustive()
     }
@@ -278,17 +286,17 @@ fn instant(time: Duration) -> Instant {
     Instant::from_micros(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// The cable as smoltcp sees it: two queues.
-struct Wire {
+/// smoltcp's network device: two queues of frames.
+struct FrameQueues {
     mac: [u8; 6],
     received: VecDeque<Vec<u8>>,
     sent: VecDeque<Vec<u8>>,
 }
 
-impl Wire {
-    /// Whether smoltcp should see a frame. The kernel answers everything else, and must be the only one to do so:
-    /// smoltcp would refuse connections that the kernel is about to accept.
-    fn concerns_us(&self, frame: &[u8]) -> bool {
+impl FrameQueues {
+    /// Whether a frame is for smoltcp: a DHCP reply or an ARP reply. The kernel alone must answer all else: smoltcp's
+    /// stack would reset connections that the kernel is about to accept.
+    fn accepts(&self, frame: &[u8]) -> bool {
         const IPV4: [u8; 2] = [0x08, 0x00];
         const ARP: [u8; 2] = [0x08, 0x06];
         const BROADCAST: [u8; 6] = [0xff; 6];
@@ -298,7 +306,7 @@ impl Wire {
         }
         match rest.get(6..8).and_then(|kind| <[u8; 2]>::try_from(kind).ok()) {
             Some(ARP) => is_arp_reply(frame.get(14..).unwrap_or_default()),
-            Some(IPV4) => is_dhcp_answer(frame.get(14..).unwrap_or_default()),
+            Some(IPV4) => is_dhcp_reply(frame.get(14..).unwrap_or_default()),
             _ => false,
         }
     }
@@ -308,8 +316,8 @@ fn is_arp_reply(packet: &[u8]) -> bool {
     packet.get(6..8) == Some(&[0, 2])
 }
 
-/// UDP from port 67 to port 68, not in fragments.
-fn is_dhcp_answer(packet: &[u8]) -> bool {
+/// Whether an IPv4 packet is UDP from port 67 to port 68, and no fragment.
+fn is_dhcp_reply(packet: &[u8]) -> bool {
     const UDP: u8 = 17;
     const PORTS: [u8; 4] = [0, 67, 0, 68];
     let Some(header) = packet.first().map(|first| usize::from(first & 0x0f) * 4) else { return false };
@@ -336,7 +344,7 @@ impl TxToken for Sent<'_> {
     }
 }
 
-impl Device for Wire {
+impl Device for FrameQueues {
     type RxToken<'a>
         = Received
     where
@@ -357,9 +365,10 @@ impl Device for Wire {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = FRAME;
-        // A quirk of virtual cables: the sender leaves the checksum of UDP to hardware that does not exist, and a
-        // socket for whole frames sees it undone. Ethernet's own checksum has to do.
+        capabilities.max_transmission_unit = FRAME_LIMIT;
+        // The UDP checksum of received frames is not verified. Quirk of virtual interfaces (veth, virtio): the sender
+        // leaves it to hardware that does not exist, and a packet socket sees it unfinished. Ethernet's own check
+        // sequence has to do.
         capabilities.checksum.udp = Checksum::Tx;
         capabilities
     }

@@ -1,8 +1,19 @@
-//! The box's place in the home network: addresses by DHCP, routes and addresses set by netlink, its name by multicast
-//! DNS. Knows nothing of mail and of what its caller does with the addresses.
+//! The machine's place in the home network: addresses by DHCP, routes and addresses set by netlink, its host name by
+//! multicast DNS. Knows nothing of mail and of what its caller does with the addresses.
 //!
-//! What decides is pure and is told the time: [`dhcp::Client`], [`mdns::Responder`], the message codecs. What touches the
-//! network is [`netlink::Netlink`], `packet_socket`, and the loops [`configuration::follow`] and [`mdns::answer`].
+//! Two loops, which share nothing and are meant for a process each:
+//!
+//! | entry point | does | privileges | reports |
+//! |---|---|---|---|
+//! | [`configuration::run_configuration`] | DHCP, addresses, routes, resolver file | `CAP_NET_ADMIN`, `CAP_NET_RAW`; write access to the resolver file's directory | [`configuration::Report`] |
+//! | [`mdns::run_responder`] | answers for `NAME.local` on UDP port 5353 | none; reads links and addresses by netlink itself | texts of warnings |
+//!
+//! Both run in the calling thread for ever, and return an error when their socket to the kernel fails or their report
+//! callback does: a child process whose parent has closed the pipe ends with [`Error::Report`]. Port 68 is bound if it may
+//! be (`net.ipv4.ip_unprivileged_port_start`, or `CAP_NET_BIND_SERVICE`), and DHCP works without it.
+//!
+//! All decisions are pure and take the time as an argument: [`dhcp::Client`], [`mdns::Responder`], the message codecs.
+//! Sockets are in [`netlink::Netlink`], `packet_socket` and the two loops.
 #![forbid(unsafe_code)]
 
 mod clock;
@@ -12,30 +23,36 @@ pub mod mdns;
 pub mod netlink;
 mod packet_socket;
 
-/// What can go wrong with the network.
+/// A failed operation on the network.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A socket could not be had or used.
+    /// A socket could not be opened or used.
     #[error("cannot {doing}: {source}")]
     Socket {
-        /// What was being done.
+        /// The operation, an infinitive.
         doing: &'static str,
-        /// The kernel's word.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// The kernel refused a change by netlink.
     #[error("the kernel refuses to {doing}: {source}")]
     Refused {
-        /// What was being done.
+        /// The operation, an infinitive.
         doing: &'static str,
-        /// The kernel's word.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// The kernel answered something that is no netlink message.
+    /// The kernel's answer is no valid netlink message, or its list has no end.
     #[error("the kernel's answer makes no sense while trying to {doing}")]
-    Nonsense {
-        /// What was being done.
+    Malformed {
+        /// The operation, an infinitive.
         doing: &'static str,
+    },
+    /// The caller's report callback failed: the receiver of the reports is gone.
+    #[error("cannot deliver a report: {source}")]
+    Report {
+        /// The callback's error.
+        source: std::io::Error,
     },
 }

@@ -1,8 +1,8 @@
-//! A socket for whole Ethernet frames on one interface.
+//! A packet socket (`packet(7)`) for whole Ethernet frames on one interface.
 //!
-//! smoltcp opens and binds it, since that needs `unsafe` code we do not write; but its own reading and writing panic
-//! when the interface goes away, as a USB adapter does. So the socket is duplicated, by asking for our own descriptor
-//! the way a debugger would, and used with calls that return errors.
+//! smoltcp opens and binds it, since no safe library offers the bind; but its own reading and writing panic when the
+//! interface goes away, as a USB adapter does, and it does not hand its descriptor out. So the descriptor is duplicated by
+//! its number with `pidfd_getfd` on this very process, and used with calls that return errors.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -13,17 +13,17 @@ use smoltcp::phy::{Medium, RawSocket};
 
 use crate::Error;
 
-/// The longest frame that can be DHCP or ARP on Ethernet.
+/// Bytes of the receive buffer: an Ethernet frame with MTU 1500, and room for tags. A longer frame is cut.
 const FRAME_LIMIT: usize = 1600;
 
-/// An open socket.
+/// An open packet socket; it needs `CAP_NET_RAW` to open, nothing to use.
 #[derive(Debug)]
-pub(crate) struct Frames {
+pub(crate) struct PacketSocket {
     socket: OwnedFd,
 }
 
-impl Frames {
-    /// Opens a socket on the interface.
+impl PacketSocket {
+    /// Opens a socket on the interface of this name.
     pub(crate) fn open(interface: &str) -> Result<Self, Error> {
         let failed = |source| Error::Socket { doing: "open a socket for whole frames", source };
         let original = RawSocket::new(interface, Medium::Ethernet).map_err(failed)?;
@@ -33,7 +33,7 @@ impl Frames {
         Ok(Self { socket })
     }
 
-    /// The next frame that has come, if any.
+    /// The next frame in the socket's queue; does not block.
     pub(crate) fn receive(&self) -> Result<Option<Vec<u8>>, Error> {
         let mut frame = vec![0; FRAME_LIMIT];
         match recv(&self.socket, frame.as_mut_slice(), RecvFlags::DONTWAIT) {
@@ -46,7 +46,7 @@ impl Frames {
         }
     }
 
-    /// Sends a frame. One for which there is no room is lost, as on any network.
+    /// Sends a frame; does not block. A frame for which the queue has no room is dropped, as on any network.
     pub(crate) fn send(&self, frame: &[u8]) -> Result<(), Error> {
         match send(&self.socket, frame, SendFlags::DONTWAIT) {
             Ok(_) | Err(Errno::WOULDBLOCK | Errno::NOBUFS | Errno::INTR) => Ok(()),
@@ -55,7 +55,7 @@ impl Frames {
     }
 }
 
-impl AsFd for Frames {
+impl AsFd for PacketSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }

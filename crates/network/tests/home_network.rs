@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::io;
     use std::net::{IpAddr, Ipv4Addr, UdpSocket};
     use std::os::fd::AsFd;
     use std::path::Path;
@@ -15,9 +16,11 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use network::configuration::{Listening, Report, Settings, follow};
-    use network::mdns;
-    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+    use network::configuration::{Report, Settings, run_configuration};
+    use network::{Error, mdns};
+    use rustix::thread::{
+        CapabilitySet, CapabilitySets, LinkNameSpaceType, move_into_link_name_space, set_capabilities,
+    };
 
     /// The kernel and dnsmasq answer within moments; a busy machine takes longer.
     const LIMIT: Duration = Duration::from_secs(60);
@@ -106,6 +109,16 @@ mod tests {
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
     }
 
+    /// Leaves the calling thread these capabilities and no others.
+    fn restrict(capabilities: CapabilitySet) {
+        let sets = CapabilitySets {
+            effective: capabilities,
+            permitted: capabilities,
+            inheritable: CapabilitySet::empty(),
+        };
+        set_capabilities(None, sets).unwrap();
+    }
+
     fn ip(arguments: &[&str]) {
         let status = Command::new("ip").args(arguments).status().unwrap();
         assert!(status.success(), "ip {arguments:?}");
@@ -163,8 +176,9 @@ mod tests {
         let (sender, reports) = channel();
         let follower = thread::spawn(move || {
             enter(&home);
-            let report = |report| if sender.send(report).is_ok() { Listening::Yes } else { Listening::No };
-            follow(&settings, || 42, report)
+            restrict(CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW);
+            let report = |report| sender.send(report).map_err(|_| io::ErrorKind::BrokenPipe.into());
+            run_configuration(&settings, || 42, report)
         });
 
         wait_for(&reports, |addresses| addresses.is_empty());
@@ -201,7 +215,7 @@ mod tests {
         ip(&["-n", &lab.home, "link", "add", "eth8", "type", "veth", "peer", "name", "eth9"]);
         ip(&["-n", &lab.home, "address", "add", "10.0.0.1/8", "dev", "eth8"]);
         ip(&["-n", &lab.home, "link", "set", "eth8", "up"]);
-        follower.join().unwrap().unwrap();
+        assert!(matches!(follower.join().unwrap(), Err(Error::Report { .. })));
     }
 
     /// A question for the name's address, as an ordinary resolver or another responder would ask it.
@@ -229,8 +243,9 @@ mod tests {
         let (sender, trouble) = channel();
         thread::spawn(move || {
             enter(&home);
-            let report = |text| if sender.send(text).is_ok() { Listening::Yes } else { Listening::No };
-            mdns::answer("hearth-0203", report)
+            restrict(CapabilitySet::empty());
+            let warn = |text| sender.send(text).map_err(|_| io::ErrorKind::BrokenPipe.into());
+            mdns::run_responder("hearth-0203", warn)
         });
         let router = lab.router.clone();
         let asker = thread::spawn(move || {

@@ -27,7 +27,7 @@ pub(crate) fn multicast_dns(data: &[u8]) {
         let port = if length & 1 == 0 { 5353 } else { 40_000 };
         responder.handle(now, SocketAddr::from((Ipv4Addr::new(192, 168, 1, 9), port)), packet);
         while let Some(output) = responder.poll() {
-            if let mdns::Output::ToAll(bytes) | mdns::Output::To(_, bytes) = output {
+            if let mdns::Output::Multicast(bytes) | mdns::Output::Unicast(_, bytes) = output {
                 assert!(bytes.len() <= PACKET_LIMIT, "{} bytes of answer", bytes.len());
             }
         }
@@ -42,7 +42,7 @@ const MESSAGE: usize = 14 + 20 + 8;
 /// DHCP messages, each with its length in front, at a client that looks for an address. They come in frames whose
 /// checksums are right and have the number of the client's own question, so that they are looked into.
 pub(crate) fn dhcp(data: &[u8]) {
-    let announcement = dhcp::Announcement::of_name("hearth-1a2b");
+    let announcement = dhcp::RequestOptions::with_host_name("hearth-1a2b");
     let mut now = Duration::ZERO;
     let mut client = dhcp::Client::new(MAC, &announcement, 7, now);
     let mut number = [0; 4];

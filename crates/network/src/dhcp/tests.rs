@@ -9,7 +9,7 @@ use smoltcp::wire::{
     EthernetProtocol, EthernetRepr, IpAddress, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr,
 };
 
-use super::{Announcement, Client, Input, Lease, Output};
+use super::{Client, Input, Lease, Output, RequestOptions};
 
 const MAC: [u8; 6] = [0xb8, 0x27, 0xeb, 1, 2, 3];
 const ROUTER_MAC: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
@@ -167,13 +167,13 @@ fn arp_reply(request: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn new_client<'a>(announcement: &'a Announcement<'static>) -> Client<'a> {
-    Client::new(MAC, announcement, 1, at(0))
+fn new_client<'a>(options: &'a RequestOptions<'static>) -> Client<'a> {
+    Client::new(MAC, options, 1, at(0))
 }
 
 /// A client that got its lease at second 5.
-fn bound<'a>(announcement: &'a Announcement<'static>) -> Client<'a> {
-    let mut client = new_client(announcement);
+fn bound<'a>(options: &'a RequestOptions<'static>) -> Client<'a> {
+    let mut client = new_client(options);
     let seen = step(&mut client, Router::Friendly, at(5), Input::LinkUp);
     assert_eq!(seen, [discover(), request(Reach::Broadcast), Seen::Bound(lease())]);
     client
@@ -187,8 +187,8 @@ fn request(reach: Reach) -> Seen {
     Seen::Dhcp(DhcpMessageType::Request, reach)
 }
 
-fn announcement() -> Announcement<'static> {
-    Announcement::of_name("hearth-0203")
+fn options() -> RequestOptions<'static> {
+    RequestOptions::with_host_name("hearth-0203")
 }
 
 /// Ticks when the client asks for it until `end`; what happened, with the second it happened in.
@@ -207,8 +207,8 @@ fn run_until(client: &mut Client<'_>, router: Router, mut now: u64, end: u64) ->
 
 #[test]
 fn without_a_cable_nothing_is_sent_and_nothing_awaited() {
-    let announcement = announcement();
-    let mut client = new_client(&announcement);
+    let options = options();
+    let mut client = new_client(&options);
     assert_eq!(step(&mut client, Router::Friendly, at(1), Input::Tick), []);
     assert_eq!(client.wake_at(at(1)), None);
     assert!(!client.wants_frames(at(1)));
@@ -216,8 +216,8 @@ fn without_a_cable_nothing_is_sent_and_nothing_awaited() {
 
 #[test]
 fn a_silent_router_is_asked_again_and_again() {
-    let announcement = announcement();
-    let mut client = new_client(&announcement);
+    let options = options();
+    let mut client = new_client(&options);
     assert_eq!(step(&mut client, Router::Silent, at(5), Input::LinkUp), [discover()]);
     let story = run_until(&mut client, Router::Silent, 5, 60);
     assert!((3..=12).contains(&story.len()), "{story:?}");
@@ -229,8 +229,8 @@ fn a_silent_router_is_asked_again_and_again() {
 
 #[test]
 fn a_lease_is_renewed_at_half_time_and_nobody_is_told() {
-    let announcement = announcement();
-    let mut client = bound(&announcement);
+    let options = options();
+    let mut client = bound(&options);
     assert!(client.wants_frames(at(14)));
     assert!(!client.wants_frames(at(16)), "a bound client does not listen");
     let story = run_until(&mut client, Router::Friendly, 5, DAY - 10);
@@ -244,8 +244,8 @@ fn a_lease_is_renewed_at_half_time_and_nobody_is_told() {
 
 #[test]
 fn a_router_that_went_silent_is_asked_then_everybody_and_then_the_lease_is_over() {
-    let announcement = announcement();
-    let mut client = bound(&announcement);
+    let options = options();
+    let mut client = bound(&options);
     let story = run_until(&mut client, Router::Silent, 5, DAY + 100);
     let first = |wanted: &Seen| story.iter().find(|(_, seen)| seen == wanted).map(|(second, _)| *second);
     let everybody = first(&request(Reach::Broadcast)).unwrap();
@@ -259,8 +259,8 @@ fn a_router_that_went_silent_is_asked_then_everybody_and_then_the_lease_is_over(
 
 #[test]
 fn a_router_that_refuses_its_own_offers_is_not_argued_with_for_ever() {
-    let announcement = announcement();
-    let mut client = new_client(&announcement);
+    let options = options();
+    let mut client = new_client(&options);
     let first = step(&mut client, Router::Refusing, at(5), Input::LinkUp);
     assert!(first.len() < 20, "{first:?}");
     let story = run_until(&mut client, Router::Refusing, 5, 105);
@@ -271,8 +271,8 @@ fn a_router_that_refuses_its_own_offers_is_not_argued_with_for_ever() {
 
 #[test]
 fn a_refused_renewal_starts_anew() {
-    let announcement = announcement();
-    let mut client = bound(&announcement);
+    let options = options();
+    let mut client = bound(&options);
     let story = run_until(&mut client, Router::Refusing, 5, DAY + 100);
     assert!(story.iter().any(|(_, seen)| *seen == Seen::Lost), "{story:?}");
     let again = run_until(&mut client, Router::Friendly, DAY + 100, DAY + 200);
@@ -281,8 +281,8 @@ fn a_refused_renewal_starts_anew() {
 
 #[test]
 fn a_pulled_cable_ends_the_lease_and_a_cable_put_back_asks_at_once() {
-    let announcement = announcement();
-    let mut client = bound(&announcement);
+    let options = options();
+    let mut client = bound(&options);
     assert_eq!(step(&mut client, Router::Friendly, at(100), Input::LinkDown), [Seen::Lost]);
     assert_eq!(step(&mut client, Router::Friendly, at(101), Input::LinkDown), []);
     assert_eq!(client.wake_at(at(101)), None);
@@ -293,8 +293,8 @@ fn a_pulled_cable_ends_the_lease_and_a_cable_put_back_asks_at_once() {
 
 #[test]
 fn frames_that_are_not_dhcp_are_left_to_the_kernel() {
-    let announcement = announcement();
-    let mut client = bound(&announcement);
+    let options = options();
+    let mut client = bound(&options);
     let mut syn = vec![0; 60];
     syn[..6].copy_from_slice(&MAC);
     syn[12..14].copy_from_slice(&[8, 0]);
@@ -322,8 +322,8 @@ fn arp_reply_to_us() -> Vec<u8> {
 
 #[test]
 fn an_answer_with_an_unfinished_udp_checksum_counts() {
-    let announcement = announcement();
-    let mut client = new_client(&announcement);
+    let options = options();
+    let mut client = new_client(&options);
     client.handle(at(5), Input::LinkUp);
     let Some(Output::Send(frame)) = client.poll() else { panic!("no request") };
     let (_, Some(mut offer)) = receive(Router::Friendly, &frame) else { panic!("no offer") };
@@ -336,8 +336,8 @@ fn an_answer_with_an_unfinished_udp_checksum_counts() {
 
 #[test]
 fn noise_on_the_wire_harms_nobody() {
-    let announcement = announcement();
-    let mut client = new_client(&announcement);
+    let options = options();
+    let mut client = new_client(&options);
     step(&mut client, Router::Silent, at(5), Input::LinkUp);
     let good = {
         let request = DhcpRepr {

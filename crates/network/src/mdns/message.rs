@@ -1,20 +1,22 @@
 //! The part of DNS messages (RFC 1035, RFC 6762) that a responder for one name needs, as bytes. Every length is checked
-//! and every count is bounded; a message that breaks a rule is no message.
+//! and every count is bounded; a message that breaks a rule is ignored as a whole.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// RFC 6762, section 17: no message is longer.
+/// Bytes of the longest message (RFC 6762, 17).
 pub(super) const MESSAGE_LIMIT: usize = 9000;
-/// Questions and records looked at in one message; further ones make it invalid.
+/// Questions, and answer records, in one message; more make it invalid.
 const ENTRY_LIMIT: u16 = 128;
-/// Bytes of a name (RFC 1035, 3.1).
+/// Bytes of the longest name (RFC 1035, 3.1).
 const NAME_LIMIT: usize = 255;
-/// Bytes of a label (RFC 1035, 2.3.4).
+/// Bytes of the longest label (RFC 1035, 2.3.4).
 pub(super) const LABEL_LIMIT: usize = 63;
 
+/// Bytes of the header (RFC 1035, 4.1.1).
 const HEADER: usize = 12;
+/// The QR bit.
 const RESPONSE: u16 = 0x8000;
-/// Response, authoritative.
+/// QR and AA.
 const RESPONSE_FLAGS: u16 = 0x8400;
 const OPCODE_AND_RCODE: u16 = 0x780f;
 
@@ -24,10 +26,10 @@ const TYPE_NSEC: u16 = 47;
 const TYPE_ANY: u16 = 255;
 const CLASS_IN: u16 = 1;
 const CLASS_ANY: u16 = 255;
-/// In a question: answer me alone. In a record: forget what else you know.
+/// Of the class field: in a question QU, unicast response wanted (RFC 6762, 5.4); in a record cache-flush (10.2).
 const TOP_BIT: u16 = 0x8000;
 
-/// A message that came in, reduced to what concerns a name.
+/// A received message, reduced to the entries of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) id: u16,
@@ -35,7 +37,7 @@ pub(super) struct Message {
     /// Questions about the name.
     pub(super) questions: Vec<Question>,
     /// Address records of the name in the answer section.
-    pub(super) answers: Vec<Known>,
+    pub(super) answers: Vec<KnownAddress>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,47 +48,48 @@ pub(super) enum Kind {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Question {
-    pub(super) wanted: Wanted,
+    pub(super) kind: QuestionType,
     pub(super) reply: Reply,
 }
 
-/// What is asked for.
+/// The QTYPE of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Ipv4,
-    Ipv6,
-    Everything,
-    /// A kind of record that the name does not have.
+pub(super) enum QuestionType {
+    A,
+    Aaaa,
+    Any,
+    /// A type of record that the name does not have.
     Other,
 }
 
-/// Who wants to hear the answer.
+/// The destination that a question asks its response to be sent to (RFC 6762, 5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    ToAll,
-    ToAsker,
+    Multicast,
+    Unicast,
 }
 
-/// An address that the sender knows for the name, and for how many seconds.
+/// An address record of the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct KnownAddress {
     pub(super) address: IpAddr,
-    pub(super) seconds: u32,
+    /// The remaining life, in seconds.
+    pub(super) ttl: u32,
 }
 
-/// Whether a record replaces what others know (RFC 6762, 10.2); old resolvers do not understand the bit.
+/// The cache-flush bit: the record replaces all others of its type (RFC 6762, 10.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CacheFlush {
     Set,
     Clear,
 }
 
-/// The name's first label; the rest is `local`.
+/// The first label of the host name, in lower case; the rest is `local`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Label(Vec<u8>);
 
 impl Label {
-    /// A label that a host may have; `None` if this is none.
+    /// A host label: 1 to 63 ASCII letters, digits and hyphens; `None` for another text.
     pub(super) fn new(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         let good = !text.is_empty() && text.len() <= LABEL_LIMIT && text.bytes().all(allowed);
@@ -104,11 +107,11 @@ impl Label {
     }
 }
 
-/// Reads a message; `None` when it is none, or one that mDNS ignores.
+/// Reads a message; `None` when it is malformed, or has an opcode or a response code other than 0 (RFC 6762, 18.3, 18.11).
 pub(super) fn parse(bytes: &[u8], name: &Label) -> Option<Message> {
     let mut reader = Reader { bytes, at: 0 };
-    let (id, flags) = (reader.half()?, reader.half()?);
-    let counts = [reader.half()?, reader.half()?];
+    let (id, flags) = (reader.u16()?, reader.u16()?);
+    let counts = [reader.u16()?, reader.u16()?];
     reader.at = HEADER;
     if flags & OPCODE_AND_RCODE != 0
         || counts.iter().any(|count| *count > ENTRY_LIMIT)
@@ -121,48 +124,48 @@ pub(super) fn parse(bytes: &[u8], name: &Label) -> Option<Message> {
     let mut questions = Vec::new();
     for _ in 0..question_count {
         let ours = name.matches(&reader.name()?);
-        let (wanted, class) = (reader.half()?, reader.half()?);
+        let (kind, class) = (reader.u16()?, reader.u16()?);
         if ours && matches!(class & !TOP_BIT, CLASS_IN | CLASS_ANY) {
-            let reply = if class & TOP_BIT == 0 { Reply::ToAll } else { Reply::ToAsker };
-            questions.push(Question { wanted: Wanted::from_type(wanted), reply });
+            let reply = if class & TOP_BIT == 0 { Reply::Multicast } else { Reply::Unicast };
+            questions.push(Question { kind: QuestionType::from_type(kind), reply });
         }
     }
     let mut answers = Vec::new();
     for _ in 0..answer_count {
         let ours = name.matches(&reader.name()?);
-        let (kind, class, seconds) = (reader.half()?, reader.half()?, reader.word()?);
-        let length = usize::from(reader.half()?);
+        let (kind, class, ttl) = (reader.u16()?, reader.u16()?, reader.u32()?);
+        let length = usize::from(reader.u16()?);
         let data = reader.take(length)?;
         if ours
             && class & !TOP_BIT == CLASS_IN
             && let Some(address) = address(kind, data)?
         {
-            answers.push(Known { address, seconds });
+            answers.push(KnownAddress { address, ttl });
         }
     }
     Some(Message { id, kind, questions, answers })
 }
 
-impl Wanted {
+impl QuestionType {
     fn from_type(number: u16) -> Self {
         match number {
-            TYPE_A => Self::Ipv4,
-            TYPE_AAAA => Self::Ipv6,
-            TYPE_ANY => Self::Everything,
+            TYPE_A => Self::A,
+            TYPE_AAAA => Self::Aaaa,
+            TYPE_ANY => Self::Any,
             _ => Self::Other,
         }
     }
 
     fn to_type(self) -> u16 {
         match self {
-            Self::Ipv4 => TYPE_A,
-            Self::Ipv6 => TYPE_AAAA,
-            Self::Everything | Self::Other => TYPE_ANY,
+            Self::A => TYPE_A,
+            Self::Aaaa => TYPE_AAAA,
+            Self::Any | Self::Other => TYPE_ANY,
         }
     }
 }
 
-/// The address in a record; the outer `None` for one of the wrong length.
+/// The address in a record's data, if it is an address record; the outer `None` for one of the wrong length.
 fn address(kind: u16, data: &[u8]) -> Option<Option<IpAddr>> {
     match kind {
         TYPE_A => Some(Some(Ipv4Addr::from(<[u8; 4]>::try_from(data).ok()?).into())),
@@ -184,15 +187,16 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    fn half(&mut self) -> Option<u16> {
+    fn u16(&mut self) -> Option<u16> {
         self.take(2)?.try_into().ok().map(u16::from_be_bytes)
     }
 
-    fn word(&mut self) -> Option<u32> {
+    fn u32(&mut self) -> Option<u32> {
         self.take(4)?.try_into().ok().map(u32::from_be_bytes)
     }
 
-    /// A name, its compression undone (RFC 1035, 4.1.4). A pointer must lead backwards, so there is an end.
+    /// A name, decompressed (RFC 1035, 4.1.4). Each pointer must lead further back than the one before, so a loop is
+    /// impossible and the labels are read at most once each.
     fn name(&mut self) -> Option<Vec<Vec<u8>>> {
         let mut labels = Vec::new();
         let mut length = 0;
@@ -212,6 +216,7 @@ impl<'a> Reader<'a> {
                 }
                 0xc0.. => {
                     let [second] = *self.take(1)?.first_chunk()?;
+                    // Reading goes on behind the first pointer, wherever it leads.
                     end.get_or_insert(self.at);
                     let target = usize::from(u16::from_be_bytes([first & 0x3f, second]));
                     if target >= lowest {
@@ -230,50 +235,47 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A question whether anybody has the name already, with what we would say of it (RFC 6762, 8.1 and 8.2).
-pub(super) fn probe(name: &Label, addresses: &[IpAddr], seconds: u32) -> Vec<u8> {
+/// A probe: a QU question of type ANY, the proposed records in the authority section (RFC 6762, 8.1 and 8.2).
+pub(super) fn probe(name: &Label, addresses: &[IpAddr], ttl: u32) -> Vec<u8> {
     let count = u16::try_from(addresses.len()).unwrap_or(u16::MAX);
     let mut bytes = header(0, 0, [1, 0, count, 0]);
     name.write(&mut bytes);
     bytes.extend(TYPE_ANY.to_be_bytes());
     bytes.extend((CLASS_IN | TOP_BIT).to_be_bytes());
     for address in addresses {
-        write_address(&mut bytes, name, *address, seconds, CacheFlush::Clear);
+        write_address(&mut bytes, name, *address, ttl, CacheFlush::Clear);
     }
     bytes
 }
 
-/// What a response consists of besides the name.
+/// The content of a response, except for the name.
 pub(super) struct Response<'a> {
-    /// The question's number, for those who ask as in ordinary DNS; else 0.
+    /// The ID of an ordinary resolver's query; otherwise 0 (RFC 6762, 18.1).
     pub(super) id: u16,
-    /// The question repeated, for the same.
-    pub(super) question: Option<Wanted>,
-    /// The answers.
+    /// The question of an ordinary resolver, which expects it repeated (RFC 6762, 6.7).
+    pub(super) question: Option<QuestionType>,
     pub(super) addresses: &'a [IpAddr],
-    /// Which kinds of address there are at all, if the asker should know that there are no others.
-    pub(super) only: Option<&'a [IpAddr]>,
-    /// How long it holds.
-    pub(super) seconds: u32,
-    /// Whether it replaces what is known.
+    /// All addresses of the name, for a negative response: an NSEC record tells that no other type exists.
+    pub(super) nsec: Option<&'a [IpAddr]>,
+    /// The life of the records, in seconds.
+    pub(super) ttl: u32,
     pub(super) flush: CacheFlush,
 }
 
-/// Writes a response.
 pub(super) fn response(name: &Label, response: &Response<'_>) -> Vec<u8> {
-    let answers = response.addresses.len() + usize::from(response.only.is_some());
+    let answers = response.addresses.len() + usize::from(response.nsec.is_some());
     let counts = [u16::from(response.question.is_some()), u16::try_from(answers).unwrap_or(u16::MAX), 0, 0];
     let mut bytes = header(response.id, RESPONSE_FLAGS, counts);
-    if let Some(wanted) = response.question {
+    if let Some(question) = response.question {
         name.write(&mut bytes);
-        bytes.extend(wanted.to_type().to_be_bytes());
+        bytes.extend(question.to_type().to_be_bytes());
         bytes.extend(CLASS_IN.to_be_bytes());
     }
     for address in response.addresses {
-        write_address(&mut bytes, name, *address, response.seconds, response.flush);
+        write_address(&mut bytes, name, *address, response.ttl, response.flush);
     }
-    if let Some(all) = response.only {
-        write_absence(&mut bytes, name, all, response.seconds, response.flush);
+    if let Some(all) = response.nsec {
+        write_nsec(&mut bytes, name, all, response.ttl, response.flush);
     }
     bytes
 }
@@ -286,19 +288,19 @@ fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {
     bytes
 }
 
-fn write_address(bytes: &mut Vec<u8>, name: &Label, address: IpAddr, seconds: u32, flush: CacheFlush) {
+fn write_address(bytes: &mut Vec<u8>, name: &Label, address: IpAddr, ttl: u32, flush: CacheFlush) {
     match address {
-        IpAddr::V4(address) => write_record(bytes, name, TYPE_A, seconds, flush, &address.octets()),
-        IpAddr::V6(address) => write_record(bytes, name, TYPE_AAAA, seconds, flush, &address.octets()),
+        IpAddr::V4(address) => write_record(bytes, name, TYPE_A, ttl, flush, &address.octets()),
+        IpAddr::V6(address) => write_record(bytes, name, TYPE_AAAA, ttl, flush, &address.octets()),
     }
 }
 
-/// `NSEC`: these kinds of record and no others (RFC 6762, 6.1).
-fn write_absence(bytes: &mut Vec<u8>, name: &Label, all: &[IpAddr], seconds: u32, flush: CacheFlush) {
+/// An NSEC record: the bit map of the types that exist (RFC 6762, 6.1; RFC 4034, 4.1.2).
+fn write_nsec(bytes: &mut Vec<u8>, name: &Label, all: &[IpAddr], ttl: u32, flush: CacheFlush) {
     let bit = |kind: u16, present: bool| if present { 0x80_u8 >> (kind % 8) } else { 0 };
     let mut data = Vec::new();
     name.write(&mut data);
-    // One window, four bytes: types 0 to 31.
+    // Window 0, four bytes: types 0 to 31.
     data.extend([
         0,
         4,
@@ -307,15 +309,15 @@ fn write_absence(bytes: &mut Vec<u8>, name: &Label, all: &[IpAddr], seconds: u32
         0,
         bit(TYPE_AAAA, all.iter().any(IpAddr::is_ipv6)),
     ]);
-    write_record(bytes, name, TYPE_NSEC, seconds, flush, &data);
+    write_record(bytes, name, TYPE_NSEC, ttl, flush, &data);
 }
 
-fn write_record(bytes: &mut Vec<u8>, name: &Label, kind: u16, seconds: u32, flush: CacheFlush, data: &[u8]) {
+fn write_record(bytes: &mut Vec<u8>, name: &Label, kind: u16, ttl: u32, flush: CacheFlush, data: &[u8]) {
     let class = if flush == CacheFlush::Set { CLASS_IN | TOP_BIT } else { CLASS_IN };
     name.write(bytes);
     bytes.extend(kind.to_be_bytes());
     bytes.extend(class.to_be_bytes());
-    bytes.extend(seconds.to_be_bytes());
+    bytes.extend(ttl.to_be_bytes());
     bytes.extend(u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes());
     bytes.extend(data);
 }
@@ -324,7 +326,10 @@ fn write_record(bytes: &mut Vec<u8>, name: &Label, kind: u16, seconds: u32, flus
 mod tests {
     use std::net::IpAddr;
 
-    use super::{CacheFlush, Kind, Known, Label, Question, Reply, Response, Wanted, parse, probe, response};
+    use super::{
+        CacheFlush, Kind, KnownAddress, Label, Question, QuestionType, Reply, Response, parse, probe,
+        response,
+    };
 
     fn name() -> Label {
         Label::new("hearth-0203").unwrap()
@@ -338,7 +343,7 @@ mod tests {
     fn a_probe_is_a_question_for_everything_to_be_answered_to_the_asker() {
         let message = parse(&probe(&name(), &addresses(), 120), &name()).unwrap();
         assert_eq!(message.kind, Kind::Query);
-        assert_eq!(message.questions, [Question { wanted: Wanted::Everything, reply: Reply::ToAsker }]);
+        assert_eq!(message.questions, [Question { kind: QuestionType::Any, reply: Reply::Unicast }]);
         assert!(message.answers.is_empty(), "what it would say is no answer yet");
     }
 
@@ -349,16 +354,16 @@ mod tests {
             &name(),
             &Response {
                 id: 77,
-                question: Some(Wanted::Ipv4),
+                question: Some(QuestionType::A),
                 addresses: &all,
-                only: Some(&all),
-                seconds: 10,
+                nsec: Some(&all),
+                ttl: 10,
                 flush: CacheFlush::Set,
             },
         );
         let message = parse(&bytes, &name()).unwrap();
         assert_eq!((message.id, message.kind), (77, Kind::Response));
-        let known: Vec<_> = all.iter().map(|address| Known { address: *address, seconds: 10 }).collect();
+        let known: Vec<_> = all.iter().map(|address| KnownAddress { address: *address, ttl: 10 }).collect();
         assert_eq!(message.answers, known);
         assert!(bytes.ends_with(&[0, 4, 0x40, 0, 0, 0x08]), "A and AAAA and nothing else");
     }
@@ -374,8 +379,8 @@ mod tests {
         assert_eq!(
             message.questions,
             [
-                Question { wanted: Wanted::Ipv4, reply: Reply::ToAll },
-                Question { wanted: Wanted::Ipv6, reply: Reply::ToAsker }
+                Question { kind: QuestionType::A, reply: Reply::Multicast },
+                Question { kind: QuestionType::Aaaa, reply: Reply::Unicast }
             ]
         );
     }

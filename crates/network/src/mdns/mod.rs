@@ -1,10 +1,17 @@
-//! The box's name in the household's network, by multicast DNS (RFC 6762): one name, its addresses, nothing else.
-//! [`Responder`] decides for one link; [`answer`] is the loop that owns the sockets.
+//! The machine's host name on the local network, by multicast DNS (RFC 6762): the address records of one name, no
+//! services, no queries of our own. [`Responder`] is the state machine for one link; [`run_responder`] is the loop that
+//! owns the sockets.
+//!
+//! Needs no privilege: port 5353 is above 1024, and netlink gives links and addresses to any process. It is meant for a
+//! process of its own, since anybody on the network may send it packets. Ours, because the mDNS crates are whole service
+//! discovery libraries with threads of their own, and one name needs a thousand lines with their tests.
 
 mod message;
 mod responder;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -16,65 +23,74 @@ pub use responder::{Output, Responder};
 
 use crate::Error;
 use crate::clock::{now, timespec};
-use crate::configuration::Listening;
-use crate::netlink::{Changes, InterfaceAddress, LinkKind, Netlink, Usability};
+use crate::netlink::{ChangeSubscription, InterfaceAddress, LinkKind, Netlink, Usability};
 use message::MESSAGE_LIMIT;
 use responder::PORT;
 
+/// The multicast groups (RFC 6762, 3).
 const GROUP4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const GROUP6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
-/// RFC 6762, 11: packets of multicast DNS carry the greatest hop limit.
-const HOPS: u32 = 255;
-/// Packets read before anything else has its turn.
-const BURST: usize = 64;
+/// The hop limit of multicast DNS packets (RFC 6762, 11).
+const HOP_LIMIT: u32 = 255;
+/// Packets read from one socket per round, so that a flood does not starve timers and netlink.
+const PACKETS_PER_ROUND: usize = 64;
+/// The shortest wait between two rounds: a responder that is always due cannot keep the processor busy.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+/// The longest wait between two rounds.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Answers for `NAME.local` on every Ethernet interface, until `trouble` says that nobody listens any more. Trouble is
-/// told and tried again.
+/// Runs the responder for `NAME.local` on every Ethernet interface with a carrier, in the calling thread.
+///
+/// `warn` is called with the text of each error that is not final, and of a name conflict; its error means that the
+/// receiver is gone, and ends the loop.
 ///
 /// # Errors
 ///
-/// When the kernel cannot be spoken with at all.
-pub fn answer(name: &str, trouble: impl FnMut(String) -> Listening) -> Result<(), Error> {
-    let changes = Changes::listen()?;
-    let (ipv4, ipv6) = (Some(open_ipv4()?), open_ipv6().ok());
-    let mut links = Links { name, netlink: Netlink::open()?, ipv4, ipv6, links: BTreeMap::new(), trouble };
-    let mut listening = links.look();
-    while listening == Listening::Yes {
-        let changed = links.wait(&changes)?;
-        listening = links.serve();
+/// [`Error::Report`] when `warn` fails; another error when port 5353, netlink or poll cannot be used at all.
+pub fn run_responder(name: &str, warn: impl FnMut(String) -> io::Result<()>) -> Result<Infallible, Error> {
+    let changes = ChangeSubscription::open()?;
+    // A kernel without IPv6 is no error; one without IPv4 is.
+    let (ipv4, ipv6) = (open_ipv4()?, open_ipv6().ok());
+    let mut server = Server { name, netlink: Netlink::open()?, ipv4, ipv6, links: BTreeMap::new(), warn };
+    let report_failed = |source| Error::Report { source };
+    server.refresh().map_err(report_failed)?;
+    loop {
+        let changed = server.wait(&changes)?;
+        server.serve().map_err(report_failed)?;
         if changed {
+            // Drained before the tables are read: a change between the two is found by the next wait.
             changes.drain();
-            listening = links.look();
+            server.refresh().map_err(report_failed)?;
         }
     }
-    Ok(())
 }
 
+/// The responder of one link, and the machine's addresses there, announced or not.
 struct Link {
     responder: Responder,
     own: Vec<InterfaceAddress>,
 }
 
-struct Links<'a, T> {
+/// The state of the loop. Its methods return an error only when a warning cannot be delivered.
+struct Server<'a, W> {
     name: &'a str,
     netlink: Netlink,
-    ipv4: Option<UdpSocket>,
+    ipv4: UdpSocket,
     ipv6: Option<UdpSocket>,
+    /// By the kernel's interface index.
     links: BTreeMap<u32, Link>,
-    trouble: T,
+    warn: W,
 }
 
-impl<T: FnMut(String) -> Listening> Links<'_, T> {
-    fn wait(&self, changes: &Changes) -> Result<bool, Error> {
+impl<W: FnMut(String) -> io::Result<()>> Server<'_, W> {
+    /// Waits for a packet, a netlink notification or a responder's timeout; true when there was a notification.
+    fn wait(&self, changes: &ChangeSubscription) -> Result<bool, Error> {
         let now = now();
         let wake = self.links.values().filter_map(|link| link.responder.wake_at()).min();
         let limit =
             wake.map_or(LONGEST_WAIT, |wake| wake.saturating_sub(now)).clamp(SHORTEST_WAIT, LONGEST_WAIT);
         let mut fds = vec![PollFd::new(changes, PollFlags::IN)];
-        let sockets = [&self.ipv4, &self.ipv6].into_iter().flatten();
-        fds.extend(sockets.map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
+        fds.extend(self.sockets().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
         match poll(&mut fds, Some(&timespec(limit))) {
             Ok(_) => Ok(fds.first().is_some_and(|fd| !fd.revents().is_empty())),
             Err(rustix::io::Errno::INTR) => Ok(false),
@@ -82,15 +98,19 @@ impl<T: FnMut(String) -> Listening> Links<'_, T> {
         }
     }
 
-    /// Compares the interfaces and their addresses with what is known.
-    fn look(&mut self) -> Listening {
-        match self.look_again() {
-            Ok(listening) => listening,
-            Err(error) => (self.trouble)(error.to_string()),
-        }
+    fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
+        std::iter::once(&self.ipv4).chain(&self.ipv6)
     }
 
-    fn look_again(&mut self) -> Result<Listening, Error> {
+    /// Brings the links, and their responders' addresses, in line with the kernel's tables.
+    fn refresh(&mut self) -> io::Result<()> {
+        if let Err(error) = self.refresh_links() {
+            (self.warn)(error.to_string())?;
+        }
+        self.carry_out()
+    }
+
+    fn refresh_links(&mut self) -> Result<(), Error> {
         let links = self.netlink.links()?;
         let addresses = self.netlink.addresses()?;
         let alive = |index: u32| {
@@ -109,32 +129,32 @@ impl<T: FnMut(String) -> Listening> Links<'_, T> {
                 self.links.insert(link.index, Link { responder, own: Vec::new() });
             }
             if let Some(known) = self.links.get_mut(&link.index) {
-                let mut told: Vec<IpAddr> =
-                    own.iter().filter(|own| is_told(own)).map(|own| own.address).collect();
-                told.sort();
+                let mut announced: Vec<IpAddr> =
+                    own.iter().filter(|own| is_announced(own)).map(|own| own.address).collect();
+                announced.sort();
                 known.own = own;
-                known.responder.set_addresses(now(), &told);
+                known.responder.set_addresses(now(), &announced);
             }
         }
-        Ok(self.send_outputs())
+        Ok(())
     }
 
-    /// Joins the groups; having joined already is what was wanted, too.
+    /// Joins the multicast groups on a link. The results are ignored: after a lost carrier the membership still exists,
+    /// which is an error to the kernel and no harm.
     fn join(&self, index: u32) {
-        if let Some(socket) = &self.ipv4 {
-            let _ =
-                sockopt::set_ip_add_membership_with_ifindex(socket, &GROUP4, &Ipv4Addr::UNSPECIFIED, index);
-        }
+        let _ =
+            sockopt::set_ip_add_membership_with_ifindex(&self.ipv4, &GROUP4, &Ipv4Addr::UNSPECIFIED, index);
         if let Some(socket) = &self.ipv6 {
             let _ = sockopt::set_ipv6_add_membership(socket, &GROUP6, index);
         }
     }
 
-    fn serve(&mut self) -> Listening {
+    /// Gives the responders the packets that have arrived and a chance to act on their timeouts.
+    fn serve(&mut self) -> io::Result<()> {
         let mut packets = Vec::new();
-        for socket in [&self.ipv4, &self.ipv6].into_iter().flatten() {
+        for socket in self.sockets() {
             let mut buffer = vec![0; MESSAGE_LIMIT];
-            for _ in 0..BURST {
+            for _ in 0..PACKETS_PER_ROUND {
                 let Ok((length, from)) = socket.recv_from(&mut buffer) else { break };
                 packets.push((from, buffer.get(..length).unwrap_or_default().to_owned()));
             }
@@ -148,41 +168,39 @@ impl<T: FnMut(String) -> Listening> Links<'_, T> {
             }
         }
         self.links.values_mut().for_each(|link| link.responder.tick(now));
-        self.send_outputs()
+        self.carry_out()
     }
 
-    fn send_outputs(&mut self) -> Listening {
+    /// Carries out the outputs of all responders.
+    fn carry_out(&mut self) -> io::Result<()> {
         let mut outputs = Vec::new();
         for (index, link) in &mut self.links {
             outputs.extend(std::iter::from_fn(|| link.responder.poll()).map(|output| (*index, output)));
         }
-        let mut listening = Listening::Yes;
         for (index, output) in outputs {
             match output {
-                Output::ToAll(packet) => self.send_to_all(index, &packet),
-                Output::To(to, packet) => {
-                    let socket = if to.is_ipv4() { &self.ipv4 } else { &self.ipv6 };
-                    // Lost as any datagram may be.
-                    let _ = socket.as_ref().map(|socket| socket.send_to(&packet, to));
+                Output::Multicast(packet) => self.multicast(index, &packet),
+                Output::Unicast(to, packet) => {
+                    let socket = if to.is_ipv4() { Some(&self.ipv4) } else { self.ipv6.as_ref() };
+                    // A datagram that cannot be sent is lost, as any datagram may be.
+                    let _ = socket.map(|socket| socket.send_to(&packet, to));
                 }
                 Output::Conflict => {
                     let text = format!(
                         "another device answers for {}.local; its name does not lead here",
                         self.name
                     );
-                    listening = (self.trouble)(text);
+                    (self.warn)(text)?;
                 }
             }
         }
-        listening
+        Ok(())
     }
 
-    fn send_to_all(&self, index: u32, packet: &[u8]) {
-        if let Some(socket) = &self.ipv4 {
-            let chosen =
-                sockopt::set_ip_multicast_if_with_ifindex(socket, &GROUP4, &Ipv4Addr::UNSPECIFIED, index);
-            let _ = chosen.map(|()| socket.send_to(packet, (GROUP4, PORT)));
-        }
+    fn multicast(&self, index: u32, packet: &[u8]) {
+        let chosen =
+            sockopt::set_ip_multicast_if_with_ifindex(&self.ipv4, &GROUP4, &Ipv4Addr::UNSPECIFIED, index);
+        let _ = chosen.map(|()| self.ipv4.send_to(packet, (GROUP4, PORT)));
         if let Some(socket) = &self.ipv6 {
             let _ = socket.send_to(packet, SocketAddrV6::new(GROUP6, PORT, 0, index));
         }
@@ -190,7 +208,7 @@ impl<T: FnMut(String) -> Listening> Links<'_, T> {
 }
 
 impl Link {
-    /// Whether a packet from there comes from this link (RFC 6762, 11): others are ignored.
+    /// Whether a packet from this sender comes from this link: any other is ignored (RFC 6762, 11).
     fn has(&self, index: u32, from: SocketAddr) -> bool {
         match from {
             SocketAddr::V6(from) if from.ip().is_unicast_link_local() => from.scope_id() == index,
@@ -199,8 +217,8 @@ impl Link {
     }
 }
 
-/// Addresses that others on the link can use; link-local ones need a zone that a name does not carry.
-fn is_told(address: &InterfaceAddress) -> bool {
+/// Whether the name leads to this address; not to link-local ones, which need a zone that a DNS record does not carry.
+fn is_announced(address: &InterfaceAddress) -> bool {
     address.usability == Usability::Global
 }
 
@@ -222,8 +240,8 @@ fn same_network(own: &InterfaceAddress, other: IpAddr) -> bool {
 fn open_ipv4() -> Result<UdpSocket, Error> {
     let open = || {
         let socket = open_udp(AddressFamily::INET)?;
-        sockopt::set_ip_multicast_ttl(&socket, HOPS)?;
-        sockopt::set_ip_ttl(&socket, HOPS)?;
+        sockopt::set_ip_multicast_ttl(&socket, HOP_LIMIT)?;
+        sockopt::set_ip_ttl(&socket, HOP_LIMIT)?;
         bind(&socket, &SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)))?;
         Ok(socket.into())
     };
@@ -234,7 +252,7 @@ fn open_ipv6() -> Result<UdpSocket, Error> {
     let open = || {
         let socket = open_udp(AddressFamily::INET6)?;
         sockopt::set_ipv6_v6only(&socket, true)?;
-        sockopt::set_ipv6_multicast_hops(&socket, HOPS)?;
+        sockopt::set_ipv6_multicast_hops(&socket, HOP_LIMIT)?;
         bind(&socket, &SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT)))?;
         Ok(socket.into())
     };
@@ -244,12 +262,12 @@ fn open_ipv6() -> Result<UdpSocket, Error> {
 fn open_udp(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::DGRAM, flags, Some(ipproto::UDP))?;
-    // Other responders on a development machine share the port.
+    // Shared with another responder on a development machine.
     sockopt::set_socket_reuseaddr(&socket, true)?;
     Ok(socket)
 }
 
-fn failed(source: std::io::Error) -> Error {
+fn failed(source: io::Error) -> Error {
     Error::Socket { doing: "answer for the name", source }
 }
 

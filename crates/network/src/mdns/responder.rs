@@ -1,11 +1,10 @@
-//! Who answers for one name on one link (RFC 6762): asks first whether it is free, tells it then, answers for it ever
-//! after. Packets and time in, packets out.
+//! The responder for one host name on one link (RFC 6762): it probes, announces, and then answers. Packets and time in,
+//! packets out.
 //!
 //! ```text
-//! Silent ──addresses──▶ Probing (3 times, 250 ms) ──▶ Telling (2 times, 1 s) ──▶ Answering
-//!   ▲                      │ somebody has it                                         │
-//!   └──no addresses        ▼                                                         │
-//!                       Waiting (a minute) ◀────────────────somebody claims it───────┘
+//! Idle ──addresses──▶ Probing (3 × 250 ms) ──▶ Announcing (2 × 1 s) ──▶ Answering
+//!  ▲                     │ conflict                   │ conflict            │ conflict
+//!  └──no addresses       └──────────▶ BackingOff (60 s) ◀──────────────────┘
 //! ```
 
 use std::collections::VecDeque;
@@ -13,197 +12,204 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::message::{
-    CacheFlush, Kind, Label, Message, Question, Reply, Response, Wanted, parse, probe, response,
+    CacheFlush, Kind, Label, Message, Question, QuestionType, Reply, Response, parse, probe, response,
 };
 
-/// The port of multicast DNS.
+/// The UDP port of multicast DNS (RFC 6762, 3).
 pub(super) const PORT: u16 = 5353;
-/// RFC 6762, 8.1.
+/// Probes before the name is ours (RFC 6762, 8.1).
 const PROBES: u8 = 3;
-const PROBE_PAUSE: Duration = Duration::from_millis(250);
-/// RFC 6762, 8.3.
-const TELLINGS: u8 = 2;
-const TELLING_PAUSE: Duration = Duration::from_secs(1);
-/// How long to leave a name alone that somebody else has.
-const CONFLICT_PAUSE: Duration = Duration::from_secs(60);
-/// RFC 6762, 6: a record is not sent to all more often.
-const MULTICAST_PAUSE: Duration = Duration::from_secs(1);
-/// RFC 6762, 10: address records hold two minutes.
-const SECONDS: u32 = 120;
-/// RFC 6762, 6.7: for those who do not know multicast DNS.
-const LEGACY_SECONDS: u32 = 10;
+const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+/// Announcements after the probes (RFC 6762, 8.3).
+const ANNOUNCEMENTS: u8 = 2;
+const ANNOUNCEMENT_INTERVAL: Duration = Duration::from_secs(1);
+/// The wait before probing again for a name that another host has. The name is not changed, as RFC 6762, 9 proposes: the
+/// machine's clients know only this one.
+const CONFLICT_BACKOFF: Duration = Duration::from_secs(60);
+/// The shortest time between two multicasts of a record (RFC 6762, 6).
+const MULTICAST_INTERVAL: Duration = Duration::from_secs(1);
+/// Seconds of life of an address record (RFC 6762, 10).
+const TTL: u32 = 120;
+/// Seconds of life of a record sent to an ordinary resolver (RFC 6762, 6.7).
+const LEGACY_TTL: u32 = 10;
 
-/// Something to send, or to say.
+/// An action for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// To everybody on the link.
-    ToAll(Vec<u8>),
-    /// To one.
-    To(SocketAddr, Vec<u8>),
-    /// Somebody else has the name.
+    /// Send this message to the multicast group on the link.
+    Multicast(Vec<u8>),
+    /// Send this message to one address.
+    Unicast(SocketAddr, Vec<u8>),
+    /// Another host on the link has the name.
     Conflict,
 }
 
-/// The machine for one link.
+/// The responder's state machine for one link. After each call that changes it, call [`Responder::poll`] until it returns
+/// `None`.
 #[derive(Debug)]
 pub struct Responder {
     name: Label,
     addresses: Vec<IpAddr>,
     state: State,
-    last_told: Option<Duration>,
+    last_multicast: Option<Duration>,
     outputs: VecDeque<Output>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// There is nothing to tell.
-    Silent,
+    /// The link has no addresses to announce.
+    Idle,
     Probing {
         sent: u8,
         next: Duration,
     },
-    Telling {
+    Announcing {
         sent: u8,
         next: Duration,
     },
     Answering,
-    /// Somebody else has the name.
-    Waiting {
+    /// Another host has the name.
+    BackingOff {
         until: Duration,
     },
 }
 
 impl Responder {
-    /// A machine for `NAME.local`; `None` when the name is none.
+    /// A responder for `NAME.local`; `None` when `name` is no host label: 1 to 63 ASCII letters, digits and hyphens.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
         let name = Label::new(name)?;
         let (addresses, outputs) = (Vec::new(), VecDeque::new());
-        Some(Self { name, addresses, state: State::Silent, last_told: None, outputs })
+        Some(Self { name, addresses, state: State::Idle, last_multicast: None, outputs })
     }
 
-    /// These are the addresses now.
+    /// Replaces the addresses that the name has on this link.
     pub fn set_addresses(&mut self, now: Duration, addresses: &[IpAddr]) {
         if self.addresses == addresses {
             return;
         }
         addresses.clone_into(&mut self.addresses);
         self.state = match self.state {
-            _ if addresses.is_empty() => State::Silent,
-            State::Silent => State::Probing { sent: 0, next: now },
-            State::Telling { .. } | State::Answering => State::Telling { sent: 0, next: now },
-            other => other,
+            _ if addresses.is_empty() => State::Idle,
+            State::Idle => State::Probing { sent: 0, next: now },
+            // The name is ours already: new data is announced without probing for it again (RFC 6762, 8.4).
+            State::Announcing { .. } | State::Answering => State::Announcing { sent: 0, next: now },
+            other @ (State::Probing { .. } | State::BackingOff { .. }) => other,
         };
         self.tick(now);
     }
 
-    /// The time that [`Responder::wake_at`] gave has come.
+    /// Acts on the time of [`Responder::wake_at`].
     pub fn tick(&mut self, now: Duration) {
         loop {
             self.state = match self.state {
                 State::Probing { sent, next } if next <= now => {
                     if sent == PROBES {
-                        State::Telling { sent: 0, next: now }
+                        State::Announcing { sent: 0, next: now }
                     } else {
-                        let bytes = probe(&self.name, &self.addresses, SECONDS);
-                        self.outputs.push_back(Output::ToAll(bytes));
-                        State::Probing { sent: sent + 1, next: now + PROBE_PAUSE }
+                        let bytes = probe(&self.name, &self.addresses, TTL);
+                        self.outputs.push_back(Output::Multicast(bytes));
+                        State::Probing { sent: sent + 1, next: now + PROBE_INTERVAL }
                     }
                 }
-                State::Telling { sent, next } if next <= now => {
+                State::Announcing { sent, next } if next <= now => {
                     let addresses = self.addresses.clone();
-                    self.tell_all(now, &addresses, None);
-                    if sent + 1 == TELLINGS {
+                    self.multicast(now, &addresses, None);
+                    if sent + 1 == ANNOUNCEMENTS {
                         State::Answering
                     } else {
-                        State::Telling { sent: sent + 1, next: now + TELLING_PAUSE }
+                        State::Announcing { sent: sent + 1, next: now + ANNOUNCEMENT_INTERVAL }
                     }
                 }
-                State::Waiting { until } if until <= now => State::Probing { sent: 0, next: now },
+                State::BackingOff { until } if until <= now => State::Probing { sent: 0, next: now },
                 _ => return,
             }
         }
     }
 
-    /// A packet came in. The caller has made sure that it comes from this link.
+    /// Processes a received message. The caller has checked that it comes from this link (RFC 6762, 11).
     pub fn handle(&mut self, now: Duration, from: SocketAddr, packet: &[u8]) {
         let Some(message) = parse(packet, &self.name) else { return };
         match message.kind {
-            // RFC 6762, 6: responses come from the port of multicast DNS and from no other.
+            // A response from any other port is ignored (RFC 6762, 6).
             Kind::Response if from.port() == PORT => self.check_conflict(now, &message),
-            Kind::Query if matches!(self.state, State::Telling { .. } | State::Answering) => {
+            Kind::Query if matches!(self.state, State::Announcing { .. } | State::Answering) => {
                 message.questions.iter().for_each(|question| self.answer(now, from, &message, *question));
             }
             Kind::Response | Kind::Query => {}
         }
     }
 
-    /// The next thing to do.
+    /// The next action, if there is one.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Responder::tick`] if nothing happens before.
+    /// The time at which to call [`Responder::tick`], unless an earlier event moves it.
     #[must_use]
     pub fn wake_at(&self) -> Option<Duration> {
         match self.state {
-            State::Probing { next, .. } | State::Telling { next, .. } | State::Waiting { until: next } => {
-                Some(next)
-            }
-            State::Silent | State::Answering => None,
+            State::Probing { next, .. }
+            | State::Announcing { next, .. }
+            | State::BackingOff { until: next } => Some(next),
+            State::Idle | State::Answering => None,
         }
     }
 
-    /// The name is ours as long as everybody says of it only what we say.
+    /// A conflict is an address record of the name with another address (RFC 6762, 9). Our own multicasts come back and
+    /// are none; a TTL of 0 takes a record back and is none.
     fn check_conflict(&mut self, now: Duration, message: &Message) {
         let foreign =
-            message.answers.iter().any(|known| known.seconds > 0 && !self.addresses.contains(&known.address));
-        if foreign && !matches!(self.state, State::Silent | State::Waiting { .. }) {
-            self.state = State::Waiting { until: now + CONFLICT_PAUSE };
+            message.answers.iter().any(|known| known.ttl > 0 && !self.addresses.contains(&known.address));
+        if foreign && !matches!(self.state, State::Idle | State::BackingOff { .. }) {
+            self.state = State::BackingOff { until: now + CONFLICT_BACKOFF };
             self.outputs.push_back(Output::Conflict);
         }
     }
 
     fn answer(&mut self, now: Duration, from: SocketAddr, message: &Message, question: Question) {
-        let fits = |address: &&IpAddr| match question.wanted {
-            Wanted::Ipv4 => address.is_ipv4(),
-            Wanted::Ipv6 => address.is_ipv6(),
-            Wanted::Everything => true,
-            Wanted::Other => false,
+        let fits = |address: &&IpAddr| match question.kind {
+            QuestionType::A => address.is_ipv4(),
+            QuestionType::Aaaa => address.is_ipv6(),
+            QuestionType::Any => true,
+            QuestionType::Other => false,
         };
         let fitting: Vec<IpAddr> = self.addresses.iter().filter(fits).copied().collect();
+        // Known-answer suppression (RFC 6762, 7.1): not for a record that is past half of its life.
         let known = |address: &IpAddr| {
-            message.answers.iter().any(|known| known.address == *address && known.seconds >= SECONDS / 2)
+            message.answers.iter().any(|known| known.address == *address && known.ttl >= TTL / 2)
         };
         if !fitting.is_empty() && fitting.iter().all(known) {
             return;
         }
         let all = self.addresses.clone();
-        let only = fitting.is_empty().then_some(&all[..]);
+        let nsec = fitting.is_empty().then_some(&all[..]);
         if from.port() != PORT {
-            let (id, question, flush) = (message.id, Some(question.wanted), CacheFlush::Clear);
-            let reply = Response { id, question, addresses: &fitting, only, seconds: LEGACY_SECONDS, flush };
-            self.outputs.push_back(Output::To(from, response(&self.name, &reply)));
-        } else if question.reply == Reply::ToAsker {
-            let reply = self.plain(&fitting, only);
-            self.outputs.push_back(Output::To(from, reply));
+            // An ordinary resolver expects its ID and question back, and does not know the cache-flush bit (6.7).
+            let (id, question, flush) = (message.id, Some(question.kind), CacheFlush::Clear);
+            let reply = Response { id, question, addresses: &fitting, nsec, ttl: LEGACY_TTL, flush };
+            self.outputs.push_back(Output::Unicast(from, response(&self.name, &reply)));
+        } else if question.reply == Reply::Unicast {
+            let reply = self.response(&fitting, nsec);
+            self.outputs.push_back(Output::Unicast(from, reply));
         } else {
-            self.tell_all(now, &fitting, only);
+            self.multicast(now, &fitting, nsec);
         }
     }
 
-    fn tell_all(&mut self, now: Duration, addresses: &[IpAddr], only: Option<&[IpAddr]>) {
-        if self.last_told.is_some_and(|told| now < told + MULTICAST_PAUSE) {
+    fn multicast(&mut self, now: Duration, addresses: &[IpAddr], nsec: Option<&[IpAddr]>) {
+        if self.last_multicast.is_some_and(|last| now < last + MULTICAST_INTERVAL) {
             return;
         }
-        self.last_told = Some(now);
-        let bytes = self.plain(addresses, only);
-        self.outputs.push_back(Output::ToAll(bytes));
+        self.last_multicast = Some(now);
+        let bytes = self.response(addresses, nsec);
+        self.outputs.push_back(Output::Multicast(bytes));
     }
 
-    fn plain(&self, addresses: &[IpAddr], only: Option<&[IpAddr]>) -> Vec<u8> {
+    /// A response for multicast DNS: without ID and question, authoritative for the whole record set.
+    fn response(&self, addresses: &[IpAddr], nsec: Option<&[IpAddr]>) -> Vec<u8> {
         let flush = CacheFlush::Set;
-        response(&self.name, &Response { id: 0, question: None, addresses, only, seconds: SECONDS, flush })
+        response(&self.name, &Response { id: 0, question: None, addresses, nsec, ttl: TTL, flush })
     }
 }
 
@@ -241,7 +247,7 @@ mod tests {
         let mut now = 0;
         loop {
             for output in outputs(responder) {
-                let Output::ToAll(bytes) = output else { panic!("{output:?}") };
+                let Output::Multicast(bytes) = output else { panic!("{output:?}") };
                 story.push((now, parse(&bytes, &name()).unwrap().kind));
             }
             match responder.wake_at().map(|wake| u64::try_from(wake.as_millis()).unwrap()) {
@@ -268,13 +274,10 @@ mod tests {
         bytes
     }
 
-    fn claim(address: &str, seconds: u32) -> Vec<u8> {
+    fn claim(address: &str, ttl: u32) -> Vec<u8> {
         let addresses = [address.parse().unwrap()];
         let flush = CacheFlush::Set;
-        response(
-            &name(),
-            &Response { id: 0, question: None, addresses: &addresses, only: None, seconds, flush },
-        )
+        response(&name(), &Response { id: 0, question: None, addresses: &addresses, nsec: None, ttl, flush })
     }
 
     fn read(bytes: &[u8]) -> Message {
@@ -306,11 +309,11 @@ mod tests {
     fn a_question_to_all_is_answered_to_all_but_once_a_second() {
         let mut responder = answering();
         responder.handle(ms(5000), neighbour(PORT), &question(1, 1));
-        let [Output::ToAll(bytes)] = &outputs(&mut responder)[..] else { panic!("no answer") };
+        let [Output::Multicast(bytes)] = &outputs(&mut responder)[..] else { panic!("no answer") };
         let message = read(bytes);
         assert_eq!((message.id, message.questions.len()), (0, 0));
         assert_eq!(message.answers[0].address, ours()[0]);
-        assert_eq!(message.answers[0].seconds, 120);
+        assert_eq!(message.answers[0].ttl, 120);
         responder.handle(ms(5500), neighbour(PORT), &question(1, 1));
         assert_eq!(outputs(&mut responder), []);
         responder.handle(ms(6000), neighbour(PORT), &question(1, 1));
@@ -321,7 +324,7 @@ mod tests {
     fn an_asker_that_wants_the_answer_alone_gets_it_alone() {
         let mut responder = answering();
         responder.handle(ms(5000), neighbour(PORT), &question(255, 0x8001));
-        let [Output::To(to, bytes)] = &outputs(&mut responder)[..] else { panic!("no answer") };
+        let [Output::Unicast(to, bytes)] = &outputs(&mut responder)[..] else { panic!("no answer") };
         assert_eq!(*to, neighbour(PORT));
         assert_eq!(read(bytes).answers.len(), 1);
     }
@@ -330,18 +333,18 @@ mod tests {
     fn an_ordinary_resolver_is_answered_as_in_ordinary_dns() {
         let mut responder = answering();
         responder.handle(ms(5000), neighbour(40_000), &question(1, 1));
-        let [Output::To(to, bytes)] = &outputs(&mut responder)[..] else { panic!("no answer") };
+        let [Output::Unicast(to, bytes)] = &outputs(&mut responder)[..] else { panic!("no answer") };
         assert_eq!(*to, neighbour(40_000));
         let message = read(bytes);
         assert_eq!((message.id, message.questions.len()), (0x1234, 1));
-        assert_eq!(message.answers[0].seconds, 10);
+        assert_eq!(message.answers[0].ttl, 10);
     }
 
     #[test]
     fn an_address_that_does_not_exist_is_denied() {
         let mut responder = answering();
         responder.handle(ms(5000), neighbour(PORT), &question(28, 1));
-        let [Output::ToAll(bytes)] = &outputs(&mut responder)[..] else { panic!("no answer") };
+        let [Output::Multicast(bytes)] = &outputs(&mut responder)[..] else { panic!("no answer") };
         assert!(read(bytes).answers.is_empty());
         assert!(bytes.ends_with(&[0, 4, 0x40, 0, 0, 0]), "there is an A record only");
     }
@@ -395,7 +398,7 @@ mod tests {
     fn a_new_address_is_told_at_once_and_none_means_silence() {
         let mut responder = answering();
         responder.set_addresses(ms(9000), &["192.168.1.8".parse().unwrap()]);
-        let [Output::ToAll(bytes)] = &outputs(&mut responder)[..] else { panic!("not told") };
+        let [Output::Multicast(bytes)] = &outputs(&mut responder)[..] else { panic!("not told") };
         assert_eq!(read(bytes).answers[0].address.to_string(), "192.168.1.8");
         responder.set_addresses(ms(9100), &[]);
         responder.handle(ms(9200), neighbour(PORT), &question(1, 1));

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Bytes of `struct nlmsghdr`.
 const HEADER: usize = 16;
-/// Messages and attributes start at multiples of this.
+/// Messages and attributes start at multiples of this (`NLMSG_ALIGNTO`, `NLA_ALIGNTO`).
 const ALIGNMENT: usize = 4;
 
 const NLMSG_ERROR: u16 = 2;
@@ -41,34 +41,34 @@ const ARPHRD_ETHER: u16 = 1;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const RT_SCOPE_UNIVERSE: u8 = 0;
-/// Addresses that are being tested, have failed the test, or are on their way out.
+/// `IFA_F_DADFAILED`, `IFA_F_DEPRECATED`, `IFA_F_TENTATIVE`.
 const UNUSABLE: u32 = 0x08 | 0x20 | 0x40;
-/// Changes from day to day for the sake of outgoing privacy; nobody should be sent there.
+/// `IFA_F_TEMPORARY`: a privacy address (RFC 8981), which changes daily and is of no use as a destination.
 const TEMPORARY: u32 = 0x01;
 
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// The kernel's number for it.
+    /// The kernel's interface index.
     pub index: u32,
-    /// Its name.
+    /// The interface's name, such as `eth0`.
     pub name: String,
-    /// What it is.
+    /// The kind of device.
     pub kind: LinkKind,
-    /// Its hardware address, if it has one of six bytes.
+    /// The hardware address, if it has six bytes.
     pub mac: Option<[u8; 6]>,
-    /// Whether it is switched on.
+    /// Whether the interface is switched on (`IFF_UP`).
     pub is_up: bool,
-    /// Whether a cable with something alive at its other end is in.
+    /// Whether the interface has a carrier (`IFF_LOWER_UP`): a cable with a live device at its other end.
     pub has_carrier: bool,
 }
 
-/// What an interface is, as far as it matters here.
+/// The kind of an interface, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkKind {
-    /// The machine's way to itself.
+    /// The loopback interface.
     Loopback,
-    /// Ethernet, or something that looks like it.
+    /// Ethernet, or a device with Ethernet's frames (`ARPHRD_ETHER`).
     Ethernet,
     /// Anything else.
     Other,
@@ -77,22 +77,22 @@ pub enum LinkKind {
 /// An address of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterfaceAddress {
-    /// The interface's number.
+    /// The kernel's interface index.
     pub index: u32,
     /// The address.
     pub address: IpAddr,
-    /// The length of its network's prefix.
+    /// The prefix length of its network.
     pub prefix: u8,
-    /// Whether others should be told to use it.
+    /// Whether to announce the address.
     pub usability: Usability,
 }
 
-/// Whether others can use an address.
+/// Whether an address is of use to other machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usability {
-    /// From everywhere the address can be routed from.
+    /// Of global scope, valid, and no privacy address.
     Global,
-    /// On this link or machine only, or not at all for the moment.
+    /// Of link or host scope, tentative, deprecated, or a privacy address.
     Restricted,
 }
 
@@ -101,15 +101,14 @@ pub enum Usability {
 pub(super) enum Message {
     Link(Link),
     Address(InterfaceAddress),
-    /// The end of a list.
+    /// `NLMSG_DONE`: the end of a list.
     Done,
-    /// The outcome of a request: 0, or an error number.
+    /// `NLMSG_ERROR`: 0, or a negative error number.
     Outcome(i32),
-    /// Something else.
+    /// A message of another type.
     Other,
 }
 
-/// A request, numbered so that its answer is recognised.
 pub(super) fn list_links(sequence: u32) -> Vec<u8> {
     request(RTM_GETLINK, NLM_F_DUMP, sequence, &link_body(0, 0, 0))
 }

@@ -1,4 +1,5 @@
-//! Questions and orders to the kernel about interfaces, addresses and routes, by a netlink socket.
+//! Requests to the kernel about interfaces, addresses and routes, by a netlink socket (`rtnetlink(7)`). Ours, because seven
+//! messages are needed, and the netlink crates bring an async runtime and some ten dependencies with them.
 
 mod message;
 
@@ -17,14 +18,14 @@ pub use message::{InterfaceAddress, Link, LinkKind, Usability};
 use crate::Error;
 use message::Message;
 
-/// The kernel's datagrams are at most this long (`NLMSG_GOODSIZE` and the dump's own limit).
+/// Bytes of the longest datagram from the kernel (`NLMSG_GOODSIZE`, and 32 KiB in a dump).
 const DATAGRAM_LIMIT: usize = 32 * 1024;
-/// The kernel answers at once; more means that something is very wrong.
-const ANSWER_LIMIT: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
-/// No machine of ours has as many interfaces or addresses.
+/// The time for an answer, which the kernel gives at once.
+const ANSWER_TIMEOUT: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+/// Interfaces or addresses in a list; more is an error.
 const LIST_LIMIT: usize = 4096;
-/// Datagrams swallowed at once by [`Changes::drain`].
-const STORM: usize = 1000;
+/// Datagrams discarded by one call of [`ChangeSubscription::drain`].
+const DRAIN_LIMIT: usize = 1000;
 /// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`.
 const GROUPS: u32 = 0x001 | 0x010 | 0x100;
 
@@ -45,26 +46,26 @@ impl Netlink {
         Ok(Self { socket: socket(0, SocketFlags::CLOEXEC)?, sequence: 0 })
     }
 
-    /// All interfaces.
+    /// All interfaces. Needs no privilege.
     ///
     /// # Errors
     ///
     /// When the kernel does not answer with a list.
     pub fn links(&mut self) -> Result<Vec<Link>, Error> {
-        let sequence = self.next();
+        let sequence = self.next_sequence();
         self.list("list the interfaces", sequence, &message::list_links(sequence), |message| match message {
             Message::Link(link) => Some(link),
             _ => None,
         })
     }
 
-    /// All addresses of all interfaces.
+    /// All addresses of all interfaces. Needs no privilege.
     ///
     /// # Errors
     ///
     /// When the kernel does not answer with a list.
     pub fn addresses(&mut self) -> Result<Vec<InterfaceAddress>, Error> {
-        let sequence = self.next();
+        let sequence = self.next_sequence();
         self.list("list the addresses", sequence, &message::list_addresses(sequence), |message| match message
         {
             Message::Address(address) => Some(address),
@@ -72,62 +73,62 @@ impl Netlink {
         })
     }
 
-    /// Switches an interface on.
+    /// Switches an interface on (`IFF_UP`).
     ///
     /// # Errors
     ///
-    /// When the kernel refuses.
+    /// When the kernel refuses, for example without `CAP_NET_ADMIN`.
     pub fn set_up(&mut self, index: u32) -> Result<(), Error> {
-        let sequence = self.next();
-        self.order("switch an interface on", &message::set_up(sequence, index))
+        let sequence = self.next_sequence();
+        self.execute("switch an interface on", &message::set_up(sequence, index))
     }
 
-    /// Gives an interface an address, also one that it has already.
+    /// Adds an address to an interface; one that it has already is no error.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses.
+    /// When the kernel refuses, for example without `CAP_NET_ADMIN`.
     pub fn add_address(&mut self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<(), Error> {
-        let sequence = self.next();
-        self.order("add an address", &message::add_address(sequence, index, address, prefix))
+        let sequence = self.next_sequence();
+        self.execute("add an address", &message::add_address(sequence, index, address, prefix))
     }
 
-    /// Takes an address from an interface, with the routes that need it.
+    /// Removes an address from an interface, with the routes that need it.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses, for example because it has none.
+    /// When the kernel refuses, for example because the interface does not have it.
     pub fn delete_address(&mut self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<(), Error> {
-        let sequence = self.next();
-        self.order("delete an address", &message::delete_address(sequence, index, address, prefix))
+        let sequence = self.next_sequence();
+        self.execute("delete an address", &message::delete_address(sequence, index, address, prefix))
     }
 
-    /// Sets an interface's way to the world, in place of the one before.
+    /// Sets an interface's default route, in place of the one before.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses.
+    /// When the kernel refuses, for example without `CAP_NET_ADMIN`.
     pub fn set_default_route(&mut self, index: u32, gateway: Ipv4Addr) -> Result<(), Error> {
-        let sequence = self.next();
-        self.order("set the default route", &message::set_default_route(sequence, index, gateway))
+        let sequence = self.next_sequence();
+        self.execute("set the default route", &message::set_default_route(sequence, index, gateway))
     }
 
-    /// Takes an interface's way to the world away.
+    /// Removes an interface's default route.
     ///
     /// # Errors
     ///
     /// When the kernel refuses, for example because there is none.
     pub fn delete_default_route(&mut self, index: u32, gateway: Ipv4Addr) -> Result<(), Error> {
-        let sequence = self.next();
-        self.order("delete the default route", &message::delete_default_route(sequence, index, gateway))
+        let sequence = self.next_sequence();
+        self.execute("delete the default route", &message::delete_default_route(sequence, index, gateway))
     }
 
-    fn next(&mut self) -> u32 {
+    fn next_sequence(&mut self) -> u32 {
         self.sequence = self.sequence.wrapping_add(1);
         self.sequence
     }
 
-    fn order(&mut self, doing: &'static str, request: &[u8]) -> Result<(), Error> {
+    fn execute(&mut self, doing: &'static str, request: &[u8]) -> Result<(), Error> {
         self.send(doing, request)?;
         loop {
             for (sequence, message) in self.receive(doing)? {
@@ -150,7 +151,7 @@ impl Netlink {
         loop {
             for (number, message) in self.receive(doing)? {
                 match message {
-                    // The answer to an earlier question that was given up.
+                    // An answer to an earlier request that has timed out.
                     _ if number != sequence => {}
                     Message::Done => return Ok(found),
                     Message::Outcome(outcome) => check(doing, outcome)?,
@@ -158,7 +159,7 @@ impl Netlink {
                 }
             }
             if found.len() > LIST_LIMIT {
-                return Err(Error::Nonsense { doing });
+                return Err(Error::Malformed { doing });
             }
         }
     }
@@ -172,36 +173,38 @@ impl Netlink {
     fn receive(&self, doing: &'static str) -> Result<Vec<(u32, Message)>, Error> {
         let failed = |source: Errno| Error::Socket { doing, source: source.into() };
         let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
-        if poll(&mut fds, Some(&ANSWER_LIMIT)).map_err(failed)? == 0 {
+        if poll(&mut fds, Some(&ANSWER_TIMEOUT)).map_err(failed)? == 0 {
             return Err(failed(Errno::TIMEDOUT));
         }
         let mut buffer = vec![0; DATAGRAM_LIMIT];
         let (length, _) = recv(&self.socket, buffer.as_mut_slice(), RecvFlags::empty()).map_err(failed)?;
-        buffer.get(..length).and_then(message::parse).ok_or(Error::Nonsense { doing })
+        buffer.get(..length).and_then(message::parse).ok_or(Error::Malformed { doing })
     }
 }
 
-/// An ear for changes of interfaces and addresses. Which they are is found out by asking.
+/// A subscription to changes of interfaces and addresses, readable when there was one. The changes themselves are not
+/// parsed: the kernel drops notifications when they come too fast, so the tables are read anew after any. Needs no
+/// privilege.
 #[derive(Debug)]
-pub struct Changes {
+pub struct ChangeSubscription {
     socket: OwnedFd,
 }
 
-impl Changes {
-    /// Starts to listen. Listen before asking, or a change between the two is missed.
+impl ChangeSubscription {
+    /// Subscribes. To be done before the tables are read, or a change between the two is missed.
     ///
     /// # Errors
     ///
     /// When the kernel gives no socket.
-    pub fn listen() -> Result<Self, Error> {
+    pub fn open() -> Result<Self, Error> {
         Ok(Self { socket: socket(GROUPS, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)? })
     }
 
-    /// Forgets what has been heard.
+    /// Discards the notifications that have arrived; does not block.
     pub fn drain(&self) {
         let mut buffer = [0; 512];
-        for _ in 0..STORM {
-            // "No buffer space" only means that there were more changes than could be told.
+        for _ in 0..DRAIN_LIMIT {
+            // ENOBUFS: the kernel has dropped notifications. That there was a change is known all the same.
             match recv(&self.socket, &mut buffer, RecvFlags::TRUNC) {
                 Ok(_) | Err(Errno::NOBUFS | Errno::INTR) => {}
                 Err(_) => return,
@@ -210,7 +213,7 @@ impl Changes {
     }
 }
 
-impl AsFd for Changes {
+impl AsFd for ChangeSubscription {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
