@@ -1,11 +1,11 @@
 //! Accounts: created once, never given to somebody else.
 
-use mail_types::{Address, Day, Flags, Secret, Uid, UidValidity, UnixTime};
+use mail_types::{Address, Day, Secret, UnixTime};
 
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::mailboxes::{self, INBOX};
-use crate::records::{AccountRecord, Counters, from_json};
+use crate::records::{AccountRecord, from_json};
 use crate::store::Store;
 use crate::transaction::Transaction;
 use crate::types::{Account, AccountState, MailboxId, Usage};
@@ -163,49 +163,6 @@ fn create(
     mailboxes::create(transaction, address, INBOX, None, now)?;
     mailboxes::subscribe(transaction, id, INBOX);
     Ok(())
-}
-
-/// The next UIDVALIDITY of an account: the time, so that a box that was reset does not repeat one, but always larger
-/// than every one before.
-pub(crate) fn next_uid_validity(
-    transaction: &mut Transaction<'_>,
-    address: &Address,
-    now: UnixTime,
-) -> Result<UidValidity> {
-    let found = transaction.account(address)?;
-    let Some(AccountRecord::Account { id, password_hash, created, last_login, state, last_uid_validity }) =
-        found
-    else {
-        return Err(Error::NoSuchAccount);
-    };
-    let time = u32::try_from(now.0).unwrap_or(0);
-    let next = last_uid_validity.checked_add(1).ok_or(Error::MailboxExhausted)?.max(time);
-    let record =
-        AccountRecord::Account { id, password_hash, created, last_login, state, last_uid_validity: next };
-    transaction.put_json(keys::account(address), &record)?;
-    UidValidity::new(next).ok_or(Error::Bug("a UIDVALIDITY is zero"))
-}
-
-/// The counters of a new, empty mailbox.
-pub(crate) fn empty_counters(account: u64, uid_validity: UidValidity) -> Counters {
-    Counters {
-        account,
-        uid_validity,
-        uid_next: Uid::FIRST,
-        // RFC 7162 section 3.1.2.1: modification sequences are positive.
-        modseq: mail_types::ModSeq(1),
-        messages: 0,
-        bytes: 0,
-        hash: 0,
-    }
-}
-
-/// Flags keep at most so many keywords.
-pub(crate) fn bounded(mut flags: Flags) -> Flags {
-    while flags.keywords.len() > crate::records::KEYWORDS_LIMIT {
-        flags.keywords.pop_last();
-    }
-    flags
 }
 
 fn public(address: Address, record: AccountRecord) -> Option<Account> {

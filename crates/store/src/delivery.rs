@@ -1,13 +1,12 @@
 //! Taking a message in: one body, any number of local mailboxes and outbound queue entries, one commit.
 
-use crate::accounts::bounded;
 use crate::bodies::{SmallBody, Spool, Spooled};
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::messages::MailboxChange;
 use crate::pending::Pending;
 use crate::push::want_push;
-use crate::records::{BodyRef, MessageRecord, OutboundRecord};
+use crate::records::{BodyRef, MessageRecord, OutboundRecord, bounded};
 use crate::store::Store;
 use crate::transaction::Transaction;
 use crate::types::{Announce, Delivered, OutboundDraft, OutboundId, Submitted, Target};

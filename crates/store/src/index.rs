@@ -15,11 +15,10 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use crate::checkpoint;
 use crate::error::Result;
+use crate::export;
 use crate::files;
-use crate::keys::Key;
-use crate::state::Edits;
+use crate::keys::{Edits, Key};
 
 /// The key of the journal position up to which the index is complete. No record's key begins with a zero.
 const POSITION: &[u8] = b"\0position";
@@ -283,7 +282,7 @@ fn build(directory: &Path, export: Option<u64>) -> Result<(Records, Found)> {
     let mut edits = Edits::new();
     let mut sound = true;
     if let Some(export) = export {
-        checkpoint::read_messages(parent(directory), export, |key, value| {
+        export::read_messages(parent(directory), export, |key, value| {
             edits.insert(key.to_vec(), Some(value.to_vec()));
             if edits.len() >= 20 * BATCH && sound {
                 sound = fill(std::mem::take(&mut edits), 0);
@@ -300,7 +299,7 @@ fn build(directory: &Path, export: Option<u64>) -> Result<(Records, Found)> {
 fn from_export(directory: &Path, export: Option<u64>) -> Result<BTreeMap<Key, Vec<u8>>> {
     let mut records = BTreeMap::new();
     if let Some(export) = export {
-        checkpoint::read_messages(parent(directory), export, |key, value| {
+        export::read_messages(parent(directory), export, |key, value| {
             records.insert(key.to_vec(), value.to_vec());
         })?;
     }

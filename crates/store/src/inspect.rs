@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::checkpoint;
 use crate::error::{Error, Result};
+use crate::export;
 use crate::files;
 use crate::keys;
 use crate::log::{Kind, Reader};
 use crate::records::{BodyRef, OutboundRecord, from_json};
 use crate::state::decode;
 use crate::store::Store;
-use crate::types::OutboundId;
+use crate::types::{OpenReport, OutboundId};
 
 /// What a check found. An empty list of findings is a sound store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -160,7 +160,7 @@ pub fn rebuild_index(directory: &Path) -> Result<()> {
 }
 
 /// A look at a directory without a store must not make one there.
-fn open(directory: &Path) -> Result<(Store, crate::store::OpenReport)> {
+fn open(directory: &Path) -> Result<(Store, OpenReport)> {
     let is_store = directory.is_dir()
         && (!Kind::Journal.positions(directory)?.is_empty()
             || !Kind::Export.positions(directory)?.is_empty());
@@ -174,8 +174,8 @@ fn damaged_files(directory: &Path) -> Result<Vec<String>> {
         return Err(Error::NoStore(directory.to_owned()));
     }
     for position in Kind::Export.positions(directory)? {
-        let whole = checkpoint::read_head(directory, position)
-            .and_then(|_| checkpoint::read_messages(directory, position, |_, _| ()));
+        let whole = export::read_head(directory, position)
+            .and_then(|_| export::read_messages(directory, position, |_, _| ()));
         if let Err(trouble) = whole {
             findings.push(trouble.to_string());
         }

@@ -2,12 +2,17 @@
 //!
 //! Tables are never renumbered, and a release that does not know a table carries its records along.
 
+use std::collections::BTreeMap;
+
 use mail_types::{Address, Uid};
 
 use crate::types::{MailboxId, OutboundId};
 
 /// A record's key.
 pub(crate) type Key = Vec<u8>;
+
+/// Records put (`Some`) and deleted (`None`).
+pub(crate) type Edits = BTreeMap<Key, Option<Vec<u8>>>;
 
 /// The table of messages, the only one whose records live in the index instead of in memory.
 pub(crate) const MESSAGES: u8 = b'm';

@@ -27,6 +27,7 @@ mod checkpoint;
 mod codec;
 mod delivery;
 mod error;
+mod export;
 mod files;
 mod frame;
 mod index;
@@ -44,6 +45,7 @@ mod push;
 mod records;
 mod recovery;
 mod settings;
+mod shared;
 mod snapshots;
 mod state;
 mod store;
@@ -54,9 +56,10 @@ mod writer;
 pub use bodies::{BodyReader, SmallBody, Spool};
 pub use error::{Error, InviteFlaw, Result};
 pub use pending::Pending;
-pub use store::{ChangeCallback, OpenReport, Options, Store};
+pub use shared::{ChangeCallback, Options};
+pub use store::Store;
 pub use types::{
     Account, AccountState, Announce, Changes, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged,
-    Invite, MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, Outbound, OutboundDraft, OutboundId,
+    Invite, MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, OpenReport, Outbound, OutboundDraft, OutboundId,
     PendingPush, PushToken, Snapshot, SpecialUse, Submitted, Target, UidRange, Usage,
 };

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use mail_types::{Address, UnixTime};
+use mail_types::{Address, ModSeq, Uid, UidValidity, UnixTime};
 
-use crate::accounts;
 use crate::error::{Error, Result};
 use crate::keys::{self, Key};
-use crate::records::{AccountRecord, MailboxRecord, from_json};
+use crate::records::{AccountRecord, Counters, MailboxRecord, from_json};
 use crate::state::{State, decode};
 use crate::store::Store;
 use crate::transaction::Transaction;
@@ -141,11 +140,46 @@ pub(crate) fn create(
     }
     let account = transaction.account_id(address)?;
     let id = MailboxId(transaction.fresh_id()?);
-    let uid_validity = accounts::next_uid_validity(transaction, address, now)?;
+    let uid_validity = next_uid_validity(transaction, address, now)?;
     let record = MailboxRecord { name: name.to_owned(), special_use };
     transaction.put_json(keys::mailbox(account, id), &record)?;
-    transaction.put(keys::counters(id), accounts::empty_counters(account, uid_validity).encode());
+    transaction.put(keys::counters(id), empty_counters(account, uid_validity).encode());
     Ok(id)
+}
+
+/// The next UIDVALIDITY of an account: the time, so that a box that was reset does not repeat one, but always larger
+/// than every one before.
+fn next_uid_validity(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    now: UnixTime,
+) -> Result<UidValidity> {
+    let found = transaction.account(address)?;
+    let Some(AccountRecord::Account { id, password_hash, created, last_login, state, last_uid_validity }) =
+        found
+    else {
+        return Err(Error::NoSuchAccount);
+    };
+    let time = u32::try_from(now.0).unwrap_or(0);
+    let next = last_uid_validity.checked_add(1).ok_or(Error::MailboxExhausted)?.max(time);
+    let record =
+        AccountRecord::Account { id, password_hash, created, last_login, state, last_uid_validity: next };
+    transaction.put_json(keys::account(address), &record)?;
+    UidValidity::new(next).ok_or(Error::Bug("a UIDVALIDITY is zero"))
+}
+
+/// The counters of a new, empty mailbox.
+fn empty_counters(account: u64, uid_validity: UidValidity) -> Counters {
+    Counters {
+        account,
+        uid_validity,
+        uid_next: Uid::FIRST,
+        // RFC 7162 section 3.1.2.1: modification sequences are positive.
+        modseq: ModSeq(1),
+        messages: 0,
+        bytes: 0,
+        hash: 0,
+    }
 }
 
 /// Deletes a mailbox with its messages and metadata; its watchers are told.

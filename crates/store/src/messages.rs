@@ -2,12 +2,11 @@
 
 use mail_types::{Flags, ModSeq, Uid};
 
-use crate::accounts::bounded;
 use crate::codec;
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::pending::Pending;
-use crate::records::{Counters, MessageRecord};
+use crate::records::{Counters, MessageRecord, bounded};
 use crate::state::decode;
 use crate::store::Store;
 use crate::transaction::Transaction;

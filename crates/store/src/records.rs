@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::types::{AccountState, MessageEntry, OutboundDraft, SpecialUse};
 
 /// The most keywords that one message keeps.
-pub(crate) const KEYWORDS_LIMIT: usize = 64;
+const KEYWORDS_LIMIT: usize = 64;
 
 /// Where a message's bytes are found, and what they must sum up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +75,14 @@ impl MessageRecord {
             modseq: self.modseq,
         }
     }
+}
+
+/// Flags keep at most so many keywords.
+pub(crate) fn bounded(mut flags: Flags) -> Flags {
+    while flags.keywords.len() > KEYWORDS_LIMIT {
+        flags.keywords.pop_last();
+    }
+    flags
 }
 
 /// Stored, so never to be renumbered.

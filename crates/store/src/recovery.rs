@@ -9,17 +9,18 @@ use std::sync::Arc;
 use crate::bodies::BodyFiles;
 use crate::checkpoint;
 use crate::error::{Error, Result};
+use crate::export;
 use crate::files;
 use crate::frame::{Frame, Operation};
 use crate::index::{Found, Index};
 use crate::journal::Journal;
-use crate::keys;
+use crate::keys::{self, Edits};
 use crate::log::Kind;
 use crate::places::{ContainerId, Place};
 use crate::records::{OutboundRecord, from_json};
-use crate::state::{Edits, State, decode};
-use crate::store::OpenReport;
+use crate::state::{State, decode};
 use crate::transaction;
+use crate::types::OpenReport;
 
 /// A store as it was found.
 pub(crate) struct Recovery {
@@ -114,7 +115,7 @@ fn load_export(
 ) -> Result<u64> {
     let mut first_trouble = None;
     for position in exports.iter().rev() {
-        match checkpoint::read_head(directory, *position) {
+        match export::read_head(directory, *position) {
             Ok(head) => {
                 state.position = *position;
                 state.apply(head.records);

@@ -8,7 +8,7 @@ use mail_types::{ModSeq, Uid};
 use crate::codec;
 use crate::error::{Error, Result};
 use crate::index::{Care, Index};
-use crate::keys::{self, Key};
+use crate::keys::{self, Edits, Key};
 use crate::places::Places;
 use crate::records::{Counters, MessageRecord};
 use crate::snapshots::Snapshots;
@@ -16,9 +16,6 @@ use crate::types::MailboxId;
 
 /// How many expunged UIDs are remembered for each mailbox, for exact answers to QRESYNC.
 const EXPUNGED_LIMIT: usize = 4096;
-
-/// Records put (`Some`) and deleted (`None`).
-pub(crate) type Edits = BTreeMap<Key, Option<Vec<u8>>>;
 
 /// UIDs that went lately.
 #[derive(Debug)]

@@ -2,29 +2,21 @@
 
 use std::fmt;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
-
-use mail_types::Address;
 
 use crate::bodies::{BodyFiles, Spool};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::pending::{Pending, pending};
 use crate::recovery::{self, Recovery, recover};
+use crate::shared::{ChangeCallback, Options, Shared, UNSYNCED};
 use crate::state::State;
 use crate::transaction::Transaction;
-use crate::types::{DiskSpace, MailboxId};
+use crate::types::{DiskSpace, OpenReport};
 use crate::writer::{Task, Writer, job};
-
-/// A file that tells the next start that something could not be made durable.
-const UNSYNCED: &str = "unsynced";
-
-/// Told after a change of a mailbox is durable and visible; it runs on the writer's thread, so it must be quick and
-/// must not call the store.
-pub type ChangeCallback = Box<dyn Fn(&Address, MailboxId) + Send + Sync>;
 
 /// Accounts, mailboxes, messages and everything else that must survive a power cut.
 ///
@@ -32,63 +24,6 @@ pub type ChangeCallback = Box<dyn Fn(&Address, MailboxId) + Send + Sync>;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
-}
-
-/// How a store weighs disk against memory and time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// A journal of this length asks for a checkpoint. It bounds what a start has to replay.
-    pub checkpoint_bytes: u64,
-    /// A body up to this size lives in the journal until it outlives that: one write and one sync less, and nothing
-    /// to unlink when the phone fetches and deletes it at once.
-    pub inline_limit: usize,
-    /// New messages are refused when less than this is free on the disk, so that deleting still works.
-    pub reserve_bytes: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { checkpoint_bytes: 16 << 20, inline_limit: 64 << 10, reserve_bytes: 16 << 20 }
-    }
-}
-
-/// What opening a store found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OpenReport {
-    /// The sequence of the last durable change.
-    pub position: u64,
-    /// Changes read from the journal.
-    pub replayed: u64,
-    /// Bytes of unfinished writes that were cut off; a power cut leaves them, and nobody was promised anything.
-    pub torn_bytes: u64,
-    /// The index was not usable and was made again; a power cut during a checkpoint may cause it.
-    pub index_rebuilt: bool,
-    /// What was found damaged and how it was repaired, for the owner to know. Empty on a sound disk.
-    pub damage: Vec<String>,
-}
-
-/// What the writer and the readers share.
-pub(crate) struct Shared {
-    pub(crate) state: RwLock<State>,
-    pub(crate) directory: PathBuf,
-    pub(crate) options: Options,
-    pub(crate) bodies: BodyFiles,
-    pub(crate) callback: RwLock<Option<ChangeCallback>>,
-    pub(crate) trouble: Mutex<Option<String>>,
-}
-
-impl Shared {
-    /// From now on nothing is changed any more.
-    pub(crate) fn poison(&self, error: &Error) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.get_or_insert_with(|| error.to_string());
-        // It need not survive a power cut: after that, what can be read is what is on the disk.
-        let _ = std::fs::write(self.directory.join(UNSYNCED), []);
-    }
-
-    pub(crate) fn is_poisoned(&self) -> bool {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
 }
 
 struct Inner {

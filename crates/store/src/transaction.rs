@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::frame::FrameBuilder;
-use crate::keys::{self, Key};
+use crate::keys::{self, Edits, Key};
 use crate::records::{AccountRecord, Counters, from_json, to_json};
-use crate::state::{Edits, State};
+use crate::state::State;
 use crate::types::MailboxId;
 
 /// Ids given out by one transaction; an id is the transaction's sequence and a number below this.

@@ -334,3 +334,18 @@ pub struct DiskSpace {
     /// Bytes in all.
     pub total: u64,
 }
+
+/// What opening a store found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenReport {
+    /// The sequence of the last durable change.
+    pub position: u64,
+    /// Changes read from the journal.
+    pub replayed: u64,
+    /// Bytes of unfinished writes that were cut off; a power cut leaves them, and nobody was promised anything.
+    pub torn_bytes: u64,
+    /// The index was not usable and was made again; a power cut during a checkpoint may cause it.
+    pub index_rebuilt: bool,
+    /// What was found damaged and how it was repaired, for the owner to know. Empty on a sound disk.
+    pub damage: Vec<String>,
+}

@@ -13,8 +13,8 @@ use crate::journal::{AppendError, Journal};
 use crate::log::Kind;
 use crate::pending::Reply;
 use crate::places::{ContainerId, Place};
+use crate::shared::Shared;
 use crate::state::State;
-use crate::store::Shared;
 use crate::transaction::{Effects, Transaction};
 
 /// Transactions that share one sync at most; what waits longer than that waits for the next.
