@@ -1,26 +1,9 @@
-//! Where everything lies on a card: [`Layout::new`] is the one place that computes an offset. No bytes are made here.
+//! The offsets of all partitions and boot state copies on a card: [`Layout::new`] is the one place that computes an offset. No bytes are made here.
 //!
 //! All numbers are bytes from the start of the card, multiples of 1 MiB, so that no partition shares an SD card's erase
 //! block with another.
 
-use crate::{BLOCK_SIZE, Error, Slot, mbr};
-
-/// A stretch of the card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// First byte.
-    pub start: u64,
-    /// Number of bytes.
-    pub length: u64,
-}
-
-impl Extent {
-    /// The first byte behind the stretch.
-    #[must_use]
-    pub const fn end(self) -> u64 {
-        self.start + self.length
-    }
-}
+use crate::{BLOCK_SIZE, Error, Extent, Slot, mbr};
 
 /// The map of a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,11 +15,13 @@
 #![forbid(unsafe_code)]
 
 mod environment;
+mod extent;
 pub mod layout;
 pub mod mbr;
 mod state;
 
 pub use environment::{BLOCK_SIZE, Environment};
+pub use extent::Extent;
 pub use state::{BootState, Choice, Slot, Standing, TRIES, Trial, choose};
 
 /// What can be wrong with bytes read from a card.

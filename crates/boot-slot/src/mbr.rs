@@ -8,8 +8,7 @@
 //! +------------+----------+-----+-----------+-----+
 //! ```
 
-use crate::Error;
-use crate::layout::Extent;
+use crate::{Error, Extent};
 
 /// Size of a sector, and of the table.
 pub const SECTOR: u64 = 512;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use boot_slot::layout::Extent;
+use boot_slot::Extent;
 
 use crate::describe::{Board, Image, Project};
 use crate::error::Error;

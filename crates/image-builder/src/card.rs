@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use boot_slot::layout::{BOOT_PARTITION, Extent, Layout};
+use boot_slot::layout::{BOOT_PARTITION, Layout};
 use boot_slot::mbr::PartitionTable;
-use boot_slot::{BLOCK_SIZE, BootState, Slot};
+use boot_slot::{BLOCK_SIZE, BootState, Extent, Slot};
 use serde::Serialize;
 
 use crate::digest::FileRecord;

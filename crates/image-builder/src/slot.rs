@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use boot_slot::layout::Extent;
+use boot_slot::Extent;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::FileRecord;

@@ -8,9 +8,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use boot_slot::layout::{BOOT_PARTITION, Extent, Layout};
+use boot_slot::layout::{BOOT_PARTITION, Layout};
 use boot_slot::mbr::PartitionTable;
-use boot_slot::{Slot, choose};
+use boot_slot::{Extent, Slot, choose};
 
 use crate::error::{Error, Result, file};
 

@@ -66,7 +66,7 @@ pub(crate) fn find_data(table: &[u8; MBR], disk_sectors: u64) -> Result<DataEntr
 
 /// The same table with the data partition in it; no other byte changes.
 pub(crate) fn with_data(table: &[u8; MBR], data: Extent) -> Result<[u8; MBR], Refusal> {
-    let extent = boot_slot::layout::Extent { start: data.start * SECTOR, length: data.sectors * SECTOR };
+    let extent = boot_slot::Extent { start: data.start * SECTOR, length: data.sectors * SECTOR };
     let mut entries = PartitionTable::decode(table).map_err(|_| Refusal::NoTable)?;
     let partition = Partition { kind: Kind::Linux as u8, active: false, extent };
     entries.set(DATA_PARTITION, partition).map_err(|_| Refusal::BeyondDisk)?;
@@ -89,7 +89,7 @@ fn place(table: &PartitionTable, disk_size: u64) -> Result<Extent, Refusal> {
 }
 
 impl Extent {
-    fn of(extent: boot_slot::layout::Extent) -> Self {
+    fn of(extent: boot_slot::Extent) -> Self {
         Self { start: extent.start / SECTOR, sectors: extent.length / SECTOR }
     }
 }
