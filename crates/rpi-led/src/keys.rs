@@ -1,14 +1,14 @@
-//! Key presses from `/dev/input`, from devices there now and from those plugged in later. What a key is for is the
-//! caller's business.
+//! Key presses from the event devices in `/dev/input`, present and future.
 //!
-//! One thread looks for devices, one per device reads it; all of them only block and copy small records.
+//! One thread looks for devices, and one for each device reads it; a device that is gone ends its thread. Keys that were
+//! down at that moment are reported as released, or a press held for ten seconds would be measured without a finger on it.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -16,38 +16,38 @@ use crate::Error;
 
 /// `KEY_POWER` of `<linux/input-event-codes.h>`.
 pub const KEY_POWER: u16 = 116;
-/// `KEY_RESTART`, what a button on a Pi's header usually is.
+/// `KEY_RESTART`: the usual code of a button on the Pi's header (`gpio-key` overlay).
 pub const KEY_RESTART: u16 = 408;
 
-/// Bytes of `struct input_event` on a 64-bit kernel: two 64-bit words of time, type, code, value.
+/// Bytes of `struct input_event` on a 64-bit kernel: time (2 × 8), type (2), code (2), value (4).
 pub const RECORD: usize = 24;
 
-/// How often new devices are looked for.
-const RESCAN: Duration = Duration::from_secs(1);
-/// More event devices than this are not opened: each costs a thread.
-const DEVICES: usize = 32;
+/// The interval at which new devices are looked for.
+const RESCAN_INTERVAL: Duration = Duration::from_secs(1);
+/// The number of devices read at once; each costs a thread.
+const DEVICES_LIMIT: usize = 32;
 
-/// A key went down or came up. Autorepeat is not reported.
+/// A key that was pressed or released. Autorepeat is not reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyEvent {
     /// The key's number in `<linux/input-event-codes.h>`.
     pub code: u16,
-    /// Down or up.
+    /// The direction.
     pub motion: Motion,
 }
 
-/// Which way a key went.
+/// The direction of a key's movement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Motion {
-    /// It was pressed.
+    /// The key was pressed.
     Down,
-    /// It was let go.
+    /// The key was released.
     Up,
 }
 
 impl KeyEvent {
-    /// Reads one `struct input_event`. `None` for everything that is no key going down or up: other types of event,
-    /// autorepeat, and the buttons of mice, pads and touch screens (`BTN_*`).
+    /// Parses one `struct input_event`. `None` for an event of another type, autorepeat, and the buttons of mice, pads and
+    /// touch screens (`BTN_*`).
     #[must_use]
     pub fn parse(record: &[u8; RECORD]) -> Option<Self> {
         const EV_KEY: u16 = 1;
@@ -66,7 +66,7 @@ impl KeyEvent {
     }
 }
 
-/// The key presses of all devices, as an endless iterator that blocks; dropping it ends the search for devices.
+/// The key events of all devices, an endless iterator that blocks. Dropping it ends the search for devices.
 #[derive(Debug)]
 pub struct Keys {
     events: Receiver<KeyEvent>,
@@ -83,11 +83,12 @@ impl Iterator for Keys {
 
 /// Reports the key presses of every `event*` device in `directory` (`/dev/input`).
 ///
-/// A device that vanishes while one of its keys is down gets that key let go.
+/// A key that is down when its device vanishes is reported as released. A device that cannot be opened is tried again
+/// every second.
 ///
 /// # Errors
 ///
-/// When no thread can be started. A device that cannot be opened is tried again at the next look.
+/// When no thread can be started.
 pub fn watch(directory: &Path) -> Result<Keys, Error> {
     let (events, receiver) = channel();
     let (alive, ended) = channel();
@@ -99,16 +100,25 @@ pub fn watch(directory: &Path) -> Result<Keys, Error> {
     Ok(Keys { events: receiver, _alive: alive })
 }
 
-type Open = Arc<Mutex<BTreeSet<PathBuf>>>;
+/// The paths of the devices that have a reader. A poisoned lock is taken all the same: an insertion or removal is
+/// complete or has not begun.
+#[derive(Clone, Debug, Default)]
+struct OpenDevices(Arc<Mutex<BTreeSet<PathBuf>>>);
+
+impl OpenDevices {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 fn scan(directory: &Path, events: &Sender<KeyEvent>, ended: &Receiver<()>) {
-    let open = Open::default();
+    let open = OpenDevices::default();
     loop {
-        let found = new_devices(directory, &open.lock().unwrap_or_else(PoisonError::into_inner));
+        let found = new_devices(directory, &open.lock());
         for path in found {
-            follow(path, &open, events);
+            start_reader(path, &open, events);
         }
-        if ended.recv_timeout(RESCAN) != Err(RecvTimeoutError::Timeout) {
+        if ended.recv_timeout(RESCAN_INTERVAL) != Err(RecvTimeoutError::Timeout) {
             return;
         }
     }
@@ -123,26 +133,25 @@ fn new_devices(directory: &Path, open: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
         .filter(|path| !open.contains(path))
         .collect();
     found.sort();
-    found.truncate(DEVICES.saturating_sub(open.len()));
+    found.truncate(DEVICES_LIMIT.saturating_sub(open.len()));
     found
 }
 
-fn follow(path: PathBuf, open: &Open, events: &Sender<KeyEvent>) {
+fn start_reader(path: PathBuf, open: &OpenDevices, events: &Sender<KeyEvent>) {
     let Ok(device) = File::open(&path) else { return };
-    let (events, open) = (events.clone(), Arc::clone(open));
-    let remember = Arc::clone(&open);
-    let name = path.clone();
+    // Inserted before the thread starts: a device that is gone at once must not be inserted after its removal.
+    open.lock().insert(path.clone());
+    let (events, readers_open, readers_path) = (events.clone(), open.clone(), path.clone());
     let reader = move || {
         report(device, &events);
-        open.lock().unwrap_or_else(PoisonError::into_inner).remove(&path);
+        readers_open.lock().remove(&readers_path);
     };
-    remember.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
     if thread::Builder::new().name("key device".to_owned()).spawn(reader).is_err() {
-        remember.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        open.lock().remove(&path);
     }
 }
 
-/// Reports a device's keys until it is gone or nobody listens.
+/// Reports a device's keys until the device, or the receiver, is gone.
 fn report(mut device: impl Read, events: &Sender<KeyEvent>) {
     let mut held = BTreeSet::new();
     let mut record = [0; RECORD];

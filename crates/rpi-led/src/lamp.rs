@@ -1,4 +1,4 @@
-//! Blink patterns, played by a thread. What a pattern means is the caller's business.
+//! Blink patterns, played by a thread on all LEDs at once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,35 +8,36 @@ use std::time::Duration;
 
 use crate::{Error, Led};
 
-/// How long a lamp without a pattern rests before it looks for new LEDs: drivers may load late.
-const REST: Duration = Duration::from_secs(1);
-/// No step is shorter, or a pattern of nothing but zeroes would keep a processor busy.
-const SHORTEST: Duration = Duration::from_millis(1);
+/// The interval at which a lamp without a pattern looks for new LEDs: drivers may load late. A pattern looks at each of
+/// its beginnings.
+const RESCAN_INTERVAL: Duration = Duration::from_secs(1);
+/// The shortest step: a pattern of nothing but zeroes cannot keep a processor busy.
+const SHORTEST_STEP: Duration = Duration::from_millis(1);
 
 /// One step of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Whether the LED is lit.
     pub lit: bool,
-    /// For how long, in milliseconds.
+    /// The step's duration in milliseconds.
     pub milliseconds: u64,
 }
 
-/// Some LEDs that all show the same pattern. They go on with the last one until the lamp is dropped.
+/// LEDs that all show the same pattern, over and over, until the lamp is dropped.
 #[derive(Debug)]
 pub struct Lamp {
     patterns: Sender<Vec<Step>>,
 }
 
 impl Lamp {
-    /// Starts a lamp of those of `names` that are below `class` (`/sys/class/leds`), now or later.
+    /// Starts a lamp of those of `names` that are below `class` (`/sys/class/leds`), now or later. An LED that is missing
+    /// or fails is no error, and is tried again.
     ///
     /// # Errors
     ///
-    /// When no thread can be started. LEDs that are missing or refuse are left out, since a box without a light is
-    /// still a box.
+    /// When no thread can be started.
     pub fn start(class: &Path, names: &[&str]) -> Result<Self, Error> {
-        let (patterns, orders) = channel();
+        let (patterns, next_patterns) = channel();
         let mut player = Player {
             class: class.to_owned(),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -44,23 +45,25 @@ impl Lamp {
         };
         thread::Builder::new()
             .name("lamp".to_owned())
-            .spawn(move || player.run(&orders))
+            .spawn(move || player.run(&next_patterns))
             .map_err(|source| Error::Thread { purpose: "blink the LEDs", source })?;
         Ok(Self { patterns })
     }
 
     /// Plays `pattern` from its beginning, over and over. An empty pattern leaves the LEDs as they are.
     pub fn play(&self, pattern: &[Step]) {
-        // The thread ends only after this sender is gone, so there is always somebody to hear it.
+        // The thread ends only after this sender is gone, so the channel has a receiver.
         let _ = self.patterns.send(pattern.to_vec());
     }
 }
 
-/// How a round of a pattern ended.
+/// The end of one round of a pattern.
 enum Round {
     Finished,
-    Ordered(Vec<Step>),
-    Abandoned,
+    /// Interrupted by the next pattern.
+    Replaced(Vec<Step>),
+    /// The lamp was dropped.
+    Dropped,
 }
 
 struct Player {
@@ -70,30 +73,31 @@ struct Player {
 }
 
 impl Player {
-    fn run(&mut self, orders: &Receiver<Vec<Step>>) {
+    fn run(&mut self, next_patterns: &Receiver<Vec<Step>>) {
         let mut pattern = Vec::new();
         loop {
             self.take_new();
-            match self.round(&pattern, orders) {
+            match self.round(&pattern, next_patterns) {
                 Round::Finished => {}
-                Round::Ordered(next) => pattern = next,
-                Round::Abandoned => return,
+                Round::Replaced(next) => pattern = next,
+                Round::Dropped => return,
             }
         }
     }
 
-    fn round(&mut self, pattern: &[Step], orders: &Receiver<Vec<Step>>) -> Round {
-        let wait = |duration| match orders.recv_timeout(duration) {
-            Ok(next) => Some(Round::Ordered(next)),
+    fn round(&mut self, pattern: &[Step], next_patterns: &Receiver<Vec<Step>>) -> Round {
+        // The channel is the clock, too: a new pattern ends a step at once, however long it is.
+        let wait = |duration| match next_patterns.recv_timeout(duration) {
+            Ok(next) => Some(Round::Replaced(next)),
             Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Round::Abandoned),
+            Err(RecvTimeoutError::Disconnected) => Some(Round::Dropped),
         };
         if pattern.is_empty() {
-            return wait(REST).unwrap_or(Round::Finished);
+            return wait(RESCAN_INTERVAL).unwrap_or(Round::Finished);
         }
         for step in pattern {
             self.set(step.lit);
-            if let Some(end) = wait(Duration::from_millis(step.milliseconds).max(SHORTEST)) {
+            if let Some(end) = wait(Duration::from_millis(step.milliseconds).max(SHORTEST_STEP)) {
                 return end;
             }
         }
@@ -101,7 +105,7 @@ impl Player {
     }
 
     fn set(&mut self, lit: bool) {
-        // An LED that refuses is given back, and taken again when it returns.
+        // An LED that fails (an unplugged one) is dropped here, and taken anew when it is back.
         self.taken.retain(|_, led| led.set(lit).is_ok());
     }
 
@@ -163,7 +167,7 @@ mod tests {
         let mut player = player(class.path());
         player.take_new();
         let hour = Step { lit: true, milliseconds: 3_600_000 };
-        let Round::Ordered(next) = player.round(&[hour, DARK], &orders) else { panic!("not interrupted") };
+        let Round::Replaced(next) = player.round(&[hour, DARK], &orders) else { panic!("not interrupted") };
         assert_eq!(next, [DARK]);
         assert_eq!(brightness(class.path()), "1");
     }

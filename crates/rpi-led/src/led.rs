@@ -1,14 +1,14 @@
-//! One LED of the kernel's LED class. Patterns are in `lamp.rs`.
+//! One LED of the kernel's LED class (`Documentation/leds/leds-class.rst`). Patterns are in `lamp.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// What every LED takes for "off".
-const DARK: &str = "0";
+/// The brightness of every LED that is off.
+const OFF: &str = "0";
 
-/// One LED of the kernel's LED class, taken from whatever trigger had it.
+/// An LED without a trigger: it changes only by [`Led::set`].
 #[derive(Debug)]
 pub struct Led {
     brightness: PathBuf,
@@ -16,11 +16,11 @@ pub struct Led {
 }
 
 impl Led {
-    /// Takes the LED `name` below `class` (`/sys/class/leds`) away from its trigger. `None` when there is no such LED.
+    /// Opens the LED `name` below `class` (`/sys/class/leds`) and removes its trigger. `None` when there is no such LED.
     ///
     /// # Errors
     ///
-    /// When the LED is there and refuses to be taken.
+    /// When the trigger of an existing LED cannot be written.
     pub fn take(class: &Path, name: &str) -> Result<Option<Self>, Error> {
         let directory = class.join(name);
         let brightness = directory.join("brightness");
@@ -39,13 +39,13 @@ impl Led {
         Ok(Some(Self { brightness, full: full.to_string() }))
     }
 
-    /// Lights the LED fully, or not at all.
+    /// Sets the LED to its full brightness, or off.
     ///
     /// # Errors
     ///
     /// When the kernel refuses, for example because the LED was unplugged.
     pub fn set(&self, lit: bool) -> Result<(), Error> {
-        let value = if lit { self.full.as_str() } else { DARK };
+        let value = if lit { self.full.as_str() } else { OFF };
         fs::write(&self.brightness, value)
             .map_err(|source| Error::Led { path: self.brightness.clone(), source })
     }

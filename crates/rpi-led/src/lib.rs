@@ -1,11 +1,11 @@
 //! LEDs in `/sys/class/leds` and keys in `/dev/input`, without `unsafe` and without a daemon.
 //!
-//! * [`Led`] is one LED of the kernel's LED class: switch it on and off.
+//! * [`Led`] is one LED of the kernel's LED class, switched on and off.
 //! * [`Lamp`] plays blink patterns on any number of them, from a thread of its own.
-//! * [`keys`] reads key presses from every input device there is and from those that come later.
+//! * [`keys`] reads key presses from all input devices, present and future.
 //!
-//! Nothing here knows what a blink or a key means: that is the caller's business. The places in the file system are
-//! arguments, so everything is tested on a plain directory.
+//! The meaning of blinks and keys is the caller's business. The directories of sysfs and `/dev` are arguments, so that a
+//! test can give a plain directory.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -27,24 +27,24 @@ mod led;
 pub use lamp::{Lamp, Step};
 pub use led::Led;
 
-/// What can go wrong with a device.
+/// A failed operation on a device.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An LED's file in sysfs refused.
+    /// A write to an LED's file in sysfs failed.
     #[error("the LED file {path} cannot be written: {source}")]
     Led {
         /// The file.
         path: std::path::PathBuf,
-        /// The kernel's word.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// The thread that would serve the devices could not be started.
+    /// The thread that serves the devices could not be started.
     #[error("no thread can be started to {purpose}: {source}")]
     Thread {
-        /// What it would do.
+        /// The thread's task, an infinitive.
         purpose: &'static str,
-        /// The kernel's word.
+        /// The kernel's error.
         source: std::io::Error,
     },
 }

@@ -60,6 +60,6 @@ pub use shared::{ChangeCallback, Options};
 pub use store::Store;
 pub use types::{
     Account, AccountState, Announce, Changes, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged,
-    Invite, MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, OpenReport, Outbound, OutboundDraft, OutboundId,
-    PendingPush, PushToken, Snapshot, SpecialUse, Submitted, Target, UidRange, Usage,
+    Invite, MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, OpenReport, Outbound, OutboundDraft,
+    OutboundId, PendingPush, PushToken, Snapshot, SpecialUse, Submitted, Target, UidRange, Usage,
 };
