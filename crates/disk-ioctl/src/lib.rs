@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use rustix::io;
 use rustix::ioctl::{Setter, ioctl, opcode};
 
-/// Bytes in what the kernel's block layer calls a sector, whatever the disk's own block size is.
+/// Bytes of a sector of the kernel's block layer, in which sysfs counts sizes, whatever the disk's own block size is.
 pub const SECTOR: u64 = 512;
 
 /// `BLKPG` of `<linux/blkpg.h>`: `_IO(0x12, 105)`.
@@ -40,7 +40,7 @@ struct BlkpgPartition {
     volume_name: [u8; 64],
 }
 
-/// Tells the kernel that the whole disk `disk` has a partition `number` of `sectors` sectors from `start` on.
+/// Adds partition `number` to the kernel's view of the whole disk `disk`: `length` bytes from byte `start` on.
 ///
 /// Nothing is written to the disk: the caller has already written the partition table, and the kernel would see the
 /// same at its next start.
@@ -53,13 +53,10 @@ struct BlkpgPartition {
     unsafe_code,
     reason = "BLKPG of <linux/blkpg.h> takes a pointer to a structure that holds a pointer"
 )]
-pub fn add_partition(disk: impl AsFd, number: i32, start: u64, sectors: u64) -> io::Result<()> {
-    let bytes = |sectors: u64| {
-        sectors.checked_mul(SECTOR).and_then(|bytes| i64::try_from(bytes).ok()).ok_or(io::Errno::INVAL)
-    };
+pub fn add_partition(disk: impl AsFd, number: i32, start: u64, length: u64) -> io::Result<()> {
     let mut partition = BlkpgPartition {
-        start: bytes(start)?,
-        length: bytes(sectors)?,
+        start: i64::try_from(start).map_err(|_| io::Errno::INVAL)?,
+        length: i64::try_from(length).map_err(|_| io::Errno::INVAL)?,
         number,
         device_name: [0; 64],
         volume_name: [0; 64],
@@ -97,7 +94,7 @@ pub fn resize_ext4(file: impl AsFd, blocks: u64) -> io::Result<()> {
 mod tests {
     use std::fs::File;
 
-    use super::{BlkpgArgument, BlkpgPartition, add_partition, resize_ext4};
+    use super::{BlkpgArgument, BlkpgPartition, SECTOR, add_partition, resize_ext4};
     use rustix::io::Errno;
 
     #[test]
@@ -109,7 +106,7 @@ mod tests {
     #[test]
     fn a_file_that_is_no_disk_is_an_error() {
         let file = File::open("/dev/null").unwrap();
-        assert_eq!(add_partition(&file, 4, 2048, 2048), Err(Errno::NOTTY));
+        assert_eq!(add_partition(&file, 4, 2048 * SECTOR, 2048 * SECTOR), Err(Errno::NOTTY));
         assert_eq!(resize_ext4(&file, 1024), Err(Errno::NOTTY));
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use boot_slot::Extent;
 use flate2::read::GzDecoder;
 use rustix::fs::FallocateFlags;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -14,7 +15,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use super::super::log::Log;
 use super::super::parameters::PartitionIdentity;
 use super::find::{Disk, Partition, Places, wait_for_disk, wait_for_partition};
-use super::mbr::{DATA_NUMBER, DataEntry, Extent, find_data, with_data};
+use super::mbr::{DATA_NUMBER, DataEntry, find_data, with_data};
 use super::superblock::{Content, Ext4, HEAD, Health, examine};
 use super::template::{mark_unfinished, write_template};
 
@@ -128,7 +129,7 @@ fn locate(boot: Option<PartitionIdentity>, places: &Places, log: &Log) -> Result
 fn create_entry(disk: &Disk, extent: Extent) -> io::Result<()> {
     let table = with_data(&disk.table, extent).map_err(io::Error::other)?;
     let file = OpenOptions::new().write(true).open(&disk.device)?;
-    mark_unfinished(&file, extent.start * SECTOR)?;
+    mark_unfinished(&file, extent.start)?;
     file.write_all_at(&table, 0)?;
     file.sync_all()
 }
@@ -140,7 +141,7 @@ fn announce(places: &Places, disk: &Disk, extent: Extent, log: &Log) -> Result<P
     }
     let number = i32::from(DATA_NUMBER);
     let added = File::open(&disk.device)
-        .and_then(|file| Ok(disk_ioctl::add_partition(&file, number, extent.start, extent.sectors)?));
+        .and_then(|file| Ok(disk_ioctl::add_partition(&file, number, extent.start, extent.length)?));
     if let Err(error) = added {
         log.say(format!("the kernel does not take the new partition: {error}"));
     }

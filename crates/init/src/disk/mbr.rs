@@ -1,5 +1,6 @@
 //! The partition table of the card: which disk it is, where the data partition is or goes. Bytes in, bytes out.
 
+use boot_slot::Extent;
 use boot_slot::layout::{DATA_PARTITION, Layout, MIB};
 use boot_slot::mbr::{Kind, Partition, PartitionTable, SECTOR};
 
@@ -10,13 +11,6 @@ pub(crate) const DATA_NUMBER: u8 = 4;
 
 /// Where the data partition's entry lies in the table, the fourth of four.
 const DATA_ENTRY: std::ops::Range<usize> = 494..510;
-
-/// A stretch of a disk, in sectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Extent {
-    pub(crate) start: u64,
-    pub(crate) sectors: u64,
-}
 
 /// What the table says of the data partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +54,14 @@ pub(crate) fn find_data(table: &[u8; MBR], disk_sectors: u64) -> Result<DataEntr
         None => place(&table, disk_size).map(DataEntry::Missing),
         Some(found) if found.kind != Kind::Linux as u8 => Err(Refusal::Foreign(found.kind)),
         Some(found) if found.extent.end() > disk_size => Err(Refusal::BeyondDisk),
-        Some(found) => Ok(DataEntry::Present(Extent::of(found.extent))),
+        Some(found) => Ok(DataEntry::Present(found.extent)),
     }
 }
 
 /// The same table with the data partition in it; no other byte changes.
 pub(crate) fn with_data(table: &[u8; MBR], data: Extent) -> Result<[u8; MBR], Refusal> {
-    let extent = boot_slot::Extent { start: data.start * SECTOR, length: data.sectors * SECTOR };
     let mut entries = PartitionTable::decode(table).map_err(|_| Refusal::NoTable)?;
-    let partition = Partition { kind: Kind::Linux as u8, active: false, extent };
+    let partition = Partition { kind: Kind::Linux as u8, active: false, extent: data };
     entries.set(DATA_PARTITION, partition).map_err(|_| Refusal::BeyondDisk)?;
     let bytes = entries.encode().map_err(|_| Refusal::BeyondDisk)?;
     let mut new = *table;
@@ -85,18 +78,12 @@ fn place(table: &PartitionTable, disk_size: u64) -> Result<Extent, Refusal> {
             return Err(Refusal::Occupied(u8::try_from(number).unwrap_or(DATA_NUMBER)));
         }
     }
-    layout.data(disk_size).map(Extent::of).map_err(|_| Refusal::TooSmall(disk_size / MIB))
-}
-
-impl Extent {
-    fn of(extent: boot_slot::Extent) -> Self {
-        Self { start: extent.start / SECTOR, sectors: extent.length / SECTOR }
-    }
+    layout.data(disk_size).map_err(|_| Refusal::TooSmall(disk_size / MIB))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DataEntry, Extent, MBR, Refusal, disk_signature, find_data, with_data};
+    use super::{DataEntry, Extent, MBR, MIB, Refusal, SECTOR, disk_signature, find_data, with_data};
 
     const GIBIBYTE: u64 = 2 * 1024 * 1024;
 
@@ -118,7 +105,7 @@ mod tests {
     fn a_fresh_card_gets_its_data_partition_behind_the_slots_up_to_the_aligned_end() {
         let sectors = GIBIBYTE + 5000;
         let Ok(DataEntry::Missing(place)) = find_data(&image(), sectors) else { panic!("not missing") };
-        assert_eq!(place, Extent { start: 184 * 2048, sectors: (1024 - 184) * 2048 });
+        assert_eq!(place, Extent { start: 184 * MIB, length: (1024 - 184) * MIB });
         let table = with_data(&image(), place).unwrap();
         assert_eq!(find_data(&table, sectors), Ok(DataEntry::Present(place)));
         assert_eq!(table[..494], image()[..494], "nothing else changes");
@@ -130,7 +117,7 @@ mod tests {
         let Ok(DataEntry::Missing(place)) = find_data(&image(), 10_000_000_000) else {
             panic!("not missing")
         };
-        assert!(place.start + place.sectors <= u64::from(u32::MAX));
+        assert!(place.end() / SECTOR <= u64::from(u32::MAX));
         assert!(with_data(&image(), place).is_ok());
     }
 
@@ -148,7 +135,7 @@ mod tests {
         occupied[478 + 12..478 + 16].copy_from_slice(&(65 * 2048_u32).to_le_bytes());
         assert_eq!(find_data(&occupied, GIBIBYTE), Err(Refusal::Occupied(3)));
 
-        let full = with_data(&image(), Extent { start: 184 * 2048, sectors: GIBIBYTE }).unwrap();
+        let full = with_data(&image(), Extent { start: 184 * MIB, length: 1024 * MIB }).unwrap();
         assert_eq!(find_data(&full, GIBIBYTE), Err(Refusal::BeyondDisk));
     }
 
