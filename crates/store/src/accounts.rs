@@ -22,13 +22,13 @@ impl Store {
         &self,
         address: &Address,
         password_hash: Secret,
-        token: &str,
+        digest: &str,
         now: UnixTime,
     ) -> Result<()> {
-        let (address, token) = (address.clone(), token.to_owned());
+        let (address, digest) = (address.clone(), digest.to_owned());
         self.write(move |transaction| {
             create(transaction, &address, &password_hash, now)?;
-            crate::settings::use_invite(transaction, &token, now)
+            crate::settings::use_invite(transaction, &digest, now)
         })
     }
 
@@ -64,16 +64,6 @@ impl Store {
         self.edit_account(address, move |record| {
             if let AccountRecord::Account { last_login, .. } = record {
                 *last_login = today;
-            }
-        })
-    }
-
-    /// Replaces the password's hash.
-    pub fn set_password_hash(&self, address: &Address, hash: Secret) -> Result<()> {
-        let hash = text_of(&hash)?;
-        self.edit_account(address, move |record| {
-            if let AccountRecord::Account { password_hash, .. } = record {
-                *password_hash = hash;
             }
         })
     }

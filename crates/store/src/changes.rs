@@ -14,7 +14,7 @@ use crate::keys;
 use crate::records::BodyRef;
 use crate::state::{State, decode};
 use crate::store::Store;
-use crate::types::{Changes, MailboxId, MessageEntry, Snapshot, UidRange};
+use crate::types::{MailboxChanges, MailboxId, MessageEntry, Snapshot, UidRange};
 
 impl Store {
     /// The mailbox as it is now.
@@ -30,13 +30,13 @@ impl Store {
     }
 
     /// What happened after the modification sequence.
-    pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<Changes> {
+    pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges> {
         let state = self.read();
         Ok(changes(&state, mailbox, since, snapshot(&state, mailbox)?))
     }
 
     /// The same without ever waiting for the disk; `None` if it would have to.
-    pub fn changes_at_hand(&self, mailbox: MailboxId, since: ModSeq) -> Result<Option<Changes>> {
+    pub fn changes_at_hand(&self, mailbox: MailboxId, since: ModSeq) -> Result<Option<MailboxChanges>> {
         let state = self.read();
         let snapshot = snapshot_at_hand(&state, mailbox)?;
         Ok(snapshot.map(|snapshot| changes(&state, mailbox, since, snapshot)))
@@ -120,10 +120,10 @@ fn with_counters(state: &State, mailbox: MailboxId, messages: Arc<[MessageEntry]
     })
 }
 
-fn changes(state: &State, mailbox: MailboxId, since: ModSeq, snapshot: Snapshot) -> Changes {
+fn changes(state: &State, mailbox: MailboxId, since: ModSeq, snapshot: Snapshot) -> MailboxChanges {
     let changed = snapshot.messages.iter().filter(|message| message.modseq > since).cloned().collect();
     let vanished = vanished(state, mailbox, since, &snapshot);
-    Changes { snapshot, changed, vanished }
+    MailboxChanges { snapshot, changed, vanished }
 }
 
 fn vanished(state: &State, mailbox: MailboxId, since: ModSeq, snapshot: &Snapshot) -> Vec<UidRange> {

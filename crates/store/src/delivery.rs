@@ -3,7 +3,7 @@
 use crate::bodies::{SmallBody, Spool, Spooled};
 use crate::error::{Error, Result};
 use crate::keys;
-use crate::messages::MailboxChange;
+use crate::messages::MailboxEdit;
 use crate::pending::Pending;
 use crate::push::want_push;
 use crate::records::{BodyRef, MessageRecord, OutboundRecord, bounded};
@@ -57,7 +57,7 @@ fn take_in(
     let mut references = 0_u32;
     let mut delivered = Vec::with_capacity(targets.len());
     for target in targets {
-        let mut change = match MailboxChange::begin(transaction, target.mailbox) {
+        let mut change = match MailboxEdit::begin(transaction, target.mailbox) {
             Err(Error::NoSuchMailbox) => {
                 delivered.push(Delivered::NoSuchMailbox);
                 continue;

@@ -133,9 +133,9 @@ pub(crate) fn outbound(id: OutboundId) -> Key {
 /// The outbound queue.
 pub(crate) const OUTBOUND: &[u8] = b"Q";
 
-/// An invite.
-pub(crate) fn invite(token: &str) -> Key {
-    text(b'I', token)
+/// An invite by the digest of its token.
+pub(crate) fn invite(digest: &str) -> Key {
+    text(b'I', digest)
 }
 
 /// All invites.
@@ -145,9 +145,6 @@ pub(crate) const INVITES: &[u8] = b"I";
 pub(crate) fn setting(name: &str) -> Key {
     text(b'S', name)
 }
-
-/// All settings.
-pub(crate) const SETTINGS: &[u8] = b"S";
 
 /// All bodies that several records share.
 pub(crate) const SHARED: &[u8] = b"R";

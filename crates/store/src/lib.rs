@@ -59,7 +59,8 @@ pub use pending::Pending;
 pub use shared::{ChangeCallback, Options};
 pub use store::Store;
 pub use types::{
-    Account, AccountState, Announce, Changes, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged,
-    Invite, MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, OpenReport, Outbound, OutboundDraft,
-    OutboundId, PendingPush, PushToken, Snapshot, SpecialUse, Submitted, Target, UidRange, Usage,
+    Account, AccountState, Announce, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged, Invite,
+    MailboxChanges, MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, OpenReport, Outbound,
+    OutboundDraft, OutboundId, PendingPush, PushToken, Snapshot, SpecialUse, Submitted, Target, UidRange,
+    Usage,
 };

@@ -43,7 +43,7 @@ impl Store {
     pub fn start_expunge(&self, mailbox: MailboxId, uids: &[Uid]) -> Pending<Vec<Uid>> {
         let uids = uids.to_vec();
         self.start(move |transaction| {
-            let mut change = MailboxChange::begin(transaction, mailbox)?;
+            let mut change = MailboxEdit::begin(transaction, mailbox)?;
             let mut gone = Vec::new();
             for uid in uids {
                 if let Some(record) = change.remove(transaction, uid)? {
@@ -60,7 +60,7 @@ impl Store {
     pub fn copy(&self, from: MailboxId, uids: &[Uid], to: MailboxId) -> Result<Moved> {
         let uids = sorted(uids);
         self.write(move |transaction| {
-            let mut target = MailboxChange::begin(transaction, to)?;
+            let mut target = MailboxEdit::begin(transaction, to)?;
             let mut copied = Vec::new();
             for uid in uids {
                 if let Some(record) = message(transaction, from, uid)? {
@@ -97,14 +97,14 @@ pub(crate) fn move_messages(
     let mut moved = Vec::new();
     let mut taken = Vec::new();
     // A move within one mailbox is allowed and gives new UIDs, so the source is finished before the target begins.
-    let mut source = MailboxChange::begin(transaction, from)?;
+    let mut source = MailboxEdit::begin(transaction, from)?;
     for uid in uids {
         if let Some(record) = source.remove(transaction, *uid)? {
             taken.push((*uid, record));
         }
     }
     source.end(transaction)?;
-    let mut target = MailboxChange::begin(transaction, to)?;
+    let mut target = MailboxEdit::begin(transaction, to)?;
     for (uid, record) in taken {
         moved.push((uid, target.add(transaction, record)?));
     }
@@ -125,7 +125,7 @@ fn change_flags(
     uids: &[Uid],
     change: &FlagChange,
 ) -> Result<FlagsChanged> {
-    let mut mailbox_change = MailboxChange::begin(transaction, mailbox)?;
+    let mut edit = MailboxEdit::begin(transaction, mailbox)?;
     let mut result = FlagsChanged::default();
     for uid in sorted(uids) {
         let Some(mut record) = message(transaction, mailbox, uid)? else { continue };
@@ -136,11 +136,11 @@ fn change_flags(
         let flags = bounded(changed(&record.flags, change));
         if flags != record.flags {
             record.flags = flags;
-            mailbox_change.replace(transaction, uid, &mut record)?;
+            edit.replace(transaction, uid, &mut record)?;
         }
         result.messages.push(record.entry(uid));
     }
-    mailbox_change.end(transaction)?;
+    edit.end(transaction)?;
     Ok(result)
 }
 
@@ -165,7 +165,7 @@ fn message(transaction: &Transaction<'_>, mailbox: MailboxId, uid: Uid) -> Resul
 }
 
 /// A change of one mailbox: everything in it gets the same new modification sequence, and the counters are kept right.
-pub(crate) struct MailboxChange {
+pub(crate) struct MailboxEdit {
     mailbox: MailboxId,
     before: ModSeq,
     modseq: ModSeq,
@@ -173,7 +173,7 @@ pub(crate) struct MailboxChange {
     pub(crate) counters: Counters,
 }
 
-impl MailboxChange {
+impl MailboxEdit {
     pub(crate) fn begin(transaction: &Transaction<'_>, mailbox: MailboxId) -> Result<Self> {
         let counters = transaction.counters(mailbox)?;
         let before = counters.modseq;

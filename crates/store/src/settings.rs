@@ -19,13 +19,6 @@ impl Store {
         self.read().value(&keys::setting(name)).map(Secret::new)
     }
 
-    /// The names of all settings.
-    #[must_use]
-    pub fn setting_names(&self) -> Vec<String> {
-        let state = self.read();
-        state.scan(keys::SETTINGS).filter_map(|(key, _)| keys::text_after(key, keys::SETTINGS)).collect()
-    }
-
     /// Keeps a value; none removes it.
     pub fn set_setting(&self, name: &str, value: Option<Secret>) -> Result<()> {
         if value.as_ref().is_some_and(|value| value.expose().len() > SETTING_LIMIT) {
@@ -56,7 +49,7 @@ impl Store {
 
     /// Keeps an invite, or changes the one with its token.
     pub fn put_invite(&self, invite: &Invite) -> Result<()> {
-        let key = keys::invite(&invite.token);
+        let key = keys::invite(&invite.digest);
         let record =
             InviteRecord { uses_left: invite.uses_left, created: invite.created, expires: invite.expires };
         self.write(move |transaction| transaction.put_json(key, &record))
@@ -66,22 +59,22 @@ impl Store {
     pub fn invites(&self) -> Result<Vec<Invite>> {
         let mut invites = Vec::new();
         for (key, value) in self.read().scan(keys::INVITES) {
-            let token = keys::text_after(key, keys::INVITES).ok_or(Error::Bug("an invite is not text"))?;
-            invites.push(public(token, from_json(value)?));
+            let digest = keys::text_after(key, keys::INVITES).ok_or(Error::Bug("an invite is not text"))?;
+            invites.push(public(digest, from_json(value)?));
         }
         Ok(invites)
     }
 
     /// The invite with this token.
-    pub fn invite(&self, token: &str) -> Result<Option<Invite>> {
+    pub fn invite(&self, digest: &str) -> Result<Option<Invite>> {
         let state = self.read();
-        let Some(value) = state.value(&keys::invite(token)) else { return Ok(None) };
-        Ok(Some(public(token.to_owned(), from_json(value)?)))
+        let Some(value) = state.value(&keys::invite(digest)) else { return Ok(None) };
+        Ok(Some(public(digest.to_owned(), from_json(value)?)))
     }
 
     /// Revokes an invite. One that is gone already is no error.
-    pub fn remove_invite(&self, token: &str) -> Result<()> {
-        let key = keys::invite(token);
+    pub fn remove_invite(&self, digest: &str) -> Result<()> {
+        let key = keys::invite(digest);
         self.write(move |transaction| {
             if transaction.value(&key).is_some() {
                 transaction.delete(key);
@@ -92,10 +85,10 @@ impl Store {
 }
 
 /// Takes one use of an invite, or fails.
-pub(crate) fn use_invite(transaction: &mut Transaction<'_>, token: &str, now: UnixTime) -> Result<()> {
-    let key = keys::invite(token);
+pub(crate) fn use_invite(transaction: &mut Transaction<'_>, digest: &str, now: UnixTime) -> Result<()> {
+    let key = keys::invite(digest);
     let record: InviteRecord = transaction.json(&key)?.ok_or(Error::InviteInvalid(InviteFlaw::Unknown))?;
-    let invite = public(token.to_owned(), record);
+    let invite = public(digest.to_owned(), record);
     if let Some(flaw) = invite.flaw(now) {
         return Err(Error::InviteInvalid(flaw));
     }
@@ -103,7 +96,7 @@ pub(crate) fn use_invite(transaction: &mut Transaction<'_>, token: &str, now: Un
     transaction.put_json(key, &InviteRecord { uses_left: uses_left.saturating_sub(1), created, expires })
 }
 
-fn public(token: String, record: InviteRecord) -> Invite {
+fn public(digest: String, record: InviteRecord) -> Invite {
     let InviteRecord { uses_left, created, expires } = record;
-    Invite { token, uses_left, created, expires }
+    Invite { digest, uses_left, created, expires }
 }

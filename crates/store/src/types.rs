@@ -148,7 +148,7 @@ pub struct UidRange {
 
 /// What happened to a mailbox after a modification sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changes {
+pub struct MailboxChanges {
     /// The mailbox now.
     pub snapshot: Snapshot,
     /// New messages and those with new flags, by ascending UID.
@@ -301,16 +301,16 @@ pub struct Outbound {
     pub draft: OutboundDraft,
 }
 
-/// A token that lets somebody create an account.
+/// An invite: whoever knows its token may create an account. The token itself is not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invite {
-    /// The secret text.
-    pub token: String,
-    /// How many accounts it may still create.
+    /// The SHA-256 of the token in hexadecimal, by which the invite is found.
+    pub digest: String,
+    /// The number of accounts that it may still create.
     pub uses_left: u32,
-    /// When it was made.
+    /// The time of creation.
     pub created: UnixTime,
-    /// From when on it is no longer valid.
+    /// The first moment at which it is no longer valid.
     pub expires: UnixTime,
 }
 

@@ -475,7 +475,7 @@ fn push_tokens_are_refreshed_once_a_day_and_the_oldest_makes_room() {
 fn an_invite_makes_as_many_accounts_as_it_says() {
     let mut world = World::new();
     let invite =
-        store::Invite { token: "i".to_owned(), uses_left: 1, created: NOW, expires: UnixTime(NOW.0 + 9) };
+        store::Invite { digest: "i".to_owned(), uses_left: 1, created: NOW, expires: UnixTime(NOW.0 + 9) };
     world.store().put_invite(&invite).unwrap();
     world.reopen();
     let create = |name, now| {

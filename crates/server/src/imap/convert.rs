@@ -48,7 +48,7 @@ pub(crate) fn snapshot(snapshot: &store::Snapshot, recent_from: Uid) -> imap::Sn
     }
 }
 
-pub(crate) fn changes(changes: &store::Changes, recent_from: Uid) -> imap::Changes {
+pub(crate) fn changes(changes: &store::MailboxChanges, recent_from: Uid) -> imap::Changes {
     imap::Changes {
         changed: changes.changed.iter().map(message_info).collect(),
         expunged: expunged(changes),
@@ -58,7 +58,7 @@ pub(crate) fn changes(changes: &store::Changes, recent_from: Uid) -> imap::Chang
     }
 }
 
-fn expunged(changes: &store::Changes) -> Expunged {
+fn expunged(changes: &store::MailboxChanges) -> Expunged {
     let count = |range: &store::UidRange| u64::from(range.last.get().saturating_sub(range.first.get())) + 1;
     let gone: u64 = changes.vanished.iter().map(count).sum();
     if gone > LISTED_GONE {

@@ -40,7 +40,7 @@ pub(crate) fn key(token: &InviteToken) -> String {
 
 /// The ID by which people name the invite: the first characters of its digest.
 pub(crate) fn id(invite: &Invite) -> String {
-    invite.token.chars().take(ID_LENGTH).collect()
+    invite.digest.chars().take(ID_LENGTH).collect()
 }
 
 /// Creates an invite with this token. It may block.
@@ -56,10 +56,10 @@ pub(crate) fn make(
         kept.retain(|invite| invite.flaw(now).is_some());
         // The oldest of the spent makes room.
         let oldest = kept.iter().min_by_key(|invite| invite.expires).ok_or(InviteError::TooMany)?;
-        store.remove_invite(&oldest.token)?;
+        store.remove_invite(&oldest.digest)?;
     }
     let expires = UnixTime(now.0.saturating_add(terms.lifetime()));
-    let invite = Invite { token: key(token), uses_left: terms.uses(), created: now, expires };
+    let invite = Invite { digest: key(token), uses_left: terms.uses(), created: now, expires };
     store.put_invite(&invite)?;
     Ok(invite)
 }
@@ -69,7 +69,7 @@ pub(crate) fn revoke(store: &Store, wanted: &str) -> store::Result<bool> {
     let Some(invite) = store.invites()?.into_iter().find(|invite| id(invite) == wanted) else {
         return Ok(false);
     };
-    store.remove_invite(&invite.token)?;
+    store.remove_invite(&invite.digest)?;
     Ok(true)
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn revoke(store: &Store, wanted: &str) -> store::Result<bool> {
 pub(crate) fn sweep(store: &Store, now: UnixTime) -> store::Result<()> {
     for invite in store.invites()? {
         if now.0 >= invite.expires.0.saturating_add(SPENT_KEPT) {
-            store.remove_invite(&invite.token)?;
+            store.remove_invite(&invite.digest)?;
         }
     }
     Ok(())
@@ -112,8 +112,8 @@ mod tests {
         let made = make(&store, &token(1), terms(2, 60), NOW).unwrap();
         assert_eq!((made.uses_left, made.expires), (2, later(60)));
         assert_eq!(store.invites().unwrap(), std::slice::from_ref(&made));
-        assert_eq!(made.token, key(&token(1)));
-        assert!(!made.token.contains(token(1).expose()));
+        assert_eq!(made.digest, key(&token(1)));
+        assert!(!made.digest.contains(token(1).expose()));
         assert_eq!(id(&made).len(), 8);
         assert!(!revoke(&store, "00000000").unwrap());
         assert!(revoke(&store, &id(&made)).unwrap());
@@ -126,10 +126,10 @@ mod tests {
         let (store, _) = Store::open(directory.path()).unwrap();
         let made = make(&store, &token(1), terms(1, 60), NOW).unwrap();
         sweep(&store, later(60 + SPENT_KEPT - 1)).unwrap();
-        let kept = store.invite(&made.token).unwrap().unwrap();
+        let kept = store.invite(&made.digest).unwrap().unwrap();
         assert_eq!(kept.flaw(later(60)), Some(InviteFlaw::Expired));
         sweep(&store, later(60 + SPENT_KEPT)).unwrap();
-        assert_eq!(store.invite(&made.token).unwrap(), None);
+        assert_eq!(store.invite(&made.digest).unwrap(), None);
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         for number in 0..INVITES_KEPT {
             let life = if number == 7 { 60 } else { 3600 };
             let expires = later(life);
-            let invite = store::Invite { token: key(&token(number)), uses_left: 1, created: NOW, expires };
+            let invite = store::Invite { digest: key(&token(number)), uses_left: 1, created: NOW, expires };
             store.put_invite(&invite).unwrap();
         }
         let refused = make(&store, &token(INVITES_KEPT), terms(1, 60), NOW);
