@@ -12,13 +12,13 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use crate::error::Result;
 use crate::export;
 use crate::files;
 use crate::keys::{Edits, Key};
+use crate::locks::RwLock;
 
 /// The key of the journal position up to which the index is complete. No record's key begins with a zero.
 const POSITION: &[u8] = b"\0position";
@@ -111,7 +111,7 @@ impl Index {
 
     /// Brings the index up to a position; the edits stay with the caller until the next export is durable.
     pub(crate) fn apply(&self, edits: &Edits, position: u64) -> Result<()> {
-        let mut base = self.base.write().unwrap_or_else(PoisonError::into_inner);
+        let mut base = self.base.write();
         let done = match &mut base.records {
             Records::Memory(records) => {
                 for (key, value) in edits {
@@ -138,30 +138,30 @@ impl Index {
 
     /// From now on the index is made again from this export.
     pub(crate) fn set_export(&self, export: u64) {
-        self.base.write().unwrap_or_else(PoisonError::into_inner).export = Some(export);
+        self.base.write().export = Some(export);
     }
 
     /// Makes the index again from the export.
     pub(crate) fn rebuild(&self) -> Result<Found> {
-        let mut base = self.base.write().unwrap_or_else(PoisonError::into_inner);
+        let mut base = self.base.write();
         let (records, found) = build(&self.directory, base.export)?;
         base.records = records;
         Ok(found)
     }
 
     fn read<T>(&self, care: Care, read: impl Fn(&Base) -> Option<T>) -> Result<T> {
-        let attempt = |base: &RwLockReadGuard<'_, Base>| match (&base.records, care) {
+        let attempt = |base: &Base| match (&base.records, care) {
             (Records::Sled(_), Care::First) => marked(&self.directory, || read(base)),
             _ => catch_unwind(AssertUnwindSafe(|| read(base))).ok().flatten(),
         };
-        if let Some(value) = attempt(&self.base.read().unwrap_or_else(PoisonError::into_inner)) {
+        if let Some(value) = attempt(&self.base.read()) {
             return Ok(value);
         }
         self.rebuild()?;
-        if let Some(value) = attempt(&self.base.read().unwrap_or_else(PoisonError::into_inner)) {
+        if let Some(value) = attempt(&self.base.read()) {
             return Ok(value);
         }
-        let mut base = self.base.write().unwrap_or_else(PoisonError::into_inner);
+        let mut base = self.base.write();
         base.records = Records::Memory(from_export(&self.directory, base.export)?);
         read(&base).ok_or(crate::error::Error::Bug("records in memory cannot be read"))
     }
@@ -203,7 +203,7 @@ fn discard(records: Records) {
 
 impl Drop for Index {
     fn drop(&mut self) {
-        let base = self.base.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let base = self.base.get_mut();
         discard(std::mem::replace(&mut base.records, Records::Memory(BTreeMap::new())));
     }
 }

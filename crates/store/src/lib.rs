@@ -34,6 +34,7 @@ mod index;
 pub mod inspect;
 mod journal;
 mod keys;
+mod locks;
 mod log;
 mod mailboxes;
 mod messages;

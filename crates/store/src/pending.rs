@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use crate::error::{Error, Result};
+use crate::locks::Mutex;
 
 /// A change that was asked for. It happens whether or not anybody waits; once this gives `Ok`, it is durable and
 /// every reader sees it.
@@ -46,7 +47,7 @@ impl<T> Future for Pending<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        let mut slot = lock(&self.0);
+        let mut slot = self.0.lock();
         match slot.result.take() {
             Some(result) => Poll::Ready(result),
             None => {
@@ -66,7 +67,7 @@ impl<T> Reply<T> {
     fn settle(&mut self, result: Result<T>) {
         let Some(slot) = self.0.take() else { return };
         let waker = {
-            let mut slot = lock(&slot);
+            let mut slot = slot.lock();
             slot.result = Some(result);
             slot.waker.take()
         };
@@ -80,10 +81,6 @@ impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
         self.settle(Err(Error::Closed));
     }
-}
-
-fn lock<T>(slot: &Mutex<Slot<T>>) -> MutexGuard<'_, Slot<T>> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Wakes a thread that is parked.

@@ -1,12 +1,12 @@
 //! The part of an open store that the writer's thread and the callers' threads share.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError, RwLock};
 
 use mail_types::Address;
 
 use crate::bodies::BodyFiles;
 use crate::error::Error;
+use crate::locks::{Mutex, RwLock};
 use crate::state::State;
 use crate::types::MailboxId;
 
@@ -48,13 +48,13 @@ pub(crate) struct Shared {
 impl Shared {
     /// From now on nothing is changed any more.
     pub(crate) fn poison(&self, error: &Error) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trouble = self.trouble.lock();
         trouble.get_or_insert_with(|| error.to_string());
         // It need not survive a power cut: after that, what can be read is what is on the disk.
         let _ = std::fs::write(self.directory.join(UNSYNCED), []);
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.trouble.lock().is_some()
     }
 }

@@ -1,11 +1,12 @@
 //! The mailboxes that somebody looked at lately, as ready-made lists; a cache, nothing more.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use mail_types::Uid;
 
 use crate::error::Result;
+use crate::locks::Mutex;
 use crate::records::MessageRecord;
 use crate::types::{MailboxId, MessageEntry};
 
@@ -30,7 +31,7 @@ impl Snapshots {
         mailbox: MailboxId,
         load: impl FnOnce() -> Result<Vec<MessageEntry>>,
     ) -> Result<Arc<[MessageEntry]>> {
-        let mut lists = self.lock();
+        let mut lists = self.0.lock();
         if let Some(cached) = lists.get_mut(&mailbox) {
             cached.settle();
             return Ok(Arc::clone(&cached.messages));
@@ -46,7 +47,7 @@ impl Snapshots {
 
     /// The list of a mailbox, if it is known and nobody is just making one.
     pub(crate) fn known(&self, mailbox: MailboxId) -> Option<Arc<[MessageEntry]>> {
-        let mut lists = self.0.try_lock().ok()?;
+        let mut lists = self.0.try_lock()?;
         let cached = lists.get_mut(&mailbox)?;
         cached.settle();
         Some(Arc::clone(&cached.messages))
@@ -54,7 +55,7 @@ impl Snapshots {
 
     /// Notes that a message came, changed or (without a record) went.
     pub(crate) fn edit(&mut self, mailbox: MailboxId, uid: Uid, record: Option<&[u8]>) {
-        let lists = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let lists = self.0.get_mut();
         if let Some(cached) = lists.get_mut(&mailbox) {
             let entry = record.and_then(MessageRecord::decode).map(|record| record.entry(uid));
             cached.edits.insert(uid, entry);
@@ -63,11 +64,7 @@ impl Snapshots {
 
     /// Forgets a mailbox.
     pub(crate) fn forget(&mut self, mailbox: MailboxId) {
-        self.lock().remove(&mailbox);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<MailboxId, Cached>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.get_mut().remove(&mailbox);
     }
 }
 

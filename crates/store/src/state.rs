@@ -1,7 +1,6 @@
 //! What readers see: all records as of the last durable transaction.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
 
 use mail_types::{ModSeq, Uid};
 
@@ -9,6 +8,7 @@ use crate::codec;
 use crate::error::{Error, Result};
 use crate::index::{Care, Index};
 use crate::keys::{self, Edits, Key};
+use crate::locks::Mutex;
 use crate::places::Places;
 use crate::records::{Counters, MessageRecord};
 use crate::snapshots::Snapshots;
@@ -128,7 +128,7 @@ impl State {
     fn forget_mailbox(&mut self, mailbox: MailboxId) {
         self.expunged.remove(&mailbox);
         self.snapshots.forget(mailbox);
-        self.verified.get_mut().unwrap_or_else(PoisonError::into_inner).remove(&mailbox);
+        self.verified.get_mut().remove(&mailbox);
     }
 
     /// Remembers that a UID went; `before` is the mailbox's modification sequence before the transaction.
@@ -145,7 +145,7 @@ impl State {
 
     /// Compares a mailbox with its counters when it is first read; an index that has it wrong is made again.
     fn verify(&self, mailbox: MailboxId) -> Result<()> {
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut verified = self.verified.lock();
         if verified.contains(&mailbox) {
             return Ok(());
         }

@@ -4,12 +4,13 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, RwLockReadGuard};
 use std::thread::JoinHandle;
 
 use crate::bodies::{BodyFiles, Spool};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::locks::{Mutex, RwLock};
 use crate::pending::{Pending, pending};
 use crate::recovery::{self, Recovery, recover};
 use crate::shared::{ChangeCallback, Options, Shared, UNSYNCED};
@@ -100,14 +101,14 @@ impl Store {
 
     /// Has this called after every change of a mailbox. It replaces the callback before.
     pub fn on_change(&self, callback: ChangeCallback) {
-        let mut slot = self.inner.shared.callback.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.inner.shared.callback.write();
         *slot = Some(callback);
     }
 
     /// Why the store refuses changes, if it does.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.inner.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner.shared.trouble.lock().clone()
     }
 
     /// Room on the file system that the store lies on.
@@ -146,7 +147,7 @@ impl Store {
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.inner.shared.state.read().unwrap_or_else(PoisonError::into_inner)
+        self.inner.shared.state.read()
     }
 
     /// Runs a transaction on the writer's thread and waits until it is durable.

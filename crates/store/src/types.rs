@@ -301,7 +301,7 @@ pub struct Outbound {
     pub draft: OutboundDraft,
 }
 
-/// An invite: whoever knows its token may create an account. The token itself is not stored.
+/// An invite: its token, which is not stored, entitles to the creation of accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invite {
     /// The SHA-256 of the token in hexadecimal, by which the invite is found.

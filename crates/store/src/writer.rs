@@ -2,8 +2,8 @@
 //! them to readers, answers the callers.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, PoisonError};
 
 use crate::checkpoint;
 use crate::error::{Error, Result};
@@ -127,7 +127,7 @@ impl Writer {
     fn collect(&mut self, first: Job, tasks: &Receiver<Task>) -> (Batch, Option<Task>) {
         let patient = std::mem::take(&mut self.patient);
         let shared = Arc::clone(&self.shared);
-        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = shared.state.read();
         let mut batch = Batch::default();
         for job in patient {
             self.run_transaction(job, &state, &mut batch);
@@ -215,7 +215,7 @@ impl Writer {
         let container = ContainerId { kind: Kind::Journal, position: self.journal.position() };
         let mut unlink = Vec::new();
         {
-            let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.shared.state.write();
             state.position = self.position;
             state.apply(edits);
             for (body, offset, length) in inline_places(frames) {
@@ -231,7 +231,7 @@ impl Writer {
                 state.remember_expunged(mailbox, uid, modseq, before);
             }
         }
-        let callback = self.shared.callback.read().unwrap_or_else(PoisonError::into_inner);
+        let callback = self.shared.callback.read();
         if let Some(callback) = callback.as_ref() {
             for (address, mailbox) in &changed {
                 callback(address, *mailbox);
@@ -266,7 +266,7 @@ impl Writer {
             .map_err(|(AppendError::Undone(error) | AppendError::Fatal(error))| error)?;
         self.journal.sync()?;
         self.position += 1;
-        self.shared.state.write().unwrap_or_else(PoisonError::into_inner).position = self.position;
+        self.shared.state.write().position = self.position;
         self.checkpoint(Extent::Everything)
     }
 
@@ -295,7 +295,7 @@ impl Writer {
             return Ok(());
         }
         let moved = {
-            let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
+            let state = self.shared.state.read();
             state.index()?.apply(state.fresh(), state.position)?;
             let leaving: BTreeSet<ContainerId> = state
                 .places
@@ -311,7 +311,7 @@ impl Writer {
             moved
         };
         {
-            let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.shared.state.write();
             for (body, place) in moved {
                 checkpoint::add_container(directory, &mut state, place.container)?;
                 state.places.insert(body, place)?;
@@ -336,7 +336,7 @@ impl Writer {
                 return Err(error);
             }
         };
-        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.shared.state.write();
         let container = ContainerId { kind: Kind::Journal, position: journal.position() };
         state.places.add_container(container, Arc::clone(journal.file()), journal.path().to_owned());
         Ok(journal)
@@ -345,7 +345,7 @@ impl Writer {
     /// Removes what neither the newest export nor the one before (as of `kept`) needs.
     fn clean_up(&self, kept: u64) -> Result<()> {
         let directory = &self.shared.directory;
-        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.shared.state.write();
         let idle = state.places.containers().filter(|(id, container)| match id.kind {
             Kind::Journal => id.position < kept,
             _ => container.is_empty(),
