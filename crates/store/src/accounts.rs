@@ -12,12 +12,20 @@ use crate::types::{Account, AccountState, MailboxId, Usage};
 
 impl Store {
     /// Creates an account with an empty INBOX.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AccountExists`], [`Error::NameRetired`]; see [`Error`] for those of every change.
     pub fn create_account(&self, address: &Address, password_hash: Secret, now: UnixTime) -> Result<()> {
         let address = address.clone();
         self.write(move |transaction| create(transaction, &address, &password_hash, now))
     }
 
     /// Creates an account and takes one use of an invite for it, both or neither.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::create_account`], and [`Error::InviteInvalid`].
     pub fn create_account_by_invite(
         &self,
         address: &Address,
@@ -33,6 +41,10 @@ impl Store {
     }
 
     /// The account, if it exists.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every read.
     pub fn account(&self, address: &Address) -> Result<Option<Account>> {
         let state = self.read();
         let Some(value) = state.value(&keys::account(address)) else { return Ok(None) };
@@ -46,6 +58,10 @@ impl Store {
     }
 
     /// All accounts by address.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every read.
     pub fn accounts(&self) -> Result<Vec<Account>> {
         let mut accounts = Vec::new();
         for (key, value) in self.read().scan(keys::ACCOUNTS) {
@@ -57,6 +73,10 @@ impl Store {
     }
 
     /// Remembers the day of a login; the disk is touched only when the day is another one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every change.
     pub fn record_login(&self, address: &Address, today: Day) -> Result<()> {
         if self.account(address)?.is_some_and(|account| account.last_login == today) {
             return Ok(());
@@ -69,6 +89,10 @@ impl Store {
     }
 
     /// Suspends an account or takes it back into use.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every change.
     pub fn set_account_state(&self, address: &Address, new: AccountState) -> Result<()> {
         self.edit_account(address, move |record| {
             if let AccountRecord::Account { state, .. } = record {
@@ -78,6 +102,10 @@ impl Store {
     }
 
     /// Deletes an account with everything in it. Its name stays taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every change.
     pub fn delete_account(&self, address: &Address, today: Day) -> Result<()> {
         let address = address.clone();
         self.write(move |transaction| {
@@ -103,6 +131,10 @@ impl Store {
     }
 
     /// What the account takes of the disk; no message is looked at for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every read.
     pub fn usage(&self, address: &Address) -> Result<Usage> {
         let mailboxes = self.mailboxes(address)?;
         Ok(mailboxes.iter().fold(Usage::default(), |usage, mailbox| Usage {

@@ -161,6 +161,10 @@ impl Spool {
     }
 
     /// The body if it is small, else the spool again.
+    ///
+    /// # Errors
+    ///
+    /// The spool itself, unchanged, when its body is in a file.
     pub fn into_small(mut self) -> std::result::Result<SmallBody, Self> {
         match std::mem::replace(&mut self.content, Content::Taken) {
             Content::Memory(bytes) => Ok(SmallBody { bytes, crc: self.crc() }),
@@ -178,6 +182,10 @@ impl Spool {
     }
 
     /// Reads what was written from its beginning, for a check before delivery.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the spool's file cannot be opened.
     pub fn reader(&self) -> Result<BodyReader> {
         let source = match &self.content {
             Content::Memory(bytes) => Source::Memory(Cursor::new(bytes.clone())),

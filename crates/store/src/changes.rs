@@ -18,24 +18,40 @@ use crate::types::{MailboxChanges, MailboxId, MessageEntry, Snapshot, UidRange};
 
 impl Store {
     /// The mailbox as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMailbox`]; see [`Error`] for those of every read.
     pub fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot> {
         let state = self.read();
         snapshot(&state, mailbox)
     }
 
     /// The same without ever waiting for the disk; `None` if it would have to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMailbox`]; see [`Error`] for those of every read.
     pub fn snapshot_at_hand(&self, mailbox: MailboxId) -> Result<Option<Snapshot>> {
         let state = self.read();
         snapshot_at_hand(&state, mailbox)
     }
 
     /// What happened after the modification sequence.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMailbox`]; see [`Error`] for those of every read.
     pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges> {
         let state = self.read();
         Ok(changes(&state, mailbox, since, snapshot(&state, mailbox)?))
     }
 
     /// The same without ever waiting for the disk; `None` if it would have to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMailbox`]; see [`Error`] for those of every read.
     pub fn changes_at_hand(&self, mailbox: MailboxId, since: ModSeq) -> Result<Option<MailboxChanges>> {
         let state = self.read();
         let snapshot = snapshot_at_hand(&state, mailbox)?;
@@ -43,6 +59,10 @@ impl Store {
     }
 
     /// A message's bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMessage`], [`Error::Damaged`] when the body's file is missing; see [`Error`] for those of every read.
     pub fn body(&self, mailbox: MailboxId, uid: Uid) -> Result<BodyReader> {
         let key = keys::message(mailbox, uid);
         let find = |state: &State| {
@@ -53,6 +73,10 @@ impl Store {
     }
 
     /// A message's bytes if they came a moment ago and are still in memory; never waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMessage`]; see [`Error`] for those of every read.
     pub fn body_at_hand(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<BodyReader>> {
         let state = self.read();
         let Some(record) = state.fresh().get(&keys::message(mailbox, uid)) else { return Ok(None) };

@@ -14,11 +14,20 @@ use mail_types::ModSeq;
 
 impl Store {
     /// Puts one message into several mailboxes; returns when it is durable in all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DiskFull`] when less than the reserve would be left free, [`Error::MailboxExhausted`]; see [`Error`] for those of every change. A
+    /// mailbox that is gone is no error but a result of its target.
     pub fn deliver(&self, spool: Spool, targets: &[Target]) -> Result<Vec<Delivered>> {
         Ok(self.submit(spool, targets, &[])?.delivered)
     }
 
     /// Begins to put a small message into several mailboxes; does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DiskFull`] at once; all others come with the result.
     pub fn start_delivery(&self, message: SmallBody, targets: &[Target]) -> Result<Pending<Vec<Delivered>>> {
         let SmallBody { bytes, crc } = message;
         let (size, targets) = (bytes.len() as u64, targets.to_vec());
@@ -30,6 +39,10 @@ impl Store {
     }
 
     /// Puts one message into several mailboxes and into the outbound queue; returns when all of it is durable.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::deliver`].
     pub fn submit(
         &self,
         mut spool: Spool,

@@ -1,4 +1,4 @@
-//! What can go wrong in the store, told apart by what the caller can do about it.
+//! The store's errors, told apart by the caller's ways out.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,38 +6,42 @@ use std::path::PathBuf;
 /// The result of a store operation.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Trouble in the store.
+/// An error of the store.
+///
+/// Every read may end with [`Error::Io`], [`Error::Damaged`], [`Error::MailboxDamaged`] or [`Error::Bug`]. Every change may
+/// end with these too, and with [`Error::Poisoned`], [`Error::Closed`], [`Error::DiskFull`] or [`Error::TooLarge`]; after
+/// an error nothing was changed, except after `Poisoned`, where it is unknown until the store is opened again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused a file operation.
     #[error("cannot {action} {}: {cause}", path.display())]
     Io {
-        /// What was being done.
+        /// The operation, an infinitive.
         action: &'static str,
-        /// To which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         cause: io::Error,
     },
-    /// Something written could not be made durable. What it was may be lost although it can still be read, so the store
-    /// refuses changes until it is opened again.
+    /// A sync failed. The data may be lost although it can still be read, so the store refuses changes until it is opened
+    /// again.
     #[error("cannot make {} durable: {cause}", path.display())]
     Sync {
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         cause: io::Error,
     },
     /// Another process has the directory open.
     #[error("the store in {} is in use by another process; stop it first", .0.display())]
     Locked(PathBuf),
-    /// There is no store to look at.
+    /// The directory holds no store.
     #[error("there is no store in {}", .0.display())]
     NoStore(PathBuf),
-    /// A copy needs a place of its own.
+    /// The target of an export is not empty.
     #[error("{} is not empty; name a directory that is new or empty", .0.display())]
     NotEmpty(PathBuf),
-    /// A file was written by a release that this one cannot read.
+    /// A file was written by a release whose format this one cannot read.
     #[error("{} has format {found}, this release reads up to {known}; start the newer release again", path.display())]
     Version {
         /// The file.
@@ -52,13 +56,13 @@ pub enum Error {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What was found wrong.
+        /// The damage.
         what: String,
     },
     /// A mailbox's records and its counters do not agree, and making the index again did not help.
     #[error("a mailbox's records are not what they should be; stop the server and run `hearth store check`")]
     MailboxDamaged,
-    /// An earlier write failed, so that nobody knows what is on disk: the store must be opened again.
+    /// An earlier write failed, so that the content of the disk is unknown: the store must be opened again.
     #[error("the store refuses changes since a write to disk failed; it must be opened again")]
     Poisoned,
     /// The store was closed while the operation waited.
@@ -70,21 +74,21 @@ pub enum Error {
     /// A body or a value is larger than its limit.
     #[error("{what} is larger than {limit} bytes")]
     TooLarge {
-        /// What is too large.
+        /// The value that is too large.
         what: &'static str,
         /// The limit in bytes.
         limit: u64,
     },
-    /// There is an account of that name.
+    /// An account of that name exists.
     #[error("the account exists already")]
     AccountExists,
-    /// There was an account of that name; names are never given to somebody else.
+    /// A deleted account had that name; names are never given out twice.
     #[error("the name was used by an account that is gone, and is not given out again")]
     NameRetired,
-    /// There is no account of that name.
+    /// No account of that name exists.
     #[error("there is no such account")]
     NoSuchAccount,
-    /// There is a mailbox of that name.
+    /// A mailbox of that name exists.
     #[error("the mailbox exists already")]
     MailboxExists,
     /// The mailbox does not exist (any more).
@@ -99,30 +103,30 @@ pub enum Error {
     /// A mailbox has given out all its UIDs or modification sequences.
     #[error("the mailbox has used up its numbers; create a new one")]
     MailboxExhausted,
-    /// The invite lets nobody in, and why.
+    /// The invite cannot be used.
     #[error("the invite {0}")]
     InviteInvalid(InviteFlaw),
-    /// A mistake in the store itself.
+    /// A fault in the store itself: a broken invariant.
     #[error("mistake in the store: {0}; please report it")]
     Bug(&'static str),
 }
 
-/// Why an invite lets nobody in.
+/// The reason for which an invite cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InviteFlaw {
-    /// There is none with this token (any more).
+    /// No invite has this digest (any more).
     #[error("does not exist")]
     Unknown,
-    /// It has let in as many as it says.
+    /// All its uses are spent.
     #[error("is used up")]
     UsedUp,
-    /// Its time is over.
+    /// Its time of expiry has passed.
     #[error("has expired")]
     Expired,
 }
 
 impl Error {
-    /// For `map_err`: names what was being done, and to what.
+    /// For `map_err`: adds the operation and its object.
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |cause| match cause.kind() {

@@ -66,6 +66,10 @@ pub struct Stats {
 }
 
 /// Looks at everything in a store: every file, every record, every byte of every message.
+///
+/// # Errors
+///
+/// [`Error::NoStore`], [`Error::Locked`], and those of [`Store::open`]. Damage is a finding, not an error.
 pub fn check(directory: &Path) -> Result<Check> {
     let mut check = Check { findings: damaged_files(directory)?, ..Check::default() };
     let (store, report) = open(directory)?;
@@ -79,6 +83,10 @@ pub fn check(directory: &Path) -> Result<Check> {
 }
 
 /// Counts what is in a store.
+///
+/// # Errors
+///
+/// [`Error::NoStore`], [`Error::Locked`], and those of [`Store::open`].
 pub fn stats(directory: &Path) -> Result<Stats> {
     let (store, report) = open(directory)?;
     let mut stats =
@@ -112,6 +120,10 @@ pub fn stats(directory: &Path) -> Result<Stats> {
 
 /// Copies a store to a new directory, which can be opened as a store: the newest export, read back and compared, with
 /// everything that it needs.
+///
+/// # Errors
+///
+/// [`Error::NotEmpty`], [`Error::NoStore`], [`Error::Locked`], and those of [`Store::open`].
 pub fn export(directory: &Path, target: &Path) -> Result<Check> {
     if target.exists() && !files::names(target)?.is_empty() {
         return Err(Error::NotEmpty(target.to_owned()));
@@ -144,6 +156,10 @@ pub fn export(directory: &Path, target: &Path) -> Result<Check> {
 }
 
 /// Throws the index away and makes it again.
+///
+/// # Errors
+///
+/// [`Error::NoStore`], [`Error::Locked`], and those of [`Store::open`].
 pub fn rebuild_index(directory: &Path) -> Result<()> {
     // Nobody else has the store open as long as this one has; and the index is not touched before it is closed.
     let index = directory.join("index");

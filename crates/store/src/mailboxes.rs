@@ -17,6 +17,10 @@ pub(crate) const INBOX: &str = "INBOX";
 
 impl Store {
     /// The account's mailboxes with their counters, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every read.
     pub fn mailboxes(&self, address: &Address) -> Result<Vec<MailboxInfo>> {
         let state = self.read();
         let account = account_id(&state, address)?;
@@ -29,17 +33,30 @@ impl Store {
     }
 
     /// The account's mailbox of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every read.
     pub fn mailbox(&self, address: &Address, name: &str) -> Result<Option<MailboxInfo>> {
         let name = canonical(name);
         Ok(self.mailboxes(address)?.into_iter().find(|mailbox| mailbox.name == name))
     }
 
     /// The account's INBOX.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every read.
     pub fn inbox(&self, address: &Address) -> Result<MailboxId> {
         self.mailbox(address, INBOX)?.map(|inbox| inbox.id).ok_or(Error::Bug("an account has no INBOX"))
     }
 
     /// Creates a mailbox. Its UIDVALIDITY is larger than that of every mailbox that the account ever had.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`], [`Error::MailboxExists`], [`Error::MailboxExhausted`] when the account has used up its
+    /// UIDVALIDITY values; see [`Error`] for those of every change.
     pub fn create_mailbox(
         &self,
         address: &Address,
@@ -52,6 +69,10 @@ impl Store {
     }
 
     /// Gives a mailbox another name. Renaming INBOX (RFC 3501 section 6.3.5) moves its messages to a new mailbox.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`], [`Error::NoSuchMailbox`], [`Error::MailboxExists`]; see [`Error`] for those of every change.
     pub fn rename_mailbox(&self, address: &Address, from: &str, to: &str, now: UnixTime) -> Result<()> {
         let (address, from, to) = (address.clone(), canonical(from).to_owned(), canonical(to).to_owned());
         self.write(move |transaction| {
@@ -74,6 +95,10 @@ impl Store {
     }
 
     /// Deletes a mailbox with its messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`], [`Error::NoSuchMailbox`], [`Error::InboxIsFixed`]; see [`Error`] for those of every change.
     pub fn delete_mailbox(&self, address: &Address, name: &str) -> Result<()> {
         let (address, name) = (address.clone(), canonical(name).to_owned());
         if name == INBOX {
@@ -89,6 +114,10 @@ impl Store {
 
     /// The names that the account has subscribed to, sorted. RFC 3501 section 6.3.6: a name stays subscribed when its
     /// mailbox is deleted or renamed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every read.
     pub fn subscriptions(&self, address: &Address) -> Result<BTreeSet<String>> {
         let state = self.read();
         let prefix = keys::subscriptions(account_id(&state, address)?);
@@ -98,6 +127,10 @@ impl Store {
     }
 
     /// Subscribes to a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every change.
     pub fn subscribe(&self, address: &Address, name: &str) -> Result<()> {
         let (address, name) = (address.clone(), name.to_owned());
         self.write(move |transaction| {
@@ -108,6 +141,10 @@ impl Store {
     }
 
     /// Takes a name off the list; it need not be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every change.
     pub fn unsubscribe(&self, address: &Address, name: &str) -> Result<()> {
         let (address, name) = (address.clone(), canonical(name).to_owned());
         self.write(move |transaction| {

@@ -14,6 +14,10 @@ use crate::types::{FlagChange, FlagMode, FlagsChanged, MailboxId, Moved};
 
 impl Store {
     /// Changes flags of some messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`]; see [`Error`] for those of every change.
     pub fn change_flags(
         &self,
         mailbox: MailboxId,
@@ -35,6 +39,10 @@ impl Store {
     }
 
     /// Removes some messages for ever and gives the UIDs that were there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`]; see [`Error`] for those of every change.
     pub fn expunge(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<Uid>> {
         self.start_expunge(mailbox, uids).wait()
     }
@@ -57,6 +65,10 @@ impl Store {
     }
 
     /// Copies messages to a mailbox of any account; bytes are not copied.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`]; see [`Error`] for those of every change.
     pub fn copy(&self, from: MailboxId, uids: &[Uid], to: MailboxId) -> Result<Moved> {
         let uids = sorted(uids);
         self.write(move |transaction| {
@@ -75,6 +87,10 @@ impl Store {
     }
 
     /// Moves messages to another mailbox (RFC 6851); at no moment are they in both or in none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`]; see [`Error`] for those of every change.
     pub fn move_messages(&self, from: MailboxId, uids: &[Uid], to: MailboxId) -> Result<Moved> {
         let uids = sorted(uids);
         self.write(move |transaction| move_messages(transaction, from, to, &uids))

@@ -17,6 +17,10 @@ const ENTRIES_LIMIT: usize = 1 << 10;
 
 impl Store {
     /// An entry's value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every read.
     pub fn metadata(&self, address: &Address, scope: MetadataScope, entry: &str) -> Result<Option<Vec<u8>>> {
         let state = self.read();
         let account = account_id(&state, address)?;
@@ -24,6 +28,10 @@ impl Store {
     }
 
     /// All entries by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every read.
     pub fn metadata_entries(
         &self,
         address: &Address,
@@ -38,6 +46,11 @@ impl Store {
     }
 
     /// Sets an entry; no value removes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`], [`Error::NoSuchMailbox`] also for a mailbox of another account, [`Error::TooLarge`] for a
+    /// name, a value or one entry too many; see [`Error`] for those of every change.
     pub fn set_metadata(
         &self,
         address: &Address,

@@ -9,6 +9,10 @@ use crate::types::{Outbound, OutboundDraft, OutboundId};
 
 impl Store {
     /// The whole queue, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every read.
     pub fn outbound(&self) -> Result<Vec<Outbound>> {
         let state = self.read();
         let mut queue = Vec::new();
@@ -22,6 +26,10 @@ impl Store {
     }
 
     /// The message of an entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMessage`], [`Error::Damaged`] when the body's file is missing; see [`Error`] for those of every read.
     pub fn outbound_body(&self, id: OutboundId) -> Result<BodyReader> {
         self.open_body(|state| {
             let value = state.value(&keys::outbound(id)).ok_or(Error::NoSuchMessage)?;
@@ -30,6 +38,10 @@ impl Store {
     }
 
     /// Notes what a try ended with: recipients still to be served, when to try next.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMessage`]; see [`Error`] for those of every change.
     pub fn update_outbound(&self, id: OutboundId, draft: OutboundDraft) -> Result<()> {
         self.write(move |transaction| {
             let key = keys::outbound(id);
@@ -39,6 +51,10 @@ impl Store {
     }
 
     /// Removes an entry that is served or given up. One that is gone already is no error.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every change.
     pub fn finish_outbound(&self, id: OutboundId) -> Result<()> {
         self.write(move |transaction| {
             let key = keys::outbound(id);

@@ -31,6 +31,10 @@ pub(crate) fn pending<T>() -> (Reply<T>, Pending<T>) {
 
 impl<T> Pending<T> {
     /// Blocks the thread until the change is durable.
+    ///
+    /// # Errors
+    ///
+    /// That of the change; [`Error::Closed`] when the store was closed before it.
     pub fn wait(mut self) -> Result<T> {
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut context = Context::from_waker(&waker);

@@ -19,6 +19,10 @@ const REFRESH: u64 = 86_400;
 
 impl Store {
     /// The account's tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every read.
     pub fn push_tokens(&self, address: &Address) -> Result<Vec<PushToken>> {
         let state = self.read();
         let prefix = keys::push_tokens(account_id(&state, address)?);
@@ -32,6 +36,10 @@ impl Store {
 
     /// Keeps a token, or notes that it was registered again: devices do that with every connection, so the disk is
     /// touched once a day at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`], [`Error::TooLarge`]; see [`Error`] for those of every change.
     pub fn register_push_token(&self, address: &Address, token: &str, now: UnixTime) -> Result<()> {
         if token.len() > TOKEN_LIMIT {
             return Err(Error::TooLarge { what: "a push token", limit: TOKEN_LIMIT as u64 });
@@ -58,6 +66,10 @@ impl Store {
     }
 
     /// Forgets a token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every change.
     pub fn remove_push_token(&self, address: &Address, token: &str) -> Result<()> {
         let (address, token) = (address.clone(), token.to_owned());
         self.write(move |transaction| {
@@ -70,6 +82,10 @@ impl Store {
     }
 
     /// Whether the account's devices are still to be notified, and of what.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every read.
     pub fn pending_push(&self, address: &Address) -> Result<Option<PendingPush>> {
         let state = self.read();
         let account = account_id(&state, address)?;
@@ -78,6 +94,10 @@ impl Store {
     }
 
     /// All accounts whose devices are still to be notified.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every read.
     pub fn pending_pushes(&self) -> Result<Vec<PendingPush>> {
         let state = self.read();
         let mut pushes = Vec::new();
@@ -93,6 +113,10 @@ impl Store {
     /// Forgets a notification that was sent or given up, unless another message has come since.
     ///
     /// It returns at once and costs no write of its own; a power cut may bring the notification back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`]. A failure of the write itself is not reported: the notification is then still pending.
     pub fn finish_push(&self, push: &PendingPush) -> Result<()> {
         let push = push.clone();
         self.write_patiently(move |transaction| {

@@ -20,6 +20,10 @@ impl Store {
     }
 
     /// Keeps a value; none removes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`]; see [`Error`] for those of every change.
     pub fn set_setting(&self, name: &str, value: Option<Secret>) -> Result<()> {
         if value.as_ref().is_some_and(|value| value.expose().len() > SETTING_LIMIT) {
             return Err(Error::TooLarge { what: "a setting", limit: SETTING_LIMIT as u64 });
@@ -36,6 +40,10 @@ impl Store {
     }
 
     /// Keeps a value only if there is none, and gives the one that is kept: for keys that must never change.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every change.
     pub fn setting_or_insert(&self, name: &str, value: Secret) -> Result<Secret> {
         let key = keys::setting(name);
         self.write(move |transaction| {
@@ -48,6 +56,10 @@ impl Store {
     }
 
     /// Keeps an invite, or changes the one with its token.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every change.
     pub fn put_invite(&self, invite: &Invite) -> Result<()> {
         let key = keys::invite(&invite.digest);
         let record =
@@ -56,6 +68,10 @@ impl Store {
     }
 
     /// All invites.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every read.
     pub fn invites(&self) -> Result<Vec<Invite>> {
         let mut invites = Vec::new();
         for (key, value) in self.read().scan(keys::INVITES) {
@@ -66,6 +82,10 @@ impl Store {
     }
 
     /// The invite with this token.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every read.
     pub fn invite(&self, digest: &str) -> Result<Option<Invite>> {
         let state = self.read();
         let Some(value) = state.value(&keys::invite(digest)) else { return Ok(None) };
@@ -73,6 +93,10 @@ impl Store {
     }
 
     /// Revokes an invite. One that is gone already is no error.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every change.
     pub fn remove_invite(&self, digest: &str) -> Result<()> {
         let key = keys::invite(digest);
         self.write(move |transaction| {

@@ -37,11 +37,20 @@ struct Inner {
 
 impl Store {
     /// Opens the store in a directory, which is made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] when another process has it open, [`Error::Version`] when a newer release wrote it, and
+    /// [`Error::Damaged`] when damage cannot be repaired from the other files.
     pub fn open(directory: impl AsRef<Path>) -> Result<(Self, OpenReport)> {
         Self::open_with(directory, Options::default())
     }
 
     /// Opens the store in a directory with other options than usual; they may differ from one time to the next.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::open`].
     pub fn open_with(directory: impl AsRef<Path>, options: Options) -> Result<(Self, OpenReport)> {
         let directory = directory.as_ref();
         files::create_directory(directory)?;
@@ -93,6 +102,10 @@ impl Store {
     }
 
     /// Makes a checkpoint now instead of when the journal is long enough.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DiskFull`], after which the store goes on as before; see [`Error`] for those of every change.
     pub fn checkpoint(&self) -> Result<()> {
         let (reply, result) = pending();
         self.send(Task::Checkpoint(reply))?;
@@ -112,6 +125,10 @@ impl Store {
     }
 
     /// Room on the file system that the store lies on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the file system cannot be asked.
     pub fn disk_space(&self) -> Result<DiskSpace> {
         let directory = &self.inner.shared.directory;
         let found = rustix::fs::statvfs(directory)

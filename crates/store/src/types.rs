@@ -1,4 +1,4 @@
-//! The words of the store's interface. Everything here is plain data.
+//! The plain data of the store's interface.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,26 +31,26 @@ pub enum AccountState {
     /// In use.
     #[default]
     Active,
-    /// Kept, but nobody can log in.
+    /// Kept, but a login is refused.
     Suspended,
 }
 
-/// An account as the store knows it.
+/// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// The account's address, which is also its login name.
     pub address: Address,
-    /// The password's hash, in a form of the caller's choice.
+    /// The password's hash, a text whose format is the caller's.
     pub password_hash: Secret,
     /// The day of creation.
     pub created: Day,
     /// The day of the last login.
     pub last_login: Day,
-    /// Whether it may be used.
+    /// Whether the account may be used.
     pub state: AccountState,
 }
 
-/// What an account takes of the disk.
+/// The disk space of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// The sum of the messages' sizes in bytes, each message counted in each of its mailboxes.
@@ -59,7 +59,7 @@ pub struct Usage {
     pub messages: u64,
 }
 
-/// RFC 6154: what a mailbox is for.
+/// A special-use attribute (RFC 6154).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SpecialUse {
@@ -84,11 +84,11 @@ pub enum SpecialUse {
 pub struct MailboxInfo {
     /// The mailbox.
     pub id: MailboxId,
-    /// Its name; `INBOX` is always spelt like this. The store gives no meaning to separators.
+    /// The name; `INBOX` is always spelt like this. The store gives no meaning to separators.
     pub name: String,
-    /// What it is for.
+    /// The special-use attribute.
     pub special_use: Option<SpecialUse>,
-    /// Never changes.
+    /// The UIDVALIDITY, which never changes.
     pub uid_validity: UidValidity,
     /// The UID that the next message gets.
     pub uid_next: Uid,
@@ -105,11 +105,11 @@ pub struct MailboxInfo {
 pub struct MessageEntry {
     /// The UID.
     pub uid: Uid,
-    /// The flags.
+    /// System flags and keywords.
     pub flags: Flags,
     /// The size in bytes.
     pub size: u64,
-    /// When the server received it.
+    /// The time of delivery (INTERNALDATE).
     pub internal_date: UnixTime,
     /// The modification sequence of its last change.
     pub modseq: ModSeq,
@@ -140,47 +140,47 @@ impl Snapshot {
 /// The UIDs from `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UidRange {
-    /// The lowest.
+    /// The lowest UID.
     pub first: Uid,
-    /// The highest.
+    /// The highest UID.
     pub last: Uid,
 }
 
-/// What happened to a mailbox after a modification sequence.
+/// The changes of a mailbox after a modification sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxChanges {
-    /// The mailbox now.
+    /// The mailbox after them.
     pub snapshot: Snapshot,
     /// New messages and those with new flags, by ascending UID.
     pub changed: Vec<MessageEntry>,
-    /// UIDs that are gone, ascending. When the change lies too far back this holds every UID that the mailbox once
-    /// gave out and no longer has, which RFC 7162 section 3.2.5.1 allows.
+    /// UIDs that were expunged, ascending. When the change lies too far back, all UIDs below UIDNEXT that the mailbox does
+    /// not hold, which RFC 7162 section 3.2.5.1 allows.
     pub vanished: Vec<UidRange>,
 }
 
-/// Where a message is to be put.
+/// A destination of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The mailbox.
     pub mailbox: MailboxId,
-    /// The message's first flags.
+    /// The initial flags.
     pub flags: Flags,
-    /// When the server received it.
+    /// The time of delivery (INTERNALDATE).
     pub internal_date: UnixTime,
-    /// Whether the owner's devices are to hear of it.
+    /// Whether the account's devices are notified.
     pub announce: Announce,
 }
 
-/// Whether a new message is a reason to notify the devices that left a token.
+/// Whether a new message causes a push notification to the account's devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announce {
-    /// It is: a notification is pending from the moment the message is durable.
+    /// A notification is pending from the moment at which the message is durable.
     ToDevices,
-    /// It is not: the owner put it there.
+    /// No notification: the account's own client put the message there.
     ToNobody,
 }
 
-/// What became of one target of a delivery.
+/// The result of a delivery for one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivered {
     /// The message is on disk under this UID.
@@ -190,51 +190,51 @@ pub enum Delivered {
         /// The UID.
         uid: Uid,
     },
-    /// The mailbox was deleted in the meantime.
+    /// The mailbox does not exist (any more).
     NoSuchMailbox,
 }
 
-/// What became of a message that was taken in.
+/// The result of a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submitted {
-    /// One for each target, in their order.
+    /// A result for each target, in their order.
     pub delivered: Vec<Delivered>,
-    /// One for each outbound draft, in their order.
+    /// An id for each outbound draft, in their order.
     pub queued: Vec<OutboundId>,
 }
 
-/// How flags are changed (RFC 3501 section 6.4.6).
+/// The kind of a flag change (RFC 3501 section 6.4.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagMode {
-    /// The flags become exactly these.
+    /// `FLAGS`: replaces all flags.
     Set,
-    /// These are added.
+    /// `+FLAGS`: adds flags.
     Add,
-    /// These are taken away.
+    /// `-FLAGS`: removes flags.
     Remove,
 }
 
 /// A change of flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlagChange {
-    /// How.
+    /// The kind of change.
     pub mode: FlagMode,
-    /// Which.
+    /// The flags to set, add or remove.
     pub flags: Flags,
     /// RFC 7162 UNCHANGEDSINCE: messages with a higher modification sequence are left alone.
     pub unchanged_since: Option<ModSeq>,
 }
 
-/// What a change of flags did. UIDs that do not exist appear nowhere.
+/// The result of a flag change. UIDs that do not exist appear nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlagsChanged {
-    /// The messages as they are now, also those that had the flags before (their modification sequence stays).
+    /// The messages after the change, also those that had the flags before (their modification sequence stays).
     pub messages: Vec<MessageEntry>,
-    /// The messages that UNCHANGEDSINCE protected.
+    /// The messages that failed UNCHANGEDSINCE (the MODIFIED response code).
     pub refused: Vec<Uid>,
 }
 
-/// What a copy or a move did (RFC 4315 COPYUID).
+/// The result of a copy or a move (the data of COPYUID, RFC 4315).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
     /// The destination's UIDVALIDITY.
@@ -243,7 +243,7 @@ pub struct Moved {
     pub uids: Vec<(Uid, Uid)>,
 }
 
-/// To what a metadata entry (RFC 5464) belongs.
+/// The owner of a metadata entry (RFC 5464).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetadataScope {
     /// The account (mailbox name "").
@@ -252,41 +252,41 @@ pub enum MetadataScope {
     Mailbox(MailboxId),
 }
 
-/// A token with which a device asked for notifications.
+/// A push token that a device has registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushToken {
     /// The opaque token.
     pub token: String,
-    /// When the device last registered it.
+    /// The time of the last registration, within a day.
     pub registered: UnixTime,
 }
 
-/// An account whose devices are still to be notified. There is at most one for each account, since a notification says
-/// nothing but that there is mail.
+/// A push notification that is still to be sent. There is at most one for each account, since a notification says nothing
+/// but that there is mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingPush {
-    /// Whose devices.
+    /// The account whose devices are notified.
     pub account: Address,
-    /// When the last message came.
+    /// The delivery time of the last message.
     pub since: UnixTime,
-    /// Which message that was: a number that no other message has.
+    /// The identity of that message, a number that no other message has.
     pub message: u64,
 }
 
 /// A message for one other server's recipients, before it has an id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboundDraft {
-    /// The envelope's sender; none is the null sender of bounces.
+    /// The envelope sender; `None` is the null sender of bounces.
     pub sender: Option<Address>,
-    /// The envelope's recipients that are still to be served.
+    /// The envelope recipients that are still to be served.
     pub recipients: Vec<Address>,
-    /// When it was accepted.
+    /// The time of acceptance.
     pub created: UnixTime,
-    /// When to try next.
+    /// The time of the next attempt.
     pub due: UnixTime,
-    /// How often it was tried.
+    /// The number of attempts so far.
     pub attempts: u32,
-    /// What the last try ended with, for the bounce.
+    /// The reply to the last attempt, for the bounce.
     pub last_reply: String,
 }
 
@@ -297,7 +297,7 @@ pub struct Outbound {
     pub id: OutboundId,
     /// The size of its body in bytes.
     pub size: u64,
-    /// Everything else.
+    /// Envelope and schedule.
     pub draft: OutboundDraft,
 }
 
@@ -315,7 +315,7 @@ pub struct Invite {
 }
 
 impl Invite {
-    /// Why it lets nobody in at this time; nothing, if it does.
+    /// The reason for which the invite cannot be used at this time, if there is one.
     #[must_use]
     pub fn flaw(&self, now: UnixTime) -> Option<InviteFlaw> {
         if self.uses_left == 0 {
@@ -329,23 +329,23 @@ impl Invite {
 /// The file system that the store lies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskSpace {
-    /// Bytes that may still be written.
+    /// Free bytes available to the process (`f_bavail`).
     pub free: u64,
     /// Bytes in all.
     pub total: u64,
 }
 
-/// What opening a store found.
+/// The findings of opening a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenReport {
     /// The sequence of the last durable change.
     pub position: u64,
     /// Changes read from the journal.
     pub replayed: u64,
-    /// Bytes of unfinished writes that were cut off; a power cut leaves them, and nobody was promised anything.
+    /// Bytes of unfinished writes that were cut off; a power cut leaves them, and none of them was acknowledged.
     pub torn_bytes: u64,
     /// The index was not usable and was made again; a power cut during a checkpoint may cause it.
     pub index_rebuilt: bool,
-    /// What was found damaged and how it was repaired, for the owner to know. Empty on a sound disk.
+    /// Damage and its repair, a sentence each, for the operator. Empty on a sound disk.
     pub damage: Vec<String>,
 }
