@@ -1,4 +1,4 @@
-//! Accounts: created once, never given to somebody else.
+//! Accounts. A name is given out once, and never again after a deletion.
 
 use mail_types::{Address, Day, Secret, UnixTime};
 
@@ -72,7 +72,7 @@ impl Store {
         Ok(accounts)
     }
 
-    /// Remembers the day of a login; the disk is touched only when the day is another one.
+    /// Records the day of a login; written only when it differs from the day on record.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Store {
         })
     }
 
-    /// What the account takes of the disk; no message is looked at for it.
+    /// The account's disk space, from the mailboxes' counters.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Message bodies on their way in (`Spool`), at rest (message files) and on their way out (`BodyReader`).
+//! Message bodies: being written (`Spool`), at rest (message files) and being read (`BodyReader`).
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
@@ -32,12 +32,12 @@ impl BodyFiles {
         Ok(Self { messages, spool, next_spool: AtomicU64::new(0), inline_limit })
     }
 
-    /// Where a body's file lies.
+    /// The path of a body's file.
     pub(crate) fn path(&self, body: u64) -> PathBuf {
         self.shard(body).join(format!("{body:016x}"))
     }
 
-    /// A new, empty body on its way in.
+    /// A new, empty spool.
     pub(crate) fn spool(&self, limit: u64) -> Spool {
         let name = self.next_spool.fetch_add(1, Ordering::Relaxed).to_string();
         Spool {
@@ -77,7 +77,7 @@ impl BodyFiles {
         Ok(())
     }
 
-    /// Removes the files of bodies that nobody wants, and gives how many.
+    /// Removes the files of all bodies but the wanted ones, and returns how many they were.
     pub(crate) fn remove_unless(&self, wanted: impl Fn(u64) -> bool) -> Result<u64> {
         let mut removed = 0;
         for shard in files::names(&self.messages)? {
@@ -145,7 +145,7 @@ pub struct SmallBody {
 }
 
 impl SmallBody {
-    /// What was written.
+    /// The bytes of the body.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -260,7 +260,7 @@ pub struct BodyReader {
     size: u64,
     crc: u32,
     position: u64,
-    /// Lost as soon as somebody seeks.
+    /// The checksum so far; `None` after a seek to anywhere but the beginning.
     hasher: Option<crc32fast::Hasher>,
 }
 

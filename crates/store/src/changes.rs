@@ -1,4 +1,4 @@
-//! Reading a mailbox: snapshots, what changed since, bodies. Nothing here waits for the disk's writer.
+//! Reading a mailbox: snapshots, changes since a modification sequence, bodies. Nothing here waits for the writer.
 
 use std::fs::File;
 use std::io::{self, Cursor};
@@ -17,7 +17,7 @@ use crate::store::Store;
 use crate::types::{MailboxChanges, MailboxId, MessageEntry, Snapshot, UidRange};
 
 impl Store {
-    /// The mailbox as it is now.
+    /// The mailbox's current messages and counters.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl Store {
         snapshot_at_hand(&state, mailbox)
     }
 
-    /// What happened after the modification sequence.
+    /// The changes after a modification sequence.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::export::{END, MARK};
 use crate::files;
 use crate::frame::{self, FrameBuilder, Operation};
-use crate::index::Care;
+use crate::index::Reading;
 use crate::keys::{self, Edits};
 use crate::log::{Kind, Reader, Writer};
 use crate::places::{ContainerId, Place};
@@ -148,7 +148,7 @@ pub(crate) fn recount(state: &mut State) -> Result<Edits> {
     let mut edits = Edits::new();
     for mailbox in mailboxes(state)? {
         let mut counters = state.counters(mailbox)?;
-        let records = state.merged(mailbox, Care::First)?;
+        let records = state.merged(mailbox, Reading::First)?;
         let before = counters;
         counters.messages = 0;
         counters.bytes = 0;

@@ -1,4 +1,4 @@
-//! Taking a message in: one body, any number of local mailboxes and outbound queue entries, one commit.
+//! Delivery: one body, any number of local mailboxes and outbound queue entries, one commit.
 
 use crate::bodies::{SmallBody, Spool, Spooled};
 use crate::error::{Error, Result};
@@ -51,7 +51,7 @@ impl Store {
     ) -> Result<Submitted> {
         let (size, crc) = (spool.size(), spool.crc());
         self.require_room(size)?;
-        let body = self.heed(spool.finish())?;
+        let body = self.poison_on_sync_error(spool.finish())?;
         let (targets, outbound) = (targets.to_vec(), outbound.to_vec());
         // The spool outlives the commit: if that fails, dropping it removes the file.
         self.write(move |transaction| take_in(transaction, body, size, crc, &targets, outbound))

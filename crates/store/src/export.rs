@@ -8,11 +8,11 @@ use crate::keys::{self, Edits};
 use crate::log::{Kind, Reader};
 use crate::places::Place;
 
-/// Behind this record come the messages.
+/// The key of the record between head and messages.
 pub(crate) const MARK: &[u8] = b"\0messages";
-/// The last record; its value is the number of all records before it.
+/// The key of the last record; its value is the number of all records before it.
 pub(crate) const END: &[u8] = b"\0end";
-/// What an export holds besides messages.
+/// The part of an export before the messages.
 pub(crate) struct Head {
     pub(crate) records: Edits,
     pub(crate) places: Vec<(u64, Place)>,
@@ -41,7 +41,7 @@ pub(crate) fn read_head(directory: &Path, position: u64) -> Result<Head> {
     Err(incomplete(directory, position))
 }
 
-/// Reads an export's messages, and that it is whole.
+/// Reads an export's messages, and checks that it is whole.
 pub(crate) fn read_messages(
     directory: &Path,
     position: u64,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The checksum covers everything but itself. `durable` is the newest sequence that was known to be on disk when the
-//! frame was written; it tells a tail that a power cut tore off (nobody was promised anything) from acknowledged
+//! frame was written; it tells a tail that a power cut tore off (and that was never acknowledged) from acknowledged
 //! bytes that rotted: only the latter are followed by a frame that counts them as durable.
 
 use crate::codec::{Fields, put_string};
@@ -18,16 +18,16 @@ pub(crate) const BODY_OFFSET: usize = HEADER + 1 + 4 + 8 + 4;
 /// The longest frame that is written or believed, in bytes of operations.
 pub(crate) const LIMIT: usize = 64 << 20;
 
-/// What a transaction does; unknown tags of a newer release are skipped.
+/// One effect of a transaction; unknown tags of a newer release are skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Operation<'a> {
-    /// A record gets this value.
+    /// Sets a record's value.
     Put { key: &'a [u8], value: &'a [u8] },
-    /// A record goes.
+    /// Removes a record.
     Delete { key: &'a [u8] },
     /// A small body lives here until the next checkpoint. `offset` counts from the frame's first byte.
     Body { body: u64, offset: usize, length: usize },
-    /// Nothing refers to this body any more.
+    /// Frees a body to which nothing refers any more.
     Free { body: u64 },
 }
 
@@ -90,7 +90,7 @@ pub(crate) struct Frame<'a> {
     operations: &'a [u8],
 }
 
-/// What stands at the beginning of some bytes.
+/// The result of [`read`].
 pub(crate) enum Found<'a> {
     /// A whole frame, this many bytes long.
     Frame(Frame<'a>, usize),
@@ -98,7 +98,7 @@ pub(crate) enum Found<'a> {
     Nothing,
 }
 
-/// Looks at the beginning of the bytes.
+/// Reads the frame at the beginning of some bytes.
 pub(crate) fn read(bytes: &[u8]) -> Found<'_> {
     parse(bytes).map_or(Found::Nothing, |frame| {
         let length = HEADER + frame.operations.len();

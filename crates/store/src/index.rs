@@ -22,14 +22,14 @@ use crate::locks::RwLock;
 
 /// The key of the journal position up to which the index is complete. No record's key begins with a zero.
 const POSITION: &[u8] = b"\0position";
-/// What sled may keep in memory; it takes this as a hint.
+/// Bytes of sled's page cache; sled takes this as a hint.
 const CACHE_BYTES: u64 = 4 << 20;
 /// Records in one atomic batch.
 const BATCH: usize = 1000;
-/// How long sled may take for what takes seconds on a slow card.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// The time limit of a call of sled, which takes seconds on a slow card.
+const CALL_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// The index. All its methods repair it by themselves; what is said about that is collected in `notes`.
+/// The index. Each of its methods repairs it by itself.
 #[derive(Debug)]
 pub(crate) struct Index {
     directory: PathBuf,
@@ -50,7 +50,7 @@ enum Records {
     Memory(BTreeMap<Key, Vec<u8>>),
 }
 
-/// How the index was found.
+/// The condition in which the index was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// Usable as it was.
@@ -61,11 +61,12 @@ pub(crate) enum Found {
     InMemory,
 }
 
-/// Whether these records are read for the first time since the start, so that sled may stumble over them.
+/// Whether these records are read for the first time since the start: sled may fail on damaged pages then, so such a read
+/// is marked for the next start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Care {
+pub(crate) enum Reading {
     First,
-    Usual,
+    Repeated,
 }
 
 impl Index {
@@ -89,15 +90,15 @@ impl Index {
 
     /// A record's value.
     pub(crate) fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.read(Care::Usual, |base| match &base.records {
+        self.read(Reading::Repeated, |base| match &base.records {
             Records::Memory(records) => Some(records.get(key).cloned()),
             Records::Sled(db) => db.get(key).ok().map(|value| value.map(|value| value.to_vec())),
         })
     }
 
     /// All records whose keys begin with the prefix.
-    pub(crate) fn scan(&self, prefix: &[u8], care: Care) -> Result<BTreeMap<Key, Vec<u8>>> {
-        self.read(care, |base| match &base.records {
+    pub(crate) fn scan(&self, prefix: &[u8], reading: Reading) -> Result<BTreeMap<Key, Vec<u8>>> {
+        self.read(reading, |base| match &base.records {
             Records::Memory(records) => {
                 let found = records.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
                 Some(found.map(|(key, value)| (key.clone(), value.clone())).collect())
@@ -149,9 +150,9 @@ impl Index {
         Ok(found)
     }
 
-    fn read<T>(&self, care: Care, read: impl Fn(&Base) -> Option<T>) -> Result<T> {
-        let attempt = |base: &Base| match (&base.records, care) {
-            (Records::Sled(_), Care::First) => marked(&self.directory, || read(base)),
+    fn read<T>(&self, reading: Reading, read: impl Fn(&Base) -> Option<T>) -> Result<T> {
+        let attempt = |base: &Base| match (&base.records, reading) {
+            (Records::Sled(_), Reading::First) => marked(&self.directory, || read(base)),
             _ => catch_unwind(AssertUnwindSafe(|| read(base))).ok().flatten(),
         };
         if let Some(value) = attempt(&self.base.read()) {
@@ -185,7 +186,7 @@ fn guarded<T: Send + 'static>(
         let _ = tell.send(marked(&marked_directory, call));
     };
     std::thread::Builder::new().name("store-index".to_owned()).spawn(work).ok()?;
-    told.recv_timeout(PATIENCE).ok().flatten()
+    told.recv_timeout(CALL_TIMEOUT).ok().flatten()
 }
 
 /// Closes a data base, which writes, without waiting for it for ever.
@@ -197,7 +198,7 @@ fn discard(records: Records) {
     };
     if std::thread::Builder::new().name("store-index".to_owned()).spawn(work).is_ok() {
         // It ends with the sender; what would be lost can be made again.
-        let _ = told.recv_timeout(PATIENCE);
+        let _ = told.recv_timeout(CALL_TIMEOUT);
     }
 }
 

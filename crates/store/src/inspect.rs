@@ -19,12 +19,12 @@ use crate::state::decode;
 use crate::store::Store;
 use crate::types::{OpenReport, OutboundId};
 
-/// What a check found. An empty list of findings is a sound store.
+/// The result of a check. An empty list of findings is a sound store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// Everything that is or was wrong, a sentence each.
+    /// Damage and repairs, a sentence each.
     pub findings: Vec<String>,
-    /// Accounts looked at.
+    /// Accounts checked.
     pub accounts: u64,
     /// Mailboxes compared with their counters.
     pub mailboxes: u64,
@@ -34,7 +34,7 @@ pub struct Check {
     pub stray_files: u64,
 }
 
-/// What a store holds and takes.
+/// Counts and sizes of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// The sequence of the last change.
@@ -65,7 +65,7 @@ pub struct Stats {
     pub index_bytes: u64,
 }
 
-/// Looks at everything in a store: every file, every record, every byte of every message.
+/// Checks a whole store: every file, every record, every byte of every message.
 ///
 /// # Errors
 ///
@@ -161,7 +161,7 @@ pub fn export(directory: &Path, target: &Path) -> Result<Check> {
 ///
 /// [`Error::NoStore`], [`Error::Locked`], and those of [`Store::open`].
 pub fn rebuild_index(directory: &Path) -> Result<()> {
-    // Nobody else has the store open as long as this one has; and the index is not touched before it is closed.
+    // Opened and closed once to be sure that no other process has it and that it is sound before the index goes.
     let index = directory.join("index");
     let (store, _) = open(directory)?;
     drop(store);

@@ -1,6 +1,6 @@
 //! The journal file: frames one after the other behind a header; appended, synced, read back when the store opens.
 //!
-//! What frames mean is the business of `frame` and `state`.
+//! The meaning of frames is in `frame` and `state`.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -21,17 +21,17 @@ pub(crate) struct Journal {
     length: u64,
 }
 
-/// What reading a journal found besides frames.
+/// The parts of a journal that are no frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recovered {
-    /// Bytes behind the last frame: writes that were under way when the power went.
+    /// Bytes behind the last frame: unfinished writes at the moment of a power cut.
     pub(crate) torn: u64,
-    /// Bytes within that were once durable and are not readable any more.
+    /// Bytes between frames that were once durable and are not readable any more.
     pub(crate) damaged: u64,
 }
 
 impl Journal {
-    /// Makes a journal for what happens after the position, durable under its final name.
+    /// Creates the journal of the transactions after a position, durable under its final name.
     pub(crate) fn create(directory: &Path, position: u64) -> Result<Self> {
         let path = directory.join(Kind::Journal.name(position));
         let unfinished = directory.join(Kind::Journal.unfinished());
@@ -43,7 +43,7 @@ impl Journal {
         Ok(Self { position, path, file: Arc::new(file), length: HEADER as u64 })
     }
 
-    /// Reads a journal, hands every frame with its place in the file to `visit`, and cuts off a torn tail.
+    /// Reads a journal, passes every frame with its offset to `visit`, and cuts off a torn tail.
     pub(crate) fn recover(
         directory: &Path,
         position: u64,
@@ -76,7 +76,7 @@ impl Journal {
         if recovered.torn > 0 {
             file.set_len(offset as u64).map_err(Error::io("truncate", &path))?;
         }
-        // What was read may so far only lie in the page cache of a process that was killed.
+        // The frames of a process that was killed may so far only be in the page cache.
         files::sync(&file, &path)?;
         Ok((Self { position, path, file, length: offset as u64 }, recovered))
     }
@@ -121,12 +121,12 @@ impl Journal {
     }
 }
 
-/// How bad a failed append is.
+/// A failed append.
 #[derive(Debug)]
 pub(crate) enum AppendError {
-    /// Nothing is left of it in the file.
+    /// The file is as before.
     Undone(Error),
-    /// Nobody knows what is in the file.
+    /// The content of the file is unknown.
     Fatal(Error),
 }
 
@@ -137,8 +137,11 @@ struct Skipped {
     sequence: u64,
 }
 
-/// Looks behind bytes that are no frame for one that proves that they were acknowledged: rot, not a torn tail.
+/// Tells damage from a torn tail: searches behind bytes that are no frame for a frame whose `durable` covers the missing
+/// sequence. Such a frame was written after the missing one had been acknowledged; without one, the bytes and all frames
+/// behind them were part of one unfinished write.
 fn next_after_damage(rest: &[u8], expected: u64) -> Option<Skipped> {
+    // The frame that proves it may come later than the first readable one, at which reading goes on.
     let mut first = None;
     let mut offset = 1;
     while let Some(bytes) = rest.get(offset..).filter(|bytes| !bytes.is_empty()) {

@@ -52,7 +52,7 @@ pub(crate) fn subscriptions(account: u64) -> Key {
     number(b'U', account)
 }
 
-/// A mailbox's counters, and whose it is.
+/// A mailbox's counters, with its account.
 pub(crate) fn counters(mailbox: MailboxId) -> Key {
     number(b'C', mailbox.0)
 }
@@ -80,7 +80,7 @@ pub(crate) fn messages(mailbox: MailboxId) -> Key {
     number(MESSAGES, mailbox.0)
 }
 
-/// Which message a key of the messages' table means.
+/// The mailbox and UID in a key of the messages' table.
 pub(crate) fn parse_message(key: &[u8]) -> Option<(MailboxId, Uid)> {
     let mut fields = key.strip_prefix(&[MESSAGES])?;
     let mailbox = u64::from_be_bytes(*fields.split_off(..8)?.as_array()?);
@@ -149,7 +149,7 @@ pub(crate) fn setting(name: &str) -> Key {
 /// All bodies that several records share.
 pub(crate) const SHARED: &[u8] = b"R";
 
-/// How many records share a body, when it is more than one.
+/// The number of records that share a body, when it is more than one.
 pub(crate) fn shared_body(body: u64) -> Key {
     number(b'R', body)
 }

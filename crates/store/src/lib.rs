@@ -5,7 +5,7 @@
 //! ```text
 //! DIR/lock                    held while a process has the store open
 //! DIR/export-POSITION         every record as of one journal position (a checkpoint)
-//! DIR/journal-POSITION        what happened after that position; small message bodies live inside
+//! DIR/journal-POSITION        transactions after that position; small message bodies live inside
 //! DIR/pack-POSITION           small bodies that outlived their journal
 //! DIR/messages/SHARD/BODY     a large body
 //! DIR/spool/                  bodies on their way in; emptied when the store is opened
@@ -16,8 +16,8 @@
 //! that wait, appends them to the journal, syncs once for all of them, and only then shows them to readers and
 //! answers the callers. Readers never wait for the disk, and never see what could still be lost.
 //!
-//! What may not be done here: no protocol words, no policy, no clock, no tokio. Calls block; a caller in an
-//! asynchronous program brings its own threads, or uses the calls that `start` something and give a future.
+//! Deliberately absent: protocol words, policy, clock, tokio. Calls block; a caller in an asynchronous program brings its
+//! own threads, or uses the calls that `start` something and return a future.
 #![forbid(unsafe_code)]
 
 mod accounts;

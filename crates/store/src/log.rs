@@ -1,4 +1,4 @@
-//! What journals, exports and packs have in common: a header that names kind, format and position, then frames.
+//! The common shape of journals, exports and packs: a header that names kind, format and position, then frames.
 //!
 //! A journal's frames are transactions, an export's are records, a pack's are bodies. Exports and packs are written
 //! under another name, synced, read back and renamed, so a file of that name is whole or has been damaged since.
@@ -13,9 +13,9 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::frame::{self, Found, Frame, FrameBuilder};
 
-/// What this release writes.
+/// The format that this release writes.
 const VERSION: u32 = 1;
-/// What a release must know to read what this release writes; raised only one release after `VERSION`, since the
+/// The oldest format version whose readers can read this one; raised only one release after `VERSION`, since the
 /// appliance may go back to its other slot.
 const OLDEST_READER: u32 = 1;
 /// magic (8), version, oldest reader, position (8), crc32

@@ -37,7 +37,7 @@ impl Store {
         })
     }
 
-    /// Notes what a try ended with: recipients still to be served, when to try next.
+    /// Records the result of an attempt: remaining recipients, time of the next attempt, reply.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! A change on its way to the disk: somebody may wait for it in a thread, or poll it as a future.
+//! A pending change: a caller may block on it, or poll it as a future.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,12 +9,12 @@ use std::thread::Thread;
 use crate::error::{Error, Result};
 use crate::locks::Mutex;
 
-/// A change that was asked for. It happens whether or not anybody waits; once this gives `Ok`, it is durable and
-/// every reader sees it.
+/// A queued change. It is carried out even if this is dropped; once this returns `Ok`, the change is durable and visible
+/// to every reader.
 #[must_use = "until this has given its result, nothing may be acknowledged"]
 pub struct Pending<T>(Arc<Mutex<Slot<T>>>);
 
-/// What the writer's thread and the caller share.
+/// The state shared by the writer's thread and the caller.
 struct Slot<T> {
     result: Option<Result<T>>,
     waker: Option<Waker>,
@@ -63,7 +63,7 @@ impl<T> Future for Pending<T> {
 }
 
 impl<T> Reply<T> {
-    /// Tells the caller, who may have stopped waiting.
+    /// Hands the result to the caller, or drops it if the caller has gone.
     pub(crate) fn send(mut self, result: Result<T>) {
         self.settle(result);
     }

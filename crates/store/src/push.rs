@@ -1,4 +1,4 @@
-//! Push tokens that devices left, and notifications that are still to be sent.
+//! Push tokens of devices, and push notifications that are still to be sent.
 
 use mail_types::{Address, UnixTime};
 
@@ -14,8 +14,8 @@ use crate::types::{PendingPush, PushToken};
 const TOKEN_LIMIT: usize = 4096;
 /// The most tokens of one account; the one registered longest ago makes room.
 const TOKENS_LIMIT: usize = 32;
-/// A registration younger than this, in seconds, is as good as a new one.
-const REFRESH: u64 = 86_400;
+/// Seconds for which a token is not written again when a device registers it anew.
+const REFRESH_SECONDS: u64 = 86_400;
 
 impl Store {
     /// The account's tokens.
@@ -34,8 +34,8 @@ impl Store {
         Ok(tokens)
     }
 
-    /// Keeps a token, or notes that it was registered again: devices do that with every connection, so the disk is
-    /// touched once a day at most.
+    /// Adds a token, or updates the time of its registration: devices register with every connection, so that is written
+    /// once a day at most.
     ///
     /// # Errors
     ///
@@ -45,7 +45,8 @@ impl Store {
             return Err(Error::TooLarge { what: "a push token", limit: TOKEN_LIMIT as u64 });
         }
         let known = self.push_tokens(address)?.into_iter().find(|known| known.token == token);
-        if known.is_some_and(|known| known.registered <= now && now.0 - known.registered.0 < REFRESH) {
+        if known.is_some_and(|known| known.registered <= now && now.0 - known.registered.0 < REFRESH_SECONDS)
+        {
             return Ok(());
         }
         let (address, token) = (address.clone(), token.to_owned());
@@ -65,7 +66,7 @@ impl Store {
         })
     }
 
-    /// Forgets a token.
+    /// Removes a token; it need not exist.
     ///
     /// # Errors
     ///
@@ -81,7 +82,7 @@ impl Store {
         })
     }
 
-    /// Whether the account's devices are still to be notified, and of what.
+    /// The account's pending push notification.
     ///
     /// # Errors
     ///
@@ -93,7 +94,7 @@ impl Store {
         record.map(|record| public(address.clone(), record)).transpose()
     }
 
-    /// All accounts whose devices are still to be notified.
+    /// The pending push notifications of all accounts.
     ///
     /// # Errors
     ///
@@ -110,16 +111,16 @@ impl Store {
         Ok(pushes)
     }
 
-    /// Forgets a notification that was sent or given up, unless another message has come since.
+    /// Removes a notification that was sent or given up, unless another message has come since.
     ///
-    /// It returns at once and costs no write of its own; a power cut may bring the notification back.
+    /// It returns at once and costs no sync of its own; a power cut may bring the notification back.
     ///
     /// # Errors
     ///
     /// [`Error::Closed`]. A failure of the write itself is not reported: the notification is then still pending.
     pub fn finish_push(&self, push: &PendingPush) -> Result<()> {
         let push = push.clone();
-        self.write_patiently(move |transaction| {
+        self.write_deferred(move |transaction| {
             let key = keys::pending_push(transaction.account_id(&push.account)?);
             let found = transaction.value(&key).and_then(PushRecord::decode);
             if found.is_some_and(|record| record.body == push.message) {
@@ -130,7 +131,7 @@ impl Store {
     }
 }
 
-/// A message came: the account's devices are to be notified, if it has any.
+/// Records a pending push for a new message, if the account has tokens.
 pub(crate) fn want_push(transaction: &mut Transaction<'_>, account: u64, since: UnixTime, body: u64) {
     if !transaction.scan(&keys::push_tokens(account)).is_empty() {
         transaction.put(keys::pending_push(account), PushRecord { since, body }.encode());

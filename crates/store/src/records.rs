@@ -1,4 +1,4 @@
-//! What the values of the key space mean. Hot records are packed by hand, rare ones are JSON.
+//! The values of the key space. Frequent records are packed by hand, rare ones are JSON.
 //!
 //! A field may be added at the end of a packed record (older releases ignore what follows) or to a JSON record
 //! (older releases ignore names that they do not know); none may be taken away or change its meaning.
@@ -16,7 +16,7 @@ use crate::types::{AccountState, MessageEntry, OutboundDraft, SpecialUse};
 /// The most keywords that one message keeps.
 const KEYWORDS_LIMIT: usize = 64;
 
-/// Where a message's bytes are found, and what they must sum up to.
+/// A message's body: id, size in bytes, CRC-32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BodyRef {
     pub(crate) body: u64,
@@ -77,7 +77,7 @@ impl MessageRecord {
     }
 }
 
-/// Flags keep at most so many keywords.
+/// The flags with at most [`KEYWORDS_LIMIT`] keywords, the first in order.
 pub(crate) fn bounded(mut flags: Flags) -> Flags {
     while flags.keywords.len() > KEYWORDS_LIMIT {
         flags.keywords.pop_last();
@@ -99,7 +99,7 @@ fn bit(flag: SystemFlag) -> u8 {
 /// A mailbox's counters. They change with every message, so they are apart from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counters {
-    /// Whose mailbox it is.
+    /// The mailbox's account.
     pub(crate) account: u64,
     pub(crate) uid_validity: UidValidity,
     pub(crate) uid_next: Uid,
@@ -137,7 +137,7 @@ impl Counters {
     }
 }
 
-/// An account, or what is left of it so that its name is not given to somebody else.
+/// An account, or the tombstone of a deleted one, which keeps its name from being given out again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub(crate) enum AccountRecord {

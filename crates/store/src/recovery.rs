@@ -1,5 +1,9 @@
-//! From the files of a directory to the state as of the last durable transaction; damage is repaired where something
-//! else on disk knows better, and always reported.
+//! Recovery: from the files of a directory to the state as of the last durable transaction. Damage is repaired where other
+//! files allow it, and always reported.
+//!
+//! ```text
+//! newest sound export ─▶ journals beyond it ─▶ body files without a record go ─▶ index ─▶ after damage: recount
+//! ```
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,19 +26,20 @@ use crate::state::{State, decode};
 use crate::transaction;
 use crate::types::OpenReport;
 
-/// A store as it was found.
+/// The result of a recovery.
 pub(crate) struct Recovery {
     pub(crate) state: State,
     pub(crate) journal: Journal,
     /// The position of the export that the state began with; zero is the empty store.
     pub(crate) export: u64,
     pub(crate) report: OpenReport,
-    /// Something was repaired that must be made permanent by a checkpoint at once.
+    /// Whether something was repaired that a checkpoint must make permanent at once.
     pub(crate) repaired: bool,
 }
 
 /// Brings the state up to the last durable transaction.
 pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> {
+    // Files get their final names complete and synced; what still has the other name was never in use.
     for kind in [Kind::Journal, Kind::Export, Kind::Pack] {
         files::remove(&directory.join(kind.unfinished()))?;
     }
@@ -42,6 +47,7 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
     let mut state = State::default();
     let exports = Kind::Export.positions(directory)?;
     let journals = Kind::Journal.positions(directory)?;
+    // Opening this as an empty store would remove every message as one without a record.
     if exports.is_empty() && journals.is_empty() && !is_new(directory)? {
         let what = "there are messages, but no journal".to_owned();
         return Err(Error::Damaged { path: directory.to_owned(), what });
@@ -49,6 +55,7 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
     let mut lost = BTreeSet::new();
     let export = load_export(directory, &mut state, &exports, &journals, &mut report, &mut lost)?;
     let newest = exports.last().max(journals.last()).copied().unwrap_or(0);
+    // `lost` are bodies whose pack or journal is missing: the export is sound, and what it names is not there.
     let fallback = exports.last().is_some_and(|newest| *newest != export) || !lost.is_empty();
     if fallback {
         rescue_places(directory, &mut state, &mut lost)?;
@@ -57,6 +64,8 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
     }
     let mut freed = Vec::new();
     let journal = replay_journals(directory, &mut state, export, &journals, &mut report, &mut freed)?;
+    // A crash may have come between a record's removal and its file's, and between a file's name and its record. Ids
+    // are sequences, so each body from the next sequence on is without a record.
     for body in freed {
         bodies.remove(body)?;
     }
@@ -64,6 +73,7 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
     let position = Some(export).filter(|export| *export > 0);
     let (index, found) = Index::open(directory, position, state.position)?;
     state.set_index(index);
+    // Lost changes leave records and counters that disagree: a mailbox's counters may be in the part that was lost.
     let repaired = fallback || !report.damage.is_empty();
     if repaired {
         let edits = checkpoint::recount(&mut state)?;
@@ -84,8 +94,8 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
     Ok(Recovery { state, journal, export, report, repaired })
 }
 
-/// After a failed sync: writes every journal anew. The system may count pages as written that never reached the disk,
-/// so that syncing the same file again proves nothing. Other files got their names only after their sync succeeded.
+/// Writes every journal anew, after a failed sync: the kernel may then count pages as written that never reached the disk,
+/// so that syncing the same file again proves nothing. Other files get their names only after their sync has succeeded.
 pub(crate) fn rewrite_journals(directory: &Path) -> Result<()> {
     let unfinished = directory.join(Kind::Journal.unfinished());
     for position in Kind::Journal.positions(directory)? {
@@ -142,7 +152,7 @@ fn load_export(
     }
 }
 
-/// Notes where a small body lies; one whose file is missing is `lost` for now.
+/// Records a small body's place; one whose file is missing becomes `lost` for now.
 fn add_place(
     directory: &Path,
     state: &mut State,
@@ -170,7 +180,7 @@ fn remove_unknown_packs(directory: &Path, state: &State) -> Result<()> {
     Ok(())
 }
 
-/// After a fallback to an older export: bodies that moved since are found in the packs.
+/// Finds the bodies in all packs, after a fallback to an older export: they may have moved since.
 fn rescue_places(directory: &Path, state: &mut State, lost: &mut BTreeSet<u64>) -> Result<()> {
     let mut found = Vec::new();
     checkpoint::scan_packs(directory, |body, place| found.push((body, place)))?;
@@ -181,7 +191,7 @@ fn rescue_places(directory: &Path, state: &mut State, lost: &mut BTreeSet<u64>) 
     Ok(())
 }
 
-/// Replays every journal that reaches beyond the export, and gives the last one for appending.
+/// Replays every journal that reaches beyond the export, and returns the last one for appending.
 fn replay_journals(
     directory: &Path,
     state: &mut State,
@@ -190,6 +200,8 @@ fn replay_journals(
     report: &mut OpenReport,
     freed: &mut Vec<u64>,
 ) -> Result<Journal> {
+    // The journal of the export's position was created before the export: an older one is found here only if that one
+    // is missing, which is reported.
     let begin = journals.iter().rev().find(|position| **position <= export).copied();
     if !journals.contains(&export) && export > 0 {
         report.damage.push(format!("{} is missing, and what it held is lost", Kind::Journal.name(export)));
@@ -199,12 +211,15 @@ fn replay_journals(
     for (count, position) in wanted.iter().enumerate() {
         let is_last = count + 1 == wanted.len();
         let container = ContainerId { kind: Kind::Journal, position: *position };
+        // A gap between two journals: the end of the one before is gone. Going on from here loses that part; refusing
+        // would lose the rest as well.
         if *position > state.position {
             let lost = *position - state.position;
             report.damage.push(format!("{lost} changes before {} are lost", Kind::Journal.name(*position)));
             state.position = *position;
         }
         let opened = Journal::recover(directory, *position, |frame, offset, file| {
+            // In the export already, which may have moved the bodies since.
             if frame.sequence <= export {
                 return Ok(());
             }
@@ -224,6 +239,7 @@ fn replay_journals(
             }
             opened => opened?,
         };
+        // A torn tail is a power cut in the last journal, and damage in one before, which was complete when the next began.
         if recovered.damaged > 0 || (recovered.torn > 0 && !is_last) {
             let bytes = recovered.damaged + if is_last { 0 } else { recovered.torn };
             let name = Kind::Journal.name(*position);
@@ -271,6 +287,7 @@ fn replay(
                 state.places.insert(body, Place { container, offset: start + offset as u64, length })?;
             }
             Operation::Free { body } => {
+                // Not a small one: its file may still be there, if the crash came before its removal.
                 if !state.places.remove(body) {
                     freed.push(body);
                 }
@@ -282,7 +299,7 @@ fn replay(
     Ok(())
 }
 
-/// After a repair: small bodies that no record refers to are forgotten, and those that are missing are told of.
+/// Removes the places of small bodies without a record, after a repair, and reports the bodies that are missing.
 fn settle_places(state: &mut State, lost: &BTreeSet<u64>, report: &mut OpenReport) -> Result<()> {
     let mut wanted = BTreeSet::new();
     for mailbox in checkpoint::mailboxes(state)? {

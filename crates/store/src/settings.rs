@@ -13,13 +13,13 @@ use crate::types::Invite;
 const SETTING_LIMIT: usize = 1 << 20;
 
 impl Store {
-    /// A value that the server keeps for itself. All of them are treated as secrets.
+    /// The value of a setting. All of them are treated as secrets.
     #[must_use]
     pub fn setting(&self, name: &str) -> Option<Secret> {
         self.read().value(&keys::setting(name)).map(Secret::new)
     }
 
-    /// Keeps a value; none removes it.
+    /// Sets a value; `None` removes it.
     ///
     /// # Errors
     ///
@@ -39,7 +39,7 @@ impl Store {
         })
     }
 
-    /// Keeps a value only if there is none, and gives the one that is kept: for keys that must never change.
+    /// Sets a value only if there is none, and returns the one in force: for keys that must never change.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Store {
         })
     }
 
-    /// Keeps an invite, or changes the one with its token.
+    /// Adds an invite, or replaces the one with its digest.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl Store {
         Ok(invites)
     }
 
-    /// The invite with this token.
+    /// The invite with this digest.
     ///
     /// # Errors
     ///

@@ -10,22 +10,22 @@ use crate::locks::{Mutex, RwLock};
 use crate::state::State;
 use crate::types::MailboxId;
 
-/// A file that tells the next start that something could not be made durable.
+/// The name of a file that tells the next start of a failed sync.
 pub(crate) const UNSYNCED: &str = "unsynced";
 
-/// Told after a change of a mailbox is durable and visible; it runs on the writer's thread, so it must be quick and
-/// must not call the store.
+/// Called after a change of a mailbox is durable and visible, on the writer's thread: it must be quick and must not call
+/// the store.
 pub type ChangeCallback = Box<dyn Fn(&Address, MailboxId) + Send + Sync>;
 
-/// How a store weighs disk against memory and time.
+/// The store's limits: disk against memory and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// A journal of this length asks for a checkpoint. It bounds what a start has to replay.
+    /// Bytes of a journal that cause a checkpoint: a bound on the replay at the next start.
     pub checkpoint_bytes: u64,
-    /// A body up to this size lives in the journal until it outlives that: one write and one sync less, and nothing
+    /// Bytes of the largest body that is kept in the journal instead of a file: one write and one sync less, and nothing
     /// to unlink when the phone fetches and deletes it at once.
     pub inline_limit: usize,
-    /// New messages are refused when less than this is free on the disk, so that deleting still works.
+    /// Free bytes on the disk below which new messages are refused, so that deleting still works.
     pub reserve_bytes: u64,
 }
 
@@ -35,7 +35,7 @@ impl Default for Options {
     }
 }
 
-/// What the writer and the readers share.
+/// The state shared by the writer's thread and the callers'.
 pub(crate) struct Shared {
     pub(crate) state: RwLock<State>,
     pub(crate) directory: PathBuf,
@@ -46,11 +46,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// From now on nothing is changed any more.
+    /// Makes the store refuse all further changes.
     pub(crate) fn poison(&self, error: &Error) {
         let mut trouble = self.trouble.lock();
         trouble.get_or_insert_with(|| error.to_string());
-        // It need not survive a power cut: after that, what can be read is what is on the disk.
+        // The mark need not survive a power cut: after one, reads come from the disk and not from the page cache.
         let _ = std::fs::write(self.directory.join(UNSYNCED), []);
     }
 

@@ -1,4 +1,4 @@
-//! The mailboxes that somebody looked at lately, as ready-made lists; a cache, nothing more.
+//! A cache of the message lists of recently read mailboxes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::locks::Mutex;
 use crate::records::MessageRecord;
 use crate::types::{MailboxId, MessageEntry};
 
-/// Messages and keywords in all lists together, about; beyond that the cache starts anew.
+/// Messages and keywords in all lists together, about; beyond that the cache is emptied.
 const LIMIT: usize = 50_000;
 
 /// Lists of messages by mailbox.
@@ -20,7 +20,7 @@ pub(crate) struct Snapshots(Mutex<BTreeMap<MailboxId, Cached>>);
 #[derive(Debug)]
 struct Cached {
     messages: Arc<[MessageEntry]>,
-    /// What changed since the list was made.
+    /// Changes since the list was made, worked in when it is next read.
     edits: BTreeMap<Uid, Option<MessageEntry>>,
 }
 
@@ -45,7 +45,7 @@ impl Snapshots {
         Ok(messages)
     }
 
-    /// The list of a mailbox, if it is known and nobody is just making one.
+    /// The list of a mailbox if it is cached; `None` also while another thread makes one, which may wait for the disk.
     pub(crate) fn known(&self, mailbox: MailboxId) -> Option<Arc<[MessageEntry]>> {
         let mut lists = self.0.try_lock()?;
         let cached = lists.get_mut(&mailbox)?;
@@ -53,7 +53,7 @@ impl Snapshots {
         Some(Arc::clone(&cached.messages))
     }
 
-    /// Notes that a message came, changed or (without a record) went.
+    /// Records that a message was added, changed or (without a record) removed.
     pub(crate) fn edit(&mut self, mailbox: MailboxId, uid: Uid, record: Option<&[u8]>) {
         let lists = self.0.get_mut();
         if let Some(cached) = lists.get_mut(&mailbox) {
@@ -62,7 +62,7 @@ impl Snapshots {
         }
     }
 
-    /// Forgets a mailbox.
+    /// Drops a mailbox's list.
     pub(crate) fn forget(&mut self, mailbox: MailboxId) {
         self.0.get_mut().remove(&mailbox);
     }

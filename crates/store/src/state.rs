@@ -1,4 +1,4 @@
-//! What readers see: all records as of the last durable transaction.
+//! The published state: all records as of the last durable transaction.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -6,7 +6,7 @@ use mail_types::{ModSeq, Uid};
 
 use crate::codec;
 use crate::error::{Error, Result};
-use crate::index::{Care, Index};
+use crate::index::{Index, Reading};
 use crate::keys::{self, Edits, Key};
 use crate::locks::Mutex;
 use crate::places::Places;
@@ -14,10 +14,10 @@ use crate::records::{Counters, MessageRecord};
 use crate::snapshots::Snapshots;
 use crate::types::MailboxId;
 
-/// How many expunged UIDs are remembered for each mailbox, for exact answers to QRESYNC.
+/// Expunged UIDs kept for each mailbox, for exact VANISHED responses (RFC 7162).
 const EXPUNGED_LIMIT: usize = 4096;
 
-/// UIDs that went lately.
+/// Recently expunged UIDs of a mailbox.
 #[derive(Debug)]
 pub(crate) struct Expunged {
     /// Expunges after this modification sequence are all in the list.
@@ -39,11 +39,11 @@ pub(crate) struct State {
     index: Option<Index>,
     /// Mailboxes whose records in the index were compared with their counters.
     verified: Mutex<BTreeSet<MailboxId>>,
-    /// Mailboxes that somebody looked at.
+    /// Message lists of recently read mailboxes.
     pub(crate) snapshots: Snapshots,
     /// The small bodies.
     pub(crate) places: Places,
-    /// What went lately, by mailbox.
+    /// Recently expunged UIDs by mailbox.
     pub(crate) expunged: BTreeMap<MailboxId, Expunged>,
 }
 
@@ -73,7 +73,7 @@ impl State {
     /// The records of all messages of a mailbox.
     pub(crate) fn messages(&self, mailbox: MailboxId) -> Result<BTreeMap<Key, Vec<u8>>> {
         self.verify(mailbox)?;
-        self.merged(mailbox, Care::Usual)
+        self.merged(mailbox, Reading::Repeated)
     }
 
     /// The counters of a mailbox.
@@ -96,7 +96,7 @@ impl State {
         self.index = Some(index);
     }
 
-    /// The last checkpoint is this moment.
+    /// Drops the message records that the last checkpoint has brought into the index.
     pub(crate) fn forget_fresh(&mut self) {
         self.fresh.clear();
     }
@@ -124,14 +124,14 @@ impl State {
         }
     }
 
-    /// Forgets what is only remembered for speed about a mailbox that is gone.
+    /// Drops the caches of a mailbox that was deleted.
     fn forget_mailbox(&mut self, mailbox: MailboxId) {
         self.expunged.remove(&mailbox);
         self.snapshots.forget(mailbox);
         self.verified.get_mut().remove(&mailbox);
     }
 
-    /// Remembers that a UID went; `before` is the mailbox's modification sequence before the transaction.
+    /// Records an expunged UID; `before` is the mailbox's modification sequence before the transaction.
     pub(crate) fn remember_expunged(&mut self, mailbox: MailboxId, uid: Uid, modseq: ModSeq, before: ModSeq) {
         let fresh = || Expunged { complete_after: before, uids: VecDeque::new() };
         let expunged = self.expunged.entry(mailbox).or_insert_with(fresh);
@@ -143,7 +143,8 @@ impl State {
         }
     }
 
-    /// Compares a mailbox with its counters when it is first read; an index that has it wrong is made again.
+    /// Compares a mailbox with its counters when it is first read. If they disagree, the index is rebuilt from the export,
+    /// once: what disagrees then is damage in the export itself.
     fn verify(&self, mailbox: MailboxId) -> Result<()> {
         let mut verified = self.verified.lock();
         if verified.contains(&mailbox) {
@@ -154,9 +155,9 @@ impl State {
             let counted = records.len() == usize::try_from(counters.messages).unwrap_or(usize::MAX);
             counted && hash_of(records) == counters.hash
         };
-        if !agrees(&self.merged(mailbox, Care::First)?) {
+        if !agrees(&self.merged(mailbox, Reading::First)?) {
             self.index()?.rebuild()?;
-            if !agrees(&self.merged(mailbox, Care::First)?) {
+            if !agrees(&self.merged(mailbox, Reading::First)?) {
                 return Err(Error::MailboxDamaged);
             }
         }
@@ -164,11 +165,11 @@ impl State {
         Ok(())
     }
 
-    /// Without comparing anything.
-    pub(crate) fn merged(&self, mailbox: MailboxId, care: Care) -> Result<BTreeMap<Key, Vec<u8>>> {
+    /// A mailbox's records of the index with the recent edits on top, not compared with the counters.
+    pub(crate) fn merged(&self, mailbox: MailboxId, reading: Reading) -> Result<BTreeMap<Key, Vec<u8>>> {
         let prefix = keys::messages(mailbox);
         let mut records = match &self.index {
-            Some(index) => index.scan(&prefix, care)?,
+            Some(index) => index.scan(&prefix, reading)?,
             None => BTreeMap::new(),
         };
         for (key, value) in self.fresh.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix))
@@ -182,7 +183,7 @@ impl State {
     }
 }
 
-/// What a mailbox's counters hold for these records.
+/// The hash that a mailbox's counters hold for these records.
 pub(crate) fn hash_of(records: &BTreeMap<Key, Vec<u8>>) -> u64 {
     records.iter().fold(0, |hash, (key, value)| hash ^ codec::hash(&[key, value]))
 }

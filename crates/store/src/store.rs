@@ -1,4 +1,4 @@
-//! Opening a store, and the one way in which everything in it is read and changed.
+//! [`Store`]: opening it, and the entry to every read and every change.
 
 use std::fmt;
 use std::fs::File;
@@ -31,7 +31,7 @@ struct Inner {
     shared: Arc<Shared>,
     tasks: Option<Sender<Task>>,
     writer: Option<JoinHandle<()>>,
-    /// Locked as long as this lives.
+    /// The lock file, locked as long as the store is open.
     _lock: File,
 }
 
@@ -46,7 +46,7 @@ impl Store {
         Self::open_with(directory, Options::default())
     }
 
-    /// Opens the store in a directory with other options than usual; they may differ from one time to the next.
+    /// Opens the store in a directory with options other than the default; they may change from one start to the next.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl Store {
         }
         let recovered = recover(directory, &bodies);
         if let Err(Error::Sync { .. }) = &recovered {
-            // What was read may be in memory only, and the next sync of the same file would not tell.
+            // The bytes read may be in the page cache only, and the next sync of the same file would not say so.
             let _ = std::fs::write(&unsynced, []);
         }
         let Recovery { state, journal, export, mut report, repaired } = recovered?;
@@ -82,7 +82,7 @@ impl Store {
             position,
             last_export: export,
             checkpoint_at: options.checkpoint_bytes,
-            patient: Vec::new(),
+            deferred: Vec::new(),
         };
         if repaired {
             match writer.renew() {
@@ -112,19 +112,19 @@ impl Store {
         result.wait()
     }
 
-    /// Has this called after every change of a mailbox. It replaces the callback before.
+    /// Sets the callback for changes of mailboxes, in place of the one before.
     pub fn on_change(&self, callback: ChangeCallback) {
         let mut slot = self.inner.shared.callback.write();
         *slot = Some(callback);
     }
 
-    /// Why the store refuses changes, if it does.
+    /// The text of the error since which the store refuses changes, if there was one.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.inner.shared.trouble.lock().clone()
     }
 
-    /// Room on the file system that the store lies on.
+    /// The space on the store's file system.
     ///
     /// # Errors
     ///
@@ -139,20 +139,20 @@ impl Store {
         })
     }
 
-    /// A new, empty message on its way in, up to a size in bytes.
+    /// A new, empty spool for a message of at most `limit` bytes.
     #[must_use]
     pub fn spool(&self, limit: u64) -> Spool {
         self.inner.shared.bodies.spool(limit)
     }
 
-    /// Refuses what would fill the disk up to the last block.
+    /// Fails with [`Error::DiskFull`] when `bytes` more would leave less than the reserve.
     pub(crate) fn require_room(&self, bytes: u64) -> Result<()> {
         let wanted = self.inner.shared.options.reserve_bytes.saturating_add(bytes);
         if self.disk_space()?.free < wanted { Err(Error::DiskFull) } else { Ok(()) }
     }
 
-    /// Hands an error on; what could not be made durable poisons the store.
-    pub(crate) fn heed<T>(&self, result: Result<T>) -> Result<T> {
+    /// Passes a result on; a failed sync in it poisons the store.
+    pub(crate) fn poison_on_sync_error<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(error @ Error::Sync { .. }) = &result {
             self.inner.shared.poison(error);
         }
@@ -175,25 +175,25 @@ impl Store {
         self.start(operation).wait()
     }
 
-    /// Has a transaction run on the writer's thread.
+    /// Queues a transaction for the writer's thread.
     pub(crate) fn start<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Pending<T> {
         let (reply, result) = pending();
-        // A task that is not taken is dropped, and its reply with it: that tells whoever waits.
+        // A task that is not taken is dropped, and its reply with it: the caller gets `Closed`.
         let _ = self.send(Task::Transaction(job(reply, operation)));
         result
     }
 
-    /// Has a transaction go to the disk with the next one that somebody waits for, or when the store is closed: it costs
-    /// no sync of its own, and is lost in a power cut before that.
-    pub(crate) fn write_patiently(
+    /// Queues a transaction to be committed with the next one that has a waiting caller, or when the store is closed: it
+    /// costs no sync of its own, and a power cut before that undoes it.
+    pub(crate) fn write_deferred(
         &self,
         operation: impl FnOnce(&mut Transaction<'_>) -> Result<()> + Send + 'static,
     ) -> Result<()> {
         let (reply, _) = pending();
-        self.send(Task::Patient(job(reply, operation)))
+        self.send(Task::Deferred(job(reply, operation)))
     }
 
     fn send(&self, task: Task) -> Result<()> {

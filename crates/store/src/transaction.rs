@@ -1,4 +1,4 @@
-//! A change in the making: reads see it, nobody else does until it is durable.
+//! A transaction: its own reads see its changes, other readers only once it is durable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ pub(crate) struct Effects {
     pub(crate) files: Vec<(PathBuf, u64)>,
     /// Bodies that nothing refers to any more.
     pub(crate) freed: Vec<u64>,
-    /// What went, and the mailbox's modification sequence before.
+    /// Expunged messages: mailbox, UID, modification sequence, and the mailbox's modification sequence before.
     pub(crate) expunged: Vec<(MailboxId, Uid, ModSeq, ModSeq)>,
     /// Mailboxes whose watchers are to be told.
     pub(crate) changed: BTreeSet<(Address, MailboxId)>,
@@ -73,7 +73,7 @@ impl Effects {
     }
 }
 
-/// A change in the making, on top of the published state and of the transactions that wait with it for the disk.
+/// A transaction on top of the published state and of the earlier transactions of its batch.
 pub(crate) struct Transaction<'a> {
     state: &'a State,
     earlier: &'a Effects,

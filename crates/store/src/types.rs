@@ -257,7 +257,7 @@ pub enum MetadataScope {
 pub struct PushToken {
     /// The opaque token.
     pub token: String,
-    /// The time of the last registration, within a day.
+    /// The time of the last registration, at most a day behind.
     pub registered: UnixTime,
 }
 

@@ -1,5 +1,13 @@
-//! The one thread that changes anything: runs the transactions that wait, makes them durable with one sync, shows
-//! them to readers, answers the callers.
+//! The writer's thread, the only one that changes anything. It commits in groups: all transactions that have queued up
+//! during one sync share the next.
+//!
+//! ```text
+//! collect ─▶ persist ──────────────────────────▶ publish ─▶ answer the callers
+//! run jobs   rename body files, append, sync     state, places, callback
+//! ```
+//!
+//! A transaction sees those before it in its batch although they are not durable yet. That is safe because they share a
+//! fate: if the sync fails, all of them fail, and nothing of the batch is ever published.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,17 +25,17 @@ use crate::shared::Shared;
 use crate::state::State;
 use crate::transaction::{Effects, Transaction};
 
-/// Transactions that share one sync at most; what waits longer than that waits for the next.
+/// Transactions in one batch; further ones wait for the next.
 const BATCH_LIMIT: usize = 512;
-/// Changes that may wait for company before they get a sync of their own.
-const PATIENT_LIMIT: usize = 256;
-/// Bytes that share one sync at most, about.
+/// Deferred transactions kept back; one more is committed at once, and all with it.
+const DEFERRED_LIMIT: usize = 256;
+/// Bytes of frames after which a batch takes no further transaction.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Tells the caller of a transaction how it ended.
+/// Hands a transaction's outcome to its caller.
 pub(crate) type Answer = Box<dyn FnOnce(Result<()>) + Send>;
 
-/// A transaction that waits for its turn. It gives its answer and whether its changes are wanted.
+/// A queued transaction. Run, it returns whether to keep its changes, and the answer to call once that is done.
 pub(crate) type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> (Verdict, Answer) + Send>;
 
 /// Whether a transaction's changes are to be kept.
@@ -37,11 +45,11 @@ pub(crate) enum Verdict {
     Discard,
 }
 
-/// What the writer is asked for.
+/// A request to the writer.
 pub(crate) enum Task {
     Transaction(Job),
-    /// A change that nobody waits for and that a power cut may undo: it goes to the disk with the next one.
-    Patient(Job),
+    /// A transaction without a waiting caller that a power cut may undo: it is committed with the next other one.
+    Deferred(Job),
     Checkpoint(Reply<()>),
 }
 
@@ -60,13 +68,13 @@ pub(crate) fn job<T: Send + 'static>(
     })
 }
 
-/// What a checkpoint writes.
+/// The scope of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extent {
+pub(crate) enum CheckpointScope {
     /// All records, and the small bodies that would go with a journal.
-    Usual,
+    Regular,
     /// All records and all small bodies that are in journals, since a journal was found damaged.
-    Everything,
+    Full,
 }
 
 /// The writer's own state.
@@ -79,11 +87,11 @@ pub(crate) struct Writer {
     pub(crate) last_export: u64,
     /// The journal's length that asks for a checkpoint.
     pub(crate) checkpoint_at: u64,
-    /// Changes that wait for company.
-    pub(crate) patient: Vec<Job>,
+    /// Deferred transactions, not yet run.
+    pub(crate) deferred: Vec<Job>,
 }
 
-/// Transactions on their way to the disk together.
+/// The transactions of one group commit.
 #[derive(Default)]
 struct Batch {
     frames: Vec<u8>,
@@ -93,14 +101,14 @@ struct Batch {
 }
 
 impl Writer {
-    /// Runs until every sender is gone.
+    /// Runs until every sender is gone, then commits the deferred transactions.
     pub(crate) fn run(mut self, tasks: &Receiver<Task>) {
         while let Ok(first) = tasks.recv() {
             let mut next = Some(first);
             while let Some(task) = next.take() {
                 match task {
-                    Task::Patient(job) if self.patient.len() < PATIENT_LIMIT => self.patient.push(job),
-                    Task::Transaction(job) | Task::Patient(job) => {
+                    Task::Deferred(job) if self.deferred.len() < DEFERRED_LIMIT => self.deferred.push(job),
+                    Task::Transaction(job) | Task::Deferred(job) => {
                         let (batch, behind) = self.collect(job, tasks);
                         next = behind;
                         self.commit(batch);
@@ -110,30 +118,31 @@ impl Writer {
                         let result = if self.shared.is_poisoned() {
                             Err(Error::Poisoned)
                         } else {
-                            self.checkpoint(Extent::Usual)
+                            self.checkpoint(CheckpointScope::Regular)
                         };
                         reply.send(result);
                     }
                 }
             }
         }
-        if let Some(last) = self.patient.pop() {
+        if let Some(last) = self.deferred.pop() {
             let (batch, _) = self.collect(last, tasks);
             self.commit(batch);
         }
     }
 
-    /// Runs the transactions that wait, up to a limit; gives the task that ended the batch if it is of another kind.
+    /// Runs the queued transactions, up to a limit, without waiting for more. Returns also the task that ended the batch,
+    /// if it is of another kind.
     fn collect(&mut self, first: Job, tasks: &Receiver<Task>) -> (Batch, Option<Task>) {
-        let patient = std::mem::take(&mut self.patient);
+        let deferred = std::mem::take(&mut self.deferred);
         let shared = Arc::clone(&self.shared);
         let state = shared.state.read();
         let mut batch = Batch::default();
-        for job in patient {
+        for job in deferred {
             self.run_transaction(job, &state, &mut batch);
         }
         let mut next = Some(Task::Transaction(first));
-        while let Some(Task::Transaction(job) | Task::Patient(job)) = next {
+        while let Some(Task::Transaction(job) | Task::Deferred(job)) = next {
             self.run_transaction(job, &state, &mut batch);
             let room = batch.answers.len() < BATCH_LIMIT && batch.frames.len() < BATCH_BYTES;
             next = if room { tasks.try_recv().ok() } else { None };
@@ -147,11 +156,12 @@ impl Writer {
         let (verdict, answer) = job(&mut transaction);
         let effects = transaction.into_effects();
         if verdict == Verdict::Discard || effects.is_empty() {
-            // What it read may be part of this batch, so it is answered with it.
+            // It may have read what this batch has yet to make durable, so it is answered with the batch.
             batch.answers.push(answer);
         } else if self.shared.is_poisoned() {
             answer(Err(Error::Poisoned));
         } else if effects.frame().finish(sequence, self.position, &mut batch.frames) {
+            // Merged before the next transaction runs, which so sees it; a refused one leaves no trace in the batch.
             batch.effects.merge(effects);
             batch.transactions += 1;
             batch.answers.push(answer);
@@ -165,6 +175,8 @@ impl Writer {
         if transactions > 0 {
             let start = self.journal.length();
             if let Err(failure) = self.persist(&frames, &effects) {
+                // After a fatal error the journal may hold the frames, and the next start may find their bodies needed:
+                // they are removed only if the append was undone.
                 if matches!(failure, AppendError::Undone(_)) {
                     for (_, body) in &effects.files {
                         // What stays goes when the store is opened: no record speaks of it.
@@ -183,10 +195,11 @@ impl Writer {
         }
     }
 
-    /// Files first, then the journal that speaks of them.
+    /// Makes a batch durable. Body files get their names before the journal refers to them, so that a power cut in
+    /// between leaves files without a record, which the next start removes, and never the reverse.
     fn persist(&mut self, frames: &[u8], effects: &Effects) -> std::result::Result<(), AppendError> {
         self.shared.bodies.adopt(&effects.files).map_err(|error| match error {
-            // A file that got its name and no journal record is overwritten by the next of that number.
+            // A file that has its name and no record is overwritten by the next body of that number.
             Error::DiskFull => AppendError::Undone(error),
             error => AppendError::Fatal(error),
         })?;
@@ -210,6 +223,7 @@ impl Writer {
         }
     }
 
+    /// Shows a durable batch to the readers, at once and as a whole, and tells the mailboxes' watchers.
     fn publish(&mut self, frames: &[u8], start: u64, effects: Effects) -> Result<()> {
         let Effects { edits, freed, expunged, changed, .. } = effects;
         let container = ContainerId { kind: Kind::Journal, position: self.journal.position() };
@@ -231,6 +245,7 @@ impl Writer {
                 state.remember_expunged(mailbox, uid, modseq, before);
             }
         }
+        // Outside the lock on the state: the callback wakes sessions, which read.
         let callback = self.shared.callback.read();
         if let Some(callback) = callback.as_ref() {
             for (address, mailbox) in &changed {
@@ -248,13 +263,13 @@ impl Writer {
         if self.journal.length() < self.checkpoint_at || self.shared.is_poisoned() {
             return;
         }
-        if self.checkpoint(Extent::Usual).is_err() {
-            // On a full disk, say; the journal simply goes on for a while.
+        if self.checkpoint(CheckpointScope::Regular).is_err() {
+            // For example on a full disk. The journal goes on, and the next attempt comes a quarter later.
             self.checkpoint_at = self.journal.length() + self.shared.options.checkpoint_bytes / 4;
         }
     }
 
-    /// Makes everything anew after a repair: records, small bodies, journal.
+    /// Rewrites everything after a repair: records, small bodies, journal.
     ///
     /// Files are named for their position, and none that is still needed may be written over, so the position moves on
     /// by an empty transaction first.
@@ -267,49 +282,58 @@ impl Writer {
         self.journal.sync()?;
         self.position += 1;
         self.shared.state.write().position = self.position;
-        self.checkpoint(Extent::Everything)
+        self.checkpoint(CheckpointScope::Full)
     }
 
-    /// Makes a checkpoint; what could not be made durable poisons the store even here.
-    pub(crate) fn checkpoint(&mut self, extent: Extent) -> Result<()> {
-        let result = self.try_checkpoint(extent);
+    /// Makes a checkpoint. A failed sync poisons the store even here.
+    pub(crate) fn checkpoint(&mut self, scope: CheckpointScope) -> Result<()> {
+        let result = self.try_checkpoint(scope);
         if let Err(error @ Error::Sync { .. }) = &result {
             self.shared.poison(error);
         }
         result
     }
 
-    /// Begins a new journal and makes an export of this moment.
+    /// Begins a new journal, makes an export of this moment, and removes the files that only older ones need.
     ///
-    /// At every point in between, what is on disk opens to the same state: the new journal continues the one before,
-    /// and what nothing refers to is removed last. An export without its journal never is, so one that is missing is
+    /// At every point in between, the files on disk open to the same state: the new journal continues the one before,
+    /// and files are removed last. An export without a journal of its position never exists, so a missing journal is
     /// noticed.
-    fn try_checkpoint(&mut self, extent: Extent) -> Result<()> {
+    fn try_checkpoint(&mut self, scope: CheckpointScope) -> Result<()> {
         let directory = &self.shared.directory;
+        // A journal is named for the position it begins at: without a change since, this one already is the new one
+        // (an earlier attempt got this far).
         if self.position > self.journal.position() {
             self.journal = self.next_journal()?;
             self.checkpoint_at = self.shared.options.checkpoint_bytes;
         }
+        // The export so far becomes the older of the two that are kept.
         let kept = self.last_export;
         if kept == self.position {
             return Ok(());
         }
         let moved = {
+            // Only this thread writes the state, so readers go on meanwhile, and the state stands still.
             let state = self.shared.state.read();
+            // The index first: if the export then fails, an index ahead of it is sound, since it is complete up to a
+            // position that the journals reach.
             state.index()?.apply(state.fresh(), state.position)?;
             let leaving: BTreeSet<ContainerId> = state
                 .places
                 .containers()
+                // The journals that clean_up is about to remove, and packs that are mostly holes.
                 .filter(|(id, container)| match id.kind {
-                    Kind::Journal => id.position < kept || extent == Extent::Everything,
+                    Kind::Journal => id.position < kept || scope == CheckpointScope::Full,
                     _ => container.is_sparse(),
                 })
                 .map(|(id, _)| id)
                 .collect();
+            // The pack before the export that names it; without that export the next start removes it.
             let moved = checkpoint::write_pack(directory, &state, |container| leaving.contains(&container))?;
             checkpoint::write_export(directory, &state, &moved)?;
             moved
         };
+        // The export is durable: only now may readers use the new places, and the recent edits be dropped.
         {
             let mut state = self.shared.state.write();
             for (body, place) in moved {
@@ -329,7 +353,8 @@ impl Writer {
         let journal = match Journal::create(directory, self.position) {
             Ok(journal) => journal,
             Err(error) => {
-                // One that may or may not have its name: nothing may be written to the one before.
+                // If the new journal has its name, the next start replays it after the old one, and a further frame in
+                // the old one would have a sequence that belongs to the new. So nothing may be written any more.
                 if directory.join(Kind::Journal.name(self.position)).exists() {
                     self.shared.poison(&error);
                 }
@@ -342,7 +367,7 @@ impl Writer {
         Ok(journal)
     }
 
-    /// Removes what neither the newest export nor the one before (as of `kept`) needs.
+    /// Removes the files that neither the newest export nor the one before (at position `kept`) needs.
     fn clean_up(&self, kept: u64) -> Result<()> {
         let directory = &self.shared.directory;
         let mut state = self.shared.state.write();
