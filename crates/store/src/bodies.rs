@@ -65,12 +65,12 @@ impl BodyFiles {
     /// Removes the files that got their names and then no record, since the power went in between; bodies from
     /// `first` on are all such.
     pub(crate) fn remove_from(&self, first: u64) -> Result<()> {
-        let shard_of = |name: &String| u64::from_str_radix(name, 16).ok();
-        for shard in
-            files::names(&self.messages)?.iter().filter(|name| shard_of(name) >= Some(first >> SHARD_SHIFT))
+        for shard in files::names(&self.messages)?
+            .iter()
+            .filter(|name| files::hex_number(name) >= Some(first >> SHARD_SHIFT))
         {
             let shard = self.messages.join(shard);
-            for name in files::names(&shard)?.iter().filter(|name| shard_of(name) >= Some(first)) {
+            for name in files::names(&shard)?.iter().filter(|name| files::hex_number(name) >= Some(first)) {
                 files::remove(&shard.join(name))?;
             }
         }
@@ -83,7 +83,7 @@ impl BodyFiles {
         for shard in files::names(&self.messages)? {
             let shard = self.messages.join(shard);
             for name in files::names(&shard)? {
-                if !u64::from_str_radix(&name, 16).is_ok_and(&wanted) {
+                if !files::hex_number(&name).is_some_and(&wanted) {
                     files::remove(&shard.join(name))?;
                     removed += 1;
                 }

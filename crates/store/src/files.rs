@@ -42,6 +42,13 @@ pub(crate) fn sync(file: &File, path: &Path) -> Result<()> {
     file.sync_all().map_err(|cause| Error::Sync { path: path.to_owned(), cause })
 }
 
+/// Gives a complete and synced file its final name, durably. A file of that name is then whole after any power cut: its
+/// bytes were durable before its name was.
+pub(crate) fn publish(unfinished: &Path, path: &Path) -> Result<()> {
+    fs::rename(unfinished, path).map_err(Error::io("rename", unfinished))?;
+    sync_directory(path.parent().unwrap_or(path))
+}
+
 /// Makes a new, empty file for reading and writing.
 pub(crate) fn create(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
@@ -75,6 +82,11 @@ pub(crate) fn read_at_hand(file: &File, offset: u64, length: usize) -> Option<Ve
     let mut buffers = [IoSliceMut::new(&mut bytes)];
     let read = rustix::io::preadv2(file, &mut buffers, offset, ReadWriteFlags::NOWAIT).ok()?;
     (read == length).then_some(bytes)
+}
+
+/// The number in a file name of hexadecimal digits.
+pub(crate) fn hex_number(name: &str) -> Option<u64> {
+    u64::from_str_radix(name, 16).ok()
 }
 
 /// The names in a directory that are valid UTF-8, sorted. The store gives no others.

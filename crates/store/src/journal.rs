@@ -38,8 +38,7 @@ impl Journal {
         let file = files::create(&unfinished)?;
         file.write_all_at(&Kind::Journal.header(position), 0).map_err(Error::io("write", &unfinished))?;
         files::sync(&file, &unfinished)?;
-        fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished))?;
-        files::sync_directory(directory)?;
+        files::publish(&unfinished, &path)?;
         Ok(Self { position, path, file: Arc::new(file), length: HEADER as u64 })
     }
 

@@ -3,7 +3,7 @@
 //! A journal's frames are transactions, an export's are records, a pack's are bodies. Exports and packs are written
 //! under another name, synced, read back and renamed, so a file of that name is whole or has been damaged since.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ impl Kind {
 
     /// The position in a name of this kind.
     pub(crate) fn position_of(self, name: &str) -> Option<u64> {
-        u64::from_str_radix(name.strip_prefix(self.prefix()).filter(|digits| digits.len() == 16)?, 16).ok()
+        files::hex_number(name.strip_prefix(self.prefix()).filter(|digits| digits.len() == 16)?)
     }
 
     /// The positions of all files of this kind, ascending.
@@ -212,8 +212,7 @@ impl Writer {
             return Err(Error::Damaged { path: self.path, what: "blocks are missing".to_owned() });
         }
         let name = self.directory.join(self.kind.name(self.position));
-        fs::rename(&self.path, name).map_err(Error::io("rename", &self.path))?;
-        files::sync_directory(&self.directory)?;
+        files::publish(&self.path, &name)?;
         Ok(file)
     }
 }

@@ -104,9 +104,9 @@ pub(crate) fn rewrite_journals(directory: &Path) -> Result<()> {
         let mut to = files::create(&unfinished)?;
         std::io::copy(&mut from, &mut to).map_err(Error::io("write", &unfinished))?;
         files::sync(&to, &unfinished)?;
-        fs::rename(&unfinished, &path).map_err(Error::io("rename", &unfinished))?;
+        files::publish(&unfinished, &path)?;
     }
-    files::sync_directory(directory)
+    Ok(())
 }
 
 /// Whether nothing was ever stored here.
