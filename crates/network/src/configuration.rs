@@ -13,7 +13,6 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
@@ -308,7 +307,7 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
         let leases = self.interfaces.values().filter_map(|interface| interface.client.lease());
         let mut resolvers: Vec<Ipv4Addr> = leases.flat_map(|lease| lease.resolvers.iter().copied()).collect();
         resolvers.dedup();
-        replace(self.resolver_file, &resolver_text(&resolvers))
+        host::file::replace(self.resolver_file, resolver_text(&resolvers).as_bytes())
             .map_err(|source| Error::Socket { doing: "write the list of name servers", source })
     }
 
@@ -321,20 +320,12 @@ fn resolver_text(resolvers: &[Ipv4Addr]) -> String {
     resolvers.iter().map(|resolver| format!("nameserver {resolver}\n")).collect()
 }
 
-/// Replaces a file in one step for its readers. Not synced: the file is in memory and written anew at each start.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut new = path.to_owned().into_os_string();
-    new.push(".new");
-    fs::write(&new, text)?;
-    fs::rename(&new, path)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::net::Ipv4Addr;
 
-    use super::{replace, resolver_text};
+    use super::resolver_text;
 
     #[test]
     fn the_resolver_file_is_replaced_as_a_whole() {
@@ -347,7 +338,7 @@ mod tests {
             ),
             (vec![], ""),
         ] {
-            replace(&path, &resolver_text(&resolvers)).unwrap();
+            host::file::replace(&path, resolver_text(&resolvers).as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left behind");
