@@ -8,7 +8,7 @@ use crate::MailboxName;
 use crate::frame::Announcement;
 use crate::mail::{Access, FlagChange, MetadataDepth, MetadataOwner, SpecialUse, Subscription};
 use crate::search::SearchKey;
-use crate::sequence::SequenceSet;
+use crate::sequence::{Numbering, SequenceSet};
 
 /// A command with all its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,20 +212,11 @@ pub(crate) struct SetMetadata {
     pub(crate) entries: Vec<(String, Option<Vec<u8>>)>,
 }
 
-/// What the numbers of a set are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
-    /// Message sequence numbers.
-    Number,
-    /// Unique identifiers: the `UID` form of a command.
-    Uid,
-}
-
 /// `FETCH`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fetch {
     pub(crate) set: SequenceSet,
-    pub(crate) by: By,
+    pub(crate) numbering: Numbering,
     pub(crate) items: Vec<FetchItem>,
     pub(crate) changed_since: Option<ModSeq>,
     pub(crate) vanished: Vanished,
@@ -324,7 +315,7 @@ pub(crate) enum SectionText {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Store {
     pub(crate) set: SequenceSet,
-    pub(crate) by: By,
+    pub(crate) numbering: Numbering,
     pub(crate) change: FlagChange,
     pub(crate) echo: Echo,
     pub(crate) unchanged_since: Option<ModSeq>,
@@ -342,7 +333,7 @@ pub(crate) enum Echo {
 /// `SEARCH`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Search {
-    pub(crate) by: By,
+    pub(crate) numbering: Numbering,
     pub(crate) key: SearchKey,
     /// With `RETURN` the response is an `ESEARCH`.
     pub(crate) returns: Option<BTreeSet<SearchReturn>>,
@@ -375,7 +366,7 @@ pub(crate) enum Charset {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Transfer {
     pub(crate) set: SequenceSet,
-    pub(crate) by: By,
+    pub(crate) numbering: Numbering,
     pub(crate) to: MailboxName,
     pub(crate) originals: Originals,
 }

@@ -7,12 +7,11 @@ use std::collections::BTreeSet;
 
 use mail_types::{ModSeq, SystemFlag, Uid};
 
-use crate::command::By;
 use crate::datetime;
 use crate::message::address;
 use crate::message::decode::header_text;
 use crate::message::header;
-use crate::sequence::SequenceSet;
+use crate::sequence::{Numbering, SequenceSet};
 use crate::view::{Message, View};
 
 /// A condition on messages.
@@ -29,7 +28,7 @@ pub(crate) enum SearchKey {
     /// `NOT`
     Not(Box<Self>),
     /// A set of numbers or UIDs, as the client wrote it.
-    Set(SequenceSet, By),
+    Set(SequenceSet, Numbering),
     /// The same, looked up.
     Uids(Vec<Uid>),
     /// A system flag is set.
@@ -86,7 +85,9 @@ impl SearchKey {
             }
             Self::Not(key) => key.resolve(view),
             Self::Recent => *self = Self::Uids(view.recent_uids().collect()),
-            Self::Set(set, by) => *self = Self::Uids(view.resolve(set, *by).unwrap_or_default()),
+            Self::Set(set, numbering) => {
+                *self = Self::Uids(view.resolve(set, *numbering).unwrap_or_default())
+            }
             _ => {}
         }
     }

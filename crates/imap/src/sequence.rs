@@ -2,6 +2,15 @@
 
 use mail_types::Uid;
 
+/// The kind of number by which a command names messages (RFC 3501 section 2.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbering {
+    /// Message sequence numbers.
+    Sequence,
+    /// Unique identifiers: the `UID` form of a command.
+    Uid,
+}
+
 /// One end of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bound {

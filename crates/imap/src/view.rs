@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 use mail_types::{Flags, Keyword, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
 use crate::MailboxName;
-use crate::command::By;
 use crate::dialogue::Question;
 use crate::mail::{Access, Changes, Expunged, MessageFlags, MessageInfo, Snapshot};
 use crate::recent::Recent;
-use crate::sequence::{Bound, SequenceSet};
+use crate::sequence::{Bound, Numbering, SequenceSet};
 
 /// The most keywords the client is told of in advance.
 const KEYWORD_LIMIT: usize = 100;
@@ -115,9 +114,9 @@ impl View {
 
     /// The UIDs of a set, ascending. A single sequence number that no message has is an error; a range that
     /// reaches too far is not (RFC 3501 calls both one, but clients do the latter).
-    pub(crate) fn resolve(&self, set: &SequenceSet, by: By) -> Result<Vec<Uid>, NoSuchMessage> {
-        match by {
-            By::Uid => {
+    pub(crate) fn resolve(&self, set: &SequenceSet, numbering: Numbering) -> Result<Vec<Uid>, NoSuchMessage> {
+        match numbering {
+            Numbering::Uid => {
                 let largest = self.messages.last().map(|message| message.uid.get());
                 let mut uids = Vec::new();
                 for (from, to) in set.ranges(largest) {
@@ -127,7 +126,7 @@ impl View {
                 }
                 Ok(uids)
             }
-            By::Number => {
+            Numbering::Sequence => {
                 let largest = u32::try_from(self.messages.len()).ok().filter(|&count| count > 0);
                 let beyond = |&(from, to): &(Bound, Bound)| match (from, to) {
                     (Bound::Number(a), Bound::Number(b)) => a.min(b) > largest.unwrap_or(0),
@@ -341,10 +340,9 @@ mod tests {
 
     use super::{News, NoSuchMessage, View};
     use crate::MailboxName;
-    use crate::command::By;
     use crate::mail::{Access, Changes, Expunged, MessageInfo, Snapshot};
     use crate::sequence::Bound::{Number, Star};
-    use crate::sequence::SequenceSet;
+    use crate::sequence::{Numbering, SequenceSet};
 
     fn uid(number: u32) -> Uid {
         Uid::new(number).unwrap()
@@ -380,17 +378,17 @@ mod tests {
     #[test]
     fn sets_name_messages() {
         let view = view(&[10, 20, 30]);
-        let check = |by, from, to, expected: Result<&[u32], NoSuchMessage>| {
-            let found = view.resolve(&SequenceSet(vec![(from, to)]), by);
+        let check = |numbering, from, to, expected: Result<&[u32], NoSuchMessage>| {
+            let found = view.resolve(&SequenceSet(vec![(from, to)]), numbering);
             let found = found.map(|uids| uids.iter().map(|uid| uid.get()).collect::<Vec<_>>());
             assert_eq!(found, expected.map(<[u32]>::to_vec));
         };
-        check(By::Number, Number(2), Star, Ok(&[20, 30]));
-        check(By::Number, Number(2), Number(99), Ok(&[20, 30]));
-        check(By::Number, Number(4), Number(4), Err(NoSuchMessage));
-        check(By::Uid, Number(15), Number(25), Ok(&[20]));
-        check(By::Uid, Number(99), Star, Ok(&[30]));
-        check(By::Uid, Number(99), Number(100), Ok(&[]));
+        check(Numbering::Sequence, Number(2), Star, Ok(&[20, 30]));
+        check(Numbering::Sequence, Number(2), Number(99), Ok(&[20, 30]));
+        check(Numbering::Sequence, Number(4), Number(4), Err(NoSuchMessage));
+        check(Numbering::Uid, Number(15), Number(25), Ok(&[20]));
+        check(Numbering::Uid, Number(99), Star, Ok(&[30]));
+        check(Numbering::Uid, Number(99), Number(100), Ok(&[]));
     }
 
     #[test]

@@ -4,11 +4,10 @@ use mail_types::Uid;
 
 use super::updates::{Updates, take_in, tell_gone, whats_new};
 use super::{Context, Event, Job, Step};
-use crate::command::By;
 use crate::dialogue::{Answer, Question};
 use crate::mail::Access;
 use crate::respond::Completion;
-use crate::sequence::SequenceSet;
+use crate::sequence::{Numbering, SequenceSet};
 use crate::state::{Freshness, State, Tracking};
 
 /// `CLOSE` (RFC 3501 section 6.4.2), which expunges, or `UNSELECT` (RFC 3691), which does not.
@@ -97,7 +96,7 @@ impl Expunge {
         };
         let mut uids = view.deleted();
         if let Some(set) = &self.set {
-            let named = view.resolve(set, By::Uid).unwrap_or_default();
+            let named = view.resolve(set, Numbering::Uid).unwrap_or_default();
             uids.retain(|uid| named.binary_search(uid).is_ok());
         }
         uids

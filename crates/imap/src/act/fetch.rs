@@ -5,13 +5,13 @@ use mail_types::{Flags, SystemFlag, Uid};
 
 use super::fetch_response::{Content, respond};
 use super::{Context, Event, Job, Step};
-use crate::command::{By, Fetch, FetchItem, MarkSeen, SectionText, Vanished};
+use crate::command::{Fetch, FetchItem, MarkSeen, SectionText, Vanished};
 use crate::dialogue::{Answer, HEAD_LIMIT, Question, Refusal};
 use crate::mail::{Access, Expunged, FlagChange, FlagMode};
 use crate::message::header::{self, HEADER_LIMIT};
 use crate::message::structure::Walker;
 use crate::respond::Completion;
-use crate::sequence::write_set;
+use crate::sequence::{Numbering, write_set};
 use crate::state::{State, Tracking};
 
 /// Messages that are marked as seen with one question, before they are sent.
@@ -79,7 +79,7 @@ enum Outcome {
 
 impl Fetching {
     pub(super) fn new(mut fetch: Fetch) -> Self {
-        if fetch.by == By::Uid && !fetch.items.contains(&FetchItem::Uid) {
+        if fetch.numbering == Numbering::Uid && !fetch.items.contains(&FetchItem::Uid) {
             fetch.items.insert(0, FetchItem::Uid);
         }
         if fetch.changed_since.is_some() && !fetch.items.contains(&FetchItem::ModSeq) {
@@ -98,7 +98,7 @@ impl Fetching {
         let Some(view) = context.view() else {
             return Step::Done(Completion::unexpected());
         };
-        let Ok(mut uids) = view.resolve(&self.fetch.set, self.fetch.by) else {
+        let Ok(mut uids) = view.resolve(&self.fetch.set, self.fetch.numbering) else {
             return Step::Done(Completion::bad("There is no message with such a number"));
         };
         if let Some(since) = self.fetch.changed_since {

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use mail_types::{ModSeq, Uid};
 
 use super::{Context, Event, Job, Step};
-use crate::command::{By, Charset, Search, SearchReturn};
+use crate::command::{Charset, Search, SearchReturn};
 use crate::dialogue::{Answer, Question, READ_LIMIT, Refusal};
 use crate::message::decode::body_text;
 use crate::message::header::{self, HEADER_LIMIT};
 use crate::message::structure::{Entity, Kind, Walker};
 use crate::respond::{Completion, string};
 use crate::search::{Known, header_holds};
-use crate::sequence::write_set;
+use crate::sequence::{Numbering, write_set};
 use crate::state::State;
 
 /// Messages that are judged from the view before the session looks at anything else.
@@ -284,9 +284,9 @@ impl Searching {
     }
 
     fn tell(&self, context: &mut Context<'_>) {
-        let number = |found: &Found| match self.search.by {
-            By::Number => found.number,
-            By::Uid => found.uid.get(),
+        let number = |found: &Found| match self.search.numbering {
+            Numbering::Sequence => found.number,
+            Numbering::Uid => found.uid.get(),
         };
         let numbers: Vec<u32> = self.found.iter().map(number).collect();
         let highest = self.highest_modseq().filter(|_| self.search.key.uses_modseq());
@@ -298,7 +298,7 @@ impl Searching {
         };
         context.out.text("* ESEARCH (TAG ");
         context.out.bytes(&string(context.tag.as_bytes()));
-        context.out.text(if self.search.by == By::Uid { ") UID" } else { ")" });
+        context.out.text(if self.search.numbering == Numbering::Uid { ") UID" } else { ")" });
         for wanted in returns {
             let item = match (wanted, numbers.first(), numbers.last()) {
                 (SearchReturn::Min, Some(first), _) => format!(" MIN {first}"),

@@ -4,11 +4,11 @@ use mail_types::{ModSeq, Uid};
 
 use super::updates::tell_keywords;
 use super::{Context, Event, Job, Step};
-use crate::command::{By, Echo, Store};
+use crate::command::{Echo, Store};
 use crate::dialogue::{Answer, Question};
 use crate::mail::{Access, MessageFlags};
 use crate::respond::Completion;
-use crate::sequence::{write_set, write_uids};
+use crate::sequence::{Numbering, write_set, write_uids};
 use crate::state::{State, Tracking};
 
 /// Changes flags.
@@ -33,7 +33,7 @@ impl Storing {
         if view.access == Access::ReadOnly {
             return Step::Done(Completion::no("The mailbox is read-only"));
         }
-        match view.resolve(&self.store.set, self.store.by) {
+        match view.resolve(&self.store.set, self.store.numbering) {
             Ok(uids) if uids.is_empty() => Step::Done(Completion::ok("Store completed")),
             Ok(uids) => {
                 self.uids.clone_from(&uids);
@@ -66,9 +66,9 @@ impl Storing {
         }
         let completion = Completion::ok("Store completed");
         if !modified.is_empty() {
-            let set = match self.store.by {
-                By::Uid => write_uids(modified),
-                By::Number => {
+            let set = match self.store.numbering {
+                Numbering::Uid => write_uids(modified),
+                Numbering::Sequence => {
                     write_set(modified.iter().filter_map(|&uid| u32::try_from(view.find(uid)?.0).ok()))
                 }
             };
@@ -82,7 +82,7 @@ impl Storing {
     /// The FETCH response; none when nobody wants one.
     fn line(&self, number: usize, uid: Uid, flags: &str, modseq: ModSeq, tracking: Tracking) -> String {
         let mut items = Vec::new();
-        if self.store.by == By::Uid || tracking == Tracking::Qresync {
+        if self.store.numbering == Numbering::Uid || tracking == Tracking::Qresync {
             items.push(format!("UID {}", uid.get()));
         }
         if self.store.echo == Echo::Tell {

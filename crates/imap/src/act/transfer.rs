@@ -30,7 +30,7 @@ impl Transferring {
             return Step::Done(Completion::no("The mailbox is read-only"));
         }
         let (mailbox, to) = (view.mailbox.clone(), self.transfer.to.clone());
-        match view.resolve(&self.transfer.set, self.transfer.by) {
+        match view.resolve(&self.transfer.set, self.transfer.numbering) {
             Ok(uids) if uids.is_empty() => Step::Done(self.completed()),
             Ok(uids) => Step::Ask(match self.transfer.originals {
                 Originals::Keep => Question::Copy { mailbox, uids, to },

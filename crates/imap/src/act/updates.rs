@@ -3,10 +3,10 @@
 use mail_types::{Keyword, SystemFlag};
 
 use super::Context;
-use crate::command::{By, Command};
+use crate::command::Command;
 use crate::dialogue::{Answer, Question, Refusal};
 use crate::mail::Access;
-use crate::sequence::write_uids;
+use crate::sequence::{Numbering, write_uids};
 use crate::state::{Freshness, State, Tracking};
 use crate::view::{News, View};
 use crate::writer::Writer;
@@ -28,18 +28,18 @@ pub(crate) enum Updates {
 impl Updates {
     /// What may be told at the end of a command.
     pub(crate) fn after(command: &Command) -> Self {
-        let by = match command {
-            Command::Fetch(fetch) => fetch.by,
-            Command::Store(store) => store.by,
-            Command::Search(search) => search.by,
+        let numbering = match command {
+            Command::Fetch(fetch) => fetch.numbering,
+            Command::Store(store) => store.numbering,
+            Command::Search(search) => search.numbering,
             Command::Select(_) | Command::Close | Command::Unselect | Command::Logout => {
                 return Self::Nothing;
             }
             _ => return Self::All,
         };
-        match by {
-            By::Number => Self::KeepNumbers,
-            By::Uid => Self::All,
+        match numbering {
+            Numbering::Sequence => Self::KeepNumbers,
+            Numbering::Uid => Self::All,
         }
     }
 }

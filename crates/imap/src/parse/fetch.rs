@@ -5,8 +5,9 @@ use mail_types::ModSeq;
 use super::sets::sequence_set;
 use super::{Cursor, Parsed, Syntax};
 use crate::command::{
-    By, Command, Fetch, FetchItem, FetchSection, MarkSeen, Section, SectionName, SectionText, Vanished,
+    Command, Fetch, FetchItem, FetchSection, MarkSeen, Section, SectionName, SectionText, Vanished,
 };
+use crate::sequence::Numbering;
 
 /// The most items of one command.
 const ITEM_LIMIT: usize = 100;
@@ -15,7 +16,7 @@ const DEPTH_LIMIT: usize = 30;
 
 /// RFC 3501 and RFC 4466: fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
 /// "(" fetch-att *(SP fetch-att) ")") [SP "(" fetch-modifier *(SP fetch-modifier) ")"]
-pub(super) fn fetch(cursor: &mut Cursor<'_>, by: By) -> Parsed<Command> {
+pub(super) fn fetch(cursor: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Command> {
     cursor.space()?;
     let set = sequence_set(cursor)?;
     cursor.space()?;
@@ -23,7 +24,7 @@ pub(super) fn fetch(cursor: &mut Cursor<'_>, by: By) -> Parsed<Command> {
     if items.len() > ITEM_LIMIT {
         return Err(Syntax("too many items to fetch"));
     }
-    let mut fetch = Fetch { set, by, items, changed_since: None, vanished: Vanished::Omit };
+    let mut fetch = Fetch { set, numbering, items, changed_since: None, vanished: Vanished::Omit };
     if cursor.skip(" (") {
         modifiers(cursor, &mut fetch)?;
     }
@@ -46,7 +47,9 @@ fn modifiers(cursor: &mut Cursor<'_>, fetch: &mut Fetch) -> Parsed<()> {
             break;
         }
     }
-    if fetch.vanished == Vanished::Tell && (fetch.by == By::Number || fetch.changed_since.is_none()) {
+    if fetch.vanished == Vanished::Tell
+        && (fetch.numbering == Numbering::Sequence || fetch.changed_since.is_none())
+    {
         return Err(Syntax("VANISHED goes with UID FETCH and CHANGEDSINCE"));
     }
     Ok(())

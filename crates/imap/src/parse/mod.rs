@@ -17,8 +17,9 @@ pub(crate) use cursor::{Cursor, Fault, Parsed, Syntax, is_atom_char};
 pub(crate) use login::plain_response;
 
 use crate::MailboxName;
-use crate::command::{By, Command, ListKind, Originals};
+use crate::command::{Command, ListKind, Originals};
 use crate::mail::{Access, Subscription};
+use crate::sequence::Numbering;
 
 /// A command and its tag.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ fn untagged(cursor: &mut Cursor<'_>) -> Parsed<Command> {
         "UNSELECT" => Command::Unselect,
         "EXPUNGE" => Command::Expunge(None),
         "UID" => uid(cursor)?,
-        other => on_messages(other, cursor, By::Number)?,
+        other => on_messages(other, cursor, Numbering::Sequence)?,
     };
     cursor.end()?;
     Ok(command)
@@ -106,17 +107,17 @@ fn uid(cursor: &mut Cursor<'_>) -> Parsed<Command> {
         cursor.space()?;
         return Ok(Command::Expunge(Some(sets::sequence_set(cursor)?)));
     }
-    on_messages(&name, cursor, By::Uid)
+    on_messages(&name, cursor, Numbering::Uid)
 }
 
 /// The commands that exist with and without `UID`.
-fn on_messages(name: &str, cursor: &mut Cursor<'_>, by: By) -> Parsed<Command> {
+fn on_messages(name: &str, cursor: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Command> {
     match name {
-        "FETCH" => fetch::fetch(cursor, by),
-        "STORE" => store::store(cursor, by),
-        "SEARCH" => search::search(cursor, by),
-        "COPY" => store::copy(cursor, by, Originals::Keep),
-        "MOVE" => store::copy(cursor, by, Originals::Remove),
+        "FETCH" => fetch::fetch(cursor, numbering),
+        "STORE" => store::store(cursor, numbering),
+        "SEARCH" => search::search(cursor, numbering),
+        "COPY" => store::copy(cursor, numbering, Originals::Keep),
+        "MOVE" => store::copy(cursor, numbering, Originals::Remove),
         _ => Err(Syntax("unknown command")),
     }
 }

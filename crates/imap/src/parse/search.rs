@@ -6,9 +6,10 @@ use mail_types::{ModSeq, SystemFlag};
 
 use super::sets::sequence_set;
 use super::{Cursor, Fault, Parsed, Syntax};
-use crate::command::{By, Charset, Command, Search, SearchReturn};
+use crate::command::{Charset, Command, Search, SearchReturn};
 use crate::datetime;
 use crate::search::{SearchKey, When};
+use crate::sequence::Numbering;
 
 /// The most keys of one command.
 const KEY_LIMIT: usize = 1_000;
@@ -16,7 +17,7 @@ const KEY_LIMIT: usize = 1_000;
 const DEPTH_LIMIT: usize = 30;
 
 /// RFC 3501 and RFC 4731: search = "SEARCH" [SP "RETURN" SP "(" ... ")"] [SP "CHARSET" SP astring] 1*(SP search-key)
-pub(super) fn search(cursor: &mut Cursor<'_>, by: By) -> Parsed<Command> {
+pub(super) fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Command> {
     let returns = if cursor.skip(" RETURN ") { Some(returns(cursor)?) } else { None };
     let mut charset = Charset::Known;
     if cursor.skip(" CHARSET ") {
@@ -36,7 +37,7 @@ pub(super) fn search(cursor: &mut Cursor<'_>, by: By) -> Parsed<Command> {
     if all.is_empty() {
         return Err(Syntax("a search key is missing"));
     }
-    Ok(Command::Search(Search { by, key: SearchKey::And(all), returns, charset }))
+    Ok(Command::Search(Search { numbering, key: SearchKey::And(all), returns, charset }))
 }
 
 /// RFC 4731: search-return-opt = "MIN" / "MAX" / "ALL" / "COUNT"; none stands for ALL.
@@ -72,7 +73,9 @@ impl Keys {
         let deeper = depth.checked_sub(1).ok_or(TOO_MANY)?;
         match cursor.peek() {
             Some(b'(') => return Ok(SearchKey::And(cursor.list(|cursor| self.key(cursor, deeper))?)),
-            Some(b'0'..=b'9' | b'*') => return Ok(SearchKey::Set(sequence_set(cursor)?, By::Number)),
+            Some(b'0'..=b'9' | b'*') => {
+                return Ok(SearchKey::Set(sequence_set(cursor)?, Numbering::Sequence));
+            }
             _ => {}
         }
         let name = cursor.atom()?.to_ascii_uppercase();
@@ -128,7 +131,7 @@ fn with_argument(name: &str, cursor: &mut Cursor<'_>) -> Parsed<SearchKey> {
         "TEXT" => SearchKey::Text(lower_case(cursor)?),
         "KEYWORD" => SearchKey::Keyword(cursor.atom()?.to_owned()),
         "UNKEYWORD" => SearchKey::Not(Box::new(SearchKey::Keyword(cursor.atom()?.to_owned()))),
-        "UID" => SearchKey::Set(sequence_set(cursor)?, By::Uid),
+        "UID" => SearchKey::Set(sequence_set(cursor)?, Numbering::Uid),
         "LARGER" => SearchKey::Larger(cursor.number64()?),
         "SMALLER" => SearchKey::Smaller(cursor.number64()?),
         "BEFORE" => SearchKey::Arrived(When::Before, date(cursor)?),

@@ -4,11 +4,12 @@ use mail_types::{Flags, ModSeq};
 
 use super::sets::{flag, flag_list, sequence_set};
 use super::{Cursor, Parsed, Syntax, mailbox};
-use crate::command::{By, Command, Echo, Originals, Store, Transfer};
+use crate::command::{Command, Echo, Originals, Store, Transfer};
 use crate::mail::{FlagChange, FlagMode};
+use crate::sequence::Numbering;
 
 /// RFC 3501 and RFC 4466: store = "STORE" SP sequence-set [SP "(" store-modifier ")"] SP store-att-flags
-pub(super) fn store(cursor: &mut Cursor<'_>, by: By) -> Parsed<Command> {
+pub(super) fn store(cursor: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Command> {
     cursor.space()?;
     let set = sequence_set(cursor)?;
     cursor.space()?;
@@ -31,7 +32,7 @@ pub(super) fn store(cursor: &mut Cursor<'_>, by: By) -> Parsed<Command> {
     let echo = if cursor.skip(".SILENT") { Echo::Silent } else { Echo::Tell };
     cursor.space()?;
     let flags = flags(cursor)?;
-    Ok(Command::Store(Store { set, by, change: FlagChange { mode, flags }, echo, unchanged_since }))
+    Ok(Command::Store(Store { set, numbering, change: FlagChange { mode, flags }, echo, unchanged_since }))
 }
 
 /// RFC 3501: flag-list / (flag *(SP flag))
@@ -48,9 +49,9 @@ fn flags(cursor: &mut Cursor<'_>) -> Parsed<Flags> {
 }
 
 /// RFC 3501: copy = "COPY" SP sequence-set SP mailbox; RFC 6851: move is the same.
-pub(super) fn copy(cursor: &mut Cursor<'_>, by: By, originals: Originals) -> Parsed<Command> {
+pub(super) fn copy(cursor: &mut Cursor<'_>, numbering: Numbering, originals: Originals) -> Parsed<Command> {
     cursor.space()?;
     let set = sequence_set(cursor)?;
     cursor.space()?;
-    Ok(Command::Transfer(Transfer { set, by, to: mailbox(cursor)?, originals }))
+    Ok(Command::Transfer(Transfer { set, numbering, to: mailbox(cursor)?, originals }))
 }
