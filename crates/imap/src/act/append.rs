@@ -1,7 +1,7 @@
 //! `APPEND` (RFC 3501 section 6.3.11), with the new UID (RFC 4315). The message is never held here: its pieces go
 //! to the driver as they come.
 
-use super::{Context, Event, Job, Step};
+use super::job::{Context, Event, Job, Step};
 use crate::command::Append;
 use crate::dialogue::{Answer, Output, Question, Refusal};
 use crate::frame::Frame;

@@ -1,7 +1,7 @@
 //! `LOGIN` and `AUTHENTICATE PLAIN`.
 
+use super::job::{Context, Event, Job, Step};
 use super::simple::capabilities;
-use super::{Context, Event, Job, Step};
 use crate::command::Credentials;
 use crate::dialogue::{Answer, Question};
 use crate::frame::Frame;

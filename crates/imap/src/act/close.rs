@@ -2,8 +2,8 @@
 
 use mail_types::Uid;
 
+use super::job::{Context, Event, Job, Step};
 use super::updates::{Updates, take_in, tell_gone, whats_new};
-use super::{Context, Event, Job, Step};
 use crate::dialogue::{Answer, Question};
 use crate::mail::Access;
 use crate::respond::Completion;

@@ -4,7 +4,7 @@
 use mail_types::{Flags, SystemFlag, Uid};
 
 use super::fetch_response::{Content, respond};
-use super::{Context, Event, Job, Step};
+use super::job::{Context, Event, Job, Step};
 use crate::command::{Fetch, FetchItem, MarkSeen, SectionText, Vanished};
 use crate::dialogue::{Answer, HEAD_LIMIT, Question, Refusal};
 use crate::mail::{Access, Expunged, FlagChange, FlagMode};

@@ -1,7 +1,7 @@
 //! `IDLE` (RFC 2177).
 
+use super::job::{Context, Event, Job, Step};
 use super::updates::{MAILBOX_DELETED, Updates, take_in, tell, whats_new};
-use super::{Context, Event, Job, Step};
 use crate::dialogue::Refusal;
 use crate::frame::Frame;
 use crate::respond::Completion;

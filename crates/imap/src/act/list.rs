@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::job::{Context, Event, Job, Step};
 use super::mailboxes::status_line;
-use super::{Context, Event, Job, Step};
 use crate::MailboxName;
 use crate::command::{List, ListKind, ListReturn, ListSelect};
 use crate::dialogue::{Answer, Question};

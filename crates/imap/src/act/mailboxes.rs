@@ -1,6 +1,6 @@
 //! Commands that are one question: `CREATE`, `DELETE`, `RENAME`, `SUBSCRIBE`, `UNSUBSCRIBE`; and `STATUS`.
 
-use super::{Context, Event, Job, Step};
+use super::job::{Context, Event, Job, Step};
 use crate::MailboxName;
 use crate::command::StatusItem;
 use crate::dialogue::{Answer, Question};

@@ -1,6 +1,6 @@
 //! `GETMETADATA` and `SETMETADATA` (RFC 5464), with Dovecot's texts and literals, which relay's own tests expect.
 
-use super::{Context, Event, Job, Step};
+use super::job::{Context, Event, Job, Step};
 use crate::command::{GetMetadata, SetMetadata};
 use crate::dialogue::{Answer, Question, Refusal};
 use crate::mail::MetadataDepth;

@@ -1,6 +1,6 @@
 //! `GETQUOTAROOT`, `GETQUOTA` and `SETQUOTA` (RFC 2087): one root, one resource.
 
-use super::{Context, Event, Job, Step};
+use super::job::{Context, Event, Job, Step};
 use crate::MailboxName;
 use crate::dialogue::{Answer, Question};
 use crate::mail::QuotaUsage;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use mail_types::{ModSeq, Uid};
 
-use super::{Context, Event, Job, Step};
+use super::job::{Context, Event, Job, Step};
 use crate::command::{Charset, Search, SearchReturn};
 use crate::dialogue::{Answer, Question, READ_LIMIT, Refusal};
 use crate::message::decode::body_text;

@@ -2,8 +2,8 @@
 
 use mail_types::SystemFlag;
 
+use super::job::{Context, Event, Job, Step};
 use super::updates::{tell_keywords, tell_size};
-use super::{Context, Event, Job, Step};
 use crate::command::{Qresync, Select, SelectTracking};
 use crate::dialogue::{Answer, Question};
 use crate::mail::{Access, Changes, Snapshot};

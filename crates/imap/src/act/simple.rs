@@ -1,6 +1,6 @@
 //! Commands of one step: `CAPABILITY`, `NOOP`, `ID`, `LOGOUT`, `STARTTLS`.
 
-use super::{Context, Event, Job, Step};
+use super::job::{Context, Event, Job, Step};
 use crate::respond::{Completion, string};
 use crate::settings::{Push, Settings, Transport};
 use crate::state::{Freshness, State, Tracking};

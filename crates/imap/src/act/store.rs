@@ -2,8 +2,8 @@
 
 use mail_types::{ModSeq, Uid};
 
+use super::job::{Context, Event, Job, Step};
 use super::updates::tell_keywords;
-use super::{Context, Event, Job, Step};
 use crate::command::{Echo, Store};
 use crate::dialogue::{Answer, Question};
 use crate::mail::{Access, MessageFlags};

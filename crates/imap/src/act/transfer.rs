@@ -2,8 +2,8 @@
 
 use mail_types::{Uid, UidValidity};
 
+use super::job::{Context, Event, Job, Step};
 use super::updates::tell_gone;
-use super::{Context, Event, Job, Step};
 use crate::command::{Originals, Transfer};
 use crate::dialogue::{Answer, Question, Refusal};
 use crate::mail::Access;

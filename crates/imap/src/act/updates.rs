@@ -2,7 +2,7 @@
 
 use mail_types::{Keyword, SystemFlag};
 
-use super::Context;
+use super::job::Context;
 use crate::command::Command;
 use crate::dialogue::{Answer, Question, Refusal};
 use crate::mail::Access;
