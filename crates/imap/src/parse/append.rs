@@ -2,8 +2,9 @@
 
 use mail_types::{Flags, UnixTime};
 
-use super::sets::flag_list;
-use super::{Cursor, Fault, Parsed, Syntax, Tagged, mailbox, tag};
+use super::arguments::{flag_list, mailbox};
+use super::cursor::{Cursor, Fault, Parsed, Syntax};
+use super::tag::{Tagged, tag};
 use crate::command::{Append, Command};
 use crate::datetime;
 use crate::frame::Announcement;

@@ -2,8 +2,8 @@
 
 use mail_types::ModSeq;
 
-use super::sets::sequence_set;
-use super::{Cursor, Parsed, Syntax};
+use super::arguments::sequence_set;
+use super::cursor::{Cursor, Parsed, Syntax};
 use crate::command::{
     Command, Fetch, FetchItem, FetchSection, MarkSeen, Section, SectionName, SectionText, Vanished,
 };

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::cursor::is_astring_char;
+use super::cursor::{Cursor, Parsed, Syntax, is_astring_char};
 use super::mailboxes::status_items;
-use super::{Cursor, Parsed, Syntax};
 use crate::command::{Command, List, ListKind, ListReturn, ListSelect};
 use crate::mailbox_name::decode_utf7;
 

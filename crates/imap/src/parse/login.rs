@@ -2,7 +2,7 @@
 
 use mail_types::Secret;
 
-use super::{Cursor, Fault, Parsed, Syntax};
+use super::cursor::{Cursor, Fault, Parsed, Syntax};
 use crate::command::{Command, Credentials};
 
 /// The most pairs RFC 2971 allows.

@@ -1,6 +1,7 @@
 //! `CREATE`, `DELETE`, `RENAME`, `SUBSCRIBE`, `UNSUBSCRIBE` and `STATUS`.
 
-use super::{Cursor, Parsed, Syntax, mailbox};
+use super::arguments::mailbox;
+use super::cursor::{Cursor, Parsed, Syntax};
 use crate::command::{Command, Create, StatusItem};
 use crate::mail::{SpecialUse, Subscription};
 

@@ -1,6 +1,7 @@
 //! `GETMETADATA`, `SETMETADATA` (RFC 5464) and the quota commands (RFC 2087).
 
-use super::{Cursor, Fault, Parsed, Syntax, mailbox};
+use super::arguments::mailbox;
+use super::cursor::{Cursor, Fault, Parsed, Syntax};
 use crate::MailboxName;
 use crate::command::{Command, GetMetadata, SetMetadata};
 use crate::mail::{MetadataDepth, MetadataOwner};

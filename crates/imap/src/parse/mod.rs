@@ -1,6 +1,7 @@
 //! Parsing: a framed command in, a [`Command`] out. Nothing is looked up and nothing is done here.
 
 mod append;
+mod arguments;
 mod cursor;
 mod fetch;
 mod list;
@@ -9,38 +10,18 @@ mod mailboxes;
 mod metadata;
 mod search;
 mod select;
-mod sets;
 mod store;
+mod tag;
 
 pub(crate) use append::append;
-pub(crate) use cursor::{Cursor, Fault, Parsed, Syntax, is_atom_char};
+pub(crate) use cursor::{Cursor, Fault, is_atom_char};
 pub(crate) use login::plain_response;
+pub(crate) use tag::{Malformed, Tagged, tag};
 
-use crate::MailboxName;
 use crate::command::{Command, ListKind, Originals};
 use crate::mail::{Access, Subscription};
 use crate::sequence::Numbering;
-
-/// A command and its tag.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Tagged {
-    /// Chosen by the client, repeated in the reply.
-    pub(crate) tag: String,
-    /// The command.
-    pub(crate) command: Command,
-}
-
-/// A command that cannot be carried out.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Malformed {
-    /// The tag, if at least that could be read.
-    pub(crate) tag: Option<String>,
-    /// What is wrong.
-    pub(crate) fault: Fault,
-}
-
-/// The longest tag.
-const TAG_LIMIT: usize = 64;
+use cursor::{Parsed, Syntax};
 
 /// RFC 3501: command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
 pub(crate) fn command(bytes: &[u8]) -> Result<Tagged, Malformed> {
@@ -50,13 +31,6 @@ pub(crate) fn command(bytes: &[u8]) -> Result<Tagged, Malformed> {
         Ok(command) => Ok(Tagged { tag, command }),
         Err(fault) => Err(Malformed { tag: Some(tag), fault }),
     }
-}
-
-/// RFC 3501: tag = 1*<any ASTRING-CHAR except "+">
-pub(crate) fn tag(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    let tag =
-        cursor.take_while(|byte| cursor::is_astring_char(byte) && byte != b'+', "the tag is missing")?;
-    if tag.len() > TAG_LIMIT { Err(Syntax("the tag is too long")) } else { Ok(tag.to_owned()) }
 }
 
 fn untagged(cursor: &mut Cursor<'_>) -> Parsed<Command> {
@@ -105,7 +79,7 @@ fn uid(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     let name = cursor.atom()?.to_ascii_uppercase();
     if name == "EXPUNGE" {
         cursor.space()?;
-        return Ok(Command::Expunge(Some(sets::sequence_set(cursor)?)));
+        return Ok(Command::Expunge(Some(arguments::sequence_set(cursor)?)));
     }
     on_messages(&name, cursor, Numbering::Uid)
 }
@@ -120,11 +94,6 @@ fn on_messages(name: &str, cursor: &mut Cursor<'_>, numbering: Numbering) -> Par
         "MOVE" => store::copy(cursor, numbering, Originals::Remove),
         _ => Err(Syntax("unknown command")),
     }
-}
-
-/// RFC 3501: mailbox = "INBOX" / astring
-pub(crate) fn mailbox(cursor: &mut Cursor<'_>) -> Parsed<MailboxName> {
-    MailboxName::from_wire(&cursor.astring()?).map_err(|_| Fault::Name)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use mail_types::{ModSeq, SystemFlag};
 
-use super::sets::sequence_set;
-use super::{Cursor, Fault, Parsed, Syntax};
+use super::arguments::sequence_set;
+use super::cursor::{Cursor, Fault, Parsed, Syntax};
 use crate::command::{Charset, Command, Search, SearchReturn};
 use crate::datetime;
 use crate::search::{SearchKey, When};

@@ -2,8 +2,8 @@
 
 use mail_types::{ModSeq, UidValidity};
 
-use super::sets::sequence_set;
-use super::{Cursor, Parsed, Syntax, mailbox};
+use super::arguments::{mailbox, sequence_set};
+use super::cursor::{Cursor, Parsed, Syntax};
 use crate::command::{Command, Qresync, Select, SelectTracking};
 use crate::mail::Access;
 

@@ -2,8 +2,8 @@
 
 use mail_types::{Flags, ModSeq};
 
-use super::sets::{flag, flag_list, sequence_set};
-use super::{Cursor, Parsed, Syntax, mailbox};
+use super::arguments::{flag, flag_list, mailbox, sequence_set};
+use super::cursor::{Cursor, Parsed, Syntax};
 use crate::command::{Command, Echo, Originals, Store, Transfer};
 use crate::mail::{FlagChange, FlagMode};
 use crate::sequence::Numbering;

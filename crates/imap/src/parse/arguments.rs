@@ -1,9 +1,15 @@
-//! Sequence sets and flags: words that several commands share.
+//! Mailbox names, sequence sets and flags: arguments that several commands share.
 
 use mail_types::{Flags, SystemFlag};
 
-use super::{Cursor, Parsed, Syntax};
+use super::cursor::{Cursor, Fault, Parsed, Syntax};
+use crate::MailboxName;
 use crate::sequence::{Bound, SequenceSet};
+
+/// RFC 3501: mailbox = "INBOX" / astring
+pub(super) fn mailbox(cursor: &mut Cursor<'_>) -> Parsed<MailboxName> {
+    MailboxName::from_wire(&cursor.astring()?).map_err(|_| Fault::Name)
+}
 
 /// RFC 3501: sequence-set = (seq-number / seq-range) *("," sequence-set)
 pub(super) fn sequence_set(cursor: &mut Cursor<'_>) -> Parsed<SequenceSet> {
