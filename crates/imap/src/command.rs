@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use mail_types::{Flags, ModSeq, Secret, UidValidity, UnixTime};
 
-use crate::MailboxName;
 use crate::frame::Announcement;
 use crate::mail::{Access, FlagChange, MetadataDepth, MetadataOwner, SpecialUse, Subscription};
+use crate::mailbox_name::MailboxName;
 use crate::search::SearchKey;
 use crate::sequence::{Numbering, SequenceSet};
 

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use mail_types::{Flags, ModSeq, Secret, Uid, UidValidity, UnixTime};
 
-use crate::MailboxName;
 use crate::mail::{
     Access, Changes, FlagChange, Mailbox, MailboxStatus, MessageFlags, MetadataDepth, MetadataOwner,
     QuotaUsage, Snapshot, SpecialUse, Subscription,
 };
+use crate::mailbox_name::MailboxName;
 
 /// Something that happened.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use mail_types::{Flags, ModSeq, Uid, UidValidity, UnixTime};
 
-use crate::MailboxName;
+use crate::mailbox_name::MailboxName;
 
 /// How a mailbox is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

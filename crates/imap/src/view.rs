@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use mail_types::{Flags, Keyword, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
-use crate::MailboxName;
 use crate::dialogue::Question;
 use crate::mail::{Access, Changes, Expunged, MessageFlags, MessageInfo, Snapshot};
+use crate::mailbox_name::MailboxName;
 use crate::recent::Recent;
 use crate::sequence::{Bound, Numbering, SequenceSet};
 
@@ -339,8 +339,8 @@ mod tests {
     use mail_types::{Flags, ModSeq, Uid, UidValidity, UnixTime};
 
     use super::{News, NoSuchMessage, View};
-    use crate::MailboxName;
     use crate::mail::{Access, Changes, Expunged, MessageInfo, Snapshot};
+    use crate::mailbox_name::MailboxName;
     use crate::sequence::Bound::{Number, Star};
     use crate::sequence::{Numbering, SequenceSet};
 

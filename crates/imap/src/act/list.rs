@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::job::{Context, Event, Job, Step};
 use super::mailboxes::status_line;
-use crate::MailboxName;
 use crate::command::{List, ListKind, ListReturn, ListSelect};
 use crate::dialogue::{Answer, Question};
 use crate::mail::{Existence, Mailbox, SpecialUse, Subscription};
-use crate::mailbox_name::SEPARATOR;
+use crate::mailbox_name::{MailboxName, SEPARATOR};
 use crate::respond::{Completion, string};
 
 /// Lists mailboxes, then tells their status if that is asked for.

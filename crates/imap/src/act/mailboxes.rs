@@ -1,10 +1,10 @@
 //! Commands that are one question: `CREATE`, `DELETE`, `RENAME`, `SUBSCRIBE`, `UNSUBSCRIBE`; and `STATUS`.
 
 use super::job::{Context, Event, Job, Step};
-use crate::MailboxName;
 use crate::command::StatusItem;
 use crate::dialogue::{Answer, Question};
 use crate::mail::MailboxStatus;
+use crate::mailbox_name::MailboxName;
 use crate::respond::{Completion, string};
 
 /// Asks one question and tells how it went.

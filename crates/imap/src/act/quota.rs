@@ -1,9 +1,9 @@
 //! `GETQUOTAROOT`, `GETQUOTA` and `SETQUOTA` (RFC 2087): one root, one resource.
 
 use super::job::{Context, Event, Job, Step};
-use crate::MailboxName;
 use crate::dialogue::{Answer, Question};
 use crate::mail::QuotaUsage;
+use crate::mailbox_name::MailboxName;
 use crate::respond::{Completion, string};
 
 /// The name that Dovecot gives to it, which clients show.

@@ -3,7 +3,7 @@
 use mail_types::{Flags, SystemFlag};
 
 use super::cursor::{Cursor, Fault, Parsed, Syntax};
-use crate::MailboxName;
+use crate::mailbox_name::MailboxName;
 use crate::sequence::{Bound, SequenceSet};
 
 /// RFC 3501: mailbox = "INBOX" / astring

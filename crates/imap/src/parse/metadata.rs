@@ -2,9 +2,9 @@
 
 use super::arguments::mailbox;
 use super::cursor::{Cursor, Fault, Parsed, Syntax};
-use crate::MailboxName;
 use crate::command::{Command, GetMetadata, SetMetadata};
 use crate::mail::{MetadataDepth, MetadataOwner};
+use crate::mailbox_name::MailboxName;
 
 /// The most entries of one command.
 const ENTRY_LIMIT: usize = 50;
