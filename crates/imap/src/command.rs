@@ -7,7 +7,7 @@ use mail_types::{Flags, ModSeq, Secret, UidValidity, UnixTime};
 use crate::frame::Announcement;
 use crate::mail::{Access, FlagChange, MetadataDepth, MetadataOwner, SpecialUse, Subscription};
 use crate::mailbox_name::MailboxName;
-use crate::search::SearchKey;
+use crate::search_key::SearchKey;
 use crate::sequence::{Numbering, SequenceSet};
 
 /// A command with all its arguments.

@@ -28,7 +28,7 @@ mod message;
 mod parse;
 mod recent;
 mod respond;
-mod search;
+mod search_key;
 mod sequence;
 mod session;
 mod settings;

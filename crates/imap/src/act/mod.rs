@@ -12,6 +12,7 @@ mod mailboxes;
 mod metadata;
 mod quota;
 mod search;
+mod search_evaluation;
 mod select;
 mod simple;
 mod store;

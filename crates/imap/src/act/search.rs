@@ -6,15 +6,16 @@ use std::collections::BTreeSet;
 use mail_types::{ModSeq, Uid};
 
 use super::job::{Context, Event, Job, Step};
+use super::search_evaluation::{Known, header_holds};
 use crate::command::{Charset, Search, SearchReturn};
 use crate::dialogue::{Answer, Question, READ_LIMIT, Refusal};
 use crate::message::decode::body_text;
 use crate::message::header::{self, HEADER_LIMIT};
 use crate::message::structure::{Entity, Kind, Walker};
 use crate::respond::{Completion, string};
-use crate::search::{Known, header_holds};
 use crate::sequence::{Numbering, write_set};
 use crate::state::State;
+use crate::view::View;
 
 /// Messages that are judged from the view before the session looks at anything else.
 const VIEW_BATCH: usize = 1_000;
@@ -134,7 +135,7 @@ impl Searching {
     }
 
     /// The message at `next` is done with.
-    fn judge(&mut self, view: &crate::view::View, verdict: bool) {
+    fn judge(&mut self, view: &View, verdict: bool) {
         let entry = self.uids.get(self.next).and_then(|&uid| view.find(uid));
         if let (true, Some((number, message))) = (verdict, entry) {
             let number = u32::try_from(number).unwrap_or(u32::MAX);

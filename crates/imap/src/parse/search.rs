@@ -8,7 +8,7 @@ use super::arguments::sequence_set;
 use super::cursor::{Cursor, Fault, Parsed, Syntax};
 use crate::command::{Charset, Command, Search, SearchReturn};
 use crate::datetime;
-use crate::search::{SearchKey, When};
+use crate::search_key::{SearchKey, When};
 use crate::sequence::Numbering;
 
 /// The most keys of one command.

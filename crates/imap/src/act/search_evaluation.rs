@@ -1,71 +1,22 @@
-//! Search keys (RFC 3501 section 6.4.4) and whether a message has them.
+//! Evaluation of search keys (RFC 3501 section 6.4.4) on one message.
 //!
 //! Evaluation has three outcomes: yes, no, and "cannot be told without reading more", so that a message is read
 //! only as far as the keys demand.
 
 use std::collections::BTreeSet;
 
-use mail_types::{ModSeq, SystemFlag, Uid};
+use mail_types::Keyword;
 
 use crate::datetime;
 use crate::message::address;
 use crate::message::decode::header_text;
 use crate::message::header;
-use crate::sequence::{Numbering, SequenceSet};
+use crate::search_key::{SearchKey, When};
 use crate::view::{Message, View};
-
-/// A condition on messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SearchKey {
-    /// Every message.
-    All,
-    /// Recent, which is looked up.
-    Recent,
-    /// All of these.
-    And(Vec<Self>),
-    /// `OR`
-    Or(Box<Self>, Box<Self>),
-    /// `NOT`
-    Not(Box<Self>),
-    /// A set of numbers or UIDs, as the client wrote it.
-    Set(SequenceSet, Numbering),
-    /// The same, looked up.
-    Uids(Vec<Uid>),
-    /// A system flag is set.
-    Flag(SystemFlag),
-    /// A keyword is set.
-    Keyword(String),
-    /// The internal date, in days.
-    Arrived(When, i64),
-    /// The date of the header, in days.
-    Sent(When, i64),
-    /// Longer than that.
-    Larger(u64),
-    /// Shorter than that.
-    Smaller(u64),
-    /// Changed at or after that.
-    ModSeq(ModSeq),
-    /// A header field holds a text, in lower case; an empty text asks for the field alone.
-    Header(String, String),
-    /// The same of a field with addresses; one that is taken apart may hold the text, too.
-    Address(String, String),
-    /// The body holds a text, in lower case.
-    Body(String),
-    /// The header or the body holds a text, in lower case.
-    Text(String),
-}
-
-/// How a day is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
-    Before,
-    On,
-    Since,
-}
 
 /// What has been read of a message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Known<'a> {
+pub(super) enum Known<'a> {
     /// Nothing but what the view knows.
     View,
     /// And the header.
@@ -76,7 +27,7 @@ pub(crate) enum Known<'a> {
 
 impl SearchKey {
     /// Looks sets and what is recent up in the view.
-    pub(crate) fn resolve(&mut self, view: &View) {
+    pub(super) fn resolve(&mut self, view: &View) {
         match self {
             Self::And(keys) => keys.iter_mut().for_each(|key| key.resolve(view)),
             Self::Or(one, other) => {
@@ -92,33 +43,8 @@ impl SearchKey {
         }
     }
 
-    /// Whether the key has to do with modification sequences.
-    pub(crate) fn uses_modseq(&self) -> bool {
-        match self {
-            Self::And(keys) => keys.iter().any(Self::uses_modseq),
-            Self::Or(one, other) => one.uses_modseq() || other.uses_modseq(),
-            Self::Not(key) => key.uses_modseq(),
-            Self::ModSeq(_) => true,
-            _ => false,
-        }
-    }
-
-    /// The texts that are looked for in bodies.
-    pub(crate) fn texts(&self, texts: &mut BTreeSet<String>) {
-        match self {
-            Self::And(keys) => keys.iter().for_each(|key| key.texts(texts)),
-            Self::Or(one, other) => {
-                one.texts(texts);
-                other.texts(texts);
-            }
-            Self::Not(key) => key.texts(texts),
-            Self::Body(text) | Self::Text(text) => drop(texts.insert(text.clone())),
-            _ => {}
-        }
-    }
-
     /// Whether the message has the key; nothing if that cannot be told yet.
-    pub(crate) fn evaluate(&self, message: &Message, known: Known<'_>) -> Option<bool> {
+    pub(super) fn evaluate(&self, message: &Message, known: Known<'_>) -> Option<bool> {
         match self {
             Self::All => Some(true),
             Self::And(keys) => {
@@ -143,7 +69,7 @@ impl SearchKey {
             Self::Uids(uids) => Some(uids.binary_search(&message.uid).is_ok()),
             Self::Flag(flag) => Some(message.flags.has(*flag)),
             Self::Keyword(wanted) => {
-                let same = |keyword: &mail_types::Keyword| keyword.as_str().eq_ignore_ascii_case(wanted);
+                let same = |keyword: &Keyword| keyword.as_str().eq_ignore_ascii_case(wanted);
                 Some(message.flags.keywords.iter().any(same))
             }
             Self::Arrived(when, day) => Some(when.holds(datetime::day_of(message.internal_date), *day)),
@@ -216,7 +142,7 @@ fn addresses_hold(value: &[u8], text: &str) -> bool {
 }
 
 /// Whether a text in lower case stands anywhere in a header.
-pub(crate) fn header_holds(header: &[u8], text: &str) -> bool {
+pub(super) fn header_holds(header: &[u8], text: &str) -> bool {
     header::fields(header)
         .into_iter()
         .any(|field| header_text(&header::unfolded(field.raw)).to_lowercase().contains(text))
