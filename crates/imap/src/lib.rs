@@ -20,6 +20,7 @@ mod act;
 mod command;
 mod datetime;
 mod dialogue;
+mod fault;
 mod frame;
 mod limits;
 mod mail;

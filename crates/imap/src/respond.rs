@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::dialogue::Refusal;
-use crate::parse::Fault;
+use crate::fault::Fault;
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

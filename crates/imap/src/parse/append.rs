@@ -3,10 +3,11 @@
 use mail_types::{Flags, UnixTime};
 
 use super::arguments::{flag_list, mailbox};
-use super::cursor::{Cursor, Fault, Parsed, Syntax};
+use super::cursor::{Cursor, Parsed, Syntax};
 use super::tag::{Tagged, tag};
 use crate::command::{Append, Command};
 use crate::datetime;
+use crate::fault::Fault;
 use crate::frame::Announcement;
 
 /// RFC 3501: append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal; none if the literal that is

@@ -2,7 +2,8 @@
 
 use mail_types::{Flags, SystemFlag};
 
-use super::cursor::{Cursor, Fault, Parsed, Syntax};
+use super::cursor::{Cursor, Parsed, Syntax};
+use crate::fault::Fault;
 use crate::mailbox_name::MailboxName;
 use crate::sequence::{Bound, SequenceSet};
 

@@ -1,15 +1,7 @@
 //! The words of IMAP's grammar (RFC 3501 section 9): atoms, strings, numbers. No command is known here.
 
-/// Why a command cannot be carried out as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// What was expected and not found: the client's mistake.
-    Syntax(&'static str),
-    /// Well formed, but no mailbox can have this name: the person's.
-    Name,
-}
-
-pub(crate) use Fault::Syntax;
+use crate::fault::Fault;
+pub(super) use crate::fault::Fault::Syntax;
 
 /// The result of reading one thing.
 pub(crate) type Parsed<T> = Result<T, Fault>;

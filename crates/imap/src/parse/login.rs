@@ -2,8 +2,9 @@
 
 use mail_types::Secret;
 
-use super::cursor::{Cursor, Fault, Parsed, Syntax};
+use super::cursor::{Cursor, Parsed, Syntax};
 use crate::command::{Command, Credentials};
+use crate::fault::Fault;
 
 /// The most pairs RFC 2971 allows.
 const ID_PAIRS: usize = 30;

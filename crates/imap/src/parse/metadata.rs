@@ -1,8 +1,9 @@
 //! `GETMETADATA`, `SETMETADATA` (RFC 5464) and the quota commands (RFC 2087).
 
 use super::arguments::mailbox;
-use super::cursor::{Cursor, Fault, Parsed, Syntax};
+use super::cursor::{Cursor, Parsed, Syntax};
 use crate::command::{Command, GetMetadata, SetMetadata};
+use crate::fault::Fault;
 use crate::mail::{MetadataDepth, MetadataOwner};
 use crate::mailbox_name::MailboxName;
 

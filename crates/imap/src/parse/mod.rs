@@ -14,7 +14,7 @@ mod store;
 mod tag;
 
 pub(crate) use append::append;
-pub(crate) use cursor::{Cursor, Fault, is_atom_char};
+pub(crate) use cursor::{Cursor, is_atom_char};
 pub(crate) use login::plain_response;
 pub(crate) use tag::{Malformed, Tagged, tag};
 

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use mail_types::{ModSeq, SystemFlag};
 
 use super::arguments::sequence_set;
-use super::cursor::{Cursor, Fault, Parsed, Syntax};
+use super::cursor::{Cursor, Parsed, Syntax};
 use crate::command::{Charset, Command, Search, SearchReturn};
 use crate::datetime;
+use crate::fault::Fault;
 use crate::search_key::{SearchKey, When};
 use crate::sequence::Numbering;
 

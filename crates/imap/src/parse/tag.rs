@@ -1,7 +1,8 @@
 //! The tag (RFC 3501 section 2.2.1), and commands with and without a usable one.
 
-use super::cursor::{Cursor, Fault, Parsed, Syntax, is_astring_char};
+use super::cursor::{Cursor, Parsed, Syntax, is_astring_char};
 use crate::command::Command;
+use crate::fault::Fault;
 
 /// A command and its tag.
 #[derive(Debug, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use mail_types::Secret;
 
-use super::{Fault, Malformed, command};
+use super::{Malformed, command};
 use crate::command::{Command, Credentials};
+use crate::fault::Fault;
 
 fn check(line: &str, expected: Result<Command, &'static str>) {
     let parsed = command(format!("t {line}\r\n").as_bytes());
