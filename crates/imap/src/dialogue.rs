@@ -29,7 +29,7 @@ pub enum Input<'a> {
     /// The time given by the last [`Output::WakeAt`] has come (or earlier; that does no harm).
     Tick,
     /// The server is going down: the session takes its leave.
-    ShuttingDown,
+    Shutdown,
     /// The client has closed its side, or the connection broke.
     Closed,
 }
@@ -45,7 +45,7 @@ pub enum Output {
     /// Add these bytes to the message being appended (see [`Question::AppendBegin`]).
     Spool(Vec<u8>),
     /// Throw away the message being appended; no answer is expected.
-    SpoolAbandon,
+    DiscardSpool,
     /// Ask somebody who knows and come back with [`Input::Answer`]. Nothing more comes until then.
     Ask(Question),
     /// Give an [`Input::Tick`] at this time. A later `WakeAt` replaces an earlier one.
@@ -126,7 +126,7 @@ pub enum Question {
     /// Read from the open message; at most [`READ_LIMIT`] bytes. → [`Answer::Bytes`], all of them.
     ReadMessage(Range<u64>),
     /// A message is about to be appended: is there room? → [`Answer::Done`], after which [`Output::Spool`]
-    /// brings exactly `size` bytes, then [`Question::AppendCommit`] or [`Output::SpoolAbandon`] follows.
+    /// brings exactly `size` bytes, then [`Question::AppendCommit`] or [`Output::DiscardSpool`] follows.
     AppendBegin {
         /// Where it goes.
         mailbox: MailboxName,

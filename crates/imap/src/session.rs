@@ -138,7 +138,7 @@ impl Session {
                 self.doing = Doing::AwaitCommand;
             }
             (Input::Tick, _) => self.tick(),
-            (Input::ShuttingDown, _) => self.say_goodbye("[UNAVAILABLE] Server shutting down."),
+            (Input::Shutdown, _) => self.say_goodbye("[UNAVAILABLE] Server shutting down."),
             (Input::Closed, _) => self.close(),
             (Input::MailboxChanged, _) => self.freshness = Freshness::Stale,
             (Input::TlsStarted, _) => {}

@@ -69,7 +69,7 @@ fn dialogue(data: &[u8], cuts: u64) -> [(String, Wire); 2] {
             Some(Event::Pause(time)) => world.pass(time),
             Some(Event::OtherConnection) => std::mem::swap(&mut speaking, &mut silent),
             Some(Event::Shutdown) if world.wire(speaking) != Wire::Closed => {
-                world.input(speaking, Input::ShuttingDown);
+                world.input(speaking, Input::Shutdown);
             }
             Some(Event::Shutdown) | None => {}
         }

@@ -123,7 +123,7 @@ impl Mailbox {
                 // The driver copies these bytes from a file.
                 Output::SendMessage(_)
                 | Output::Spool(_)
-                | Output::SpoolAbandon
+                | Output::DiscardSpool
                 | Output::WakeAt(_)
                 | Output::StartTls
                 | Output::Close => {}

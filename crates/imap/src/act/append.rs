@@ -49,7 +49,7 @@ impl Appending {
                 Step::Ask(Question::AppendCommit)
             }
             Frame::Command(_) | Frame::Literal(_) | Frame::TooLong(_) => {
-                context.out.push(Output::SpoolAbandon);
+                context.out.push(Output::DiscardSpool);
                 Step::Done(Completion::bad("There is more after the message than APPEND takes"))
             }
         }

@@ -309,7 +309,7 @@ fn a_server_that_goes_down_says_so() {
     let mut world = World::new(1);
     let phone = world.select();
     world.play(phone, "C: a IDLE\nS: + idling");
-    world.input(phone, Input::ShuttingDown);
+    world.input(phone, Input::Shutdown);
     assert_eq!(world.heard(phone), "* BYE [UNAVAILABLE] Server shutting down.\r\n");
     assert_eq!(world.wire(phone), Wire::Closed);
 }

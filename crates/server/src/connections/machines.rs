@@ -15,7 +15,7 @@ impl Machine for imap::Session {
             Event::Changed => imap::Input::MailboxChanged,
             Event::TlsStarted => imap::Input::TlsStarted,
             Event::Tick => imap::Input::Tick,
-            Event::Shutdown => imap::Input::ShuttingDown,
+            Event::Shutdown => imap::Input::Shutdown,
             Event::Closed => imap::Input::Closed,
         };
         self.handle(now, input);
@@ -26,7 +26,7 @@ impl Machine for imap::Session {
             imap::Output::Send(bytes) => Action::Send(bytes),
             imap::Output::SendMessage(range) => Action::SendMessage(range),
             imap::Output::Spool(bytes) => Action::Spool(bytes),
-            imap::Output::SpoolAbandon => Action::DiscardSpool,
+            imap::Output::DiscardSpool => Action::DiscardSpool,
             imap::Output::Ask(question) => Action::Ask(question),
             imap::Output::WakeAt(time) => Action::WakeAt(time),
             imap::Output::StartTls => Action::StartTls,

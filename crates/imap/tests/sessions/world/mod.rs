@@ -253,7 +253,7 @@ impl World {
                     connection.heard.extend_from_slice(&connection.message[range]);
                 }
                 Output::Spool(bytes) => connection.spool.extend(bytes),
-                Output::SpoolAbandon => {
+                Output::DiscardSpool => {
                     connection.spool.clear();
                     connection.append = None;
                 }
