@@ -114,7 +114,7 @@ pub enum Question {
         since: ModSeq,
     },
     /// Open one message for reading and keep it open (also when it is expunged meanwhile) until the next one is
-    /// opened or another mailbox is. → [`Answer::Message`], or [`Refusal::Gone`]
+    /// opened or another mailbox is. → [`Answer::Message`], or [`CommandFailure::Gone`]
     OpenMessage {
         /// The open mailbox.
         mailbox: MailboxName,
@@ -200,8 +200,8 @@ pub enum Question {
 pub enum Answer {
     /// It is done, and durable.
     Done,
-    /// It is not done, and this is why. A possible reply to every question.
-    Refused(Refusal),
+    /// Nothing was done, for this reason. A possible reply to every question.
+    Failed(CommandFailure),
     /// The password is right (or the account is new now).
     Authenticated,
     /// All mailboxes, and all subscribed names.
@@ -255,37 +255,38 @@ pub enum Answer {
     Metadata(Vec<(String, Option<Vec<u8>>)>),
 }
 
-/// Why something asked for is not done.
+/// The reason for a tagged `NO` (RFC 9051 section 7.1.2), each with its response code (RFC 5530).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Name or password is wrong, or there is no such account and none may be made.
+pub enum CommandFailure {
+    /// The name or the password is wrong, or there is no such account and none may be created:
+    /// `AUTHENTICATIONFAILED`.
     #[error("name or password is wrong")]
     WrongPassword,
-    /// The name does not belong to this server.
+    /// The name does not belong to this server: `AUTHENTICATIONFAILED`, with a text of its own.
     #[error("no account of this server")]
     ForeignName,
-    /// Our own trouble: disk, load, start-up. The client should try again later.
+    /// A fault of the server (disk, load, start-up), after which the client may try again: `UNAVAILABLE`.
     #[error("the server is in trouble")]
     Unavailable,
-    /// There is no such mailbox.
+    /// There is no such mailbox: `NONEXISTENT`, or `TRYCREATE` where the mailbox is a target.
     #[error("no such mailbox")]
     NoSuchMailbox,
-    /// There is such a mailbox already.
+    /// There is such a mailbox already: `ALREADYEXISTS`.
     #[error("the mailbox exists already")]
     MailboxExists,
-    /// The mailbox has children, is INBOX, or otherwise must stay as it is.
+    /// The mailbox has children, is INBOX, or otherwise must stay as it is: `CANNOT`.
     #[error("this cannot be done with this mailbox")]
     NotPossible,
-    /// The message is no longer there.
+    /// The message is no longer there: `EXPUNGEISSUED`.
     #[error("the message is gone")]
     Gone,
-    /// No room in the account.
+    /// The account's quota is used up: `OVERQUOTA`.
     #[error("the account is full")]
     OverQuota,
-    /// A single thing is too big or one too many.
+    /// A single thing is too big, or one too many: `LIMIT`.
     #[error("over a limit of the server")]
     Limit,
-    /// Not for this person.
+    /// The account may not do this: `NOPERM`.
     #[error("not permitted")]
     NotPermitted,
 }

@@ -37,7 +37,7 @@ mod state;
 mod view;
 mod writer;
 
-pub use dialogue::{Answer, HEAD_LIMIT, Input, Output, Question, READ_LIMIT, Refusal};
+pub use dialogue::{Answer, CommandFailure, HEAD_LIMIT, Input, Output, Question, READ_LIMIT};
 pub use mail::{
     Access, Changes, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxStatus, MessageFlags,
     MessageInfo, MetadataDepth, MetadataOwner, QuotaUsage, Snapshot, SpecialUse, Subscription,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::dialogue::Refusal;
+use crate::dialogue::CommandFailure;
 use crate::fault::Fault;
 
 /// How a command ended.
@@ -47,7 +47,7 @@ impl Completion {
 
     /// The driver has answered something that does not belong to the question; the client sees our trouble.
     pub(crate) fn unexpected() -> Self {
-        Self::from(Refusal::Unavailable)
+        Self::from(CommandFailure::Unavailable)
     }
 
     /// The tagged line.
@@ -64,21 +64,23 @@ impl Completion {
     }
 }
 
-impl From<Refusal> for Completion {
+impl From<CommandFailure> for Completion {
     /// Delta Chat takes any login error with the word "authentication" in it for a wrong password, and tells its
     /// user so: the word must stand in the first text and in no other. Codes are those of RFC 5530.
-    fn from(refusal: Refusal) -> Self {
-        let (code, text) = match refusal {
-            Refusal::WrongPassword => ("AUTHENTICATIONFAILED", "Authentication failed."),
-            Refusal::ForeignName => ("AUTHENTICATIONFAILED", "Authentication failed. Invalid address."),
-            Refusal::Unavailable => ("UNAVAILABLE", "Temporary failure, try again later."),
-            Refusal::NoSuchMailbox => ("NONEXISTENT", "There is no such mailbox."),
-            Refusal::MailboxExists => ("ALREADYEXISTS", "There is such a mailbox already."),
-            Refusal::NotPossible => ("CANNOT", "This cannot be done with this mailbox."),
-            Refusal::Gone => ("EXPUNGEISSUED", "Some messages are no longer there."),
-            Refusal::OverQuota => ("OVERQUOTA", "There is no room left in the account."),
-            Refusal::Limit => ("LIMIT", "This is over a limit of the server."),
-            Refusal::NotPermitted => ("NOPERM", "Permission denied."),
+    fn from(failure: CommandFailure) -> Self {
+        let (code, text) = match failure {
+            CommandFailure::WrongPassword => ("AUTHENTICATIONFAILED", "Authentication failed."),
+            CommandFailure::ForeignName => {
+                ("AUTHENTICATIONFAILED", "Authentication failed. Invalid address.")
+            }
+            CommandFailure::Unavailable => ("UNAVAILABLE", "Temporary failure, try again later."),
+            CommandFailure::NoSuchMailbox => ("NONEXISTENT", "There is no such mailbox."),
+            CommandFailure::MailboxExists => ("ALREADYEXISTS", "There is such a mailbox already."),
+            CommandFailure::NotPossible => ("CANNOT", "This cannot be done with this mailbox."),
+            CommandFailure::Gone => ("EXPUNGEISSUED", "Some messages are no longer there."),
+            CommandFailure::OverQuota => ("OVERQUOTA", "There is no room left in the account."),
+            CommandFailure::Limit => ("LIMIT", "This is over a limit of the server."),
+            CommandFailure::NotPermitted => ("NOPERM", "Permission denied."),
         };
         Self::no(text).code(code)
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::act::{self, Context, Event, Job, Step, Updates};
 use crate::command::{Command, Legal};
-use crate::dialogue::{Answer, Input, Output, Refusal};
+use crate::dialogue::{Answer, CommandFailure, Input, Output};
 use crate::frame::{Announcement, Frame, Framer, LiteralKind};
 use crate::limits;
 use crate::parse;
@@ -344,7 +344,7 @@ impl Session {
     fn take_in(&mut self, finished: Finished, answer: Answer) {
         let taken = act::take_in(&mut self.context(&finished.tag), answer, finished.updates);
         self.complete(&finished.tag, &finished.completion);
-        if taken == Err(Refusal::NoSuchMailbox) {
+        if taken == Err(CommandFailure::NoSuchMailbox) {
             self.say_goodbye(act::MAILBOX_DELETED);
         }
     }

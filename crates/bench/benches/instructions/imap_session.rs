@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use imap::{
-    Answer, Changes, Expunged, Input, MessageFlags, MessageInfo, Output, Question, QuotaUsage, Refusal,
-    Session, Settings, Snapshot, Transport,
+    Answer, Changes, CommandFailure, Expunged, Input, MessageFlags, MessageInfo, Output, Question,
+    QuotaUsage, Session, Settings, Snapshot, Transport,
 };
 use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
@@ -165,7 +165,7 @@ impl Mailbox {
             Question::Quota => Answer::Quota(QuotaUsage { used: 10_000, limit: Some(500_000_000) }),
             Question::ReadMetadata { .. } => Answer::Metadata(Vec::new()),
             Question::LeaveMailbox => Answer::Done,
-            _ => Answer::Refused(Refusal::NotPossible),
+            _ => Answer::Failed(CommandFailure::NotPossible),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::job::{Context, Event, Job, Step};
 use crate::command::Append;
-use crate::dialogue::{Answer, Output, Question, Refusal};
+use crate::dialogue::{Answer, CommandFailure, Output, Question};
 use crate::frame::Frame;
 use crate::respond::Completion;
 use crate::state::{Freshness, State};
@@ -71,10 +71,10 @@ impl Job for Appending {
                 let code = format!("APPENDUID {} {}", uid_validity.get(), uid.get());
                 Step::Done(Completion::ok("Append completed").code(code))
             }
-            Event::Answer(Answer::Refused(Refusal::NoSuchMailbox)) => {
-                Step::Done(Completion::from(Refusal::NoSuchMailbox).code("TRYCREATE"))
+            Event::Answer(Answer::Failed(CommandFailure::NoSuchMailbox)) => {
+                Step::Done(Completion::from(CommandFailure::NoSuchMailbox).code("TRYCREATE"))
             }
-            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            Event::Answer(Answer::Failed(failure)) => Step::Done(failure.into()),
             Event::Frame(frame) => self.take(context, frame),
             _ => Step::Done(Completion::unexpected()),
         }

@@ -91,7 +91,7 @@ fn finish(context: &mut Context<'_>, answer: Answer) -> Step {
             let list = capabilities(context.settings, context.transport, context.state);
             Completion::ok("Logged in").code(format!("CAPABILITY {list}"))
         }
-        Answer::Refused(refusal) => refusal.into(),
+        Answer::Failed(failure) => failure.into(),
         _ => Completion::unexpected(),
     })
 }

@@ -40,9 +40,9 @@ impl Close {
 impl Job for Close {
     fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
         match event {
-            Event::Answer(Answer::Refused(refusal)) if self.next == Next::Leave => {
+            Event::Answer(Answer::Failed(failure)) if self.next == Next::Leave => {
                 // Nothing has been expunged: the mailbox stays selected, so that the client can try again.
-                return Step::Done(refusal.into());
+                return Step::Done(failure.into());
             }
             Event::Answer(answer @ Answer::Changes(_)) => {
                 // Told, in case the mailbox stays selected after all.
@@ -118,8 +118,8 @@ impl Job for Expunge {
                 }
                 highest = Some(highest_modseq);
             }
-            Event::Answer(Answer::Refused(refusal)) if self.next == Next::Finish => {
-                return Step::Done(refusal.into());
+            Event::Answer(Answer::Failed(failure)) if self.next == Next::Finish => {
+                return Step::Done(failure.into());
             }
             _ => {}
         }

@@ -6,7 +6,7 @@ use mail_types::{Flags, SystemFlag, Uid};
 use super::fetch_response::{Content, respond};
 use super::job::{Context, Event, Job, Step};
 use crate::command::{Fetch, FetchItem, MarkSeen, SectionText, Vanished};
-use crate::dialogue::{Answer, HEAD_LIMIT, Question, Refusal};
+use crate::dialogue::{Answer, CommandFailure, HEAD_LIMIT, Question};
 use crate::mail::{Access, Expunged, FlagChange, FlagMode};
 use crate::message::header::{self, HEADER_LIMIT};
 use crate::message::structure::Walker;
@@ -247,13 +247,13 @@ impl Fetching {
                 self.go_on(context)
             }
             // A full disk must not keep people from reading, which is how room is made.
-            (Answer::Refused(_), _) if self.asked == Asked::Mark => self.go_on(context),
-            (Answer::Refused(Refusal::Gone), _) => {
+            (Answer::Failed(_), _) if self.asked == Asked::Mark => self.go_on(context),
+            (Answer::Failed(CommandFailure::Gone), _) => {
                 self.outcome = Outcome::SomeGone;
                 self.next += 1;
                 Step::Again
             }
-            (Answer::Refused(refusal), _) => Step::Done(refusal.into()),
+            (Answer::Failed(failure), _) => Step::Done(failure.into()),
             _ => Step::Done(Completion::unexpected()),
         }
     }

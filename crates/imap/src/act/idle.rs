@@ -2,7 +2,7 @@
 
 use super::job::{Context, Event, Job, Step};
 use super::updates::{MAILBOX_DELETED, Updates, take_in, tell, whats_new};
-use crate::dialogue::Refusal;
+use crate::dialogue::CommandFailure;
 use crate::frame::Frame;
 use crate::respond::Completion;
 use crate::state::State;
@@ -29,7 +29,7 @@ impl Job for Idle {
             }
             Event::Answer(answer) => {
                 // Other trouble is not the client's business: the mailbox is looked at again later.
-                if take_in(context, answer, Updates::All) == Err(Refusal::NoSuchMailbox) {
+                if take_in(context, answer, Updates::All) == Err(CommandFailure::NoSuchMailbox) {
                     return Step::Goodbye(MAILBOX_DELETED);
                 }
             }

@@ -116,10 +116,10 @@ impl Job for Listing {
                 }
             }
             // A mailbox that cannot tell its status is passed over (RFC 5819 section 2).
-            Event::Answer(Answer::Refused(_)) if !self.waiting.is_empty() => {
+            Event::Answer(Answer::Failed(_)) if !self.waiting.is_empty() => {
                 self.waiting.pop_front();
             }
-            Event::Answer(Answer::Refused(refusal)) => return Step::Done(refusal.into()),
+            Event::Answer(Answer::Failed(failure)) => return Step::Done(failure.into()),
             _ => return Step::Done(Completion::unexpected()),
         }
         match self.waiting.front() {

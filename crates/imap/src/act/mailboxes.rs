@@ -25,7 +25,7 @@ impl Job for OneQuestion {
         match (event, self.question.take()) {
             (Event::Go, Some(question)) => Step::Ask(question),
             (Event::Answer(Answer::Done), _) => Step::Done(Completion::ok(self.done)),
-            (Event::Answer(Answer::Refused(refusal)), _) => Step::Done(refusal.into()),
+            (Event::Answer(Answer::Failed(failure)), _) => Step::Done(failure.into()),
             _ => Step::Done(Completion::unexpected()),
         }
     }
@@ -56,7 +56,7 @@ impl Job for Status {
                 context.out.bytes(&status_line(&self.mailbox, &self.items, &status));
                 Step::Done(Completion::ok("Status completed"))
             }
-            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            Event::Answer(Answer::Failed(failure)) => Step::Done(failure.into()),
             _ => Step::Done(Completion::unexpected()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::job::{Context, Event, Job, Step};
 use crate::command::{GetMetadata, SetMetadata};
-use crate::dialogue::{Answer, Question, Refusal};
+use crate::dialogue::{Answer, CommandFailure, Question};
 use crate::mail::MetadataDepth;
 use crate::respond::{Completion, literal, string};
 
@@ -55,7 +55,7 @@ impl Job for Get {
                 depth: self.0.depth,
             }),
             Event::Answer(Answer::Metadata(values)) => Step::Done(self.tell(context, values)),
-            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            Event::Answer(Answer::Failed(failure)) => Step::Done(failure.into()),
             _ => Step::Done(Completion::unexpected()),
         }
     }
@@ -73,10 +73,10 @@ impl Job for Set {
             }
             (Event::Answer(Answer::Done), _) => Step::Done(Completion::ok("Setmetadata completed")),
             // RFC 5464 section 4.3 has codes of its own.
-            (Event::Answer(Answer::Refused(Refusal::Limit)), _) => {
+            (Event::Answer(Answer::Failed(CommandFailure::Limit)), _) => {
                 Step::Done(Completion::no("Too many entries").code("METADATA TOOMANY"))
             }
-            (Event::Answer(Answer::Refused(refusal)), _) => Step::Done(refusal.into()),
+            (Event::Answer(Answer::Failed(failure)), _) => Step::Done(failure.into()),
             _ => Step::Done(Completion::unexpected()),
         }
     }

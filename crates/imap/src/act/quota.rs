@@ -54,7 +54,7 @@ impl Job for QuotaRoot {
     fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
         match event {
             Event::Answer(Answer::Quota(usage)) => Step::Done(self.tell(context, usage)),
-            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            Event::Answer(Answer::Failed(failure)) => Step::Done(failure.into()),
             Event::Go => match &self.asked {
                 Asked::Root(root) if root != ROOT.as_bytes() => {
                     Step::Done(Completion::no("There is no such quota root").code("NONEXISTENT"))

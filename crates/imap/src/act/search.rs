@@ -8,7 +8,7 @@ use mail_types::{ModSeq, Uid};
 use super::job::{Context, Event, Job, Step};
 use super::search_evaluation::{Known, header_holds};
 use crate::command::{Charset, Search, SearchReturn};
-use crate::dialogue::{Answer, Question, READ_LIMIT, Refusal};
+use crate::dialogue::{Answer, CommandFailure, Question, READ_LIMIT};
 use crate::message::decode::body_text;
 use crate::message::header::{self, HEADER_LIMIT};
 use crate::message::structure::{Entity, Kind, Walker};
@@ -169,12 +169,12 @@ impl Searching {
                     self.read_texts(context, reading)
                 }
             },
-            (Answer::Refused(Refusal::Gone), _) => {
+            (Answer::Failed(CommandFailure::Gone), _) => {
                 self.outcome = Outcome::SomeGone;
                 self.next += 1;
                 Step::Again
             }
-            (Answer::Refused(refusal), _) => Step::Done(refusal.into()),
+            (Answer::Failed(failure), _) => Step::Done(failure.into()),
             _ => Step::Done(Completion::unexpected()),
         }
     }

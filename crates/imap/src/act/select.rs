@@ -81,7 +81,7 @@ impl Job for Selecting {
                 }
                 Step::Done(self.completed())
             }
-            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            Event::Answer(Answer::Failed(failure)) => Step::Done(failure.into()),
             _ => Step::Done(Completion::unexpected()),
         }
     }

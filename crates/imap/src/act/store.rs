@@ -102,7 +102,7 @@ impl Job for Storing {
         match event {
             Event::Go => self.begin(context),
             Event::Answer(Answer::Stored { messages, modified }) => self.finish(context, messages, &modified),
-            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            Event::Answer(Answer::Failed(failure)) => Step::Done(failure.into()),
             _ => Step::Done(Completion::unexpected()),
         }
     }

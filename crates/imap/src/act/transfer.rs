@@ -5,7 +5,7 @@ use mail_types::{Uid, UidValidity};
 use super::job::{Context, Event, Job, Step};
 use super::updates::tell_gone;
 use crate::command::{Originals, Transfer};
-use crate::dialogue::{Answer, Question, Refusal};
+use crate::dialogue::{Answer, CommandFailure, Question};
 use crate::mail::Access;
 use crate::respond::{Completion, Kind};
 use crate::sequence::write_uids;
@@ -50,7 +50,7 @@ impl Transferring {
     /// Of a move, the new UIDs are told before the old ones are expunged (RFC 6851 section 4.3).
     fn finish(&self, context: &mut Context<'_>, validity: UidValidity, uids: &[(Uid, Uid)]) -> Step {
         if uids.is_empty() {
-            return Step::Done(Refusal::Gone.into());
+            return Step::Done(CommandFailure::Gone.into());
         }
         let old = uids.iter().map(|(old, _)| old);
         let set = write_uids(old.clone());
@@ -73,11 +73,14 @@ impl Job for Transferring {
         match event {
             Event::Go => self.begin(context),
             Event::Answer(Answer::Copied { uid_validity, uids }) => self.finish(context, uid_validity, &uids),
-            Event::Answer(Answer::Refused(Refusal::NoSuchMailbox)) => {
+            Event::Answer(Answer::Failed(CommandFailure::NoSuchMailbox)) => {
                 // RFC 3501 section 6.4.7: the client may create it and try again.
-                Step::Done(Completion { code: Some("TRYCREATE".into()), ..Refusal::NoSuchMailbox.into() })
+                Step::Done(Completion {
+                    code: Some("TRYCREATE".into()),
+                    ..CommandFailure::NoSuchMailbox.into()
+                })
             }
-            Event::Answer(Answer::Refused(refusal)) => Step::Done(refusal.into()),
+            Event::Answer(Answer::Failed(failure)) => Step::Done(failure.into()),
             _ => Step::Done(Completion { kind: Kind::No, ..Completion::unexpected() }),
         }
     }

@@ -4,7 +4,7 @@ use mail_types::{Keyword, SystemFlag};
 
 use super::job::Context;
 use crate::command::Command;
-use crate::dialogue::{Answer, Question, Refusal};
+use crate::dialogue::{Answer, CommandFailure, Question};
 use crate::mail::Access;
 use crate::sequence::{Numbering, write_uids};
 use crate::state::{Freshness, State, Tracking};
@@ -120,7 +120,11 @@ pub(crate) fn whats_new(context: &mut Context<'_>) -> Option<Question> {
 }
 
 /// Takes in and tells what has happened.
-pub(crate) fn take_in(context: &mut Context<'_>, answer: Answer, updates: Updates) -> Result<(), Refusal> {
+pub(crate) fn take_in(
+    context: &mut Context<'_>,
+    answer: Answer,
+    updates: Updates,
+) -> Result<(), CommandFailure> {
     let State::Selected(view) = context.state else {
         return Ok(());
     };
@@ -132,7 +136,7 @@ pub(crate) fn take_in(context: &mut Context<'_>, answer: Answer, updates: Update
         }
         other => {
             *context.freshness = Freshness::Unreachable;
-            Err(if let Answer::Refused(refusal) = other { refusal } else { Refusal::Unavailable })
+            Err(if let Answer::Failed(failure) = other { failure } else { CommandFailure::Unavailable })
         }
     }
 }

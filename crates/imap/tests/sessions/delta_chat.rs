@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::each_seed;
 use crate::world::{Parser, Wire, World};
-use imap::{Input, Refusal, Transport};
+use imap::{CommandFailure, Input, Transport};
 
 const MESSAGE: &str = "\
 Message-ID: <1@chat.example>
@@ -187,14 +187,14 @@ fn wrong_passwords_and_own_trouble_are_told_apart() {
         S: a NO [AUTHENTICATIONFAILED] Authentication failed.
     ",
     );
-    for refusal in [Refusal::Unavailable, Refusal::Limit, Refusal::OverQuota] {
-        world.toy.refuse = Some(refusal);
+    for failure in [CommandFailure::Unavailable, CommandFailure::Limit, CommandFailure::OverQuota] {
+        world.toy.refuse = Some(failure);
         world.send(phone, b"b LOGIN abc123xyz@chat.example right\r\n");
         let heard = world.heard(phone);
         assert!(heard.starts_with("b NO ["), "{heard}");
         assert!(!heard.to_ascii_lowercase().contains("authentication"), "{heard}");
     }
-    world.toy.refuse = Some(Refusal::ForeignName);
+    world.toy.refuse = Some(CommandFailure::ForeignName);
     world.send(phone, b"c LOGIN abc123xyz@elsewhere.example right\r\n");
     assert!(world.heard(phone).contains("Invalid"));
 }

@@ -192,7 +192,7 @@ fn a_full_disk_does_not_keep_anybody_from_reading() {
     let mut world = World::new(5);
     world.toy.deliver("Subject: x\n\nbody\n");
     let phone = world.select();
-    world.toy.refuse = Some(imap::Refusal::OverQuota);
+    world.toy.refuse = Some(imap::CommandFailure::OverQuota);
     world.play(
         phone,
         r"

@@ -279,7 +279,7 @@ fn a_store_in_trouble_is_not_asked_without_end() {
     let mut world = World::new(1);
     let phone = world.select();
     world.play(phone, "C: a IDLE\nS: + idling");
-    world.toy.refuse = Some(imap::Refusal::Unavailable);
+    world.toy.refuse = Some(imap::CommandFailure::Unavailable);
     world.change(|toy| toy.deliver(MESSAGE));
     world.toy.asked.clear();
     world.pass(std::time::Duration::from_secs(120));

@@ -1,7 +1,7 @@
 //! APPEND: a message that a client puts into a mailbox itself.
 
 use host::clock;
-use imap::{Answer, MailboxName, Refusal};
+use imap::{Answer, CommandFailure, MailboxName};
 use mail_types::{Address, Flags, UnixTime};
 use relay_policy::Load;
 use store::{Announce, Delivered, Store, Target};
@@ -16,23 +16,23 @@ impl ImapBackend {
         flags: Flags,
         date: Option<UnixTime>,
         size: u64,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandFailure> {
         self.incoming.discard();
         let limits = &self.services.limits;
         if size > limits.message_size {
-            return Err(Refusal::Limit);
+            return Err(CommandFailure::Limit);
         }
         let used = self.look(quota::load)?;
         if !self.services.quota.admits(used, Load::message(size)) {
-            return Err(Refusal::OverQuota);
+            return Err(CommandFailure::OverQuota);
         }
         let mailbox = self.find(&mailbox)?.id;
         self.appending = Some(Appending { mailbox, flags, date });
         Ok(Answer::Done)
     }
 
-    pub(crate) async fn append_commit(&mut self) -> Result<Answer, Refusal> {
-        let appending = self.appending.take().ok_or(Refusal::Unavailable)?;
+    pub(crate) async fn append_commit(&mut self) -> Result<Answer, CommandFailure> {
+        let appending = self.appending.take().ok_or(CommandFailure::Unavailable)?;
         let message = self.incoming.take().map_err(|error| failed(&error))?;
         let Appending { mailbox, flags, date } = appending;
         let target = Target {
@@ -48,12 +48,12 @@ impl ImapBackend {
         let delivered = self.ask(deliver).await?.map_err(|error| failed(&error))?;
         match delivered.first() {
             Some(&Delivered::Stored { uid_validity, uid }) => Ok(Answer::Appended { uid_validity, uid }),
-            Some(Delivered::NoSuchMailbox) | None => Err(Refusal::NoSuchMailbox),
+            Some(Delivered::NoSuchMailbox) | None => Err(CommandFailure::NoSuchMailbox),
         }
     }
 }
 
-fn failed(error: &std::io::Error) -> Refusal {
+fn failed(error: &std::io::Error) -> CommandFailure {
     tracing::error!(%error, "a message being appended could not be kept");
-    Refusal::Unavailable
+    CommandFailure::Unavailable
 }

@@ -4,13 +4,13 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use imap::{Answer, MailboxName, Question, Refusal};
+use imap::{Answer, CommandFailure, MailboxName, Question};
 use mail_types::{Address, Flags, Secret, UnixTime};
 use store::{BodyReader, MailboxId, Pending, Snapshot, Store};
 use tokio::sync::watch;
 
 use crate::connections::driver::Backend;
-use crate::imap::convert::refusal;
+use crate::imap::convert::failure;
 use crate::mail_services::MailServices;
 use crate::mailboxes::memory::Reservation;
 use crate::mailboxes::spool_buffer::SpoolBuffer;
@@ -59,7 +59,7 @@ impl ImapBackend {
         }
     }
 
-    async fn reply(&mut self, question: Question) -> Result<Answer, Refusal> {
+    async fn reply(&mut self, question: Question) -> Result<Answer, CommandFailure> {
         match question {
             Question::Authenticate { user, password } => self.authenticate(&user, &password).await,
             Question::ListMailboxes => self.list().await,
@@ -81,7 +81,7 @@ impl ImapBackend {
                     (range.start, range.end.saturating_sub(range.start).min(imap::READ_LIMIT));
                 self.read(from, length).await.map(Answer::Bytes).map_err(|error| {
                     tracing::error!(%error, "a message could not be read");
-                    Refusal::Unavailable
+                    CommandFailure::Unavailable
                 })
             }
             Question::AppendBegin { mailbox, flags, date, size } => {
@@ -100,16 +100,16 @@ impl ImapBackend {
         }
     }
 
-    async fn authenticate(&mut self, user: &str, password: &Secret) -> Result<Answer, Refusal> {
-        let address: Address = user.parse().map_err(|_| Refusal::WrongPassword)?;
+    async fn authenticate(&mut self, user: &str, password: &Secret) -> Result<Answer, CommandFailure> {
+        let address: Address = user.parse().map_err(|_| CommandFailure::WrongPassword)?;
         match self.services.accounts.login(&address, password).await {
             Login::Accepted => {
                 self.account = Some(address);
                 Ok(Answer::Authenticated)
             }
-            Login::Wrong => Err(Refusal::WrongPassword),
-            Login::Foreign => Err(Refusal::ForeignName),
-            Login::Throttled | Login::Trouble => Err(Refusal::Unavailable),
+            Login::Wrong => Err(CommandFailure::WrongPassword),
+            Login::Foreign => Err(CommandFailure::ForeignName),
+            Login::Throttled | Login::Trouble => Err(CommandFailure::Unavailable),
         }
     }
 
@@ -117,27 +117,27 @@ impl ImapBackend {
     pub(super) fn look<T>(
         &self,
         read: impl FnOnce(&Store, &Address) -> store::Result<T>,
-    ) -> Result<T, Refusal> {
-        let account = self.account.as_ref().ok_or(Refusal::NotPermitted)?;
-        read(&self.services.store, account).map_err(|error| refusal(&error))
+    ) -> Result<T, CommandFailure> {
+        let account = self.account.as_ref().ok_or(CommandFailure::NotPermitted)?;
+        read(&self.services.store, account).map_err(|error| failure(&error))
     }
 
     /// Asks the store something about the account, where it may block.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store, &Address) -> store::Result<T> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let account = self.account.clone().ok_or(Refusal::NotPermitted)?;
+    ) -> Result<T, CommandFailure> {
+        let account = self.account.clone().ok_or(CommandFailure::NotPermitted)?;
         let store = self.services.store.clone();
         let outcome = blocking::run(move || work(&store, &account)).await;
         match outcome {
-            Ok(outcome) => outcome.map_err(|error| refusal(&error)),
-            Err(blocking::Unfinished) => Err(Refusal::Unavailable),
+            Ok(outcome) => outcome.map_err(|error| failure(&error)),
+            Err(blocking::Unfinished) => Err(CommandFailure::Unavailable),
         }
     }
 
     /// The mailbox's messages; from a thread that may block only where the disk must be asked.
-    pub(super) async fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot, Refusal> {
+    pub(super) async fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot, CommandFailure> {
         match self.look(|store, _| store.snapshot_at_hand(mailbox))? {
             Some(snapshot) => Ok(snapshot),
             None => self.ask(move |store, _| store.snapshot(mailbox)).await,
@@ -145,27 +145,30 @@ impl ImapBackend {
     }
 
     /// Has the store change something of the account, and waits until it is durable.
-    pub(super) async fn change<T>(&self, start: impl FnOnce(&Store) -> Pending<T>) -> Result<T, Refusal> {
-        start(&self.services.store).await.map_err(|error| refusal(&error))
+    pub(super) async fn change<T>(
+        &self,
+        start: impl FnOnce(&Store) -> Pending<T>,
+    ) -> Result<T, CommandFailure> {
+        start(&self.services.store).await.map_err(|error| failure(&error))
     }
 
     /// The mailbox of that name; the one opened last keeps its identity even when it is renamed.
-    pub(super) fn mailbox(&self, name: &MailboxName) -> Result<MailboxId, Refusal> {
+    pub(super) fn mailbox(&self, name: &MailboxName) -> Result<MailboxId, CommandFailure> {
         match &self.opened {
             Some(opened) if opened.name == *name => Ok(opened.id),
             _ => self.find(name).map(|found| found.id),
         }
     }
 
-    pub(super) fn find(&self, name: &MailboxName) -> Result<store::MailboxInfo, Refusal> {
+    pub(super) fn find(&self, name: &MailboxName) -> Result<store::MailboxInfo, CommandFailure> {
         let found = self.look(|store, account| store.mailbox(account, name.as_str()))?;
-        found.ok_or(Refusal::NoSuchMailbox)
+        found.ok_or(CommandFailure::NoSuchMailbox)
     }
 }
 
 impl Backend<imap::Session> for ImapBackend {
     async fn answer(&mut self, question: Question) -> Answer {
-        self.reply(question).await.unwrap_or_else(Answer::Refused)
+        self.reply(question).await.unwrap_or_else(Answer::Failed)
     }
 
     async fn spool(&mut self, bytes: Vec<u8>) {

@@ -1,6 +1,6 @@
 //! Conversion between the store's types and IMAP's.
 
-use imap::{Expunged, Refusal};
+use imap::{CommandFailure, Expunged};
 use mail_types::Uid;
 use store::Error;
 
@@ -9,17 +9,17 @@ const LISTED_GONE: u64 = 4096;
 
 /// The response to an error of the store. Failures of the server's own are logged here, where they are last known in
 /// full.
-pub(crate) fn refusal(error: &Error) -> Refusal {
+pub(crate) fn failure(error: &Error) -> CommandFailure {
     match error {
-        Error::NoSuchMailbox => Refusal::NoSuchMailbox,
-        Error::MailboxExists => Refusal::MailboxExists,
-        Error::InboxIsFixed => Refusal::NotPossible,
-        Error::NoSuchMessage => Refusal::Gone,
-        Error::TooLarge { .. } => Refusal::Limit,
-        Error::NoSuchAccount => Refusal::NotPermitted,
+        Error::NoSuchMailbox => CommandFailure::NoSuchMailbox,
+        Error::MailboxExists => CommandFailure::MailboxExists,
+        Error::InboxIsFixed => CommandFailure::NotPossible,
+        Error::NoSuchMessage => CommandFailure::Gone,
+        Error::TooLarge { .. } => CommandFailure::Limit,
+        Error::NoSuchAccount => CommandFailure::NotPermitted,
         _ => {
             tracing::error!(%error, "the store could not do what a mail program asked for");
-            Refusal::Unavailable
+            CommandFailure::Unavailable
         }
     }
 }

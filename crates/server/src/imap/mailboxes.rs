@@ -1,7 +1,7 @@
 //! Questions about mailboxes as wholes.
 
 use host::clock;
-use imap::{Access, Answer, Existence, Mailbox, MailboxName, MailboxStatus, Refusal, Subscription};
+use imap::{Access, Answer, CommandFailure, Existence, Mailbox, MailboxName, MailboxStatus, Subscription};
 use mail_types::{ModSeq, SystemFlag};
 
 use crate::imap::backend::{ImapBackend, Opened};
@@ -12,7 +12,7 @@ use crate::mailboxes::memory::{self, MemoryExhausted};
 const MAILBOXES_LIMIT: usize = 1000;
 
 impl ImapBackend {
-    pub(crate) async fn list(&self) -> Result<Answer, Refusal> {
+    pub(crate) async fn list(&self) -> Result<Answer, CommandFailure> {
         let mailboxes = self.look(|store, account| store.mailboxes(account))?;
         let mut subscribed = self.look(|store, account| store.subscriptions(account))?;
         // Names came in as mailbox names; one that no longer is one cannot be shown.
@@ -40,7 +40,7 @@ impl ImapBackend {
         &self,
         mailbox: MailboxName,
         special_use: Option<imap::SpecialUse>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandFailure> {
         let special_use = special_use.map(convert::special_use);
         let made = self.ask(move |store, account| {
             if store.mailboxes(account)?.len() >= MAILBOXES_LIMIT {
@@ -48,10 +48,10 @@ impl ImapBackend {
             }
             store.create_mailbox(account, mailbox.as_str(), special_use, clock::wall()).map(|_| true)
         });
-        if made.await? { Ok(Answer::Done) } else { Err(Refusal::Limit) }
+        if made.await? { Ok(Answer::Done) } else { Err(CommandFailure::Limit) }
     }
 
-    pub(crate) async fn delete(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
+    pub(crate) async fn delete(&self, mailbox: MailboxName) -> Result<Answer, CommandFailure> {
         let id = self.find(&mailbox)?.id;
         self.ask(move |store, account| store.delete_mailbox(account, mailbox.as_str())).await?;
         self.services.recent.forget(id);
@@ -59,9 +59,9 @@ impl ImapBackend {
     }
 
     /// RFC 3501 section 6.3.5: what lies below goes along; of INBOX only the messages go.
-    pub(crate) async fn rename(&self, from: MailboxName, to: MailboxName) -> Result<Answer, Refusal> {
+    pub(crate) async fn rename(&self, from: MailboxName, to: MailboxName) -> Result<Answer, CommandFailure> {
         if to.is_below(&from) {
-            return Err(Refusal::NotPossible);
+            return Err(CommandFailure::NotPossible);
         }
         let rename = move |store: &store::Store, account: &mail_types::Address| {
             let now = clock::wall();
@@ -86,16 +86,16 @@ impl ImapBackend {
         &self,
         mailbox: MailboxName,
         subscription: Subscription,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandFailure> {
         let noted = self.ask(move |store, account| match subscription {
             Subscription::Unsubscribed => store.unsubscribe(account, mailbox.as_str()).map(|()| true),
             Subscription::Subscribed if store.subscriptions(account)?.len() >= MAILBOXES_LIMIT => Ok(false),
             Subscription::Subscribed => store.subscribe(account, mailbox.as_str()).map(|()| true),
         });
-        if noted.await? { Ok(Answer::Done) } else { Err(Refusal::Limit) }
+        if noted.await? { Ok(Answer::Done) } else { Err(CommandFailure::Limit) }
     }
 
-    pub(crate) async fn status(&self, mailbox: MailboxName) -> Result<Answer, Refusal> {
+    pub(crate) async fn status(&self, mailbox: MailboxName) -> Result<Answer, CommandFailure> {
         let found = self.find(&mailbox)?;
         let _reservation = self.services.memory.reserve(count(found.messages)).map_err(out_of_memory)?;
         let snapshot = self.snapshot(found.id).await?;
@@ -116,7 +116,11 @@ impl ImapBackend {
         }))
     }
 
-    pub(crate) async fn open(&mut self, mailbox: MailboxName, access: Access) -> Result<Answer, Refusal> {
+    pub(crate) async fn open(
+        &mut self,
+        mailbox: MailboxName,
+        access: Access,
+    ) -> Result<Answer, CommandFailure> {
         self.opened = None;
         self.message = None;
         let store::MailboxInfo { id, messages, .. } = self.find(&mailbox)?;
@@ -135,7 +139,7 @@ impl ImapBackend {
         mailbox: &MailboxName,
         access: Access,
         since: ModSeq,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandFailure> {
         let id = self.mailbox(mailbox)?;
         let changes = match self.look(|store, _| store.changes_at_hand(id, since))? {
             Some(changes) => changes,
@@ -153,7 +157,7 @@ fn count(messages: u32) -> usize {
     usize::try_from(messages).unwrap_or(usize::MAX)
 }
 
-fn out_of_memory(error: MemoryExhausted) -> Refusal {
+fn out_of_memory(error: MemoryExhausted) -> CommandFailure {
     tracing::debug!(%error, "a mailbox could not be opened");
-    Refusal::Limit
+    CommandFailure::Limit
 }

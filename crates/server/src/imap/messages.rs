@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use imap::{Answer, MailboxName, Refusal};
+use imap::{Answer, CommandFailure, MailboxName};
 use mail_types::{ModSeq, Uid};
 use relay_policy::Load;
 use store::BodyReader;
@@ -18,7 +18,7 @@ impl ImapBackend {
         mailbox: &MailboxName,
         uid: Uid,
         head: u32,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandFailure> {
         self.message = None;
         let id = self.mailbox(mailbox)?;
         let head = u64::from(head.min(imap::HEAD_LIMIT));
@@ -35,7 +35,7 @@ impl ImapBackend {
             }
             Err(error) => {
                 tracing::error!(%error, "a message could not be read");
-                Err(Refusal::Unavailable)
+                Err(CommandFailure::Unavailable)
             }
         }
     }
@@ -56,7 +56,7 @@ impl ImapBackend {
         uids: Vec<Uid>,
         change: imap::FlagChange,
         unchanged_since: Option<ModSeq>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandFailure> {
         let id = self.mailbox(mailbox)?;
         let change = convert::flag_change(change, unchanged_since);
         let changed = self.change(|store| store.start_flag_change(id, &uids, &change)).await?;
@@ -66,7 +66,11 @@ impl ImapBackend {
         })
     }
 
-    pub(crate) async fn expunge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<Answer, Refusal> {
+    pub(crate) async fn expunge(
+        &self,
+        mailbox: &MailboxName,
+        uids: Vec<Uid>,
+    ) -> Result<Answer, CommandFailure> {
         let id = self.mailbox(mailbox)?;
         let uids = self.change(|store| store.start_expunge(id, &uids)).await?;
         let highest_modseq = self.snapshot(id).await?.highest_modseq;
@@ -78,7 +82,7 @@ impl ImapBackend {
         mailbox: &MailboxName,
         uids: Vec<Uid>,
         to: MailboxName,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandFailure> {
         let (from, to) = (self.mailbox(mailbox)?, self.mailbox(&to)?);
         let quota = self.services.quota;
         let copy = move |store: &store::Store, account: &mail_types::Address| {
@@ -93,7 +97,7 @@ impl ImapBackend {
             }
             store.copy(from, &uids, to).map(Some)
         };
-        self.ask(copy).await?.map(copied).ok_or(Refusal::OverQuota)
+        self.ask(copy).await?.map(copied).ok_or(CommandFailure::OverQuota)
     }
 
     pub(crate) async fn move_messages(
@@ -101,7 +105,7 @@ impl ImapBackend {
         mailbox: &MailboxName,
         uids: Vec<Uid>,
         to: MailboxName,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandFailure> {
         let (from, to) = (self.mailbox(mailbox)?, self.mailbox(&to)?);
         self.ask(move |store, _| store.move_messages(from, &uids, to)).await.map(copied)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use host::clock;
-use imap::{Answer, MetadataDepth, MetadataOwner, QuotaUsage, Refusal};
+use imap::{Answer, CommandFailure, MetadataDepth, MetadataOwner, QuotaUsage};
 use mail_types::Address;
 use relay_policy::token_is_valid;
 use store::{MetadataScope, PushToken, Store};
@@ -24,7 +24,7 @@ const ENTRIES_LIMIT: usize = 100;
 type Entries = BTreeMap<String, Vec<u8>>;
 
 impl ImapBackend {
-    pub(crate) async fn quota(&self) -> Result<Answer, Refusal> {
+    pub(crate) async fn quota(&self) -> Result<Answer, CommandFailure> {
         let used = self.look(|store, account| store.usage(account))?.bytes;
         Ok(Answer::Quota(QuotaUsage { used, limit: Some(self.services.limits.quota) }))
     }
@@ -34,7 +34,7 @@ impl ImapBackend {
         of: MetadataOwner,
         entries: Vec<String>,
         depth: MetadataDepth,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandFailure> {
         let scope = self.scope(&of)?;
         let mut kept: Entries = self.look(|store, account| kept(store, account, scope))?;
         if of == MetadataOwner::Server {
@@ -57,10 +57,10 @@ impl ImapBackend {
         &self,
         of: MetadataOwner,
         entries: Vec<(String, Option<Vec<u8>>)>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandFailure> {
         let scope = self.scope(&of)?;
         if of == MetadataOwner::Server && entries.iter().any(|(name, _)| name.starts_with(SHARED)) {
-            return Err(Refusal::NotPermitted);
+            return Err(CommandFailure::NotPermitted);
         }
         let written = self.ask(move |store, account| {
             let room = ENTRIES_LIMIT.saturating_sub(store.metadata_entries(account, scope)?.len());
@@ -72,10 +72,10 @@ impl ImapBackend {
             }
             Ok(true)
         });
-        if written.await? { Ok(Answer::Done) } else { Err(Refusal::Limit) }
+        if written.await? { Ok(Answer::Done) } else { Err(CommandFailure::Limit) }
     }
 
-    fn scope(&self, of: &MetadataOwner) -> Result<MetadataScope, Refusal> {
+    fn scope(&self, of: &MetadataOwner) -> Result<MetadataScope, CommandFailure> {
         match of {
             MetadataOwner::Server => Ok(MetadataScope::Account),
             MetadataOwner::Mailbox(name) => self.mailbox(name).map(MetadataScope::Mailbox),

@@ -281,7 +281,7 @@ impl World {
                     let size = u64::try_from(connection.message.len()).unwrap();
                     Answer::Message { size, head: connection.message[..head].to_vec() }
                 }
-                None => Answer::Refused(imap::Refusal::Gone),
+                None => Answer::Failed(imap::CommandFailure::Gone),
             },
             Question::ReadMessage(range) => {
                 let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use imap::{
-    Access, Answer, Changes, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxName, MailboxStatus,
-    MessageFlags, MessageInfo, MetadataDepth, MetadataOwner, Question, QuotaUsage, Refusal, Snapshot,
+    Access, Answer, Changes, CommandFailure, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxName,
+    MailboxStatus, MessageFlags, MessageInfo, MetadataDepth, MetadataOwner, Question, QuotaUsage, Snapshot,
     SpecialUse, Subscription,
 };
 use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
@@ -16,7 +16,7 @@ pub(crate) struct Toy {
     pub(crate) metadata: BTreeMap<String, Vec<u8>>,
     pub(crate) tokens: Vec<Vec<u8>>,
     pub(crate) modseq: u64,
-    pub(crate) refuse: Option<Refusal>,
+    pub(crate) refuse: Option<CommandFailure>,
     /// Whether expunging fails.
     pub(crate) read_only: bool,
     pub(crate) changed: BTreeSet<MailboxName>,
@@ -120,9 +120,9 @@ impl Toy {
 
     pub(crate) fn may_append(&self, name: &MailboxName, size: u64) -> Answer {
         if !self.mailboxes.contains_key(name) {
-            Answer::Refused(Refusal::NoSuchMailbox)
+            Answer::Failed(CommandFailure::NoSuchMailbox)
         } else if size > 1_000_000 {
-            Answer::Refused(Refusal::OverQuota)
+            Answer::Failed(CommandFailure::OverQuota)
         } else {
             Answer::Done
         }
@@ -142,48 +142,48 @@ impl Toy {
     pub(crate) fn answer(&mut self, question: Question) -> Answer {
         let text = format!("{question:?}");
         self.asked.push(text.split([' ', '(']).next().unwrap().to_owned());
-        if let Some(refusal) = self.refuse.filter(|refusal| {
+        if let Some(failure) = self.refuse.filter(|failure| {
             // What takes no room is not refused for want of room.
-            *refusal != Refusal::OverQuota
+            *failure != CommandFailure::OverQuota
                 || matches!(question, Question::StoreFlags { .. } | Question::Authenticate { .. })
         }) {
-            return Answer::Refused(refusal);
+            return Answer::Failed(failure);
         }
-        self.try_answer(question).unwrap_or_else(Answer::Refused)
+        self.try_answer(question).unwrap_or_else(Answer::Failed)
     }
 
     /// Questions about the account and the list of its mailboxes.
-    fn try_answer(&mut self, question: Question) -> Result<Answer, Refusal> {
+    fn try_answer(&mut self, question: Question) -> Result<Answer, CommandFailure> {
         Ok(match question {
             Question::Authenticate { user, password } => {
                 if user != "abc123xyz@chat.example" || password.expose() == b"wrong" {
-                    return Err(Refusal::WrongPassword);
+                    return Err(CommandFailure::WrongPassword);
                 }
                 Answer::Authenticated
             }
             Question::ListMailboxes => Answer::Mailboxes(self.list()),
             Question::CreateMailbox { mailbox, special_use } => {
                 if self.mailboxes.contains_key(&mailbox) {
-                    return Err(Refusal::MailboxExists);
+                    return Err(CommandFailure::MailboxExists);
                 }
                 self.create(mailbox, special_use);
                 Answer::Done
             }
             Question::DeleteMailbox(name) => {
                 if name.is_inbox() {
-                    return Err(Refusal::NotPossible);
+                    return Err(CommandFailure::NotPossible);
                 }
-                self.mailboxes.remove(&name).ok_or(Refusal::NoSuchMailbox)?;
+                self.mailboxes.remove(&name).ok_or(CommandFailure::NoSuchMailbox)?;
                 Answer::Done
             }
             Question::RenameMailbox { from, to } => {
                 if self.mailboxes.contains_key(&to) {
-                    return Err(Refusal::MailboxExists);
+                    return Err(CommandFailure::MailboxExists);
                 }
                 if from.is_inbox() {
-                    return Err(Refusal::NotPossible);
+                    return Err(CommandFailure::NotPossible);
                 }
-                let mailbox = self.mailboxes.remove(&from).ok_or(Refusal::NoSuchMailbox)?;
+                let mailbox = self.mailboxes.remove(&from).ok_or(CommandFailure::NoSuchMailbox)?;
                 self.mailboxes.insert(to, mailbox);
                 Answer::Done
             }
@@ -205,11 +205,11 @@ impl Toy {
         uids: Vec<Uid>,
         change: &FlagChange,
         unchanged_since: Option<ModSeq>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandFailure> {
         let (mut messages, mut modified) = (Vec::new(), Vec::new());
         for uid in uids {
             self.modseq += 1;
-            let mailbox = self.mailboxes.get_mut(name).ok_or(Refusal::NoSuchMailbox)?;
+            let mailbox = self.mailboxes.get_mut(name).ok_or(CommandFailure::NoSuchMailbox)?;
             let Some(message) = mailbox.messages.get_mut(&uid) else { continue };
             if unchanged_since.is_some_and(|since| message.modseq > since.0) {
                 modified.push(uid);
@@ -239,8 +239,8 @@ impl Toy {
         Ok(Answer::Stored { messages, modified })
     }
 
-    fn expunge(&mut self, name: &MailboxName, uids: Vec<Uid>) -> Result<Answer, Refusal> {
-        let found = self.mailboxes.get(name).ok_or(Refusal::NoSuchMailbox)?;
+    fn expunge(&mut self, name: &MailboxName, uids: Vec<Uid>) -> Result<Answer, CommandFailure> {
+        let found = self.mailboxes.get(name).ok_or(CommandFailure::NoSuchMailbox)?;
         let deleted =
             |uid: &Uid| found.messages.get(uid).is_some_and(|message| message.flags.has(SystemFlag::Deleted));
         let uids: Vec<Uid> = uids.into_iter().filter(deleted).collect();
@@ -250,7 +250,7 @@ impl Toy {
         Ok(Answer::Expunged { uids, highest_modseq: ModSeq(self.mailboxes[name].highest) })
     }
 
-    fn answer_about_messages(&mut self, question: Question) -> Result<Answer, Refusal> {
+    fn answer_about_messages(&mut self, question: Question) -> Result<Answer, CommandFailure> {
         Ok(match question {
             Question::Status(name) => Answer::Status(self.status(&name)?),
             Question::OpenMailbox { mailbox, access } => Answer::Opened(self.snapshot(&mailbox, access)?),
@@ -261,7 +261,7 @@ impl Toy {
             Question::StoreFlags { mailbox, uids, change, unchanged_since } => {
                 self.store_flags(&mailbox, uids, &change, unchanged_since)?
             }
-            Question::Expunge { .. } if self.read_only => return Err(Refusal::Unavailable),
+            Question::Expunge { .. } if self.read_only => return Err(CommandFailure::Unavailable),
             Question::Expunge { mailbox, uids } => self.expunge(&mailbox, uids)?,
             Question::Copy { mailbox, uids, to } => self.copy(&mailbox, &uids, &to)?,
             Question::Move { mailbox, uids, to } => {
@@ -283,7 +283,7 @@ impl Toy {
                         (MetadataOwner::Mailbox(_), Some(value)) if name == "/private/devicetoken" => {
                             self.tokens.push(value);
                         }
-                        _ => return Err(Refusal::NotPermitted),
+                        _ => return Err(CommandFailure::NotPermitted),
                     }
                 }
                 Answer::Done
@@ -313,8 +313,8 @@ impl Toy {
         names.iter().map(mailbox).collect()
     }
 
-    fn status(&self, name: &MailboxName) -> Result<MailboxStatus, Refusal> {
-        let mailbox = self.mailboxes.get(name).ok_or(Refusal::NoSuchMailbox)?;
+    fn status(&self, name: &MailboxName) -> Result<MailboxStatus, CommandFailure> {
+        let mailbox = self.mailboxes.get(name).ok_or(CommandFailure::NoSuchMailbox)?;
         let count = |test: &dyn Fn(&ToyMessage) -> bool| {
             u32::try_from(mailbox.messages.values().filter(|message| test(message)).count()).unwrap()
         };
@@ -330,9 +330,9 @@ impl Toy {
         })
     }
 
-    fn snapshot(&mut self, name: &MailboxName, access: Access) -> Result<Snapshot, Refusal> {
+    fn snapshot(&mut self, name: &MailboxName, access: Access) -> Result<Snapshot, CommandFailure> {
         let recent_from = self.recent_from(name, access)?;
-        let mailbox = self.mailboxes.get(name).ok_or(Refusal::NoSuchMailbox)?;
+        let mailbox = self.mailboxes.get(name).ok_or(CommandFailure::NoSuchMailbox)?;
         Ok(Snapshot {
             uid_validity: mailbox.uid_validity,
             uid_next: mailbox.uid_next,
@@ -342,9 +342,14 @@ impl Toy {
         })
     }
 
-    fn changes(&mut self, name: &MailboxName, access: Access, since: ModSeq) -> Result<Changes, Refusal> {
+    fn changes(
+        &mut self,
+        name: &MailboxName,
+        access: Access,
+        since: ModSeq,
+    ) -> Result<Changes, CommandFailure> {
         let recent_from = self.recent_from(name, access)?;
-        let mailbox = self.mailboxes.get(name).ok_or(Refusal::NoSuchMailbox)?;
+        let mailbox = self.mailboxes.get(name).ok_or(CommandFailure::NoSuchMailbox)?;
         let expunged = mailbox.expunged.iter().filter(|(modseq, _)| *modseq > since.0);
         Ok(Changes {
             changed: mailbox.messages.iter().map(info).filter(|message| message.modseq > since).collect(),
@@ -359,9 +364,9 @@ impl Toy {
     }
 
     /// The first UID that no session was told of.
-    fn recent_from(&mut self, name: &MailboxName, access: Access) -> Result<Uid, Refusal> {
+    fn recent_from(&mut self, name: &MailboxName, access: Access) -> Result<Uid, CommandFailure> {
         let keeps = self.keeps_recent;
-        let mailbox = self.mailboxes.get_mut(name).ok_or(Refusal::NoSuchMailbox)?;
+        let mailbox = self.mailboxes.get_mut(name).ok_or(CommandFailure::NoSuchMailbox)?;
         let from = if keeps { mailbox.told } else { mailbox.uid_next };
         if access == Access::ReadWrite {
             mailbox.told = mailbox.uid_next;
@@ -369,8 +374,8 @@ impl Toy {
         Ok(from)
     }
 
-    fn copy(&mut self, from: &MailboxName, uids: &[Uid], to: &MailboxName) -> Result<Answer, Refusal> {
-        let uid_validity = self.mailboxes.get(to).ok_or(Refusal::NoSuchMailbox)?.uid_validity;
+    fn copy(&mut self, from: &MailboxName, uids: &[Uid], to: &MailboxName) -> Result<Answer, CommandFailure> {
+        let uid_validity = self.mailboxes.get(to).ok_or(CommandFailure::NoSuchMailbox)?.uid_validity;
         let mut pairs = Vec::new();
         for &uid in uids {
             let Some(message) = self.mailboxes[from].messages.get(&uid).cloned() else { continue };
