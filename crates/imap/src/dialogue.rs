@@ -9,7 +9,7 @@ use std::time::Instant;
 use mail_types::{Flags, ModSeq, Secret, Uid, UidValidity, UnixTime};
 
 use crate::mail::{
-    Access, Changes, FlagChange, Mailbox, MailboxStatus, MessageFlags, MetadataDepth, MetadataOwner,
+    Access, FlagChange, Mailbox, MailboxChanges, MailboxStatus, MessageFlags, MetadataDepth, MetadataOwner,
     QuotaUsage, Snapshot, SpecialUse, Subscription,
 };
 use crate::mailbox_name::MailboxName;
@@ -211,7 +211,7 @@ pub enum Answer {
     /// A mailbox in full.
     Opened(Snapshot),
     /// What happened since.
-    Changes(Changes),
+    Changes(MailboxChanges),
     /// The message is open.
     Message {
         /// Its length in bytes.

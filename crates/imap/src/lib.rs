@@ -39,9 +39,9 @@ mod writer;
 
 pub use dialogue::{Answer, CommandFailure, HEAD_LIMIT, Input, Output, Question, READ_LIMIT};
 pub use mail::{
-    Access, Changes, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxStatus, MessageFlags,
+    Access, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxChanges, MailboxStatus, MessageFlags,
     MessageInfo, MetadataDepth, MetadataOwner, QuotaUsage, Snapshot, SpecialUse, Subscription,
 };
 pub use mailbox_name::{MailboxName, MailboxNameError};
 pub use session::Session;
-pub use settings::{Push, Settings, Transport};
+pub use settings::{PushOffer, Settings, Transport};

@@ -127,7 +127,7 @@ pub struct MessageFlags {
 
 /// What happened in a mailbox after some modification sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changes {
+pub struct MailboxChanges {
     /// Messages that are new, or whose flags changed, ascending by UID.
     pub changed: Vec<MessageInfo>,
     /// Messages that are there no more.

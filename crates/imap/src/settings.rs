@@ -13,7 +13,7 @@ pub enum Transport {
 
 /// Whether the push service is offered (`XDELTAPUSH`); say so only with a working notifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Push {
+pub enum PushOffer {
     /// It is.
     Offered,
     /// It is not.
@@ -28,7 +28,7 @@ pub struct Settings {
     /// The version given in the answer to `ID`.
     pub version: String,
     /// Whether the push service is offered.
-    pub push: Push,
+    pub push: PushOffer,
     /// The longest message that `APPEND` takes, in bytes.
     pub message_size: u64,
     /// How long a client that has not logged in may be silent.
@@ -45,7 +45,7 @@ impl Default for Settings {
         Self {
             product: "Hearth".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            push: Push::Off,
+            push: PushOffer::Off,
             message_size: 31_457_280,
             login_timeout: Duration::from_secs(180),
             idle_timeout: Duration::from_secs(31 * 60),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use mail_types::{Flags, Keyword, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
 use crate::dialogue::Question;
-use crate::mail::{Access, Changes, Expunged, MessageFlags, MessageInfo, Snapshot};
+use crate::mail::{Access, Expunged, MailboxChanges, MessageFlags, MessageInfo, Snapshot};
 use crate::mailbox_name::MailboxName;
 use crate::recent::Recent;
 use crate::sequence::{Bound, Numbering, SequenceSet};
@@ -196,7 +196,7 @@ impl View {
     }
 
     /// Changes were told to this session, which may be the first to hear of some messages.
-    pub(crate) fn heard_of(&mut self, changes: &Changes) {
+    pub(crate) fn heard_of(&mut self, changes: &MailboxChanges) {
         self.recent.add(changes.recent_from, changes.uid_next);
     }
 
@@ -235,7 +235,7 @@ impl View {
     }
 
     /// Takes in what happened in the mailbox.
-    pub(crate) fn apply(&mut self, changes: Changes) -> News {
+    pub(crate) fn apply(&mut self, changes: MailboxChanges) -> News {
         self.heard_of(&changes);
         let mut news = News::default();
         for message in changes.changed {
@@ -339,7 +339,7 @@ mod tests {
     use mail_types::{Flags, ModSeq, Uid, UidValidity, UnixTime};
 
     use super::{News, NoSuchMessage, View};
-    use crate::mail::{Access, Changes, Expunged, MessageInfo, Snapshot};
+    use crate::mail::{Access, Expunged, MailboxChanges, MessageInfo, Snapshot};
     use crate::mailbox_name::MailboxName;
     use crate::sequence::Bound::{Number, Star};
     use crate::sequence::{Numbering, SequenceSet};
@@ -364,9 +364,15 @@ mod tests {
         View::new(MailboxName::inbox(), Access::ReadWrite, snapshot)
     }
 
-    fn changes(new: &[u32], expunged: Expunged) -> Changes {
+    fn changes(new: &[u32], expunged: Expunged) -> MailboxChanges {
         let changed = new.iter().map(|&uid| message(uid)).collect();
-        Changes { changed, expunged, uid_next: uid(200), highest_modseq: ModSeq(2), recent_from: uid(200) }
+        MailboxChanges {
+            changed,
+            expunged,
+            uid_next: uid(200),
+            highest_modseq: ModSeq(2),
+            recent_from: uid(200),
+        }
     }
 
     #[test]

@@ -188,7 +188,7 @@ fn mail_services(
 ) -> anyhow::Result<Arc<MailServices>> {
     let Observed { store, resources, pairing, notifier, counters, .. } = observed;
     let domains = domains(config, store)?;
-    let push = if notifier.is_some() { imap::Push::Offered } else { imap::Push::Off };
+    let push = if notifier.is_some() { imap::PushOffer::Offered } else { imap::PushOffer::Off };
     let accounts = Accounts::new(
         config,
         domains.clone(),

@@ -26,6 +26,6 @@ pub(crate) struct MailServices {
     pub(crate) limits: Limits,
     /// The server's own annotations `/shared/comment` and `/shared/admin` (RFC 5464 section 6.2.1).
     pub(crate) about: About,
-    pub(crate) push: imap::Push,
+    pub(crate) push: imap::PushOffer,
     pub(crate) counters: Arc<Counters>,
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use imap::{
-    Answer, Changes, CommandFailure, Expunged, Input, MessageFlags, MessageInfo, Output, Question,
+    Answer, CommandFailure, Expunged, Input, MailboxChanges, MessageFlags, MessageInfo, Output, Question,
     QuotaUsage, Session, Settings, Snapshot, Transport,
 };
 use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
@@ -155,7 +155,7 @@ impl Mailbox {
             Question::Expunge { uids, .. } => {
                 Answer::Expunged { uids, highest_modseq: self.snapshot.highest_modseq }
             }
-            Question::Changes { .. } => Answer::Changes(Changes {
+            Question::Changes { .. } => Answer::Changes(MailboxChanges {
                 changed: Vec::new(),
                 expunged: Expunged::These(Vec::new()),
                 uid_next: self.snapshot.uid_next,

@@ -6,7 +6,7 @@ use super::job::{Context, Event, Job, Step};
 use super::updates::{tell_keywords, tell_size};
 use crate::command::{Qresync, Select, SelectTracking};
 use crate::dialogue::{Answer, Question};
-use crate::mail::{Access, Changes, Snapshot};
+use crate::mail::{Access, MailboxChanges, Snapshot};
 use crate::respond::Completion;
 use crate::sequence::write_set;
 use crate::state::{Freshness, State, Tracking};
@@ -101,7 +101,7 @@ fn announce(out: &mut Writer, view: &mut View) {
 }
 
 /// What has happened since the client was here last (RFC 7162 section 3.2.5).
-fn resync(out: &mut Writer, view: &View, qresync: &Qresync, changes: &Changes) {
+fn resync(out: &mut Writer, view: &View, qresync: &Qresync, changes: &MailboxChanges) {
     let known =
         |uid: u32| qresync.known.as_ref().is_none_or(|known| known.contains(uid, Some(view.uid_next.get())));
     // Without a word of what the client knows, it may know everything.

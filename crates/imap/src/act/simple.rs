@@ -2,7 +2,7 @@
 
 use super::job::{Context, Event, Job, Step};
 use crate::respond::{Completion, string};
-use crate::settings::{Push, Settings, Transport};
+use crate::settings::{PushOffer, Settings, Transport};
 use crate::state::{Freshness, State, Tracking};
 
 /// RFC 3501 section 6.1.1
@@ -30,7 +30,7 @@ pub(crate) fn capabilities(settings: &Settings, transport: Transport, state: &St
         }
     }
     .to_owned();
-    if settings.push == Push::Offered {
+    if settings.push == PushOffer::Offered {
         list.push_str(" XDELTAPUSH");
     }
     list.push_str(" XCHATMAIL");

@@ -48,8 +48,8 @@ pub(crate) fn snapshot(snapshot: &store::Snapshot, recent_from: Uid) -> imap::Sn
     }
 }
 
-pub(crate) fn changes(changes: &store::MailboxChanges, recent_from: Uid) -> imap::Changes {
-    imap::Changes {
+pub(crate) fn changes(changes: &store::MailboxChanges, recent_from: Uid) -> imap::MailboxChanges {
+    imap::MailboxChanges {
         changed: changes.changed.iter().map(message_info).collect(),
         expunged: expunged(changes),
         uid_next: changes.snapshot.uid_next,

@@ -42,7 +42,7 @@ impl ImapBackend {
             for (entry, value) in [(COMMENT, &about.comment), (ADMIN, &about.admin)] {
                 kept.extend(value.iter().map(|value| (entry.to_owned(), value.clone().into_bytes())));
             }
-            if self.services.push == imap::Push::Offered {
+            if self.services.push == imap::PushOffer::Offered {
                 let limit = self.services.limits.recipients.to_string();
                 kept.insert(RECIPIENTS.to_owned(), limit.into_bytes());
             }

@@ -6,7 +6,7 @@ mod toy;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use imap::{Answer, Input, MailboxName, Output, Push, Question, Session, Settings, Transport};
+use imap::{Answer, Input, MailboxName, Output, PushOffer, Question, Session, Settings, Transport};
 
 pub(crate) use toy::Toy;
 
@@ -74,7 +74,8 @@ impl World {
         reason = "an Instant cannot be made otherwise; only differences count"
     )]
     pub(crate) fn new(seed: u64) -> Self {
-        let settings = Settings { push: Push::Offered, version: "1.0".to_owned(), ..Settings::default() };
+        let settings =
+            Settings { push: PushOffer::Offered, version: "1.0".to_owned(), ..Settings::default() };
         Self {
             toy: Toy::new(),
             now: Instant::now(),

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use imap::{
-    Access, Answer, Changes, CommandFailure, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxName,
-    MailboxStatus, MessageFlags, MessageInfo, MetadataDepth, MetadataOwner, Question, QuotaUsage, Snapshot,
-    SpecialUse, Subscription,
+    Access, Answer, CommandFailure, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxChanges,
+    MailboxName, MailboxStatus, MessageFlags, MessageInfo, MetadataDepth, MetadataOwner, Question,
+    QuotaUsage, Snapshot, SpecialUse, Subscription,
 };
 use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
@@ -347,11 +347,11 @@ impl Toy {
         name: &MailboxName,
         access: Access,
         since: ModSeq,
-    ) -> Result<Changes, CommandFailure> {
+    ) -> Result<MailboxChanges, CommandFailure> {
         let recent_from = self.recent_from(name, access)?;
         let mailbox = self.mailboxes.get(name).ok_or(CommandFailure::NoSuchMailbox)?;
         let expunged = mailbox.expunged.iter().filter(|(modseq, _)| *modseq > since.0);
-        Ok(Changes {
+        Ok(MailboxChanges {
             changed: mailbox.messages.iter().map(info).filter(|message| message.modseq > since).collect(),
             expunged: match self.lists_survivors {
                 true => Expunged::AllBut(mailbox.messages.keys().copied().collect()),
