@@ -72,7 +72,7 @@ pub(crate) enum Command {
     /// `SEARCH` and `UID SEARCH`
     Search(Search),
     /// `COPY`, `MOVE` and their `UID` forms.
-    Transfer(Transfer),
+    CopyMove(CopyMove),
 }
 
 /// A name and a password.
@@ -226,7 +226,7 @@ pub(crate) struct Fetch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Vanished {
     /// It does.
-    Tell,
+    Report,
     /// It does not.
     Omit,
 }
@@ -317,15 +317,15 @@ pub(crate) struct Store {
     pub(crate) set: SequenceSet,
     pub(crate) numbering: Numbering,
     pub(crate) change: FlagChange,
-    pub(crate) echo: Echo,
+    pub(crate) response: StoreResponse,
     pub(crate) unchanged_since: Option<ModSeq>,
 }
 
 /// Whether `STORE` tells the flags that result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Echo {
+pub(crate) enum StoreResponse {
     /// `FLAGS`
-    Tell,
+    Flags,
     /// `FLAGS.SILENT`
     Silent,
 }
@@ -364,7 +364,7 @@ pub(crate) enum Charset {
 
 /// `COPY` or `MOVE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Transfer {
+pub(crate) struct CopyMove {
     pub(crate) set: SequenceSet,
     pub(crate) numbering: Numbering,
     pub(crate) to: MailboxName,
@@ -421,7 +421,7 @@ impl Command {
             | Self::Fetch(_)
             | Self::Store(_)
             | Self::Search(_)
-            | Self::Transfer(_) => Legal::Selected,
+            | Self::CopyMove(_) => Legal::Selected,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::act::{self, Context, Event, Job, Step, Updates};
+use crate::act::{self, AllowedUpdates, Context, Event, Job, Step};
 use crate::command::{Command, Legal};
 use crate::dialogue::{Answer, CommandFailure, Input, Output};
 use crate::frame::{Announcement, Frame, Framer, LiteralKind};
@@ -12,7 +12,7 @@ use crate::parse;
 use crate::respond::{Completion, Kind};
 use crate::settings::{Settings, Transport};
 use crate::state::{Freshness, State, Tracking};
-use crate::view::News;
+use crate::view::Updates;
 use crate::writer::Writer;
 
 /// One IMAP connection.
@@ -27,7 +27,7 @@ pub struct Session {
     transport: Transport,
     state: State,
     framer: Framer,
-    doing: Doing,
+    phase: Phase,
     answer: Option<Answer>,
     out: Writer,
     tracking: Tracking,
@@ -39,7 +39,7 @@ pub struct Session {
 
 /// What the session is busy with.
 #[derive(Debug)]
-enum Doing {
+enum Phase {
     /// Waiting for a command.
     AwaitCommand,
     /// A command runs, and can go on.
@@ -49,7 +49,7 @@ enum Doing {
     /// A command waits for more from the client.
     AwaitInput(Running),
     /// `IDLE` waits for whatever comes.
-    AwaitNews(Running),
+    AwaitUpdates(Running),
     /// A command is done; before that is said, the mailbox is looked at.
     AwaitChanges(Finished),
     /// The driver is busy with the TLS handshake.
@@ -62,14 +62,14 @@ enum Doing {
 struct Running {
     tag: String,
     job: Box<dyn Job>,
-    updates: Updates,
+    allowed: AllowedUpdates,
 }
 
 #[derive(Debug)]
 struct Finished {
     tag: String,
     completion: Completion,
-    updates: Updates,
+    allowed: AllowedUpdates,
 }
 
 /// When things happened and are to happen.
@@ -77,9 +77,9 @@ struct Finished {
 struct Clock {
     now: Instant,
     /// When the client said something last.
-    heard: Instant,
+    last_received: Instant,
     /// When it was told something last.
-    spoken: Instant,
+    last_sent: Instant,
     /// Whether a message was sent since this was last looked at: a slow line can take long to carry it.
     sending: Sending,
     /// The wake-up the driver knows of.
@@ -105,12 +105,12 @@ impl Session {
             transport,
             state,
             framer: Framer::new(limits::COMMAND_BEFORE_LOGIN),
-            doing: Doing::AwaitCommand,
+            phase: Phase::AwaitCommand,
             answer: None,
             out,
             tracking: Tracking::Plain,
             freshness: Freshness::Fresh,
-            clock: Clock { now, heard: now, spoken: now, sending: Sending::Nothing, wake: None },
+            clock: Clock { now, last_received: now, last_sent: now, sending: Sending::Nothing, wake: None },
             bad_commands: 0,
             failed_logins: 0,
         }
@@ -119,26 +119,26 @@ impl Session {
     /// Whether the driver may read from the client now.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        !matches!(self.doing, Doing::Over | Doing::AwaitTls) && self.framer.waiting() < limits::INPUT
+        !matches!(self.phase, Phase::Over | Phase::AwaitTls) && self.framer.waiting() < limits::INPUT
     }
 
     /// Takes note of something that happened. Call [`poll`](Self::poll) afterwards.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.clock.now = now;
-        match (input, &self.doing) {
-            (_, Doing::Over) => {}
+        match (input, &self.phase) {
+            (_, Phase::Over) => {}
             (Input::Bytes(bytes), _) => {
-                self.clock.heard = now;
+                self.clock.last_received = now;
                 self.framer.push(bytes);
             }
             (Input::Answer(answer), _) => self.answer = Some(answer),
-            (Input::TlsStarted, Doing::AwaitTls) => {
+            (Input::TlsStarted, Phase::AwaitTls) => {
                 self.transport = Transport::Tls;
                 self.framer.clear();
-                self.doing = Doing::AwaitCommand;
+                self.phase = Phase::AwaitCommand;
             }
             (Input::Tick, _) => self.tick(),
-            (Input::Shutdown, _) => self.say_goodbye("[UNAVAILABLE] Server shutting down."),
+            (Input::Shutdown, _) => self.send_bye("[UNAVAILABLE] Server shutting down."),
             (Input::Closed, _) => self.close(),
             (Input::MailboxChanged, _) => self.freshness = Freshness::Stale,
             (Input::TlsStarted, _) => {}
@@ -158,63 +158,63 @@ impl Session {
                 break;
             }
         }
-        if !matches!(self.doing, Doing::AwaitAnswer(_) | Doing::AwaitChanges(_)) {
+        if !matches!(self.phase, Phase::AwaitAnswer(_) | Phase::AwaitChanges(_)) {
             self.out.flush();
         }
-        self.note_spoken();
-        self.out.next().or_else(|| self.wake_up_call())
+        self.note_sent();
+        self.out.next().or_else(|| self.next_wake_up())
     }
 
-    fn note_spoken(&mut self) {
-        if self.out.has_spoken() {
-            self.clock.spoken = self.clock.now;
+    fn note_sent(&mut self) {
+        if self.out.take_written() {
+            self.clock.last_sent = self.clock.now;
         }
     }
 
     /// Does one piece of work; false when there is none.
     fn advance(&mut self) -> bool {
-        match std::mem::replace(&mut self.doing, Doing::AwaitCommand) {
-            Doing::AwaitCommand => match self.framer.next_frame() {
+        match std::mem::replace(&mut self.phase, Phase::AwaitCommand) {
+            Phase::AwaitCommand => match self.framer.next_frame() {
                 Some(frame) => self.begin(frame),
                 None => return false,
             },
-            Doing::Ready(running, event) => self.step(running, event),
-            Doing::AwaitAnswer(running) => match self.answer.take() {
+            Phase::Ready(running, event) => self.step(running, event),
+            Phase::AwaitAnswer(running) => match self.answer.take() {
                 Some(answer) => self.step(running, Event::Answer(answer)),
-                None => return self.keep_waiting(Doing::AwaitAnswer(running)),
+                None => return self.keep_waiting(Phase::AwaitAnswer(running)),
             },
-            Doing::AwaitInput(running) => match self.framer.next_frame() {
+            Phase::AwaitInput(running) => match self.framer.next_frame() {
                 Some(frame) => self.step(running, Event::Frame(frame)),
-                None => return self.keep_waiting(Doing::AwaitInput(running)),
+                None => return self.keep_waiting(Phase::AwaitInput(running)),
             },
-            Doing::AwaitNews(running) => {
+            Phase::AwaitUpdates(running) => {
                 // `+ idling`, said just now, is a sign of life.
-                self.note_spoken();
+                self.note_sent();
                 if let Some(frame) = self.framer.next_frame() {
                     self.step(running, Event::Frame(frame));
                 } else if self.freshness == Freshness::Stale && matches!(self.state, State::Selected(_)) {
-                    self.step(running, Event::News);
-                } else if self.clock.now >= self.clock.spoken + self.settings.keep_alive {
-                    self.clock.spoken = self.clock.now;
+                    self.step(running, Event::MailboxChanged);
+                } else if self.clock.now >= self.clock.last_sent + self.settings.keep_alive {
+                    self.clock.last_sent = self.clock.now;
                     if self.freshness == Freshness::Unreachable {
                         self.freshness = Freshness::Stale;
                     }
                     self.step(running, Event::KeepAlive);
                 } else {
-                    return self.keep_waiting(Doing::AwaitNews(running));
+                    return self.keep_waiting(Phase::AwaitUpdates(running));
                 }
             }
-            Doing::AwaitChanges(finished) => match self.answer.take() {
-                Some(answer) => self.take_in(finished, answer),
-                None => return self.keep_waiting(Doing::AwaitChanges(finished)),
+            Phase::AwaitChanges(finished) => match self.answer.take() {
+                Some(answer) => self.apply_changes(finished, answer),
+                None => return self.keep_waiting(Phase::AwaitChanges(finished)),
             },
-            waiting @ (Doing::AwaitTls | Doing::Over) => return self.keep_waiting(waiting),
+            waiting @ (Phase::AwaitTls | Phase::Over) => return self.keep_waiting(waiting),
         }
         true
     }
 
-    fn keep_waiting(&mut self, doing: Doing) -> bool {
-        self.doing = doing;
+    fn keep_waiting(&mut self, phase: Phase) -> bool {
+        self.phase = phase;
         false
     }
 
@@ -266,8 +266,8 @@ impl Session {
         };
         match legal {
             Ok(()) => {
-                let updates = Updates::after(&command);
-                self.doing = Doing::Ready(Running { tag, job: act::job(command), updates }, Event::Go);
+                let allowed = AllowedUpdates::after(&command);
+                self.phase = Phase::Ready(Running { tag, job: act::job(command), allowed }, Event::Go);
             }
             Err(reason) => self.refuse_command(Some(&tag), Completion::bad(reason)),
         }
@@ -277,30 +277,30 @@ impl Session {
     fn step(&mut self, mut running: Running, event: Event) {
         let step = running.job.step(&mut self.context(&running.tag), event);
         match step {
-            Step::Again => self.doing = Doing::Ready(running, Event::Go),
+            Step::Again => self.phase = Phase::Ready(running, Event::Go),
             Step::Ask(question) => {
                 self.out.ask(Output::Ask(question));
-                self.doing = Doing::AwaitAnswer(running);
+                self.phase = Phase::AwaitAnswer(running);
             }
-            Step::AwaitInput => self.doing = Doing::AwaitInput(running),
+            Step::AwaitInput => self.phase = Phase::AwaitInput(running),
             Step::AcceptLiteral(kind) => {
                 self.framer.stream();
                 self.ask_for_literal(kind);
-                self.doing = Doing::AwaitInput(running);
+                self.phase = Phase::AwaitInput(running);
             }
-            Step::AwaitNews => self.doing = Doing::AwaitNews(running),
+            Step::AwaitUpdates => self.phase = Phase::AwaitUpdates(running),
             Step::Done(completion) => {
-                self.finish(Finished { tag: running.tag, completion, updates: running.updates });
+                self.finish(Finished { tag: running.tag, completion, allowed: running.allowed });
             }
             Step::Logout(completion) => {
                 self.complete(&running.tag, &completion);
                 self.close();
             }
-            Step::Goodbye(why) => self.say_goodbye(why),
+            Step::Bye(why) => self.send_bye(why),
             Step::StartTls(completion) => {
                 self.complete(&running.tag, &completion);
                 self.out.push(Output::StartTls);
-                self.doing = Doing::AwaitTls;
+                self.phase = Phase::AwaitTls;
             }
         }
     }
@@ -322,44 +322,44 @@ impl Session {
         // What a command leaves unread of its literal is of no use to the next one.
         self.framer.refuse();
         self.framer.skip_stream();
-        if finished.updates != Updates::Nothing {
+        if finished.allowed != AllowedUpdates::Nothing {
             // What others did before the client's own last change must be told before that is.
             let behind = self.tracking == Tracking::Qresync
-                && matches!(&self.state, State::Selected(view) if view.is_behind());
+                && matches!(&self.state, State::Selected(view) if view.is_behind_own_change());
             if (behind || self.freshness != Freshness::Fresh)
-                && let Some(question) = act::whats_new(&mut self.context(&finished.tag))
+                && let Some(question) = act::changes_question(&mut self.context(&finished.tag))
             {
                 self.out.ask(Output::Ask(question));
-                self.doing = Doing::AwaitChanges(finished);
+                self.phase = Phase::AwaitChanges(finished);
                 return;
             }
             if let State::Selected(view) = &mut self.state {
-                act::tell(&mut self.out, view, &News::default(), finished.updates, self.tracking);
+                act::emit_updates(&mut self.out, view, &Updates::default(), finished.allowed, self.tracking);
             }
         }
         self.complete(&finished.tag, &finished.completion);
     }
 
     /// What has changed is known now.
-    fn take_in(&mut self, finished: Finished, answer: Answer) {
-        let taken = act::take_in(&mut self.context(&finished.tag), answer, finished.updates);
+    fn apply_changes(&mut self, finished: Finished, answer: Answer) {
+        let taken = act::apply_changes(&mut self.context(&finished.tag), answer, finished.allowed);
         self.complete(&finished.tag, &finished.completion);
         if taken == Err(CommandFailure::NoSuchMailbox) {
-            self.say_goodbye(act::MAILBOX_DELETED);
+            self.send_bye(act::MAILBOX_DELETED);
         }
     }
 
     fn complete(&mut self, tag: &str, completion: &Completion) {
         self.out.text(&completion.line(tag));
         if completion.kind == Kind::Bad {
-            return self.count_bad();
+            return self.count_bad_command();
         }
         self.bad_commands = 0;
         match self.state {
             State::NotAuthenticated if completion.code.as_deref() == Some("AUTHENTICATIONFAILED") => {
                 self.failed_logins += 1;
                 if self.failed_logins >= limits::FAILED_LOGINS {
-                    self.say_goodbye("Too many failed logins.");
+                    self.send_bye("Too many failed logins.");
                 }
             }
             State::NotAuthenticated => {}
@@ -372,41 +372,41 @@ impl Session {
         self.framer.refuse();
         self.out.text(&completion.line(tag.unwrap_or("*")));
         if completion.kind == Kind::Bad {
-            self.count_bad();
+            self.count_bad_command();
         }
     }
 
-    fn count_bad(&mut self) {
+    fn count_bad_command(&mut self) {
         self.bad_commands += 1;
         if self.bad_commands >= limits::BAD_COMMANDS {
-            self.say_goodbye("Too many commands that make no sense.");
+            self.send_bye("Too many commands that make no sense.");
         }
     }
 
     /// Something that was to happen by now. What `IDLE` does about it is seen to in `advance`.
     fn tick(&mut self) {
-        if matches!(self.doing, Doing::AwaitNews(_)) || self.clock.now < self.deadline() {
+        if matches!(self.phase, Phase::AwaitUpdates(_)) || self.clock.now < self.deadline() {
             return;
         }
         match std::mem::replace(&mut self.clock.sending, Sending::Nothing) {
-            Sending::Message => self.clock.heard = self.clock.now,
-            Sending::Nothing => self.say_goodbye("Disconnected for inactivity."),
+            Sending::Message => self.clock.last_received = self.clock.now,
+            Sending::Nothing => self.send_bye("Disconnected for inactivity."),
         }
     }
 
     /// When something is to happen if nothing happens before. A client in `IDLE` may be silent for ever: whether it
     /// is still there shows when the signs of life cannot be delivered.
     fn deadline(&self) -> Instant {
-        match (&self.doing, &self.state) {
-            (Doing::AwaitNews(_), _) => self.clock.spoken + self.settings.keep_alive,
-            (_, State::NotAuthenticated) => self.clock.heard + self.settings.login_timeout,
-            _ => self.clock.heard + self.settings.idle_timeout,
+        match (&self.phase, &self.state) {
+            (Phase::AwaitUpdates(_), _) => self.clock.last_sent + self.settings.keep_alive,
+            (_, State::NotAuthenticated) => self.clock.last_received + self.settings.login_timeout,
+            _ => self.clock.last_received + self.settings.idle_timeout,
         }
     }
 
     /// Tells the driver when to wake the session, if what it was told last would be too late, or is past.
-    fn wake_up_call(&mut self) -> Option<Output> {
-        if matches!(self.doing, Doing::Over) {
+    fn next_wake_up(&mut self) -> Option<Output> {
+        if matches!(self.phase, Phase::Over) {
             return None;
         }
         let deadline = self.deadline();
@@ -418,13 +418,13 @@ impl Session {
         Some(Output::WakeAt(deadline))
     }
 
-    fn say_goodbye(&mut self, why: &str) {
+    fn send_bye(&mut self, why: &str) {
         self.out.text(&format!("* BYE {why}\r\n"));
         self.close();
     }
 
     fn close(&mut self) {
         self.out.push(Output::Close);
-        self.doing = Doing::Over;
+        self.phase = Phase::Over;
     }
 }

@@ -1,7 +1,7 @@
 //! The selected mailbox as this session has told its client: which sequence number is which message.
 //!
 //! What others do reaches the view through [`View::apply`]; an expunged message keeps its number until the session
-//! may say so (RFC 3501 sections 5.5 and 7.4.1), which is what [`View::forget_gone`] is for.
+//! may say so (RFC 3501 sections 5.5 and 7.4.1), which is what [`View::remove_expunged`] is for.
 
 use std::collections::BTreeSet;
 
@@ -26,9 +26,9 @@ pub(crate) struct View {
     /// All changes up to here are in the view.
     pub(crate) synced: ModSeq,
     /// All changes up to here were told, expunges included.
-    pub(crate) told: ModSeq,
+    pub(crate) reported: ModSeq,
     /// The latest change the client knows of, because it was its own.
-    own: ModSeq,
+    own_change: ModSeq,
     messages: Vec<Message>,
     recent: Recent,
     keywords: Keywords,
@@ -38,9 +38,9 @@ pub(crate) struct View {
 #[derive(Debug)]
 enum Keywords {
     /// The client knows of these.
-    Told(BTreeSet<Keyword>),
+    Announced(BTreeSet<Keyword>),
     /// There are more than it knows of, or it knows of none.
-    Untold(BTreeSet<Keyword>),
+    Unannounced(BTreeSet<Keyword>),
 }
 
 /// A message that has a sequence number.
@@ -59,12 +59,12 @@ pub(crate) struct Message {
 enum Presence {
     Present,
     /// Expunged, but the client has not been told.
-    Gone,
+    Expunged,
 }
 
 /// What a client should hear after changes were applied.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct News {
+pub(crate) struct Updates {
     /// There are new messages.
     pub(crate) arrived: bool,
     /// Messages with other flags than before.
@@ -83,11 +83,11 @@ impl View {
             uid_validity: snapshot.uid_validity,
             uid_next: snapshot.uid_next,
             synced: snapshot.highest_modseq,
-            told: snapshot.highest_modseq,
-            own: snapshot.highest_modseq,
+            reported: snapshot.highest_modseq,
+            own_change: snapshot.highest_modseq,
             messages: Vec::with_capacity(snapshot.messages.len()),
             recent: Recent::default(),
-            keywords: Keywords::Untold(BTreeSet::new()),
+            keywords: Keywords::Unannounced(BTreeSet::new()),
         };
         view.recent.add(snapshot.recent_from, snapshot.uid_next);
         for message in snapshot.messages {
@@ -155,12 +155,12 @@ impl View {
     }
 
     /// All keywords that the client should know of; nothing if it does.
-    pub(crate) fn untold_keywords(&mut self) -> Option<&BTreeSet<Keyword>> {
-        let Keywords::Untold(keywords) = &mut self.keywords else {
+    pub(crate) fn unannounced_keywords(&mut self) -> Option<&BTreeSet<Keyword>> {
+        let Keywords::Unannounced(keywords) = &mut self.keywords else {
             return None;
         };
-        self.keywords = Keywords::Told(std::mem::take(keywords));
-        let (Keywords::Told(keywords) | Keywords::Untold(keywords)) = &self.keywords;
+        self.keywords = Keywords::Announced(std::mem::take(keywords));
+        let (Keywords::Announced(keywords) | Keywords::Unannounced(keywords)) = &self.keywords;
         Some(keywords)
     }
 
@@ -196,7 +196,7 @@ impl View {
     }
 
     /// Changes were told to this session, which may be the first to hear of some messages.
-    pub(crate) fn heard_of(&mut self, changes: &MailboxChanges) {
+    pub(crate) fn note_recent(&mut self, changes: &MailboxChanges) {
         self.recent.add(changes.recent_from, changes.uid_next);
     }
 
@@ -220,51 +220,51 @@ impl View {
     }
 
     /// The client has changed something itself, and is told of it.
-    pub(crate) fn changed(&mut self, modseq: ModSeq) {
-        self.own = self.own.max(modseq);
+    pub(crate) fn note_own_change(&mut self, modseq: ModSeq) {
+        self.own_change = self.own_change.max(modseq);
     }
 
     /// Whether others may have changed something before the client's own last change.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.own > self.synced
+    pub(crate) fn is_behind_own_change(&self) -> bool {
+        self.own_change > self.synced
     }
 
     /// Whether there are messages of which the client does not know that they are gone.
-    pub(crate) fn holds_back(&self) -> bool {
-        self.messages.iter().any(|message| message.presence == Presence::Gone)
+    pub(crate) fn has_unreported_expunges(&self) -> bool {
+        self.messages.iter().any(|message| message.presence == Presence::Expunged)
     }
 
     /// Takes in what happened in the mailbox.
-    pub(crate) fn apply(&mut self, changes: MailboxChanges) -> News {
-        self.heard_of(&changes);
-        let mut news = News::default();
+    pub(crate) fn apply(&mut self, changes: MailboxChanges) -> Updates {
+        self.note_recent(&changes);
+        let mut updates = Updates::default();
         for message in changes.changed {
             match self.index(message.uid) {
                 Some(_) => {
                     let MessageInfo { uid, flags, modseq, .. } = message;
                     if self.set_flags(MessageFlags { uid, flags, modseq }) {
-                        news.flagged.push(uid);
+                        updates.flagged.push(uid);
                     }
                 }
-                None => news.arrived |= self.append(message),
+                None => updates.arrived |= self.append(message),
             }
         }
         match changes.expunged {
-            Expunged::These(uids) => self.mark_gone(&uids),
+            Expunged::These(uids) => self.mark_expunged(&uids),
             Expunged::AllBut(uids) => {
                 for message in &mut self.messages {
                     if uids.binary_search(&message.uid).is_err() {
-                        message.presence = Presence::Gone;
+                        message.presence = Presence::Expunged;
                     }
                 }
             }
         }
         self.uid_next = self.uid_next.max(changes.uid_next);
         self.synced = self.synced.max(changes.highest_modseq);
-        news
+        updates
     }
 
-    /// Takes in a message's flags; whether that is news.
+    /// Takes in a message's flags; whether that is updates.
     pub(crate) fn set_flags(&mut self, flags: MessageFlags) -> bool {
         let message = self.index(flags.uid).and_then(|index| self.messages.get_mut(index));
         let Some(message) = message.filter(|message| message.modseq < flags.modseq) else {
@@ -279,25 +279,25 @@ impl View {
     /// Keywords that were not in use before.
     fn note_keywords(&mut self, flags: &Flags) {
         for keyword in &flags.keywords {
-            let (Keywords::Told(known) | Keywords::Untold(known)) = &mut self.keywords;
+            let (Keywords::Announced(known) | Keywords::Unannounced(known)) = &mut self.keywords;
             if known.len() < KEYWORD_LIMIT && known.insert(keyword.clone()) {
-                self.keywords = Keywords::Untold(std::mem::take(known));
+                self.keywords = Keywords::Unannounced(std::mem::take(known));
             }
         }
     }
 
     /// These messages are there no more.
-    pub(crate) fn mark_gone(&mut self, uids: &[Uid]) {
+    pub(crate) fn mark_expunged(&mut self, uids: &[Uid]) {
         for &uid in uids {
             if let Some(message) = self.index(uid).and_then(|index| self.messages.get_mut(index)) {
-                message.presence = Presence::Gone;
+                message.presence = Presence::Expunged;
             }
         }
     }
 
     /// Takes the numbers away from the messages that are gone: each number is as it was when its predecessors in
     /// the list had been taken away already, which is how `EXPUNGE` counts.
-    pub(crate) fn forget_gone(&mut self) -> Vec<(usize, Uid)> {
+    pub(crate) fn remove_expunged(&mut self) -> Vec<(usize, Uid)> {
         let mut forgotten = Vec::new();
         let mut number = 0;
         self.messages.retain(|message| {
@@ -338,7 +338,7 @@ impl View {
 mod tests {
     use mail_types::{Flags, ModSeq, Uid, UidValidity, UnixTime};
 
-    use super::{News, NoSuchMessage, View};
+    use super::{NoSuchMessage, Updates, View};
     use crate::mail::{Access, Expunged, MailboxChanges, MessageInfo, Snapshot};
     use crate::mailbox_name::MailboxName;
     use crate::sequence::Bound::{Number, Star};
@@ -400,10 +400,10 @@ mod tests {
     #[test]
     fn expunged_messages_keep_their_numbers_until_told() {
         let mut view = view(&[10, 20, 30, 40]);
-        let news = view.apply(changes(&[50], Expunged::These(vec![uid(10), uid(30), uid(77)])));
-        assert_eq!(news, News { arrived: true, flagged: Vec::new() });
+        let updates = view.apply(changes(&[50], Expunged::These(vec![uid(10), uid(30), uid(77)])));
+        assert_eq!(updates, Updates { arrived: true, flagged: Vec::new() });
         assert_eq!(view.find(uid(40)).unwrap().0, 4);
-        assert_eq!(view.forget_gone(), [(1, uid(10)), (2, uid(30))]);
+        assert_eq!(view.remove_expunged(), [(1, uid(10)), (2, uid(30))]);
         assert_eq!(view.find(uid(40)).unwrap().0, 2);
         assert_eq!(view.exists(), 3);
     }
@@ -412,6 +412,6 @@ mod tests {
     fn a_store_may_list_the_survivors_instead() {
         let mut view = view(&[10, 20, 30]);
         view.apply(changes(&[], Expunged::AllBut(vec![uid(20)])));
-        assert_eq!(view.forget_gone(), [(1, uid(10)), (2, uid(30))]);
+        assert_eq!(view.remove_expunged(), [(1, uid(10)), (2, uid(30))]);
     }
 }

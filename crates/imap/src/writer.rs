@@ -12,7 +12,7 @@ pub(crate) struct Writer {
     gathered: Vec<u8>,
     outputs: VecDeque<Output>,
     /// Whether anything was said since this was last asked.
-    spoken: bool,
+    written: bool,
 }
 
 impl Writer {
@@ -23,7 +23,7 @@ impl Writer {
 
     /// Says something.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        self.spoken = true;
+        self.written = true;
         self.gathered.extend_from_slice(bytes);
     }
 
@@ -63,7 +63,7 @@ impl Writer {
     }
 
     /// Whether anything was said since the last call.
-    pub(crate) fn has_spoken(&mut self) -> bool {
-        std::mem::take(&mut self.spoken)
+    pub(crate) fn take_written(&mut self) -> bool {
+        std::mem::take(&mut self.written)
     }
 }

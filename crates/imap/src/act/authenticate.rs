@@ -67,7 +67,7 @@ impl Job for Plain {
             },
             Event::Frame(_) => Step::Done(Completion::bad("This is not base64.")),
             Event::Answer(answer) => finish(context, answer),
-            Event::News | Event::KeepAlive => Step::AwaitInput,
+            Event::MailboxChanged | Event::KeepAlive => Step::AwaitInput,
         }
     }
 }

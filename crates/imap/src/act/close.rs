@@ -3,7 +3,7 @@
 use mail_types::Uid;
 
 use super::job::{Context, Event, Job, Step};
-use super::updates::{Updates, take_in, tell_gone, whats_new};
+use super::updates::{AllowedUpdates, apply_changes, changes_question, emit_expunged};
 use crate::dialogue::{Answer, Question};
 use crate::mail::Access;
 use crate::respond::Completion;
@@ -46,14 +46,14 @@ impl Job for Close {
             }
             Event::Answer(answer @ Answer::Changes(_)) => {
                 // Told, in case the mailbox stays selected after all.
-                let _ = take_in(context, answer, Updates::KeepNumbers);
+                let _ = apply_changes(context, answer, AllowedUpdates::AllButExpunges);
             }
             _ => {}
         }
         if self.next == Next::Refresh {
             self.next = Next::Expunge;
             if *context.freshness != Freshness::Fresh
-                && let Some(question) = whats_new(context)
+                && let Some(question) = changes_question(context)
             {
                 return Step::Ask(question);
             }
@@ -108,13 +108,13 @@ impl Job for Expunge {
         let mut highest = None;
         match event {
             Event::Answer(Answer::Changes(changes)) => {
-                let _ = take_in(context, Answer::Changes(changes), Updates::All);
+                let _ = apply_changes(context, Answer::Changes(changes), AllowedUpdates::All);
             }
             Event::Answer(Answer::Expunged { uids, highest_modseq }) => {
                 if let State::Selected(view) = context.state {
-                    view.mark_gone(&uids);
-                    view.changed(highest_modseq);
-                    tell_gone(context.out, view, *context.tracking);
+                    view.mark_expunged(&uids);
+                    view.note_own_change(highest_modseq);
+                    emit_expunged(context.out, view, *context.tracking);
                 }
                 highest = Some(highest_modseq);
             }
@@ -129,7 +129,7 @@ impl Job for Expunge {
             }
             self.next = Next::Expunge;
             if *context.freshness != Freshness::Fresh
-                && let Some(question) = whats_new(context)
+                && let Some(question) = changes_question(context)
             {
                 return Step::Ask(question);
             }

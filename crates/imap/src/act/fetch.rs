@@ -106,10 +106,10 @@ impl Fetching {
         }
         self.uids = uids;
         match (self.fetch.vanished, self.fetch.changed_since) {
-            (Vanished::Tell, Some(_)) if tracking != Tracking::Qresync => {
+            (Vanished::Report, Some(_)) if tracking != Tracking::Qresync => {
                 Step::Done(Completion::bad("Say ENABLE QRESYNC first"))
             }
-            (Vanished::Tell, Some(since)) => Step::Ask(view.changes_since(since)),
+            (Vanished::Report, Some(since)) => Step::Ask(view.changes_since(since)),
             _ => self.go_on(context),
         }
     }
@@ -233,7 +233,7 @@ impl Fetching {
             (Answer::Stored { messages, .. }, _) => {
                 if let Some(view) = context.view() {
                     for flags in messages {
-                        view.changed(flags.modseq);
+                        view.note_own_change(flags.modseq);
                         view.set_flags(flags);
                     }
                 }
@@ -241,9 +241,9 @@ impl Fetching {
             }
             (Answer::Changes(changes), _) => {
                 if let Some(view) = context.view() {
-                    view.heard_of(&changes);
+                    view.note_recent(&changes);
                 }
-                self.tell_vanished(context, &changes.expunged);
+                self.emit_vanished(context, &changes.expunged);
                 self.go_on(context)
             }
             // A full disk must not keep people from reading, which is how room is made.
@@ -259,7 +259,7 @@ impl Fetching {
     }
 
     /// RFC 7162 section 3.2.6: the UIDs of the set that are gone.
-    fn tell_vanished(&self, context: &mut Context<'_>, expunged: &Expunged) {
+    fn emit_vanished(&self, context: &mut Context<'_>, expunged: &Expunged) {
         let State::Selected(view) = &mut *context.state else {
             return;
         };

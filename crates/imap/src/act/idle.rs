@@ -1,12 +1,12 @@
 //! `IDLE` (RFC 2177).
 
 use super::job::{Context, Event, Job, Step};
-use super::updates::{MAILBOX_DELETED, Updates, take_in, tell, whats_new};
+use super::updates::{AllowedUpdates, MAILBOX_DELETED, apply_changes, changes_question, emit_updates};
 use crate::dialogue::CommandFailure;
 use crate::frame::Frame;
 use crate::respond::Completion;
 use crate::state::State;
-use crate::view::News;
+use crate::view::Updates;
 
 /// Waits, and tells at once what happens.
 #[derive(Debug)]
@@ -19,18 +19,24 @@ impl Job for Idle {
                 context.out.text("+ idling\r\n");
                 // What had to be held back during earlier commands may be told now.
                 if let State::Selected(view) = context.state {
-                    tell(context.out, view, &News::default(), Updates::All, *context.tracking);
+                    emit_updates(
+                        context.out,
+                        view,
+                        &Updates::default(),
+                        AllowedUpdates::All,
+                        *context.tracking,
+                    );
                 }
             }
-            Event::News => {
-                if let Some(question) = whats_new(context) {
+            Event::MailboxChanged => {
+                if let Some(question) = changes_question(context) {
                     return Step::Ask(question);
                 }
             }
             Event::Answer(answer) => {
                 // Other trouble is not the client's business: the mailbox is looked at again later.
-                if take_in(context, answer, Updates::All) == Err(CommandFailure::NoSuchMailbox) {
-                    return Step::Goodbye(MAILBOX_DELETED);
+                if apply_changes(context, answer, AllowedUpdates::All) == Err(CommandFailure::NoSuchMailbox) {
+                    return Step::Bye(MAILBOX_DELETED);
                 }
             }
             Event::KeepAlive => context.out.text("* OK Still here\r\n"),
@@ -39,6 +45,6 @@ impl Job for Idle {
             }
             Event::Frame(_) => return Step::Done(Completion::bad("Expected DONE")),
         }
-        Step::AwaitNews
+        Step::AwaitUpdates
     }
 }

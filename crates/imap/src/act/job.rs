@@ -55,11 +55,11 @@ pub(crate) enum Event {
     Go,
     /// The reply to its question.
     Answer(Answer),
-    /// More from the client, after [`Step::AwaitInput`] or [`Step::AwaitNews`].
+    /// More from the client, after [`Step::AwaitInput`] or [`Step::AwaitUpdates`].
     Frame(Frame),
-    /// Something may have changed in the mailbox, after [`Step::AwaitNews`].
-    News,
-    /// Nothing has been said for a while, after [`Step::AwaitNews`].
+    /// Something may have changed in the mailbox, after [`Step::AwaitUpdates`].
+    MailboxChanged,
+    /// Nothing has been said for a while, after [`Step::AwaitUpdates`].
     KeepAlive,
 }
 
@@ -75,13 +75,13 @@ pub(crate) enum Step {
     /// The literal that was announced may come, in pieces.
     AcceptLiteral(LiteralKind),
     /// Whatever comes first: the client, the mailbox, or the time to show a sign of life.
-    AwaitNews,
+    AwaitUpdates,
     /// It has ended.
     Done(Completion),
     /// It has ended, and so has the session.
     Logout(Completion),
     /// The session cannot go on.
-    Goodbye(&'static str),
+    Bye(&'static str),
     /// It has ended, and TLS begins.
     StartTls(Completion),
 }

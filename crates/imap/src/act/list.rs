@@ -42,7 +42,7 @@ impl Listing {
         Self { list, waiting: VecDeque::new() }
     }
 
-    fn tell(&mut self, context: &mut Context<'_>, mailboxes: Vec<Mailbox>) {
+    fn emit_mailboxes(&mut self, context: &mut Context<'_>, mailboxes: Vec<Mailbox>) {
         let patterns: Vec<Vec<char>> =
             self.list.patterns.iter().map(|pattern| full_pattern(&self.list.reference, pattern)).collect();
         let matched = |name: &MailboxName| patterns.iter().any(|pattern| matches(pattern, name.as_str()));
@@ -109,7 +109,7 @@ impl Job for Listing {
                 return Step::Done(completed(self.list.kind));
             }
             Event::Go => return Step::Ask(Question::ListMailboxes),
-            Event::Answer(Answer::Mailboxes(mailboxes)) => self.tell(context, mailboxes),
+            Event::Answer(Answer::Mailboxes(mailboxes)) => self.emit_mailboxes(context, mailboxes),
             Event::Answer(Answer::Status(status)) => {
                 if let Some(mailbox) = self.waiting.pop_front() {
                     context.out.bytes(&status_line(&mailbox, &self.list.status, &status));

@@ -13,7 +13,11 @@ pub(super) struct Get(pub(super) GetMetadata);
 impl Get {
     /// Writes the values in the order asked for. Delta Chat wants a list that is not empty and the mailbox name
     /// quoted, as it was asked for.
-    fn tell(&self, context: &mut Context<'_>, mut values: Vec<(String, Option<Vec<u8>>)>) -> Completion {
+    fn emit_values(
+        &self,
+        context: &mut Context<'_>,
+        mut values: Vec<(String, Option<Vec<u8>>)>,
+    ) -> Completion {
         if self.0.depth == MetadataDepth::Zero {
             let missing = |entry: &&String| !values.iter().any(|(name, _)| name == *entry);
             let missing: Vec<_> = self.0.entries.iter().filter(missing).cloned().collect();
@@ -54,7 +58,7 @@ impl Job for Get {
                 entries: self.0.entries.clone(),
                 depth: self.0.depth,
             }),
-            Event::Answer(Answer::Metadata(values)) => Step::Done(self.tell(context, values)),
+            Event::Answer(Answer::Metadata(values)) => Step::Done(self.emit_values(context, values)),
             Event::Answer(Answer::Failed(failure)) => Step::Done(failure.into()),
             _ => Step::Done(Completion::unexpected()),
         }

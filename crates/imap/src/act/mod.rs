@@ -3,6 +3,7 @@
 mod append;
 mod authenticate;
 mod close;
+mod copy_move;
 mod fetch;
 mod fetch_response;
 mod idle;
@@ -16,12 +17,11 @@ mod search_evaluation;
 mod select;
 mod simple;
 mod store;
-mod transfer;
 mod updates;
 
 pub(crate) use job::{Context, Event, Job, Step};
 pub(crate) use simple::capabilities;
-pub(crate) use updates::{MAILBOX_DELETED, Updates, take_in, tell, whats_new};
+pub(crate) use updates::{AllowedUpdates, MAILBOX_DELETED, apply_changes, changes_question, emit_updates};
 
 use crate::command::{Command, Create};
 use crate::dialogue::Question;
@@ -69,7 +69,7 @@ pub(crate) fn job(command: Command) -> Box<dyn Job> {
         Command::Fetch(fetch) => Box::new(fetch::Fetching::new(fetch)),
         Command::Store(store) => Box::new(store::Storing::new(store)),
         Command::Search(search) => Box::new(search::Searching::new(search)),
-        Command::Transfer(transfer) => Box::new(transfer::Transferring::new(transfer)),
+        Command::CopyMove(copy_move) => Box::new(copy_move::CopyMoveJob::new(copy_move)),
     }
 }
 

@@ -30,7 +30,7 @@ impl QuotaRoot {
         Self { asked: Asked::Root(root) }
     }
 
-    fn tell(&self, context: &mut Context<'_>, usage: QuotaUsage) -> Completion {
+    fn emit_quota(&self, context: &mut Context<'_>, usage: QuotaUsage) -> Completion {
         let text = match &self.asked {
             Asked::Mailbox(mailbox) => {
                 context.out.text("* QUOTAROOT ");
@@ -53,7 +53,7 @@ impl QuotaRoot {
 impl Job for QuotaRoot {
     fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
         match event {
-            Event::Answer(Answer::Quota(usage)) => Step::Done(self.tell(context, usage)),
+            Event::Answer(Answer::Quota(usage)) => Step::Done(self.emit_quota(context, usage)),
             Event::Answer(Answer::Failed(failure)) => Step::Done(failure.into()),
             Event::Go => match &self.asked {
                 Asked::Root(root) if root != ROOT.as_bytes() => {

@@ -114,7 +114,7 @@ impl Searching {
         };
         for _ in 0..VIEW_BATCH {
             let Some(&uid) = self.uids.get(self.next) else {
-                self.tell(context);
+                self.emit_results(context);
                 let completion = Completion::ok("Search completed");
                 return Step::Done(match self.outcome {
                     Outcome::Complete => completion,
@@ -275,16 +275,16 @@ impl Searching {
     /// RFC 7162 section 3.1.10: of the messages that are told; with `COUNT` and `ALL` these are all that were found.
     fn highest_modseq(&self) -> Option<u64> {
         let modseq = |found: &Found| found.modseq.0;
-        let told = |wanted| self.search.returns.as_ref().is_some_and(|returns| returns.contains(wanted));
-        if self.search.returns.is_none() || told(&SearchReturn::All) || told(&SearchReturn::Count) {
+        let returned = |wanted| self.search.returns.as_ref().is_some_and(|returns| returns.contains(wanted));
+        if self.search.returns.is_none() || returned(&SearchReturn::All) || returned(&SearchReturn::Count) {
             return self.found.iter().map(modseq).max();
         }
-        let least = self.found.first().filter(|_| told(&SearchReturn::Min));
-        let greatest = self.found.last().filter(|_| told(&SearchReturn::Max));
+        let least = self.found.first().filter(|_| returned(&SearchReturn::Min));
+        let greatest = self.found.last().filter(|_| returned(&SearchReturn::Max));
         least.into_iter().chain(greatest).map(modseq).max()
     }
 
-    fn tell(&self, context: &mut Context<'_>) {
+    fn emit_results(&self, context: &mut Context<'_>) {
         let number = |found: &Found| match self.search.numbering {
             Numbering::Sequence => found.number,
             Numbering::Uid => found.uid.get(),

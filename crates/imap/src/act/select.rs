@@ -3,7 +3,7 @@
 use mail_types::SystemFlag;
 
 use super::job::{Context, Event, Job, Step};
-use super::updates::{tell_keywords, tell_size};
+use super::updates::{emit_flags, emit_size};
 use crate::command::{Qresync, Select, SelectTracking};
 use crate::dialogue::{Answer, Question};
 use crate::mail::{Access, MailboxChanges, Snapshot};
@@ -76,7 +76,7 @@ impl Job for Selecting {
                 if let (State::Selected(view), SelectTracking::Qresync(qresync)) =
                     (&mut *context.state, &self.select.tracking)
                 {
-                    view.heard_of(&changes);
+                    view.note_recent(&changes);
                     resync(context.out, view, qresync, &changes);
                 }
                 Step::Done(self.completed())
@@ -89,8 +89,8 @@ impl Job for Selecting {
 
 /// The untagged responses that RFC 3501 and RFC 7162 require.
 fn announce(out: &mut Writer, view: &mut View) {
-    tell_keywords(out, view);
-    tell_size(out, view);
+    emit_flags(out, view);
+    emit_size(out, view);
     let unseen = view.iter().find(|(_, message)| !message.flags.has(SystemFlag::Seen));
     if let Some((number, _)) = unseen {
         out.text(&format!("* OK [UNSEEN {number}] First unseen\r\n"));

@@ -3,8 +3,8 @@
 use mail_types::{ModSeq, Uid};
 
 use super::job::{Context, Event, Job, Step};
-use super::updates::tell_keywords;
-use crate::command::{Echo, Store};
+use super::updates::emit_flags;
+use crate::command::{Store, StoreResponse};
 use crate::dialogue::{Answer, Question};
 use crate::mail::{Access, MessageFlags};
 use crate::respond::Completion;
@@ -55,9 +55,9 @@ impl Storing {
         let gone = messages.len() + modified.len() < self.uids.len();
         for flags in messages {
             let uid = flags.uid;
-            view.changed(flags.modseq);
+            view.note_own_change(flags.modseq);
             view.set_flags(flags);
-            tell_keywords(context.out, view);
+            emit_flags(context.out, view);
             let Some((number, message)) = view.find(uid) else {
                 continue;
             };
@@ -85,12 +85,12 @@ impl Storing {
         if self.store.numbering == Numbering::Uid || tracking == Tracking::Qresync {
             items.push(format!("UID {}", uid.get()));
         }
-        if self.store.echo == Echo::Tell {
+        if self.store.response == StoreResponse::Flags {
             items.push(format!("FLAGS {flags}"));
         }
         if tracking >= Tracking::Condstore {
             items.push(format!("MODSEQ ({})", modseq.0));
-        } else if self.store.echo == Echo::Silent {
+        } else if self.store.response == StoreResponse::Silent {
             return String::new();
         }
         format!("* {number} FETCH ({})\r\n", items.join(" "))

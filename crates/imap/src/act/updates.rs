@@ -8,7 +8,7 @@ use crate::dialogue::{Answer, CommandFailure, Question};
 use crate::mail::Access;
 use crate::sequence::{Numbering, write_uids};
 use crate::state::{Freshness, State, Tracking};
-use crate::view::{News, View};
+use crate::view::{Updates, View};
 use crate::writer::Writer;
 
 /// Why a session whose mailbox is gone cannot go on: there is no response that would tell its client.
@@ -16,16 +16,16 @@ pub(crate) const MAILBOX_DELETED: &str = "The mailbox has been deleted.";
 
 /// What may be told before a command is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Updates {
+pub(crate) enum AllowedUpdates {
     /// Everything.
     All,
     /// Everything but expunges: numbers must not move (RFC 3501 section 7.4.1).
-    KeepNumbers,
+    AllButExpunges,
     /// Nothing: the mailbox is being entered or left.
     Nothing,
 }
 
-impl Updates {
+impl AllowedUpdates {
     /// What may be told at the end of a command.
     pub(crate) fn after(command: &Command) -> Self {
         let numbering = match command {
@@ -38,25 +38,31 @@ impl Updates {
             _ => return Self::All,
         };
         match numbering {
-            Numbering::Sequence => Self::KeepNumbers,
+            Numbering::Sequence => Self::AllButExpunges,
             Numbering::Uid => Self::All,
         }
     }
 }
 
 /// Tells news, and what had to be held back before.
-pub(crate) fn tell(out: &mut Writer, view: &mut View, news: &News, updates: Updates, tracking: Tracking) {
-    if updates == Updates::Nothing {
+pub(crate) fn emit_updates(
+    out: &mut Writer,
+    view: &mut View,
+    updates: &Updates,
+    allowed: AllowedUpdates,
+    tracking: Tracking,
+) {
+    if allowed == AllowedUpdates::Nothing {
         return;
     }
-    if updates == Updates::All {
-        tell_gone(out, view, tracking);
+    if allowed == AllowedUpdates::All {
+        emit_expunged(out, view, tracking);
     }
-    if news.arrived {
-        tell_size(out, view);
+    if updates.arrived {
+        emit_size(out, view);
     }
-    tell_keywords(out, view);
-    for &uid in &news.flagged {
+    emit_flags(out, view);
+    for &uid in &updates.flagged {
         if let Some((number, message)) = view.find(uid) {
             out.text(&format!("* {number} FETCH (UID {} FLAGS {}", uid.get(), view.flag_list(message)));
             if tracking >= Tracking::Condstore {
@@ -65,38 +71,38 @@ pub(crate) fn tell(out: &mut Writer, view: &mut View, news: &News, updates: Upda
             out.text(")\r\n");
         }
     }
-    if !view.holds_back() {
-        view.told = view.synced;
+    if !view.has_unreported_expunges() {
+        view.reported = view.synced;
     } else if tracking == Tracking::Qresync {
         // Or a client that remembers the highest sequence it saw would never hear of these (RFC 7162 section 3.2).
-        out.text(&format!("* OK [HIGHESTMODSEQ {}] Expunged messages wait to be told\r\n", view.told.0));
+        out.text(&format!("* OK [HIGHESTMODSEQ {}] Expunged messages wait to be told\r\n", view.reported.0));
     }
 }
 
 /// Tells which messages are gone and takes their numbers away: `EXPUNGE`, or `VANISHED` for those who asked for it.
-pub(crate) fn tell_gone(out: &mut Writer, view: &mut View, tracking: Tracking) {
-    let gone = view.forget_gone();
-    if gone.is_empty() {
+pub(crate) fn emit_expunged(out: &mut Writer, view: &mut View, tracking: Tracking) {
+    let expunged = view.remove_expunged();
+    if expunged.is_empty() {
         return;
     }
     if tracking == Tracking::Qresync {
-        out.text(&format!("* VANISHED {}\r\n", write_uids(gone.iter().map(|(_, uid)| uid))));
+        out.text(&format!("* VANISHED {}\r\n", write_uids(expunged.iter().map(|(_, uid)| uid))));
         return;
     }
-    for (number, _) in gone {
+    for (number, _) in expunged {
         out.text(&format!("* {number} EXPUNGE\r\n"));
     }
 }
 
 /// Tells how many messages there are.
-pub(crate) fn tell_size(out: &mut Writer, view: &View) {
+pub(crate) fn emit_size(out: &mut Writer, view: &View) {
     out.text(&format!("* {} EXISTS\r\n* {} RECENT\r\n", view.exists(), view.recent()));
 }
 
 /// Tells the flags that may occur, if that is not what the client was told last (RFC 3501 section 7.2.6).
-pub(crate) fn tell_keywords(out: &mut Writer, view: &mut View) {
+pub(crate) fn emit_flags(out: &mut Writer, view: &mut View) {
     let access = view.access;
-    let Some(keywords) = view.untold_keywords() else {
+    let Some(keywords) = view.unannounced_keywords() else {
         return;
     };
     let mut flags: Vec<&str> = SystemFlag::ALL.into_iter().map(SystemFlag::as_str).collect();
@@ -111,7 +117,7 @@ pub(crate) fn tell_keywords(out: &mut Writer, view: &mut View) {
 }
 
 /// The question what has happened in the selected mailbox; asking it makes the view fresh.
-pub(crate) fn whats_new(context: &mut Context<'_>) -> Option<Question> {
+pub(crate) fn changes_question(context: &mut Context<'_>) -> Option<Question> {
     let State::Selected(view) = context.state else {
         return None;
     };
@@ -120,18 +126,18 @@ pub(crate) fn whats_new(context: &mut Context<'_>) -> Option<Question> {
 }
 
 /// Takes in and tells what has happened.
-pub(crate) fn take_in(
+pub(crate) fn apply_changes(
     context: &mut Context<'_>,
     answer: Answer,
-    updates: Updates,
+    allowed: AllowedUpdates,
 ) -> Result<(), CommandFailure> {
     let State::Selected(view) = context.state else {
         return Ok(());
     };
     match answer {
         Answer::Changes(changes) => {
-            let news = view.apply(changes);
-            tell(context.out, view, &news, updates, *context.tracking);
+            let updates = view.apply(changes);
+            emit_updates(context.out, view, &updates, allowed, *context.tracking);
             Ok(())
         }
         other => {

@@ -36,10 +36,10 @@ fn arguments(cursor: &mut Cursor<'_>, literal: Announcement) -> Parsed<Append> {
         append.date = Some(date_time(cursor)?);
         cursor.space()?;
     }
-    cursor.expect("{", "the message is missing")?;
+    cursor.require("{", "the message is missing")?;
     cursor.number64()?;
     cursor.skip("+");
-    cursor.expect("}", "a literal is malformed")?;
+    cursor.require("}", "a literal is malformed")?;
     cursor.end()?;
     Ok(append)
 }
@@ -47,19 +47,19 @@ fn arguments(cursor: &mut Cursor<'_>, literal: Announcement) -> Parsed<Append> {
 /// RFC 3501: date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE
 fn date_time(cursor: &mut Cursor<'_>) -> Parsed<UnixTime> {
     const WRONG: Fault = Syntax("a date is malformed");
-    cursor.expect("\"", "a date is malformed")?;
+    cursor.require("\"", "a date is malformed")?;
     cursor.skip_spaces();
     let day = i64::from(cursor.number()?);
-    cursor.expect("-", "a date is malformed")?;
+    cursor.require("-", "a date is malformed")?;
     let month = cursor.take_while(|byte| byte.is_ascii_alphabetic(), "a date is malformed")?;
     let month = datetime::month(month).ok_or(WRONG)?;
-    cursor.expect("-", "a date is malformed")?;
+    cursor.require("-", "a date is malformed")?;
     let year = i64::from(cursor.number()?);
     cursor.space()?;
     let hour = i64::from(cursor.number()?);
-    cursor.expect(":", "a date is malformed")?;
+    cursor.require(":", "a date is malformed")?;
     let minute = i64::from(cursor.number()?);
-    cursor.expect(":", "a date is malformed")?;
+    cursor.require(":", "a date is malformed")?;
     let second = i64::from(cursor.number()?);
     cursor.space()?;
     let east = match cursor.peek() {
@@ -69,7 +69,7 @@ fn date_time(cursor: &mut Cursor<'_>) -> Parsed<UnixTime> {
     };
     let _ = cursor.skip("+") || cursor.skip("-");
     let zone = i64::from(cursor.number()?);
-    cursor.expect("\"", "a date is malformed")?;
+    cursor.require("\"", "a date is malformed")?;
     if zone > 2_359 || zone % 100 > 59 {
         return Err(WRONG);
     }

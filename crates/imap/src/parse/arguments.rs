@@ -38,7 +38,7 @@ fn bound(cursor: &mut Cursor<'_>) -> Parsed<Bound> {
 
 /// RFC 3501: flag-list = "(" [flag *(SP flag)] ")"
 pub(super) fn flag_list(cursor: &mut Cursor<'_>) -> Parsed<Flags> {
-    cursor.expect("(", "a list of flags is missing")?;
+    cursor.require("(", "a list of flags is missing")?;
     let mut flags = Flags::default();
     while !cursor.close() {
         cursor.skip_spaces();

@@ -34,13 +34,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes past `text` or fails.
-    pub(crate) fn expect(&mut self, text: &str, missing: &'static str) -> Parsed<()> {
+    pub(crate) fn require(&mut self, text: &str, missing: &'static str) -> Parsed<()> {
         if self.skip(text) { Ok(()) } else { Err(Syntax(missing)) }
     }
 
     /// SP. More than one is tolerated.
     pub(crate) fn space(&mut self) -> Parsed<()> {
-        self.expect(" ", "a space is missing")?;
+        self.require(" ", "a space is missing")?;
         self.skip_spaces();
         Ok(())
     }
@@ -136,12 +136,12 @@ impl<'a> Cursor<'a> {
         if matches!(self.peek(), Some(b'"' | b'{' | b'~')) {
             return self.string().map(Some);
         }
-        self.expect("NIL", "a string or NIL is missing").map(|()| None)
+        self.require("NIL", "a string or NIL is missing").map(|()| None)
     }
 
     /// RFC 3501: quoted = DQUOTE *QUOTED-CHAR DQUOTE
     fn quoted(&mut self) -> Parsed<Vec<u8>> {
-        self.expect("\"", "a quoted string is missing")?;
+        self.require("\"", "a quoted string is missing")?;
         let mut value = Vec::new();
         let mut bytes = self.rest.iter();
         loop {
@@ -162,10 +162,10 @@ impl<'a> Cursor<'a> {
     /// RFC 3501: literal = "{" number "}" CRLF *CHAR8; the framer has checked that it is all here.
     fn literal(&mut self) -> Parsed<Vec<u8>> {
         self.skip("~");
-        self.expect("{", "a string is missing")?;
+        self.require("{", "a string is missing")?;
         let size = self.number()?;
         self.skip("+");
-        self.expect("}\r\n", "a literal is malformed")?;
+        self.require("}\r\n", "a literal is malformed")?;
         let size = usize::try_from(size).map_err(|_| Syntax("a literal is too large"))?;
         let (value, rest) = self.rest.split_at_checked(size).ok_or(Syntax("a literal is cut short"))?;
         self.rest = rest;
@@ -174,7 +174,7 @@ impl<'a> Cursor<'a> {
 
     /// "(" item *(SP item) ")", at least one item.
     pub(crate) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
-        self.expect("(", "an opening parenthesis is missing")?;
+        self.require("(", "an opening parenthesis is missing")?;
         self.skip_spaces();
         let mut items = Vec::new();
         loop {

@@ -40,14 +40,14 @@ fn modifiers(cursor: &mut Cursor<'_>, fetch: &mut Fetch) -> Parsed<()> {
                 cursor.space()?;
                 fetch.changed_since = Some(ModSeq(cursor.number64()?));
             }
-            "VANISHED" => fetch.vanished = Vanished::Tell,
+            "VANISHED" => fetch.vanished = Vanished::Report,
             _ => return Err(Syntax("unknown modifier of FETCH")),
         }
         if cursor.close() {
             break;
         }
     }
-    if fetch.vanished == Vanished::Tell
+    if fetch.vanished == Vanished::Report
         && (fetch.numbering == Numbering::Sequence || fetch.changed_since.is_none())
     {
         return Err(Syntax("VANISHED goes with UID FETCH and CHANGEDSINCE"));
@@ -98,15 +98,15 @@ fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
 
 /// RFC 3501: "BODY" [".PEEK"] section ["<" number "." nz-number ">"]
 fn section_item(cursor: &mut Cursor<'_>, seen: MarkSeen) -> Parsed<FetchItem> {
-    cursor.expect("[", "a section is missing")?;
+    cursor.require("[", "a section is missing")?;
     let section = section(cursor)?;
-    cursor.expect("]", "a section is not closed")?;
+    cursor.require("]", "a section is not closed")?;
     let mut partial = None;
     if cursor.skip("<") {
         let first = cursor.number()?;
-        cursor.expect(".", "a range of bytes is malformed")?;
+        cursor.require(".", "a range of bytes is malformed")?;
         let count = cursor.number()?;
-        cursor.expect(">", "a range of bytes is malformed")?;
+        cursor.require(">", "a range of bytes is malformed")?;
         partial = Some((first, count));
     }
     Ok(FetchItem::Section(FetchSection { section, partial, seen, name: SectionName::Body }))

@@ -44,7 +44,7 @@ pub(super) fn list(cursor: &mut Cursor<'_>, kind: ListKind) -> Parsed<Command> {
 
 /// RFC 5258: list-select-opts = "(" [list-select-opt *(SP list-select-opt)] ")"
 fn select_options(cursor: &mut Cursor<'_>, select: &mut BTreeSet<ListSelect>) -> Parsed<()> {
-    cursor.expect("(", "an opening parenthesis is missing")?;
+    cursor.require("(", "an opening parenthesis is missing")?;
     while !cursor.close() {
         cursor.skip_spaces();
         select.insert(match cursor.atom()?.to_ascii_uppercase().as_str() {
@@ -62,7 +62,7 @@ fn select_options(cursor: &mut Cursor<'_>, select: &mut BTreeSet<ListSelect>) ->
 
 /// RFC 5258: list-return-opts = "RETURN" SP "(" [return-option *(SP return-option)] ")"
 fn return_options(cursor: &mut Cursor<'_>, list: &mut List) -> Parsed<()> {
-    cursor.expect("(", "an opening parenthesis is missing")?;
+    cursor.require("(", "an opening parenthesis is missing")?;
     while !cursor.close() {
         cursor.skip_spaces();
         list.wants.insert(match cursor.atom()?.to_ascii_uppercase().as_str() {

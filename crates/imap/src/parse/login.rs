@@ -57,7 +57,7 @@ pub(super) fn id(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     if cursor.skip("NIL") {
         return Ok(Command::Id);
     }
-    cursor.expect("(", "an opening parenthesis is missing")?;
+    cursor.require("(", "an opening parenthesis is missing")?;
     for _ in 0..=ID_PAIRS {
         if cursor.close() {
             return Ok(Command::Id);

@@ -11,9 +11,9 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     let mailbox = mailbox(cursor)?;
     let mut special_use = None;
     if cursor.skip(" (") {
-        cursor.expect("USE", "unknown parameter of CREATE")?;
+        cursor.require("USE", "unknown parameter of CREATE")?;
         cursor.space()?;
-        cursor.expect("(", "an opening parenthesis is missing")?;
+        cursor.require("(", "an opening parenthesis is missing")?;
         while !cursor.close() {
             cursor.skip_spaces();
             let previous = special_use.replace(use_attribute(cursor)?);
@@ -30,7 +30,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed<Command> {
 
 /// RFC 6154: use-attr
 fn use_attribute(cursor: &mut Cursor<'_>) -> Parsed<SpecialUse> {
-    cursor.expect("\\", "a special use is missing")?;
+    cursor.require("\\", "a special use is missing")?;
     Ok(match cursor.atom()?.to_ascii_lowercase().as_str() {
         "all" => SpecialUse::All,
         "archive" => SpecialUse::Archive,

@@ -123,7 +123,7 @@ pub(super) fn set_quota(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     cursor.space()?;
     cursor.astring()?;
     cursor.space()?;
-    cursor.expect("(", "an opening parenthesis is missing")?;
+    cursor.require("(", "an opening parenthesis is missing")?;
     while !cursor.close() {
         cursor.skip_spaces();
         cursor.atom()?;

@@ -43,7 +43,7 @@ pub(super) fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Co
 
 /// RFC 4731: search-return-opt = "MIN" / "MAX" / "ALL" / "COUNT"; none stands for ALL.
 fn returns(cursor: &mut Cursor<'_>) -> Parsed<BTreeSet<SearchReturn>> {
-    cursor.expect("(", "an opening parenthesis is missing")?;
+    cursor.require("(", "an opening parenthesis is missing")?;
     let mut returns = BTreeSet::new();
     while !cursor.close() {
         cursor.skip_spaces();
@@ -167,12 +167,12 @@ fn date(cursor: &mut Cursor<'_>) -> Parsed<i64> {
     const WRONG: &str = "a date is malformed";
     let quoted = cursor.skip("\"");
     let day = i64::from(cursor.number()?);
-    cursor.expect("-", WRONG)?;
+    cursor.require("-", WRONG)?;
     let month = cursor.take_while(|byte| byte.is_ascii_alphabetic(), WRONG)?;
-    cursor.expect("-", WRONG)?;
+    cursor.require("-", WRONG)?;
     let year = i64::from(cursor.number()?);
     if quoted {
-        cursor.expect("\"", WRONG)?;
+        cursor.require("\"", WRONG)?;
     }
     datetime::month(month).and_then(|month| datetime::days(year, month, day)).ok_or(Syntax(WRONG))
 }

@@ -34,7 +34,7 @@ pub(super) fn select(cursor: &mut Cursor<'_>, access: Access) -> Parsed<Command>
 /// RFC 7162: "QRESYNC" SP "(" uidvalidity SP mod-sequence-value [SP known-uids] [SP seq-match-data] ")"
 fn qresync(cursor: &mut Cursor<'_>) -> Parsed<Qresync> {
     cursor.space()?;
-    cursor.expect("(", "an opening parenthesis is missing")?;
+    cursor.require("(", "an opening parenthesis is missing")?;
     let uid_validity = UidValidity::new(cursor.number()?).ok_or(Syntax("UIDVALIDITY is never 0"))?;
     cursor.space()?;
     let since = ModSeq(cursor.number64()?);
@@ -46,7 +46,7 @@ fn qresync(cursor: &mut Cursor<'_>) -> Parsed<Qresync> {
             sequence_set(cursor)?;
             cursor.space()?;
             sequence_set(cursor)?;
-            cursor.expect(")", "a closing parenthesis is missing")?;
+            cursor.require(")", "a closing parenthesis is missing")?;
         } else {
             known = Some(sequence_set(cursor)?);
         }

@@ -4,7 +4,7 @@ use mail_types::{Flags, ModSeq};
 
 use super::arguments::{flag, flag_list, mailbox, sequence_set};
 use super::cursor::{Cursor, Parsed, Syntax};
-use crate::command::{Command, Echo, Originals, Store, Transfer};
+use crate::command::{Command, CopyMove, Originals, Store, StoreResponse};
 use crate::mail::{FlagChange, FlagMode};
 use crate::sequence::Numbering;
 
@@ -15,7 +15,7 @@ pub(super) fn store(cursor: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Com
     cursor.space()?;
     let mut unchanged_since = None;
     if cursor.skip("(") {
-        cursor.expect("UNCHANGEDSINCE ", "unknown modifier of STORE")?;
+        cursor.require("UNCHANGEDSINCE ", "unknown modifier of STORE")?;
         unchanged_since = Some(ModSeq(cursor.number64()?));
         if !cursor.close() {
             return Err(Syntax("unknown modifier of STORE"));
@@ -28,11 +28,17 @@ pub(super) fn store(cursor: &mut Cursor<'_>, numbering: Numbering) -> Parsed<Com
         _ => FlagMode::Replace,
     };
     let _ = cursor.skip("+") || cursor.skip("-");
-    cursor.expect("FLAGS", "STORE changes FLAGS only")?;
-    let echo = if cursor.skip(".SILENT") { Echo::Silent } else { Echo::Tell };
+    cursor.require("FLAGS", "STORE changes FLAGS only")?;
+    let response = if cursor.skip(".SILENT") { StoreResponse::Silent } else { StoreResponse::Flags };
     cursor.space()?;
     let flags = flags(cursor)?;
-    Ok(Command::Store(Store { set, numbering, change: FlagChange { mode, flags }, echo, unchanged_since }))
+    Ok(Command::Store(Store {
+        set,
+        numbering,
+        change: FlagChange { mode, flags },
+        response,
+        unchanged_since,
+    }))
 }
 
 /// RFC 3501: flag-list / (flag *(SP flag))
@@ -53,5 +59,5 @@ pub(super) fn copy(cursor: &mut Cursor<'_>, numbering: Numbering, originals: Ori
     cursor.space()?;
     let set = sequence_set(cursor)?;
     cursor.space()?;
-    Ok(Command::Transfer(Transfer { set, numbering, to: mailbox(cursor)?, originals }))
+    Ok(Command::CopyMove(CopyMove { set, numbering, to: mailbox(cursor)?, originals }))
 }

@@ -3,8 +3,8 @@
 use mail_types::{Uid, UidValidity};
 
 use super::job::{Context, Event, Job, Step};
-use super::updates::tell_gone;
-use crate::command::{Originals, Transfer};
+use super::updates::emit_expunged;
+use crate::command::{CopyMove, Originals};
 use crate::dialogue::{Answer, CommandFailure, Question};
 use crate::mail::Access;
 use crate::respond::{Completion, Kind};
@@ -13,26 +13,26 @@ use crate::state::State;
 
 /// Copies or moves messages.
 #[derive(Debug)]
-pub(super) struct Transferring {
-    transfer: Transfer,
+pub(super) struct CopyMoveJob {
+    copy_move: CopyMove,
 }
 
-impl Transferring {
-    pub(super) fn new(transfer: Transfer) -> Self {
-        Self { transfer }
+impl CopyMoveJob {
+    pub(super) fn new(copy_move: CopyMove) -> Self {
+        Self { copy_move }
     }
 
     fn begin(&self, context: &mut Context<'_>) -> Step {
         let Some(view) = context.view() else {
             return Step::Done(Completion::unexpected());
         };
-        if view.access == Access::ReadOnly && self.transfer.originals == Originals::Remove {
+        if view.access == Access::ReadOnly && self.copy_move.originals == Originals::Remove {
             return Step::Done(Completion::no("The mailbox is read-only"));
         }
-        let (mailbox, to) = (view.mailbox.clone(), self.transfer.to.clone());
-        match view.resolve(&self.transfer.set, self.transfer.numbering) {
+        let (mailbox, to) = (view.mailbox.clone(), self.copy_move.to.clone());
+        match view.resolve(&self.copy_move.set, self.copy_move.numbering) {
             Ok(uids) if uids.is_empty() => Step::Done(self.completed()),
-            Ok(uids) => Step::Ask(match self.transfer.originals {
+            Ok(uids) => Step::Ask(match self.copy_move.originals {
                 Originals::Keep => Question::Copy { mailbox, uids, to },
                 Originals::Remove => Question::Move { mailbox, uids, to },
             }),
@@ -41,7 +41,7 @@ impl Transferring {
     }
 
     fn completed(&self) -> Completion {
-        Completion::ok(match self.transfer.originals {
+        Completion::ok(match self.copy_move.originals {
             Originals::Keep => "Copy completed",
             Originals::Remove => "Move completed",
         })
@@ -56,11 +56,11 @@ impl Transferring {
         let set = write_uids(old.clone());
         let code =
             format!("COPYUID {} {set} {}", validity.get(), write_uids(uids.iter().map(|(_, new)| new)));
-        match (self.transfer.originals, &mut *context.state) {
+        match (self.copy_move.originals, &mut *context.state) {
             (Originals::Remove, State::Selected(view)) => {
                 context.out.text(&format!("* OK [{code}] Moved UIDs\r\n"));
-                view.mark_gone(&old.copied().collect::<Vec<_>>());
-                tell_gone(context.out, view, *context.tracking);
+                view.mark_expunged(&old.copied().collect::<Vec<_>>());
+                emit_expunged(context.out, view, *context.tracking);
                 Step::Done(self.completed())
             }
             _ => Step::Done(self.completed().code(code)),
@@ -68,7 +68,7 @@ impl Transferring {
     }
 }
 
-impl Job for Transferring {
+impl Job for CopyMoveJob {
     fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
         match event {
             Event::Go => self.begin(context),
