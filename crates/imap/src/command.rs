@@ -1,4 +1,4 @@
-//! Commands as values: what `parse` makes and `act` carries out.
+//! Commands as values: made by `parse`, carried out by `act`.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ pub(crate) enum Command {
     Noop,
     /// `LOGOUT`
     Logout,
-    /// `ID`, whose parameters are of no interest.
+    /// `ID`; its parameters are checked and dropped.
     Id,
     /// `STARTTLS`
     StartTls,
@@ -75,12 +75,10 @@ pub(crate) enum Command {
     CopyMove(CopyMove),
 }
 
-/// A name and a password.
+/// Authentication identity and password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Credentials {
-    /// The name.
     pub(crate) user: String,
-    /// The password.
     pub(crate) password: Secret,
 }
 
@@ -92,7 +90,7 @@ pub(crate) struct Select {
     pub(crate) tracking: SelectTracking,
 }
 
-/// The parameters of RFC 7162.
+/// The parameters of `SELECT` and `EXAMINE` (RFC 7162 sections 3.1.8 and 3.2.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SelectTracking {
     /// None.
@@ -103,12 +101,12 @@ pub(crate) enum SelectTracking {
     Qresync(Qresync),
 }
 
-/// What a client that comes back knows of a mailbox (RFC 7162 section 3.2.5).
+/// The parameter `QRESYNC`: the state of the mailbox in the client's cache (RFC 7162 section 3.2.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Qresync {
     pub(crate) uid_validity: UidValidity,
     pub(crate) since: ModSeq,
-    /// The UIDs it knows; without them all.
+    /// The UIDs in the cache; `None` stands for all.
     pub(crate) known: Option<SequenceSet>,
 }
 
@@ -131,7 +129,7 @@ pub(crate) struct List {
     pub(crate) status: Vec<StatusItem>,
 }
 
-/// Which of the two commands.
+/// The two listing commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ListKind {
     /// `LIST`
@@ -140,7 +138,7 @@ pub(crate) enum ListKind {
     Lsub,
 }
 
-/// RFC 5258: selection options.
+/// Selection options of `LIST` (RFC 5258 section 3.1, RFC 6154 section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ListSelect {
     /// `SUBSCRIBED`
@@ -153,18 +151,18 @@ pub(crate) enum ListSelect {
     SpecialUse,
 }
 
-/// RFC 5258: return options.
+/// Return options of `LIST` (RFC 5258 section 3.2, RFC 6154 section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ListReturn {
     /// `SUBSCRIBED`
     Subscribed,
-    /// `CHILDREN`, which are told always.
+    /// `CHILDREN`; these attributes are always returned.
     Children,
-    /// `SPECIAL-USE`, which is told always.
+    /// `SPECIAL-USE`; these attributes are always returned.
     SpecialUse,
 }
 
-/// Something to tell about a mailbox at a glance.
+/// A status data item (RFC 3501 section 6.3.10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StatusItem {
     /// `MESSAGES`
@@ -185,7 +183,7 @@ pub(crate) enum StatusItem {
     HighestModSeq,
 }
 
-/// `APPEND`: its message comes later.
+/// `APPEND` without its message, which is streamed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Append {
     pub(crate) mailbox: MailboxName,
@@ -198,7 +196,7 @@ pub(crate) struct Append {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GetMetadata {
     pub(crate) of: MetadataOwner,
-    /// The mailbox name as the client wrote it: Delta Chat compares.
+    /// The mailbox name as the client wrote it, repeated in the response: Delta Chat compares.
     pub(crate) name: Vec<u8>,
     pub(crate) entries: Vec<String>,
     pub(crate) depth: MetadataDepth,
@@ -222,21 +220,21 @@ pub(crate) struct Fetch {
     pub(crate) vanished: Vanished,
 }
 
-/// Whether `UID FETCH` tells what is gone (RFC 7162 section 3.2.6).
+/// The modifier `VANISHED` of `UID FETCH` (RFC 7162 section 3.2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Vanished {
-    /// It does.
+    /// Given: expunged UIDs are reported.
     Report,
-    /// It does not.
+    /// Not given.
     Omit,
 }
 
-/// One thing to fetch.
+/// A fetch data item (RFC 3501 section 6.4.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FetchItem {
     /// `UID`
     Uid,
-    /// `FLAGS`
+    /// `FLAGS`: the resulting flags.
     Flags,
     /// `INTERNALDATE`
     InternalDate,
@@ -258,22 +256,22 @@ pub(crate) enum FetchItem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FetchSection {
     pub(crate) section: Section,
-    /// First byte and number of bytes.
+    /// The partial specifier: first byte, from 0, and number of bytes.
     pub(crate) partial: Option<(u32, u32)>,
     pub(crate) seen: MarkSeen,
     pub(crate) name: SectionName,
 }
 
-/// Whether fetching sets `\Seen`.
+/// The effect of fetching a section on `\Seen`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MarkSeen {
-    /// `BODY[...]`
+    /// `BODY[...]` sets the flag.
     Yes,
-    /// `BODY.PEEK[...]`
+    /// `BODY.PEEK[...]` does not.
     No,
 }
 
-/// How the section is called in the reply.
+/// The name of the section in the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SectionName {
     /// `BODY[...]`
@@ -286,18 +284,18 @@ pub(crate) enum SectionName {
     Rfc822Text,
 }
 
-/// A part of a message.
+/// A section specification (RFC 3501 section 6.4.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Section {
-    /// Part numbers; none for the message itself.
+    /// The part specifier; empty for the message itself.
     pub(crate) path: Vec<u32>,
     pub(crate) text: SectionText,
 }
 
-/// What of the part.
+/// The text of a part or a message that a section names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SectionText {
-    /// All of it.
+    /// The whole body of the part, or the whole message.
     Whole,
     /// `HEADER`
     Header,
@@ -321,12 +319,12 @@ pub(crate) struct Store {
     pub(crate) unchanged_since: Option<ModSeq>,
 }
 
-/// Whether `STORE` tells the flags that result.
+/// The untagged response that `STORE` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StoreResponse {
     /// `FLAGS`
     Flags,
-    /// `FLAGS.SILENT`
+    /// `FLAGS.SILENT`: none.
     Silent,
 }
 
@@ -335,12 +333,12 @@ pub(crate) enum StoreResponse {
 pub(crate) struct Search {
     pub(crate) numbering: Numbering,
     pub(crate) key: SearchKey,
-    /// With `RETURN` the response is an `ESEARCH`.
+    /// The options of `RETURN`, with which the response is `ESEARCH` (RFC 4731); `None` for `SEARCH`.
     pub(crate) returns: Option<BTreeSet<SearchReturn>>,
     pub(crate) charset: Charset,
 }
 
-/// What is told of the messages found (RFC 4731), in the order in which it is told.
+/// Result options of `SEARCH` (RFC 4731 section 3.1), in the order of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SearchReturn {
     /// `MIN`
@@ -353,12 +351,12 @@ pub(crate) enum SearchReturn {
     All,
 }
 
-/// Whether the charset of the search texts can be read.
+/// The charset of the search texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Charset {
-    /// UTF-8, or its subset.
+    /// UTF-8 or US-ASCII.
     Known,
-    /// Any other.
+    /// Any other: `BADCHARSET`.
     Unknown,
 }
 
@@ -371,16 +369,16 @@ pub(crate) struct CopyMove {
     pub(crate) originals: Originals,
 }
 
-/// What becomes of the originals.
+/// The fate of the source messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Originals {
-    /// `COPY`
+    /// `COPY` keeps them.
     Keep,
-    /// `MOVE`
+    /// `MOVE` expunges them (RFC 6851 section 3.3).
     Remove,
 }
 
-/// In which states a command is legal (RFC 3501 section 6).
+/// The states in which a command is legal (RFC 3501 sections 3 and 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Legal {
     /// In every state.

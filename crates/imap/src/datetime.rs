@@ -1,10 +1,10 @@
-//! Dates between seconds since 1970 and IMAP's writing of them (RFC 3501 section 9). Time zones are offsets; the
-//! clock is not read here.
+//! Dates of IMAP (RFC 3501 section 9) to and from seconds since 1970-01-01. Time zones are offsets; no clock is read.
 
 use mail_types::UnixTime;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// Seconds of a day.
 const DAY: i64 = 86_400;
 
 /// RFC 3501: date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE, in UTC.
@@ -17,7 +17,7 @@ pub(crate) fn write_date_time(time: UnixTime) -> String {
     format!("\"{day:2}-{month}-{year:04} {hour:02}:{minute:02}:{second:02} +0000\"")
 }
 
-/// The month of that name, counted from 1.
+/// The number of the month with this name, from 1.
 pub(crate) fn month(name: &str) -> Option<i64> {
     let position = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))?;
     i64::try_from(position + 1).ok()
@@ -45,12 +45,13 @@ pub(crate) fn seconds(days: i64, time: (i64, i64, i64), offset: i64) -> Option<i
     valid.then(|| days * DAY + hour * 3600 + minute * 60 + second - offset * 60)
 }
 
-/// The day a moment lies in, in UTC.
+/// Days since 1970-01-01, in UTC.
 pub(crate) fn day_of(time: UnixTime) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX).div_euclid(DAY)
 }
 
-/// The day in a `Date` field (RFC 5322 section 3.3), without regard to its time and zone, as `SENTON` wants it.
+/// Days since 1970-01-01 of the date in a `Date` field (RFC 5322 section 3.3). Its time and time zone are disregarded,
+/// as `SENTON` demands.
 pub(crate) fn day_of_header(value: &[u8]) -> Option<i64> {
     let text = String::from_utf8_lossy(value);
     let words: Vec<&str> = text

@@ -1,7 +1,7 @@
-//! What a session and its driver say to each other: plain values, protocol words, no store types.
+//! Inputs, outputs, questions and answers between a session and its driver: plain values in protocol words.
 //!
 //! The driver owns the socket, the clock and the store. It feeds [`Input`]s, takes [`Output`]s until there are
-//! none, and replies to every [`Question`] with exactly one [`Answer`]. Nothing here knows how mail is kept.
+//! none, and replies to every [`Question`] with exactly one [`Answer`]. No type of a store appears here.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -14,27 +14,27 @@ use crate::mail::{
 };
 use crate::mailbox_name::MailboxName;
 
-/// Something that happened.
+/// An event that the driver reports.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// Bytes from the client. Give them only while [`Session::wants_input`](crate::Session::wants_input) holds.
     Bytes(&'a [u8]),
     /// The reply to the question that is open.
     Answer(Answer),
-    /// Something may have changed in the mailbox that was opened last: an edge, without content, that may be
-    /// given too often but never too late. The session asks for [`Question::Changes`] when it may use them.
+    /// The mailbox that was opened last may have changed: an edge, without content, that may be given too often
+    /// but never too late. The session asks [`Question::Changes`] as soon as it may send updates.
     MailboxChanged,
     /// The TLS handshake asked for by [`Output::StartTls`] has been completed.
     TlsStarted,
     /// The time given by the last [`Output::WakeAt`] has come (or earlier; that does no harm).
     Tick,
-    /// The server is going down: the session takes its leave.
+    /// The server is being stopped: the session sends `BYE` and closes.
     Shutdown,
     /// The client has closed its side, or the connection broke.
     Closed,
 }
 
-/// Something to do, in this order.
+/// An action for the driver, to be carried out in the order of [`Session::poll`](crate::Session::poll).
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output {
     /// Write these bytes to the client.
@@ -44,9 +44,9 @@ pub enum Output {
     SendMessage(Range<u64>),
     /// Add these bytes to the message being appended (see [`Question::AppendBegin`]).
     Spool(Vec<u8>),
-    /// Throw away the message being appended; no answer is expected.
+    /// Discard the message being appended; no answer is expected.
     DiscardSpool,
-    /// Ask somebody who knows and come back with [`Input::Answer`]. Nothing more comes until then.
+    /// Answer this question with [`Input::Answer`]. Nothing more comes until then.
     Ask(Question),
     /// Give an [`Input::Tick`] at this time. A later `WakeAt` replaces an earlier one.
     WakeAt(Instant),
@@ -56,28 +56,29 @@ pub enum Output {
     Close,
 }
 
-/// What a session needs to know from outside; at most one question is open at a time.
+/// A question about the account or its mail; at most one is open at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// May this person come in? → [`Answer::Authenticated`]. All later questions are about this account.
+    /// Verify a name and a password. → [`Answer::Authenticated`]. All later questions are about this account.
     Authenticate {
         /// The name as the client wrote it.
         user: String,
         /// The password as the client wrote it.
         password: Secret,
     },
-    /// Which mailboxes are there? → [`Answer::Mailboxes`]
+    /// List all mailboxes and all subscribed names. → [`Answer::Mailboxes`]
     ListMailboxes,
-    /// Make a mailbox (missing parents need not be made). → [`Answer::Done`]
+    /// Create a mailbox (missing superior names need not be created). → [`Answer::Done`]
     CreateMailbox {
         /// The new name.
         mailbox: MailboxName,
-        /// The role asked for by `CREATE ... (USE (...))`.
+        /// The special use asked for by `CREATE ... (USE (...))` (RFC 6154 section 3).
         special_use: Option<SpecialUse>,
     },
     /// Delete a mailbox and the messages in it. → [`Answer::Done`]
     DeleteMailbox(MailboxName),
-    /// Rename a mailbox and everything below it; of INBOX, move the messages only. → [`Answer::Done`]
+    /// Rename a mailbox and all inferior names; of INBOX, move the messages only (RFC 3501 section 6.3.5).
+    /// → [`Answer::Done`]
     RenameMailbox {
         /// The old name.
         from: MailboxName,
@@ -88,29 +89,29 @@ pub enum Question {
     Subscribe {
         /// The name.
         mailbox: MailboxName,
-        /// On the list or off it.
+        /// `SUBSCRIBE` or `UNSUBSCRIBE`.
         subscription: Subscription,
     },
-    /// How many messages and so on? → [`Answer::Status`]
+    /// Count the messages of a mailbox. → [`Answer::Status`]
     Status(MailboxName),
     /// Open a mailbox, to be told of its changes from now on. → [`Answer::Opened`]. Its new messages then count as
     /// told of, unless it is opened for reading only (RFC 3501 section 2.3.2).
     OpenMailbox {
-        /// Its name.
+        /// The mailbox.
         mailbox: MailboxName,
         /// `SELECT` or `EXAMINE`.
         access: Access,
     },
-    /// The mailbox opened last is no longer selected; its changes are of no interest now. → [`Answer::Done`]
+    /// Close the mailbox opened last, and report no more of its changes. → [`Answer::Done`]
     LeaveMailbox,
-    /// What has happened in a mailbox after the modification sequence `since`? → [`Answer::Changes`]. New messages
-    /// count as told of, as with [`Self::OpenMailbox`].
+    /// List the changes of a mailbox after the modification sequence `since`. → [`Answer::Changes`]. New messages
+    /// then count as told of, as with [`Self::OpenMailbox`].
     Changes {
         /// The open mailbox.
         mailbox: MailboxName,
-        /// How it was opened.
+        /// The access that it was opened with.
         access: Access,
-        /// The last state known.
+        /// The modification sequence up to which all changes are known.
         since: ModSeq,
     },
     /// Open one message for reading and keep it open (also when it is expunged meanwhile) until the next one is
@@ -125,16 +126,17 @@ pub enum Question {
     },
     /// Read from the open message; at most [`READ_LIMIT`] bytes. → [`Answer::Bytes`], all of them.
     ReadMessage(Range<u64>),
-    /// A message is about to be appended: is there room? → [`Answer::Done`], after which [`Output::Spool`]
-    /// brings exactly `size` bytes, then [`Question::AppendCommit`] or [`Output::DiscardSpool`] follows.
+    /// Check that a message may be appended, before the client sends it. → [`Answer::Done`], after which
+    /// [`Output::Spool`] brings exactly `size` bytes, then [`Question::AppendCommit`] or [`Output::DiscardSpool`]
+    /// follows.
     AppendBegin {
-        /// Where it goes.
+        /// The target mailbox.
         mailbox: MailboxName,
-        /// Its flags.
+        /// The flags that the message gets.
         flags: Flags,
-        /// Its internal date, if the client gave one.
+        /// The internal date, if the client gave one; otherwise the time of arrival.
         date: Option<UnixTime>,
-        /// Its length in bytes.
+        /// The length of the message in bytes.
         size: u64,
     },
     /// Make the spooled message durable and visible. → [`Answer::Appended`]
@@ -145,16 +147,16 @@ pub enum Question {
         mailbox: MailboxName,
         /// The messages, ascending; those that are gone are left out of the answer.
         uids: Vec<Uid>,
-        /// What to do.
+        /// The change.
         change: FlagChange,
-        /// Leave messages alone that changed after this (RFC 7162 section 3.1.3).
+        /// `UNCHANGEDSINCE`: messages that changed after this are left alone (RFC 7162 section 3.1.3).
         unchanged_since: Option<ModSeq>,
     },
     /// Remove the messages that are flagged `\Deleted` for good. → [`Answer::Expunged`]
     Expunge {
         /// The open mailbox.
         mailbox: MailboxName,
-        /// Which of them, ascending.
+        /// The UIDs that the command names, ascending.
         uids: Vec<Uid>,
     },
     /// Copy messages, all or none. → [`Answer::Copied`]
@@ -163,7 +165,7 @@ pub enum Question {
         mailbox: MailboxName,
         /// The messages, ascending; those that are gone are left out of the answer.
         uids: Vec<Uid>,
-        /// Where to.
+        /// The target mailbox.
         to: MailboxName,
     },
     /// Move messages, all or none. → [`Answer::Copied`]
@@ -172,21 +174,21 @@ pub enum Question {
         mailbox: MailboxName,
         /// The messages, ascending; those that are gone are left out of the answer.
         uids: Vec<Uid>,
-        /// Where to.
+        /// The target mailbox.
         to: MailboxName,
     },
-    /// How much of the account's space is used? → [`Answer::Quota`]
+    /// Read the account's quota and its use. → [`Answer::Quota`]
     Quota,
-    /// Read annotations (RFC 5464). → [`Answer::Metadata`]
+    /// Read metadata entries (RFC 5464 section 4.2). → [`Answer::Metadata`]
     ReadMetadata {
         /// A mailbox, or the server itself.
         of: MetadataOwner,
         /// Entry names, lower-cased.
         entries: Vec<String>,
-        /// Whether entries below those are wanted too.
+        /// The levels below those entries that are wanted too.
         depth: MetadataDepth,
     },
-    /// Write annotations; a value of `None` removes one. → [`Answer::Done`]
+    /// Write metadata entries (RFC 5464 section 4.3); a value of `None` removes one. → [`Answer::Done`]
     WriteMetadata {
         /// A mailbox, or the server itself.
         of: MetadataOwner,
@@ -198,60 +200,60 @@ pub enum Question {
 /// The reply to a [`Question`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It is done, and durable.
+    /// The change asked for is made, and durable.
     Done,
     /// Nothing was done, for this reason. A possible reply to every question.
     Failed(CommandFailure),
-    /// The password is right (or the account is new now).
+    /// The password is right, or the account was created with it.
     Authenticated,
     /// All mailboxes, and all subscribed names.
     Mailboxes(Vec<Mailbox>),
-    /// A mailbox at a glance.
+    /// The counts of a mailbox.
     Status(MailboxStatus),
-    /// A mailbox in full.
+    /// The complete state of the mailbox that was opened.
     Opened(Snapshot),
-    /// What happened since.
+    /// The changes, complete.
     Changes(MailboxChanges),
     /// The message is open.
     Message {
-        /// Its length in bytes.
+        /// The length of the message in bytes.
         size: u64,
         /// The first bytes: as many as asked for, or the whole message if it is shorter.
         head: Vec<u8>,
     },
-    /// What was read.
+    /// The bytes of the range, all of them.
     Bytes(Vec<u8>),
     /// The message is in the mailbox, and durable.
     Appended {
-        /// The target's.
+        /// `UIDVALIDITY` of the target mailbox.
         uid_validity: UidValidity,
-        /// The new message's.
+        /// The UID of the new message.
         uid: Uid,
     },
     /// The flags are changed, and durable.
     Stored {
-        /// The messages' flags as they are now, ascending by UID.
+        /// The flags of the messages as they are now, ascending by UID.
         messages: Vec<MessageFlags>,
-        /// Messages left alone because of `unchanged_since`.
+        /// The messages left alone because of `unchanged_since`, ascending.
         modified: Vec<Uid>,
     },
-    /// The messages are gone, durably.
+    /// The messages are expunged, durably.
     Expunged {
-        /// Which, ascending.
+        /// The UIDs that were expunged, ascending.
         uids: Vec<Uid>,
-        /// The mailbox's highest modification sequence after that.
+        /// `HIGHESTMODSEQ` of the mailbox after that.
         highest_modseq: ModSeq,
     },
     /// The messages are copied or moved, durably.
     Copied {
-        /// The target's.
+        /// `UIDVALIDITY` of the target mailbox.
         uid_validity: UidValidity,
-        /// Old and new UID, ascending.
+        /// Pairs of old and new UID, ascending by the old one.
         uids: Vec<(Uid, Uid)>,
     },
-    /// The account's space.
+    /// The quota of the account and its use.
     Quota(QuotaUsage),
-    /// Values by entry name. Entries that are not listed have no value.
+    /// Values by entry name; entries that are not listed have no value.
     Metadata(Vec<(String, Option<Vec<u8>>)>),
 }
 

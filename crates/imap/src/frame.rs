@@ -1,5 +1,5 @@
-//! Framing: bytes in, whole commands out. Knows lines and literals (RFC 3501 section 4.3, RFC 7888), their limits,
-//! and how to get back in step after something oversize. Knows no command; that is `parse`.
+//! Framing: bytes in, whole commands out, with lines and literals (RFC 3501 section 4.3, RFC 7888), their limits, and
+//! resynchronisation after oversize input. No command is known here; that is `parse`.
 //!
 //! ```text
 //!            LF, no literal announced
@@ -12,12 +12,12 @@
 
 use std::mem;
 
-/// The longest tail of a line that can announce a literal: `~{18446744073709551615+}`.
-const ANNOUNCEMENT: usize = 24;
-/// What is kept of an oversize command so that its tag can be found.
-const HEAD: usize = 64;
+/// The longest announcement of a literal, in bytes: `~{18446744073709551615+}`.
+const ANNOUNCEMENT_LENGTH: usize = 24;
+/// Bytes kept of an oversize command, in which its tag can be found.
+const HEAD_LENGTH: usize = 64;
 
-/// Something whole.
+/// A unit of input that is complete.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
     /// A command with its literals in place (`{n}` CRLF and n bytes), ending in CRLF however the client ended it.
@@ -33,13 +33,12 @@ pub(crate) enum Frame {
 /// A literal's announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announcement {
-    /// Its length in bytes.
+    /// The length of the literal in bytes.
     pub(crate) size: u64,
-    /// Whether the client waits to be asked for it.
     pub(crate) kind: LiteralKind,
 }
 
-/// The two kinds of literals.
+/// The two kinds of literals (RFC 7888).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LiteralKind {
     /// `{n}`: the client waits for a continuation request.
@@ -52,11 +51,13 @@ pub(crate) enum LiteralKind {
 #[derive(Debug)]
 pub(crate) struct Framer {
     input: Vec<u8>,
-    /// How much of `input` is used up.
+    /// Bytes of `input` that were consumed.
     start: usize,
-    /// How much of `input` is known to hold no line end.
+    /// Bytes of `input` known to hold no line end, so that a long line is not searched again with every read.
     scanned: usize,
+    /// The command so far, its literals included.
     command: Vec<u8>,
+    /// The longest command in bytes.
     limit: usize,
     state: State,
 }
@@ -65,15 +66,15 @@ pub(crate) struct Framer {
 enum State {
     /// Inside a line of a command.
     Line,
-    /// A literal is announced and nobody has decided yet.
+    /// A literal is announced; `accept`, `stream` or `refuse` has not been called yet.
     AwaitDecision(Announcement),
     /// Inside a literal that belongs to the command.
     Literal { left: u64 },
     /// Inside a literal that is streamed.
     Stream { left: u64 },
-    /// Inside a line of a command that is given up; its latest bytes tell whether another literal follows.
+    /// Inside a line of a command that is skipped, with its latest bytes, which may announce another literal.
     SkipLine { tail: Vec<u8> },
-    /// Inside a literal of a command that is given up.
+    /// Inside a literal of a command that is skipped.
     SkipLiteral { left: u64 },
 }
 
@@ -101,7 +102,7 @@ impl Framer {
         self.input.len().saturating_sub(self.start)
     }
 
-    /// Throws away what has come in: after STARTTLS nothing said in clear text counts (RFC 3501 section 6.2.1).
+    /// Discards all input: nothing received in clear text counts after `STARTTLS` (RFC 3501 section 6.2.1).
     pub(crate) fn clear(&mut self) {
         *self = Self::new(self.limit);
     }
@@ -123,7 +124,7 @@ impl Framer {
         Ok(())
     }
 
-    /// Hands the announced literal out in chunks and forgets the command that came before it.
+    /// Streams the announced literal in chunks, and drops the command before it.
     pub(crate) fn stream(&mut self) {
         if let State::AwaitDecision(Announcement { size, .. }) = self.state {
             self.command.clear();
@@ -131,18 +132,19 @@ impl Framer {
         }
     }
 
-    /// Gives up the command whose literal was announced.
+    /// Drops the command whose literal was announced.
     pub(crate) fn refuse(&mut self) {
         if let State::AwaitDecision(announcement) = self.state {
             self.command.clear();
             self.state = match announcement.kind {
+                // Without a continuation request the client does not send it, but its next command.
                 LiteralKind::Synchronising => State::Line,
                 LiteralKind::NonSynchronising => State::SkipLiteral { left: announcement.size },
             };
         }
     }
 
-    /// Gives up a literal that is being streamed, and the command it belongs to.
+    /// Skips the rest of a streamed literal, and of the command that it belongs to.
     pub(crate) fn skip_stream(&mut self) {
         if let State::Stream { left } = self.state {
             self.state = State::SkipLiteral { left };
@@ -189,9 +191,10 @@ impl Framer {
         }
     }
 
-    /// In `State::Line`: a whole line, or nothing yet, or too much.
+    /// In `State::Line`: the frame that the next line completes, or `TooLong`.
     fn next_line(&mut self) -> Option<Frame> {
         let Some(end) = self.find_line_end() else {
+            // The limit holds without a line end too: a line that never ends must not fill the memory.
             if self.command.len() + self.waiting() > self.limit {
                 return Some(self.give_up());
             }
@@ -213,16 +216,16 @@ impl Framer {
         }
     }
 
-    /// The command is over the limit: keep its head for the tag, skip the rest of its line.
+    /// Drops a command over the limit but for its head, and skips the rest of its line.
     fn give_up(&mut self) -> Frame {
         let mut head = mem::take(&mut self.command);
-        head.extend(self.input.iter().skip(self.start).take(HEAD));
-        head.truncate(HEAD);
+        head.extend(self.input.iter().skip(self.start).take(HEAD_LENGTH));
+        head.truncate(HEAD_LENGTH);
         self.state = State::SkipLine { tail: Vec::new() };
         Frame::TooLong(head)
     }
 
-    /// In `State::SkipLine`: goes on to the line's end, and over the literals that come unasked.
+    /// In `State::SkipLine`: skips to the end of the line, and on over non-synchronising literals, which come unasked.
     fn skip_line(&mut self) -> Option<()> {
         let end = self.find_line_end();
         let bytes = match end {
@@ -233,7 +236,8 @@ impl Framer {
             return None;
         };
         tail.extend_from_slice(&bytes);
-        let excess = tail.len().saturating_sub(ANNOUNCEMENT + 2);
+        // The line may come in pieces: its last bytes are kept, in which an announcement and CRLF fit.
+        let excess = tail.len().saturating_sub(ANNOUNCEMENT_LENGTH + 2);
         tail.drain(..excess);
         end?;
         self.state = match announcement(strip_line_end(tail)) {
@@ -245,7 +249,7 @@ impl Framer {
         Some(())
     }
 
-    /// Where the next LF is. As a quirk a bare LF ends a line: relay's own tests send such commands.
+    /// The index of the next LF in `input`. As a quirk a bare LF ends a line: relay's own tests send such commands.
     fn find_line_end(&mut self) -> Option<usize> {
         let from = self.scanned.max(self.start);
         let found = self.input.iter().skip(from).position(|&byte| byte == b'\n').map(|offset| from + offset);
@@ -272,7 +276,7 @@ impl Framer {
     }
 }
 
-/// The literal does not fit into the command.
+/// The error of a literal that does not fit into the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OverLimit;
 

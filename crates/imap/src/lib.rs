@@ -5,12 +5,10 @@
 //!          lines and  Command   one file  quoting,
 //!          literals             a command  literals
 //!                                 │ ▲
-//!                        Question ▼ │ Answer          (dialogue.rs: all that a driver must know)
+//!                        Question ▼ │ Answer          (dialogue.rs: the interface of the driver)
 //! ```
 //!
-//! Deliberately absent: sockets, files, clocks, randomness, accounts, how mail is kept. The grammar is parsed here
-//! and not by a library because literals have to stream, quirks have to be let through by name, and a malformed
-//! command has to be answered with its tag.
+//! Deliberately absent: sockets, files, clocks, randomness, accounts, the storage of mail.
 //!
 //! Left out on purpose: COMPRESS=DEFLATE, since its windows would make an idle connection cost hundreds of kilobytes;
 //! BINARY, since clients decode.

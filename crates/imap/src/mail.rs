@@ -1,10 +1,10 @@
-//! What questions and answers are made of: mailboxes, messages, flags, space, annotations, as plain values.
+//! Mailboxes, messages, flags, quota and metadata as plain values, of which questions and answers are made.
 
 use mail_types::{Flags, ModSeq, Uid, UidValidity, UnixTime};
 
 use crate::mailbox_name::MailboxName;
 
-/// How a mailbox is opened.
+/// The access that a mailbox is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// `SELECT`
@@ -13,25 +13,25 @@ pub enum Access {
     ReadOnly,
 }
 
-/// Whether a name is on the list of subscribed names.
+/// Membership of a name in the list of subscribed names (RFC 3501 section 6.3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subscription {
-    /// It is.
+    /// On the list.
     Subscribed,
-    /// It is not.
+    /// Not on the list.
     Unsubscribed,
 }
 
-/// Whether a mailbox is there or only its name is on the list of subscriptions.
+/// Existence of the mailbox that a listed name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existence {
-    /// It can be selected.
+    /// The mailbox exists and can be selected.
     Exists,
-    /// Only the name is subscribed.
+    /// Only the name is subscribed: `\NonExistent` (RFC 5258 section 3).
     NameOnly,
 }
 
-/// What a mailbox is for (RFC 6154).
+/// The special use of a mailbox (RFC 6154 section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecialUse {
     /// `\All`
@@ -50,115 +50,115 @@ pub enum SpecialUse {
     Trash,
 }
 
-/// A mailbox in the list.
+/// A mailbox as listed (RFC 3501 section 7.2.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mailbox {
-    /// Its name.
+    /// The name.
     pub name: MailboxName,
-    /// Whether it is there.
+    /// Existence of the mailbox itself.
     pub existence: Existence,
-    /// Whether it is subscribed.
+    /// Membership in the list of subscribed names.
     pub subscription: Subscription,
-    /// What it is for.
+    /// The special use, at most one.
     pub special_use: Option<SpecialUse>,
 }
 
-/// A mailbox at a glance.
+/// The counts and numbers of a mailbox that `STATUS` returns (RFC 3501 section 6.3.10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MailboxStatus {
     /// Number of messages.
     pub messages: u32,
-    /// Number of messages that no session was told of.
+    /// Number of messages with `\Recent`: no session was told of them yet.
     pub recent: u32,
     /// Number of messages without `\Seen`.
     pub unseen: u32,
     /// Number of messages with `\Deleted`.
     pub deleted: u32,
-    /// Sum of their lengths in bytes.
+    /// Sum of the message sizes, in bytes (RFC 8438).
     pub size: u64,
-    /// The UID the next message will have.
+    /// `UIDNEXT`: the UID that the next message will have.
     pub uid_next: Uid,
-    /// Never changes.
+    /// `UIDVALIDITY`: constant as long as UIDs keep their meaning.
     pub uid_validity: UidValidity,
-    /// The modification sequence of the latest change.
+    /// `HIGHESTMODSEQ`: the modification sequence of the latest change.
     pub highest_modseq: ModSeq,
 }
 
-/// A mailbox in full, at one moment.
+/// The complete state of a mailbox at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Never changes.
+    /// `UIDVALIDITY`: constant as long as UIDs keep their meaning.
     pub uid_validity: UidValidity,
-    /// The UID the next message will have.
+    /// `UIDNEXT`: the UID that the next message will have.
     pub uid_next: Uid,
-    /// The modification sequence of the latest change.
+    /// `HIGHESTMODSEQ`: the modification sequence of the latest change.
     pub highest_modseq: ModSeq,
-    /// Messages from this UID on are new: no session was told of them before.
+    /// The lowest UID with `\Recent`: no session was told of messages from here on (RFC 3501 section 2.3.2).
     pub recent_from: Uid,
     /// All messages, ascending by UID.
     pub messages: Vec<MessageInfo>,
 }
 
-/// What is known of a message without opening it.
+/// The attributes of a message that are known without opening it (RFC 3501 section 2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageInfo {
-    /// Its UID.
+    /// The UID.
     pub uid: Uid,
-    /// Its flags.
+    /// All flags.
     pub flags: Flags,
-    /// Its length in bytes.
+    /// `RFC822.SIZE`, in bytes.
     pub size: u64,
-    /// When it arrived.
+    /// `INTERNALDATE`: the time of arrival, or the date given to `APPEND`.
     pub internal_date: UnixTime,
-    /// When it or its flags changed last.
+    /// The modification sequence of the arrival or of the latest change of flags.
     pub modseq: ModSeq,
 }
 
-/// The flags of one message.
+/// The flags of one message, with their modification sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageFlags {
     /// The message.
     pub uid: Uid,
-    /// All its flags.
+    /// All flags.
     pub flags: Flags,
-    /// When they changed last.
+    /// The modification sequence of the latest change of flags.
     pub modseq: ModSeq,
 }
 
-/// What happened in a mailbox after some modification sequence.
+/// The changes of a mailbox after some modification sequence (RFC 7162 section 3.2.5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxChanges {
     /// Messages that are new, or whose flags changed, ascending by UID.
     pub changed: Vec<MessageInfo>,
-    /// Messages that are there no more.
+    /// Messages that were expunged.
     pub expunged: Expunged,
-    /// The UID the next message will have.
+    /// `UIDNEXT`: the UID that the next message will have.
     pub uid_next: Uid,
-    /// The modification sequence of the latest change.
+    /// `HIGHESTMODSEQ`: the modification sequence of the latest change.
     pub highest_modseq: ModSeq,
-    /// Messages from this UID on are new: no session was told of them before.
+    /// The lowest UID with `\Recent`: no session was told of messages from here on (RFC 3501 section 2.3.2).
     pub recent_from: Uid,
 }
 
-/// Two ways to say which messages are gone; a store may use whichever it has at hand.
+/// The expunged messages, listed or by exclusion; a store may use either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expunged {
-    /// These are gone (naming some that the session never saw does no harm).
+    /// UIDs that were expunged; UIDs that the session never saw do no harm.
     These(Vec<Uid>),
-    /// Everything is gone but these, ascending: all UIDs of the mailbox.
+    /// All UIDs that are left in the mailbox, ascending; every other message was expunged.
     AllBut(Vec<Uid>),
 }
 
-/// What `STORE` does.
+/// The change of flags that `STORE` asks for (RFC 3501 section 6.4.6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlagChange {
-    /// How.
+    /// The treatment of the flags that are set already.
     pub mode: FlagMode,
-    /// With which flags.
+    /// The flags in the command.
     pub flags: Flags,
 }
 
-/// How `STORE` treats the flags that are there.
+/// The treatment of flags that are set already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagMode {
     /// `+FLAGS`
@@ -169,31 +169,31 @@ pub enum FlagMode {
     Replace,
 }
 
-/// The account's space.
+/// The resource `STORAGE` of the account's one quota root (RFC 2087 section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaUsage {
     /// Bytes used.
     pub used: u64,
-    /// Bytes allowed; without a limit none is reported.
+    /// Bytes allowed; `None` for no limit, of which nothing is reported.
     pub limit: Option<u64>,
 }
 
-/// Whose annotations.
+/// The object that metadata entries belong to (RFC 5464 section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetadataOwner {
-    /// The server's: mailbox name `""`.
+    /// The server: mailbox name `""`.
     Server,
-    /// A mailbox's.
+    /// A mailbox.
     Mailbox(MailboxName),
 }
 
-/// RFC 5464 section 4.2.2.
+/// The option `DEPTH` of `GETMETADATA` (RFC 5464 section 4.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetadataDepth {
-    /// Only the entries named.
+    /// The named entries only.
     Zero,
-    /// And those immediately below.
+    /// The named entries and those immediately below them.
     One,
-    /// And all below.
+    /// The named entries and all below them.
     Infinity,
 }

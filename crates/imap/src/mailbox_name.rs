@@ -4,59 +4,59 @@ use std::fmt;
 
 /// The longest mailbox name, in bytes of UTF-8.
 const NAME_LIMIT: usize = 400;
-/// The deepest hierarchy.
+/// The most levels of hierarchy in a name.
 const DEPTH_LIMIT: usize = 20;
 
-/// What separates the levels of a name.
+/// The hierarchy delimiter (RFC 3501 section 5.1.1).
 pub(crate) const SEPARATOR: char = '/';
 
 /// The name of a mailbox, with `/` between its levels. `INBOX` in any case is always written `INBOX`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailboxName(String);
 
-/// Why text is no mailbox name.
+/// The fault of a text that is no mailbox name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MailboxNameError {
-    /// Empty, or a level of it is.
+    /// The name, or one of its levels, is empty.
     #[error("a mailbox name and its levels cannot be empty")]
     Empty,
-    /// Too long or too deep.
+    /// The name has too many bytes or levels.
     #[error("the mailbox name is too long")]
     TooLong,
-    /// Control characters, or wildcards.
+    /// The name holds control characters, or the wildcards of `LIST`.
     #[error("the mailbox name holds a character that is not allowed")]
     Character,
-    /// Not modified UTF-7.
+    /// The name is not valid modified UTF-7 (RFC 3501 section 5.1.3).
     #[error("the mailbox name is not valid modified UTF-7")]
     Encoding,
 }
 
 impl MailboxName {
-    /// The mailbox everybody has.
+    /// The one mailbox that every account has (RFC 3501 section 5.1).
     #[must_use]
     pub fn inbox() -> Self {
         Self("INBOX".to_owned())
     }
 
-    /// Whether this is `INBOX`.
+    /// True for `INBOX` itself, not for names below it.
     #[must_use]
     pub fn is_inbox(&self) -> bool {
         self.0 == "INBOX"
     }
 
-    /// The text.
+    /// The name as text, not in modified UTF-7.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name one level up.
+    /// The superior name, one level up; none for a name at the top.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         self.0.rsplit_once(SEPARATOR).map(|(parent, _)| Self(parent.to_owned()))
     }
 
-    /// Whether `self` lies below `other` in the hierarchy.
+    /// True if `self` is an inferior name of `other`, at any depth.
     #[must_use]
     pub fn is_below(&self, other: &Self) -> bool {
         self.0.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with(SEPARATOR))

@@ -1,5 +1,5 @@
-//! `\Recent` (RFC 3501 section 2.3.2): the UIDs that this session was the first to hear of. Whoever keeps the mail
-//! says from which UID on messages are new to everybody; this file remembers that for as long as the mailbox is open.
+//! `\Recent` (RFC 3501 section 2.3.2): the UIDs that this session was the first to be told of. The driver says from
+//! which UID on no session was told of messages; these ranges remember it for as long as the mailbox is open.
 
 use std::ops::Range;
 
@@ -10,7 +10,8 @@ use mail_types::Uid;
 pub(crate) struct Recent(Vec<Range<u32>>);
 
 impl Recent {
-    /// Messages from `from` on and before `next` are new to everybody but this session. Neither ever goes back.
+    /// Adds the messages from `from` on and before `next`, of which this session is the first to be told. Neither
+    /// bound ever decreases.
     pub(crate) fn add(&mut self, from: Uid, next: Uid) {
         let (from, next) = (from.get(), next.get());
         if from >= next {
@@ -22,13 +23,13 @@ impl Recent {
         }
     }
 
-    /// Whether the message is recent.
+    /// True if the message has `\Recent`.
     pub(crate) fn contains(&self, uid: Uid) -> bool {
         let after = self.0.partition_point(|range| range.start <= uid.get());
         after.checked_sub(1).and_then(|last| self.0.get(last)).is_some_and(|range| uid.get() < range.end)
     }
 
-    /// All ranges.
+    /// All ranges, ascending.
     pub(crate) fn ranges(&self) -> &[Range<u32>] {
         &self.0
     }

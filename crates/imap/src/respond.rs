@@ -1,29 +1,29 @@
-//! Replies as bytes: tagged completions, quoting, and the one table of texts for refusals.
+//! Responses as bytes: tagged completions, strings, and the one table of codes and texts for failures.
 
 use std::borrow::Cow;
 
 use crate::dialogue::CommandFailure;
 use crate::fault::Fault;
 
-/// How a command ended.
+/// A tagged completion response (RFC 3501 section 7.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Completion {
-    /// `OK`, `NO` or `BAD`.
+    /// The condition.
     pub(crate) kind: Kind,
     /// The response code, without brackets.
     pub(crate) code: Option<Cow<'static, str>>,
-    /// For a human.
+    /// Human-readable text.
     pub(crate) text: Cow<'static, str>,
 }
 
-/// RFC 3501 section 7.1.
+/// The condition of a status response (RFC 3501 sections 7.1.1 to 7.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Done.
+    /// `OK`: successful completion.
     Ok,
-    /// Not done.
+    /// `NO`: failure.
     No,
-    /// Not understood, or not now.
+    /// `BAD`: a syntax error, or a command that is illegal in this state.
     Bad,
 }
 
@@ -45,7 +45,7 @@ impl Completion {
         self
     }
 
-    /// The driver has answered something that does not belong to the question; the client sees our trouble.
+    /// The completion after an answer that does not belong to the question, a fault of the driver: `UNAVAILABLE`.
     pub(crate) fn unexpected() -> Self {
         Self::from(CommandFailure::Unavailable)
     }
@@ -96,22 +96,22 @@ impl From<Fault> for Completion {
     }
 }
 
-/// RFC 3501: string, quoted where that can be, otherwise as a literal.
+/// RFC 3501: string = quoted / literal; quoted if it is short and printable US-ASCII.
 pub(crate) fn string(value: &[u8]) -> Vec<u8> {
-    /// Longer ones go as literals, which no client has to scan.
+    /// Longest quoted string in bytes; longer ones go as literals, which no client has to scan.
     const QUOTED_LIMIT: usize = 1_000;
     let plain = |&byte: &u8| (0x20..0x7f).contains(&byte);
     if value.len() <= QUOTED_LIMIT && value.iter().all(plain) { quoted(value) } else { literal(value) }
 }
 
-/// RFC 3501: literal
+/// RFC 3501: literal = "{" number "}" CRLF *CHAR8
 pub(crate) fn literal(value: &[u8]) -> Vec<u8> {
     let mut written = format!("{{{}}}\r\n", value.len()).into_bytes();
     written.extend_from_slice(value);
     written
 }
 
-/// RFC 3501: quoted. The caller knows that there is no CR, LF or NUL in it.
+/// RFC 3501: quoted = DQUOTE *QUOTED-CHAR DQUOTE. The caller has checked that there is no CR, LF or NUL in it.
 fn quoted(value: &[u8]) -> Vec<u8> {
     let mut written = Vec::with_capacity(value.len() + 2);
     written.push(b'"');

@@ -6,48 +6,48 @@ use mail_types::{ModSeq, SystemFlag, Uid};
 
 use crate::sequence::{Numbering, SequenceSet};
 
-/// A condition on messages.
+/// A search key: a condition on one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SearchKey {
     /// Every message.
     All,
-    /// Recent, which is looked up.
+    /// `RECENT`; resolved to `Uids` before evaluation.
     Recent,
-    /// All of these.
+    /// All of these keys; true if there are none.
     And(Vec<Self>),
     /// `OR`
     Or(Box<Self>, Box<Self>),
     /// `NOT`
     Not(Box<Self>),
-    /// A set of numbers or UIDs, as the client wrote it.
+    /// A sequence set, as the client wrote it; resolved to `Uids` before evaluation.
     Set(SequenceSet, Numbering),
-    /// The same, looked up.
+    /// One of these UIDs, ascending.
     Uids(Vec<Uid>),
     /// A system flag is set.
     Flag(SystemFlag),
-    /// A keyword is set.
+    /// A keyword is set, in any case.
     Keyword(String),
-    /// The internal date, in days.
+    /// The internal date, compared with a day since 1970-01-01.
     Arrived(When, i64),
-    /// The date of the header, in days.
+    /// The `Date` field, compared with a day since 1970-01-01.
     Sent(When, i64),
-    /// Longer than that.
+    /// Longer than this number of bytes.
     Larger(u64),
-    /// Shorter than that.
+    /// Shorter than this number of bytes.
     Smaller(u64),
-    /// Changed at or after that.
+    /// A modification sequence of at least this (RFC 7162 section 3.1.5).
     ModSeq(ModSeq),
-    /// A header field holds a text, in lower case; an empty text asks for the field alone.
+    /// A header field of this name contains a text, given in lower case; the empty text is in every field.
     Header(String, String),
-    /// The same of a field with addresses; one that is taken apart may hold the text, too.
+    /// The same of a field with addresses; the text may also stand in an address written without comments.
     Address(String, String),
-    /// The body holds a text, in lower case.
+    /// The body contains a text, given in lower case.
     Body(String),
-    /// The header or the body holds a text, in lower case.
+    /// The header or the body contains a text, given in lower case.
     Text(String),
 }
 
-/// How a day is compared.
+/// The comparison of a day with the day in the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     Before,
@@ -56,7 +56,7 @@ pub(crate) enum When {
 }
 
 impl SearchKey {
-    /// Whether the key has to do with modification sequences.
+    /// True if `MODSEQ` occurs anywhere in the key, so that the response has to bear one (RFC 7162 section 3.1.5).
     pub(crate) fn uses_modseq(&self) -> bool {
         match self {
             Self::And(keys) => keys.iter().any(Self::uses_modseq),
@@ -67,7 +67,7 @@ impl SearchKey {
         }
     }
 
-    /// The texts that are looked for in bodies.
+    /// Collects the texts of all `BODY` and `TEXT` keys, which have to be searched for in bodies.
     pub(crate) fn texts(&self, texts: &mut BTreeSet<String>) {
         match self {
             Self::And(keys) => keys.iter().for_each(|key| key.texts(texts)),

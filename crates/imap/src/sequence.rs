@@ -1,4 +1,4 @@
-//! Sequence sets (RFC 3501 section 9) as values, and numbers written as sets.
+//! Sequence sets (RFC 3501 section 9) as values, and numbers written as sequence sets.
 
 use mail_types::Uid;
 
@@ -11,21 +11,22 @@ pub(crate) enum Numbering {
     Uid,
 }
 
-/// One end of a range.
+/// One end of a range: `seq-number` of RFC 3501 section 9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bound {
     /// A number.
     Number(u32),
-    /// `*`, the largest number in use.
+    /// `*`: the largest number in use.
     Star,
 }
 
-/// A set of message numbers or UIDs, as the client wrote it.
+/// A set of message sequence numbers or UIDs: ranges in the order of the command, either end first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SequenceSet(pub(crate) Vec<(Bound, Bound)>);
 
 impl SequenceSet {
-    /// The set as ascending ranges that do not touch, `*` being `largest`. Of an empty mailbox `*` is nothing.
+    /// The set as ascending ranges with gaps between them, `largest` in place of `*`. In an empty mailbox, where
+    /// `largest` is `None`, a range with `*` in it is empty.
     pub(crate) fn ranges(&self, largest: Option<u32>) -> Vec<(u32, u32)> {
         let value = |bound: Bound| match bound {
             Bound::Number(number) => Some(number),
@@ -37,6 +38,7 @@ impl SequenceSet {
         };
         let mut ranges: Vec<(u32, u32)> = self.0.iter().filter_map(ordered).collect();
         ranges.sort_unstable();
+        // Ascending by start: a range overlaps or touches the last merged one, or begins a new one behind it.
         let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
         for (from, to) in ranges {
             match merged.last_mut() {
@@ -47,13 +49,13 @@ impl SequenceSet {
         merged
     }
 
-    /// Whether the number is in the set.
+    /// True if the number is in the set, `largest` in place of `*`.
     pub(crate) fn contains(&self, number: u32, largest: Option<u32>) -> bool {
         self.ranges(largest).iter().any(|&(from, to)| (from..=to).contains(&number))
     }
 }
 
-/// Ascending numbers as a set: `1:3,7`.
+/// Ascending numbers as a sequence set: `1:3,7`.
 pub(crate) fn write_set(numbers: impl IntoIterator<Item = u32>) -> String {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for number in numbers {
@@ -66,7 +68,7 @@ pub(crate) fn write_set(numbers: impl IntoIterator<Item = u32>) -> String {
     ranges.iter().map(write).collect::<Vec<_>>().join(",")
 }
 
-/// Ascending UIDs as a set.
+/// Ascending UIDs as a sequence set.
 pub(crate) fn write_uids<'a>(uids: impl IntoIterator<Item = &'a Uid>) -> String {
     write_set(uids.into_iter().map(|uid| uid.get()))
 }

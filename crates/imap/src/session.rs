@@ -1,4 +1,4 @@
-//! The session: takes input, runs one command at a time, says when to be woken. What a command does is in `act`.
+//! The session: takes input, runs one command at a time, and requests its wake-ups. Commands are carried out in `act`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::writer::Writer;
 
 /// One IMAP connection.
 ///
-/// The driver calls [`handle`](Self::handle) with whatever happens and then [`poll`](Self::poll) until it returns
+/// The driver calls [`handle`](Self::handle) with every event and then [`poll`](Self::poll) until it returns
 /// `None`; work is done inside `poll`, a piece at a time, so that a slow client slows its own session down and
 /// nothing piles up. While [`wants_input`](Self::wants_input) is false the driver leaves bytes in the socket.
 /// After [`Output::Ask`] nothing more comes until the answer is there. After [`Output::Close`] the session is over.
@@ -37,27 +37,28 @@ pub struct Session {
     failed_logins: u32,
 }
 
-/// What the session is busy with.
+/// The phase of the command loop, named for the event that it waits for.
 #[derive(Debug)]
 enum Phase {
-    /// Waiting for a command.
+    /// No command runs.
     AwaitCommand,
-    /// A command runs, and can go on.
+    /// A command runs, and its job takes the next step with this event.
     Ready(Running, Event),
     /// A command waits for the answer to its question.
     AwaitAnswer(Running),
-    /// A command waits for more from the client.
+    /// A command waits for more input from the client.
     AwaitInput(Running),
-    /// `IDLE` waits for whatever comes.
+    /// `IDLE` waits for input, a change of the mailbox, or the time of the keep-alive.
     AwaitUpdates(Running),
-    /// A command is done; before that is said, the mailbox is looked at.
+    /// A command is done; changes of the mailbox are asked for, and reported before its completion.
     AwaitChanges(Finished),
-    /// The driver is busy with the TLS handshake.
+    /// The driver does the TLS handshake.
     AwaitTls,
-    /// All is said.
+    /// The last output was queued.
     Over,
 }
 
+/// A command that is being carried out.
 #[derive(Debug)]
 struct Running {
     tag: String,
@@ -65,6 +66,7 @@ struct Running {
     allowed: AllowedUpdates,
 }
 
+/// A command whose completion waits for updates.
 #[derive(Debug)]
 struct Finished {
     tag: String,
@@ -72,17 +74,17 @@ struct Finished {
     allowed: AllowedUpdates,
 }
 
-/// When things happened and are to happen.
+/// The times that timeouts are counted from.
 #[derive(Debug)]
 struct Clock {
     now: Instant,
-    /// When the client said something last.
+    /// The time of the last bytes from the client.
     last_received: Instant,
-    /// When it was told something last.
+    /// The time of the last response.
     last_sent: Instant,
-    /// Whether a message was sent since this was last looked at: a slow line can take long to carry it.
+    /// The output since the last timeout: a slow line may take longer than that to carry a message.
     sending: Sending,
-    /// The wake-up the driver knows of.
+    /// The wake-up that was requested last.
     wake: Option<Instant>,
 }
 
@@ -116,13 +118,13 @@ impl Session {
         }
     }
 
-    /// Whether the driver may read from the client now.
+    /// True if the driver may read from the client now.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         !matches!(self.phase, Phase::Over | Phase::AwaitTls) && self.framer.waiting() < limits::INPUT
     }
 
-    /// Takes note of something that happened. Call [`poll`](Self::poll) afterwards.
+    /// Records an event. Call [`poll`](Self::poll) afterwards.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.clock.now = now;
         match (input, &self.phase) {
@@ -145,7 +147,7 @@ impl Session {
         }
     }
 
-    /// The next thing to do, if there is any.
+    /// The next action for the driver, if there is any.
     pub fn poll(&mut self) -> Option<Output> {
         loop {
             if let Some(output) = self.out.next() {
@@ -158,6 +160,7 @@ impl Session {
                 break;
             }
         }
+        // With a question open more text follows soon, and shares a system call with this.
         if !matches!(self.phase, Phase::AwaitAnswer(_) | Phase::AwaitChanges(_)) {
             self.out.flush();
         }
@@ -171,7 +174,7 @@ impl Session {
         }
     }
 
-    /// Does one piece of work; false when there is none.
+    /// Does one piece of work; false if there is none.
     fn advance(&mut self) -> bool {
         match std::mem::replace(&mut self.phase, Phase::AwaitCommand) {
             Phase::AwaitCommand => match self.framer.next_frame() {
@@ -188,7 +191,7 @@ impl Session {
                 None => return self.keep_waiting(Phase::AwaitInput(running)),
             },
             Phase::AwaitUpdates(running) => {
-                // `+ idling`, said just now, is a sign of life.
+                // `+ idling`, written just now, counts as a keep-alive.
                 self.note_sent();
                 if let Some(frame) = self.framer.next_frame() {
                     self.step(running, Event::Frame(frame));
@@ -196,6 +199,7 @@ impl Session {
                     self.step(running, Event::MailboxChanged);
                 } else if self.clock.now >= self.clock.last_sent + self.settings.keep_alive {
                     self.clock.last_sent = self.clock.now;
+                    // The mailbox could not be asked about: try again, once in each interval.
                     if self.freshness == Freshness::Unreachable {
                         self.freshness = Freshness::Stale;
                     }
@@ -218,7 +222,7 @@ impl Session {
         false
     }
 
-    /// A frame has come in and no command is running.
+    /// Begins with a frame while no command runs.
     fn begin(&mut self, frame: Frame) {
         match frame {
             Frame::Command(bytes) => match parse::command(&bytes) {
@@ -234,7 +238,7 @@ impl Session {
         }
     }
 
-    /// A literal is announced: the message of an `APPEND`, or a string.
+    /// Decides on an announced literal: the message of an `APPEND`, which is streamed, or a string.
     fn decide_literal(&mut self, announcement: Announcement) {
         if let Some(parse::Tagged { tag, command }) = parse::append(self.framer.partial(), announcement) {
             return self.start(tag, command);
@@ -273,7 +277,7 @@ impl Session {
         }
     }
 
-    /// Runs the job one step further.
+    /// Runs one step of the job.
     fn step(&mut self, mut running: Running, event: Event) {
         let step = running.job.step(&mut self.context(&running.tag), event);
         match step {
@@ -317,13 +321,14 @@ impl Session {
         }
     }
 
-    /// A command has done its work: look at the mailbox if something may have changed there, then say so.
+    /// Ends a command: asks for changes of the mailbox if there may be any, then sends updates and completion.
     fn finish(&mut self, finished: Finished) {
-        // What a command leaves unread of its literal is of no use to the next one.
+        // A literal that the command did not read to its end is skipped.
         self.framer.refuse();
         self.framer.skip_stream();
         if finished.allowed != AllowedUpdates::Nothing {
-            // What others did before the client's own last change must be told before that is.
+            // Changes by others that precede the client's own must be reported before the completion: the client would
+            // take the MODSEQ of its change for the state of the mailbox (RFC 7162 section 3.2).
             let behind = self.tracking == Tracking::Qresync
                 && matches!(&self.state, State::Selected(view) if view.is_behind_own_change());
             if (behind || self.freshness != Freshness::Fresh)
@@ -340,7 +345,7 @@ impl Session {
         self.complete(&finished.tag, &finished.completion);
     }
 
-    /// What has changed is known now.
+    /// Sends the updates that the changes call for, then the completion.
     fn apply_changes(&mut self, finished: Finished, answer: Answer) {
         let taken = act::apply_changes(&mut self.context(&finished.tag), answer, finished.allowed);
         self.complete(&finished.tag, &finished.completion);
@@ -367,7 +372,7 @@ impl Session {
         }
     }
 
-    /// Says why a command is not begun.
+    /// Completes a command that was not begun.
     fn refuse_command(&mut self, tag: Option<&str>, completion: Completion) {
         self.framer.refuse();
         self.out.text(&completion.line(tag.unwrap_or("*")));
@@ -383,19 +388,20 @@ impl Session {
         }
     }
 
-    /// Something that was to happen by now. What `IDLE` does about it is seen to in `advance`.
+    /// Ends the session if the timeout has passed. The keep-alive of `IDLE` is sent in `advance`.
     fn tick(&mut self) {
         if matches!(self.phase, Phase::AwaitUpdates(_)) || self.clock.now < self.deadline() {
             return;
         }
         match std::mem::replace(&mut self.clock.sending, Sending::Nothing) {
+            // The client may have been busy receiving all the time: its silence counts from now.
             Sending::Message => self.clock.last_received = self.clock.now,
             Sending::Nothing => self.send_bye("Disconnected for inactivity."),
         }
     }
 
-    /// When something is to happen if nothing happens before. A client in `IDLE` may be silent for ever: whether it
-    /// is still there shows when the signs of life cannot be delivered.
+    /// The time of the next timeout or keep-alive. A client in `IDLE` may be silent for ever: a dead connection shows
+    /// when keep-alives cannot be delivered.
     fn deadline(&self) -> Instant {
         match (&self.phase, &self.state) {
             (Phase::AwaitUpdates(_), _) => self.clock.last_sent + self.settings.keep_alive,
@@ -404,7 +410,8 @@ impl Session {
         }
     }
 
-    /// Tells the driver when to wake the session, if what it was told last would be too late, or is past.
+    /// Requests a wake-up, unless the one requested last is still to come and early enough. A deadline that moves on
+    /// with every byte thus costs no request; the early tick requests the next.
     fn next_wake_up(&mut self) -> Option<Output> {
         if matches!(self.phase, Phase::Over) {
             return None;

@@ -1,46 +1,46 @@
-//! What a session is told once, when it begins.
+//! Settings of a session, given once when it begins.
 
 use std::time::Duration;
 
-/// Whether the connection is encrypted when the session begins.
+/// The encryption of the connection when the session begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// Not yet: only `STARTTLS` leads on.
+    /// Clear text: `LOGINDISABLED`, until `STARTTLS` (RFC 3501 section 6.2.1).
     Plain,
-    /// It is.
+    /// TLS from the first byte (RFC 8314 section 3.2).
     Tls,
 }
 
-/// Whether the push service is offered (`XDELTAPUSH`); say so only with a working notifier.
+/// The capability `XDELTAPUSH`: mailboxes take device tokens as metadata. Offer it only with a working notifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushOffer {
-    /// It is.
+    /// The capability is listed.
     Offered,
-    /// It is not.
+    /// The capability is not listed.
     Off,
 }
 
-/// What the sessions of a server have in common.
+/// Settings that all sessions of a server share.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The name given in the answer to `ID`.
+    /// The `name` in the response to `ID` (RFC 2971 section 3.3), also said in the greeting.
     pub product: String,
-    /// The version given in the answer to `ID`.
+    /// The `version` in the response to `ID`.
     pub version: String,
-    /// Whether the push service is offered.
+    /// The capability `XDELTAPUSH`.
     pub push: PushOffer,
     /// The longest message that `APPEND` takes, in bytes.
     pub message_size: u64,
-    /// How long a client that has not logged in may be silent.
+    /// The time after which a silent client that has not logged in is disconnected.
     pub login_timeout: Duration,
-    /// How long a client may be silent otherwise; RFC 3501 section 5.4 demands at least 30 minutes.
+    /// The autologout timer of a silent client that has logged in: at least 30 minutes (RFC 3501 section 5.4).
     pub idle_timeout: Duration,
-    /// How often an `IDLE` without news is told that the server is still there.
+    /// The interval of `* OK Still here` in an `IDLE` without updates (RFC 2177 leaves it to the server).
     pub keep_alive: Duration,
 }
 
 impl Default for Settings {
-    /// What a chatmail relay does.
+    /// The values of a chatmail relay.
     fn default() -> Self {
         Self {
             product: "Hearth".to_owned(),

@@ -1,36 +1,36 @@
-//! What a session is in between two commands, as far as commands look at it and change it.
+//! The part of the session's state that commands read and change.
 
 use crate::view::View;
 
-/// RFC 3501 section 3.
+/// The connection state (RFC 3501 section 3); the logout state ends the session.
 #[derive(Debug)]
 pub(crate) enum State {
-    /// Nobody has logged in.
+    /// No client has logged in.
     NotAuthenticated,
-    /// Logged in, no mailbox selected.
+    /// The client has logged in, and no mailbox is selected.
     Authenticated,
     /// A mailbox is selected.
     Selected(Box<View>),
 }
 
-/// What the client wants to hear of modification sequences (RFC 7162); each step implies those before.
+/// The extensions of RFC 7162 that the client has enabled; each implies those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tracking {
-    /// Nothing.
+    /// None.
     Plain,
-    /// `MODSEQ` with every change of flags.
+    /// `CONDSTORE`: `MODSEQ` in every `FETCH` response (section 3.1).
     Condstore,
-    /// And `VANISHED` instead of `EXPUNGE`.
+    /// `QRESYNC`: `VANISHED` instead of `EXPUNGE` (section 3.2).
     Qresync,
 }
 
-/// Whether the selected mailbox may have changed since it was looked at.
+/// The view of the selected mailbox, compared with the mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
-    /// Nobody has said so.
+    /// No change was reported since the changes were asked for.
     Fresh,
-    /// It may.
+    /// A change was reported.
     Stale,
-    /// It may, and looking has just failed: not to be tried again at once.
+    /// A change was reported, but asking for it failed: retried at the next command or keep-alive, not at once.
     Unreachable,
 }

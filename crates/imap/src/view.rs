@@ -1,7 +1,7 @@
-//! The selected mailbox as this session has told its client: which sequence number is which message.
+//! The selected mailbox as this session has reported it to its client: the mapping of sequence numbers to messages.
 //!
-//! What others do reaches the view through [`View::apply`]; an expunged message keeps its number until the session
-//! may say so (RFC 3501 sections 5.5 and 7.4.1), which is what [`View::remove_expunged`] is for.
+//! Changes by other sessions enter the view through [`View::apply`]. An expunged message keeps its sequence number
+//! until the session may report the expunge (RFC 3501 sections 5.5 and 7.4.1) and calls [`View::remove_expunged`].
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::mailbox_name::MailboxName;
 use crate::recent::Recent;
 use crate::sequence::{Bound, Numbering, SequenceSet};
 
-/// The most keywords the client is told of in advance.
+/// The most keywords announced in `FLAGS` and `PERMANENTFLAGS`.
 const KEYWORD_LIMIT: usize = 100;
 
 /// A selected mailbox.
@@ -23,12 +23,13 @@ pub(crate) struct View {
     pub(crate) access: Access,
     pub(crate) uid_validity: UidValidity,
     pub(crate) uid_next: Uid,
-    /// All changes up to here are in the view.
+    /// All changes up to this modification sequence are in the view.
     pub(crate) synced: ModSeq,
-    /// All changes up to here were told, expunges included.
+    /// All changes up to this modification sequence were reported to the client, expunges included.
     pub(crate) reported: ModSeq,
-    /// The latest change the client knows of, because it was its own.
+    /// The modification sequence of the latest change that the client made itself.
     own_change: ModSeq,
+    /// In order of sequence numbers, which is ascending by UID.
     messages: Vec<Message>,
     recent: Recent,
     keywords: Keywords,
@@ -37,9 +38,9 @@ pub(crate) struct View {
 /// The keywords that may occur in the mailbox.
 #[derive(Debug)]
 enum Keywords {
-    /// The client knows of these.
+    /// All of these were announced.
     Announced(BTreeSet<Keyword>),
-    /// There are more than it knows of, or it knows of none.
+    /// Some of these were not announced yet.
     Unannounced(BTreeSet<Keyword>),
 }
 
@@ -51,27 +52,26 @@ pub(crate) struct Message {
     pub(crate) internal_date: UnixTime,
     pub(crate) modseq: ModSeq,
     pub(crate) flags: Flags,
-    /// Whether it is still there.
     presence: Presence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Presence {
     Present,
-    /// Expunged, but the client has not been told.
+    /// Expunged in the mailbox, which the client has not been told.
     Expunged,
 }
 
-/// What a client should hear after changes were applied.
+/// The untagged responses that are due after changes were applied, apart from expunges, which stay in the view.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Updates {
-    /// There are new messages.
+    /// True if there are new messages: `EXISTS`.
     pub(crate) arrived: bool,
-    /// Messages with other flags than before.
+    /// Messages whose flags changed: `FETCH`.
     pub(crate) flagged: Vec<Uid>,
 }
 
-/// A sequence number that no message has.
+/// The error of a sequence number beyond the last message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoSuchMessage;
 
@@ -96,30 +96,33 @@ impl View {
         view
     }
 
-    /// How many messages have a number, the gone ones included.
+    /// The number of messages with a sequence number, unreported expunges included: `EXISTS`.
     pub(crate) fn exists(&self) -> usize {
         self.messages.len()
     }
 
-    /// All messages with their numbers, the gone ones included.
+    /// All messages with their sequence numbers, unreported expunges included.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Message)> {
         self.messages.iter().enumerate().map(|(index, message)| (index + 1, message))
     }
 
-    /// A message and its number.
+    /// The message with this UID, and its sequence number.
     pub(crate) fn find(&self, uid: Uid) -> Option<(usize, &Message)> {
         let index = self.index(uid)?;
         Some((index + 1, self.messages.get(index)?))
     }
 
-    /// The UIDs of a set, ascending. A single sequence number that no message has is an error; a range that
-    /// reaches too far is not (RFC 3501 calls both one, but clients do the latter).
+    /// The UIDs of the messages in a set, ascending. UIDs without a message are passed over (RFC 3501 section 6.4.8).
+    /// A sequence number or range that lies beyond the last message is an error; as a quirk, a range that only ends
+    /// there is not: RFC 3501 section 9 forbids it, but clients send it.
     pub(crate) fn resolve(&self, set: &SequenceSet, numbering: Numbering) -> Result<Vec<Uid>, NoSuchMessage> {
         match numbering {
             Numbering::Uid => {
+                // `*` is the largest UID in use, so that `999:*` names at least the last message.
                 let largest = self.messages.last().map(|message| message.uid.get());
                 let mut uids = Vec::new();
                 for (from, to) in set.ranges(largest) {
+                    // A range may span 4 billion UIDs: only those of messages are visited.
                     let first = self.messages.partition_point(|message| message.uid.get() < from);
                     let within = self.messages.iter().skip(first).map(|message| message.uid);
                     uids.extend(within.take_while(|uid| uid.get() <= to));
@@ -128,6 +131,7 @@ impl View {
             }
             Numbering::Sequence => {
                 let largest = u32::try_from(self.messages.len()).ok().filter(|&count| count > 0);
+                // Judged by the ranges as the client wrote them: merging would hide one that is out of bounds.
                 let beyond = |&(from, to): &(Bound, Bound)| match (from, to) {
                     (Bound::Number(a), Bound::Number(b)) => a.min(b) > largest.unwrap_or(0),
                     _ => false,
@@ -137,6 +141,7 @@ impl View {
                 }
                 let mut uids = Vec::new();
                 for (from, to) in set.ranges(largest) {
+                    // Sequence numbers begin at 1, and `take` cuts a range at the last message.
                     let skip = usize::try_from(from).unwrap_or(usize::MAX).saturating_sub(1);
                     let count = usize::try_from(to - from).unwrap_or(usize::MAX).saturating_add(1);
                     uids.extend(self.messages.iter().skip(skip).take(count).map(|message| message.uid));
@@ -146,7 +151,7 @@ impl View {
         }
     }
 
-    /// The UIDs of the messages flagged `\Deleted` that are still there.
+    /// The UIDs of the messages with `\Deleted` that are not expunged.
     pub(crate) fn deleted(&self) -> Vec<Uid> {
         let deleted = |message: &&Message| {
             message.flags.has(SystemFlag::Deleted) && message.presence == Presence::Present
@@ -154,17 +159,18 @@ impl View {
         self.messages.iter().filter(deleted).map(|message| message.uid).collect()
     }
 
-    /// All keywords that the client should know of; nothing if it does.
+    /// All keywords in use, if some were not announced yet; they count as announced from now on.
     pub(crate) fn unannounced_keywords(&mut self) -> Option<&BTreeSet<Keyword>> {
         let Keywords::Unannounced(keywords) = &mut self.keywords else {
             return None;
         };
+        // The set moves to the other variant, and is lent out from there.
         self.keywords = Keywords::Announced(std::mem::take(keywords));
         let (Keywords::Announced(keywords) | Keywords::Unannounced(keywords)) = &self.keywords;
         Some(keywords)
     }
 
-    /// A message's flags for the client. RFC 3501: "(" [flag-fetch *(SP flag-fetch)] ")"
+    /// The flags of a message. RFC 3501: "(" [flag-fetch *(SP flag-fetch)] ")"
     pub(crate) fn flag_list(&self, message: &Message) -> String {
         let set = SystemFlag::ALL.into_iter().filter(|&flag| message.flags.has(flag));
         let mut names: Vec<&str> = set.map(SystemFlag::as_str).collect();
@@ -175,7 +181,7 @@ impl View {
         format!("({})", names.join(" "))
     }
 
-    /// The recent messages, ascending.
+    /// The messages with `\Recent`, ascending.
     pub(crate) fn recent_uids(&self) -> impl Iterator<Item = Uid> {
         let within = |range: &std::ops::Range<u32>| {
             let first = self.messages.partition_point(|message| message.uid.get() < range.start);
@@ -185,23 +191,23 @@ impl View {
         self.recent.ranges().iter().flat_map(within)
     }
 
-    /// How many messages are recent.
+    /// The number of messages with `\Recent`: `RECENT`.
     pub(crate) fn recent(&self) -> usize {
         self.recent_uids().count()
     }
 
-    /// The question what has happened since.
+    /// The question for all changes after a modification sequence.
     pub(crate) fn changes_since(&self, since: ModSeq) -> Question {
         Question::Changes { mailbox: self.mailbox.clone(), access: self.access, since }
     }
 
-    /// Changes were told to this session, which may be the first to hear of some messages.
+    /// Records the messages of which this session is the first to be told.
     pub(crate) fn note_recent(&mut self, changes: &MailboxChanges) {
         self.recent.add(changes.recent_from, changes.uid_next);
     }
 
-    /// The UIDs in the ranges that are gone for `VANISHED (EARLIER)`, ascending. Those that still have a number are not
-    /// among them: their turn comes when the number is taken away.
+    /// The expunged UIDs in the ranges for `VANISHED (EARLIER)`, ascending. Messages that still have a sequence number
+    /// are left out: they are reported by `VANISHED` when the number is removed.
     pub(crate) fn vanished(&self, expunged: &Expunged, ranges: &[(u32, u32)]) -> Vec<u32> {
         let numbered =
             |uid: u32| self.messages.binary_search_by_key(&uid, |message| message.uid.get()).is_ok();
@@ -210,7 +216,7 @@ impl View {
                 let asked = |uid: &u32| ranges.iter().any(|(from, to)| (from..=to).contains(&uid));
                 uids.iter().map(|uid| uid.get()).filter(|&uid| !numbered(uid)).filter(asked).collect()
             }
-            // Without a list of what is gone, everything that is not here counts as gone.
+            // Without a list, every UID given so far that has no message counts as expunged.
             Expunged::AllBut(_) => {
                 let last = self.uid_next.get().saturating_sub(1);
                 let all = ranges.iter().flat_map(|&(from, to)| from..=to.min(last));
@@ -219,22 +225,22 @@ impl View {
         }
     }
 
-    /// The client has changed something itself, and is told of it.
+    /// Records the modification sequence of a change that the client made itself.
     pub(crate) fn note_own_change(&mut self, modseq: ModSeq) {
         self.own_change = self.own_change.max(modseq);
     }
 
-    /// Whether others may have changed something before the client's own last change.
+    /// True if the view may lack changes of other sessions that precede the client's own last change.
     pub(crate) fn is_behind_own_change(&self) -> bool {
         self.own_change > self.synced
     }
 
-    /// Whether there are messages of which the client does not know that they are gone.
+    /// True if there are expunges that were not reported.
     pub(crate) fn has_unreported_expunges(&self) -> bool {
         self.messages.iter().any(|message| message.presence == Presence::Expunged)
     }
 
-    /// Takes in what happened in the mailbox.
+    /// Applies changes of the mailbox, and returns the updates that are due.
     pub(crate) fn apply(&mut self, changes: MailboxChanges) -> Updates {
         self.note_recent(&changes);
         let mut updates = Updates::default();
@@ -264,9 +270,10 @@ impl View {
         updates
     }
 
-    /// Takes in a message's flags; whether that is updates.
+    /// Sets the flags of a message; true if they are newer than those in the view.
     pub(crate) fn set_flags(&mut self, flags: MessageFlags) -> bool {
         let message = self.index(flags.uid).and_then(|index| self.messages.get_mut(index));
+        // An answer may be older than the client's own change: the higher modification sequence wins.
         let Some(message) = message.filter(|message| message.modseq < flags.modseq) else {
             return false;
         };
@@ -276,7 +283,7 @@ impl View {
         true
     }
 
-    /// Keywords that were not in use before.
+    /// Adds keywords that were not in use before.
     fn note_keywords(&mut self, flags: &Flags) {
         for keyword in &flags.keywords {
             let (Keywords::Announced(known) | Keywords::Unannounced(known)) = &mut self.keywords;
@@ -286,7 +293,7 @@ impl View {
         }
     }
 
-    /// These messages are there no more.
+    /// Marks messages as expunged; they keep their sequence numbers.
     pub(crate) fn mark_expunged(&mut self, uids: &[Uid]) {
         for &uid in uids {
             if let Some(message) = self.index(uid).and_then(|index| self.messages.get_mut(index)) {
@@ -295,28 +302,30 @@ impl View {
         }
     }
 
-    /// Takes the numbers away from the messages that are gone: each number is as it was when its predecessors in
-    /// the list had been taken away already, which is how `EXPUNGE` counts.
+    /// Removes the expunged messages, and returns them with their sequence numbers, each counted after its predecessors
+    /// in the list were removed, as `EXPUNGE` demands (RFC 3501 section 7.4.1).
     pub(crate) fn remove_expunged(&mut self) -> Vec<(usize, Uid)> {
-        let mut forgotten = Vec::new();
+        let mut removed = Vec::new();
+        // The number of messages kept so far: an expunged message has the next number, and so has its successor.
         let mut number = 0;
         self.messages.retain(|message| {
             let present = message.presence == Presence::Present;
             if present {
                 number += 1;
             } else {
-                forgotten.push((number + 1, message.uid));
+                removed.push((number + 1, message.uid));
             }
             present
         });
-        forgotten
+        removed
     }
 
     fn index(&self, uid: Uid) -> Option<usize> {
         self.messages.binary_search_by_key(&uid, |message| message.uid).ok()
     }
 
-    /// Adds a message at the end, where new UIDs belong; whether it could be added.
+    /// Adds a message at the end; false if its UID does not exceed all others, as new UIDs do (RFC 3501
+    /// section 2.3.1.1).
     fn append(&mut self, message: MessageInfo) -> bool {
         if self.messages.last().is_some_and(|last| last.uid >= message.uid) {
             return false;

@@ -1,4 +1,4 @@
-//! What is said to the client, gathered until it is worth a system call, in order with everything else to do.
+//! Output to the client, gathered until it is worth a system call, in order with all other actions for the driver.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -6,39 +6,39 @@ use std::ops::Range;
 use crate::dialogue::Output;
 use crate::limits;
 
-/// Output on its way to the driver.
+/// Queue of outputs to the driver.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     gathered: Vec<u8>,
     outputs: VecDeque<Output>,
-    /// Whether anything was said since this was last asked.
+    /// Set by every write, cleared by `take_written`.
     written: bool,
 }
 
 impl Writer {
-    /// Says something.
+    /// Writes text.
     pub(crate) fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
-    /// Says something.
+    /// Writes bytes.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.written = true;
         self.gathered.extend_from_slice(bytes);
     }
 
-    /// Has the driver copy a range of the open message.
+    /// Appends a range of the open message, which the driver copies.
     pub(crate) fn message(&mut self, range: Range<u64>) {
         self.push(Output::SendMessage(range));
     }
 
-    /// Adds something to do after what was said so far.
+    /// Adds an action behind everything written so far.
     pub(crate) fn push(&mut self, output: Output) {
         self.flush();
         self.outputs.push_back(output);
     }
 
-    /// Asks a question: what was said so far may wait for more.
+    /// Adds a question. Text below a chunk may wait behind it, because more text follows the answer.
     pub(crate) fn ask(&mut self, output: Output) {
         if !self.outputs.is_empty() || self.gathered.len() >= limits::OUTPUT_CHUNK {
             self.flush();
@@ -46,7 +46,7 @@ impl Writer {
         self.outputs.push_back(output);
     }
 
-    /// Nothing more is worth waiting for.
+    /// Queues the gathered text, however short.
     pub(crate) fn flush(&mut self) {
         if !self.gathered.is_empty() {
             let gathered = std::mem::take(&mut self.gathered);
@@ -54,7 +54,7 @@ impl Writer {
         }
     }
 
-    /// The next thing to do, or a good deal of text.
+    /// The next action, or a chunk of text.
     pub(crate) fn next(&mut self) -> Option<Output> {
         if self.outputs.is_empty() && self.gathered.len() >= limits::OUTPUT_CHUNK {
             self.flush();
@@ -62,7 +62,7 @@ impl Writer {
         self.outputs.pop_front()
     }
 
-    /// Whether anything was said since the last call.
+    /// True if anything was written since the last call.
     pub(crate) fn take_written(&mut self) -> bool {
         std::mem::take(&mut self.written)
     }

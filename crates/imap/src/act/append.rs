@@ -1,5 +1,5 @@
-//! `APPEND` (RFC 3501 section 6.3.11), with the new UID (RFC 4315). The message is never held here: its pieces go
-//! to the driver as they come.
+//! `APPEND` (RFC 3501 section 6.3.11), with the new UID (RFC 4315). The message is not held in memory: its chunks go to
+//! the driver as they arrive.
 
 use super::job::{Context, Event, Job, Step};
 use crate::command::Append;
@@ -8,10 +8,11 @@ use crate::frame::Frame;
 use crate::respond::Completion;
 use crate::state::{Freshness, State};
 
-/// Takes a message in.
+/// The job of `APPEND`.
 #[derive(Debug)]
 pub(super) struct Appending {
     append: Append,
+    /// Bytes of the message still to come.
     left: u64,
 }
 
@@ -21,7 +22,7 @@ impl Appending {
         Self { append, left }
     }
 
-    /// Before the client is told to go on: is there room?
+    /// Checks sizes, and asks whether the message fits before the client is told to send it.
     fn begin(&self, context: &Context<'_>) -> Step {
         let size = self.append.literal.size;
         if size == 0 {
@@ -38,6 +39,7 @@ impl Appending {
         })
     }
 
+    /// Takes a chunk of the message, or the end of the command behind it.
     fn take(&mut self, context: &mut Context<'_>, frame: Frame) -> Step {
         match frame {
             Frame::Chunk(bytes) => {
@@ -62,7 +64,7 @@ impl Job for Appending {
             Event::Go => self.begin(context),
             Event::Answer(Answer::Done) => Step::AcceptLiteral(self.append.literal.kind),
             Event::Answer(Answer::Appended { uid_validity, uid }) => {
-                // The client shall hear of the new message before it hears that the command is done.
+                // EXISTS for the new message should precede the completion (RFC 3501 section 6.3.11).
                 if let State::Selected(view) = &*context.state
                     && view.mailbox == self.append.mailbox
                 {

@@ -10,7 +10,7 @@ use crate::respond::Completion;
 use crate::settings::Transport;
 use crate::state::State;
 
-/// RFC 3501 section 6.2.3
+/// The job of `LOGIN` (RFC 3501 section 6.2.3).
 #[derive(Debug)]
 pub(super) struct Login {
     credentials: Option<Credentials>,
@@ -32,7 +32,7 @@ impl Job for Login {
     }
 }
 
-/// RFC 3501 section 6.2.2 with RFC 4959 and RFC 4616
+/// The job of `AUTHENTICATE PLAIN` (RFC 3501 section 6.2.2, RFC 4616), with an initial response (RFC 4959) or without.
 #[derive(Debug)]
 pub(super) struct Plain {
     initial: Option<Vec<u8>>,
@@ -83,7 +83,7 @@ fn ask(context: &Context<'_>, credentials: Credentials) -> Step {
     }
 }
 
-/// Delta Chat takes the capabilities from the completion of `LOGIN`.
+/// The completion; Delta Chat takes the capabilities from it.
 fn finish(context: &mut Context<'_>, answer: Answer) -> Step {
     Step::Done(match answer {
         Answer::Authenticated => {

@@ -10,17 +10,17 @@ use crate::respond::Completion;
 use crate::sequence::{Numbering, SequenceSet};
 use crate::state::{Freshness, State, Tracking};
 
-/// `CLOSE` (RFC 3501 section 6.4.2), which expunges, or `UNSELECT` (RFC 3691), which does not.
+/// The job of `CLOSE` (RFC 3501 section 6.4.2), which expunges, or `UNSELECT` (RFC 3691), which does not.
 #[derive(Debug)]
 pub(super) struct Close {
     next: Next,
     done: &'static str,
 }
 
-/// What a job is to do next.
+/// The next stage of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
-    /// Learn of the flags that others have set.
+    /// Ask for the flags that other sessions have set.
     Refresh,
     Expunge,
     Leave,
@@ -41,11 +41,11 @@ impl Job for Close {
     fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
         match event {
             Event::Answer(Answer::Failed(failure)) if self.next == Next::Leave => {
-                // Nothing has been expunged: the mailbox stays selected, so that the client can try again.
+                // The messages were not expunged: the mailbox stays selected, so that the client can try again.
                 return Step::Done(failure.into());
             }
             Event::Answer(answer @ Answer::Changes(_)) => {
-                // Told, in case the mailbox stays selected after all.
+                // Updates are sent, in case the mailbox stays selected after all.
                 let _ = apply_changes(context, answer, AllowedUpdates::AllButExpunges);
             }
             _ => {}
@@ -77,7 +77,7 @@ impl Job for Close {
     }
 }
 
-/// `EXPUNGE` (RFC 3501 section 6.4.3) and `UID EXPUNGE` (RFC 4315).
+/// The job of `EXPUNGE` (RFC 3501 section 6.4.3) and `UID EXPUNGE` (RFC 4315 section 2.1).
 #[derive(Debug)]
 pub(super) struct Expunge {
     set: Option<SequenceSet>,
@@ -89,7 +89,7 @@ impl Expunge {
         Self { set, next: Next::Refresh }
     }
 
-    /// The messages that are flagged `\Deleted`, as far as the command names them.
+    /// The messages with `\Deleted` that the command names.
     fn uids(&self, context: &mut Context<'_>) -> Vec<Uid> {
         let Some(view) = context.view() else {
             return Vec::new();

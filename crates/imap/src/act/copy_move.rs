@@ -1,4 +1,4 @@
-//! `COPY` (RFC 3501 section 6.4.7) and `MOVE` (RFC 6851), telling the new UIDs (RFC 4315).
+//! `COPY` (RFC 3501 section 6.4.7) and `MOVE` (RFC 6851), with `COPYUID` (RFC 4315).
 
 use mail_types::{Uid, UidValidity};
 
@@ -11,7 +11,7 @@ use crate::respond::{Completion, Kind};
 use crate::sequence::write_uids;
 use crate::state::State;
 
-/// Copies or moves messages.
+/// The job of `COPY` and `MOVE`.
 #[derive(Debug)]
 pub(super) struct CopyMoveJob {
     copy_move: CopyMove,
@@ -47,7 +47,7 @@ impl CopyMoveJob {
         })
     }
 
-    /// Of a move, the new UIDs are told before the old ones are expunged (RFC 6851 section 4.3).
+    /// Completes the command; of a move, `COPYUID` precedes the expunges (RFC 6851 section 4.3).
     fn finish(&self, context: &mut Context<'_>, validity: UidValidity, uids: &[(Uid, Uid)]) -> Step {
         if uids.is_empty() {
             return Step::Done(CommandFailure::Gone.into());

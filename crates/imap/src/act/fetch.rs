@@ -1,5 +1,5 @@
-//! `FETCH` (RFC 3501 section 6.4.5): which messages, and reading as much of them as is needed.
-//! How the response is written is in `fetch_response`.
+//! `FETCH` (RFC 3501 section 6.4.5): messages are read one at a time, as far as the data items demand, and responses
+//! are written by `fetch_response`.
 
 use mail_types::{Flags, SystemFlag, Uid};
 
@@ -14,16 +14,16 @@ use crate::respond::Completion;
 use crate::sequence::{Numbering, write_set};
 use crate::state::{State, Tracking};
 
-/// Messages that are marked as seen with one question, before they are sent.
+/// Messages marked as seen with one question, before they are sent.
 const SEEN_BATCH: usize = 100;
-/// Messages that are answered from the view before the output is handed over.
+/// Messages answered from the view in one step.
 const VIEW_BATCH: usize = 100;
-/// What is read at once of a message that is read further than its beginning.
+/// Each further read of a message, in bytes.
 const CHUNK: u64 = 262_144;
-/// What is read at first when only the header is wanted: more than nearly all headers are long.
+/// First read of a message of which only the header is wanted, in bytes: nearly all headers are shorter.
 const HEADER_HEAD: u32 = 16_384;
 
-/// Fetches.
+/// The job of `FETCH`.
 #[derive(Debug)]
 pub(super) struct Fetching {
     fetch: Fetch,
@@ -38,25 +38,25 @@ pub(super) struct Fetching {
     outcome: Outcome,
 }
 
-/// Which question is open, where refusals are taken differently.
+/// The open question, by the treatment of its failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
-    /// To mark messages as seen.
+    /// Marking messages as seen, whose failure is ignored.
     Mark,
-    /// Anything else.
+    /// Any other, whose failure fails the command.
     Other,
 }
 
-/// How much of a message an item is made of.
+/// The part of a message that a data item is made of; each includes those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Need {
-    /// Nothing that the view does not know.
+    /// Attributes in the view.
     View,
-    /// Bytes by their place.
+    /// Bytes by their position.
     Bytes,
     /// The header.
     Header,
-    /// Where the parts are, for which all of it is read.
+    /// The MIME structure, for which the whole message is read.
     Structure,
 }
 
@@ -65,7 +65,7 @@ enum Need {
 struct Reading {
     uid: Uid,
     content: Content,
-    /// How far the message was read.
+    /// Bytes read so far, from the beginning.
     read: u64,
     walker: Option<Walker>,
 }
@@ -73,7 +73,7 @@ struct Reading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Complete,
-    /// Some messages were expunged by somebody else.
+    /// Some messages were expunged by another session: `EXPUNGEISSUED`.
     SomeGone,
 }
 
@@ -114,7 +114,7 @@ impl Fetching {
         }
     }
 
-    /// The next message, or the end.
+    /// Begins with the next message, or ends the command.
     fn go_on(&mut self, context: &mut Context<'_>) -> Step {
         if self.need == Need::View {
             return self.respond_from_view(context);
@@ -135,7 +135,7 @@ impl Fetching {
         Step::Ask(Question::OpenMessage { mailbox: view.mailbox.clone(), uid, head: self.head() })
     }
 
-    /// Marks the next messages as seen, if that is what fetching them does.
+    /// The question that marks the next messages as seen, if the command does that and some are not.
     fn mark_seen(&mut self, context: &mut Context<'_>) -> Option<Question> {
         self.marked = self.next + SEEN_BATCH;
         let marks = |item: &FetchItem| match item {
@@ -160,7 +160,7 @@ impl Fetching {
         })
     }
 
-    /// Some messages from what the view knows.
+    /// Sends the responses of one batch from the view.
     fn respond_from_view(&mut self, context: &mut Context<'_>) -> Step {
         let State::Selected(view) = &mut *context.state else {
             return Step::Done(Completion::unexpected());
@@ -174,7 +174,7 @@ impl Fetching {
         if self.next < self.uids.len() { Step::Again } else { Step::Done(self.completed()) }
     }
 
-    /// How much to read with the first question.
+    /// Bytes to read along with opening the message.
     fn head(&self) -> u32 {
         let whole = |item: &FetchItem| match item {
             FetchItem::Section(section) => {
@@ -191,7 +191,7 @@ impl Fetching {
         }
     }
 
-    /// More of the open message has been read: that is enough, or there is more to read.
+    /// Takes bytes of the open message, and reads on or sends the response.
     fn read(&mut self, context: &mut Context<'_>, mut reading: Reading, bytes: &[u8]) -> Step {
         reading.read += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if let Some(walker) = &mut reading.walker {
@@ -246,7 +246,7 @@ impl Fetching {
                 self.emit_vanished(context, &changes.expunged);
                 self.go_on(context)
             }
-            // A full disk must not keep people from reading, which is how room is made.
+            // A full disk must not prevent reading, which is how room is made.
             (Answer::Failed(_), _) if self.asked == Asked::Mark => self.go_on(context),
             (Answer::Failed(CommandFailure::Gone), _) => {
                 self.outcome = Outcome::SomeGone;
@@ -258,7 +258,7 @@ impl Fetching {
         }
     }
 
-    /// RFC 7162 section 3.2.6: the UIDs of the set that are gone.
+    /// Sends `VANISHED (EARLIER)` with the expunged UIDs of the set (RFC 7162 section 3.2.6).
     fn emit_vanished(&self, context: &mut Context<'_>, expunged: &Expunged) {
         let State::Selected(view) = &mut *context.state else {
             return;
@@ -279,7 +279,7 @@ impl Fetching {
 }
 
 impl Reading {
-    /// How far the message must be read, if that is further than it was.
+    /// The number of bytes that must be read; `None` if enough have been.
     fn wants(&mut self, need: Need) -> Option<u64> {
         match need {
             Need::View | Need::Bytes => None,

@@ -1,4 +1,4 @@
-//! Writing one `FETCH` response (RFC 3501 section 7.4.2) from what is known and what was read.
+//! Writing one `FETCH` response (RFC 3501 section 7.4.2) from the view and the bytes read.
 
 use std::ops::Range;
 
@@ -13,16 +13,16 @@ use crate::respond::{literal, string};
 use crate::view::{Message, View};
 use crate::writer::Writer;
 
-/// What was read of the open message.
+/// The part of the open message that was read.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    /// Its length in bytes.
+    /// The length of the message in bytes.
     pub(super) size: u64,
-    /// Its first bytes.
+    /// The first bytes.
     pub(super) head: Vec<u8>,
-    /// Where in `head` the header ends.
+    /// The length of the header in `head`, with the empty line.
     pub(super) header_end: Option<usize>,
-    /// Its parts, once it was read to its end.
+    /// The MIME structure, once the message was read to its end.
     pub(super) structure: Option<Entity>,
 }
 
@@ -44,9 +44,9 @@ impl Content {
 
 /// The content of a section.
 enum Found {
-    /// It stands in the message.
+    /// A range of the message.
     Range(Range<u64>),
-    /// It was made.
+    /// Bytes composed from the message: a selection of header fields.
     Bytes(Vec<u8>),
     /// There is no such part.
     Nothing,
@@ -61,6 +61,7 @@ pub(super) fn respond(
     content: &Content,
 ) {
     out.text(&format!("* {number} FETCH ("));
+    // `FLAGS` go with the first section that sets `\Seen`, unless the client asked for them anyway.
     let mut tells_flags = items.contains(&FetchItem::Flags);
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
@@ -114,7 +115,7 @@ fn write_section(out: &mut Writer, section: &FetchSection, content: &Content) {
     }
 }
 
-/// RFC 3501 section 6.4.5: what a section specification names.
+/// The content that a section specification names (RFC 3501 section 6.4.5).
 fn find(section: &Section, content: &Content) -> Found {
     if section.path.is_empty() {
         return match &section.text {
@@ -144,7 +145,7 @@ fn find(section: &Section, content: &Content) -> Found {
     }
 }
 
-/// What a client asked for by `<first.count>`; beyond the end there is nothing, which is no error.
+/// The part of a range that a partial specifier `<first.count>` names; empty beyond the end (RFC 3501 section 6.4.5).
 fn clip(range: Range<u64>, partial: Option<(u32, u32)>) -> Range<u64> {
     let Some((first, count)) = partial else {
         return range;
@@ -153,7 +154,7 @@ fn clip(range: Range<u64>, partial: Option<(u32, u32)>) -> Range<u64> {
     start..start.saturating_add(u64::from(count)).min(range.end)
 }
 
-/// A literal with a range of the message: from memory if it was read already, else copied by the driver.
+/// Writes a range of the message as a literal: from memory if it was read already, else copied by the driver.
 fn write_range(out: &mut Writer, range: Range<u64>, content: &Content) {
     out.text(&format!("{{{}}}\r\n", range.end - range.start));
     match slice(&content.head, &range) {
@@ -166,7 +167,7 @@ fn slice<'a>(bytes: &'a [u8], range: &Range<u64>) -> Option<&'a [u8]> {
     bytes.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
 }
 
-/// The section's name as RFC 3501 wants it back.
+/// Writes the name of the data item (RFC 3501 section 7.4.2).
 fn write_name(out: &mut Writer, section: &FetchSection) {
     match section.name {
         SectionName::Rfc822 => return out.text("RFC822 "),

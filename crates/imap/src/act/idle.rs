@@ -8,7 +8,7 @@ use crate::respond::Completion;
 use crate::state::State;
 use crate::view::Updates;
 
-/// Waits, and tells at once what happens.
+/// The job of `IDLE`: sends updates as soon as changes are reported.
 #[derive(Debug)]
 pub(super) struct Idle;
 
@@ -17,7 +17,7 @@ impl Job for Idle {
         match event {
             Event::Go => {
                 context.out.text("+ idling\r\n");
-                // What had to be held back during earlier commands may be told now.
+                // Expunges that were held back during earlier commands may be sent now.
                 if let State::Selected(view) = context.state {
                     emit_updates(
                         context.out,
@@ -34,7 +34,7 @@ impl Job for Idle {
                 }
             }
             Event::Answer(answer) => {
-                // Other trouble is not the client's business: the mailbox is looked at again later.
+                // Other failures are not reported: the changes are asked for again later.
                 if apply_changes(context, answer, AllowedUpdates::All) == Err(CommandFailure::NoSuchMailbox) {
                     return Step::Bye(MAILBOX_DELETED);
                 }

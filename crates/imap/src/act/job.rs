@@ -1,4 +1,4 @@
-//! A command being carried out: what it sees of the session, what reaches it, and what it does next.
+//! The interface between the session and a command that it carries out: context, events, steps.
 
 use crate::dialogue::{Answer, Question};
 use crate::frame::{Frame, LiteralKind};
@@ -8,27 +8,21 @@ use crate::state::{Freshness, State, Tracking};
 use crate::view::View;
 use crate::writer::Writer;
 
-/// What a job sees of its session.
+/// The part of the session that a job can see and change.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
-    /// The tag of the command; of none when there is no command.
+    /// The tag of the command.
     pub(crate) tag: &'a str,
-    /// What all sessions have in common.
     pub(crate) settings: &'a Settings,
-    /// Whether the connection is encrypted.
     pub(crate) transport: Transport,
-    /// Where the session is.
     pub(crate) state: &'a mut State,
-    /// What the client wants to hear of modification sequences.
     pub(crate) tracking: &'a mut Tracking,
-    /// Whether the view may lag behind the mailbox.
     pub(crate) freshness: &'a mut Freshness,
-    /// What is said to the client.
     pub(crate) out: &'a mut Writer,
 }
 
 impl Context<'_> {
-    /// A command has to do with modification sequences: from now on the client hears of them (RFC 7162 section 3.1).
+    /// Enables `CONDSTORE`, as every command does that has to do with modification sequences (RFC 7162 section 3.1).
     pub(crate) fn track_modseqs(&mut self) {
         if *self.tracking >= Tracking::Condstore {
             return;
@@ -39,7 +33,7 @@ impl Context<'_> {
         }
     }
 
-    /// The selected mailbox.
+    /// The view of the selected mailbox, if one is selected.
     pub(crate) fn view(&mut self) -> Option<&mut View> {
         match self.state {
             State::Selected(view) => Some(view),
@@ -48,46 +42,46 @@ impl Context<'_> {
     }
 }
 
-/// What reaches a job.
+/// An event for a job.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// It begins, or goes on after [`Step::Again`].
+    /// The job begins, or goes on after [`Step::Again`].
     Go,
-    /// The reply to its question.
+    /// The answer to the question of [`Step::Ask`].
     Answer(Answer),
-    /// More from the client, after [`Step::AwaitInput`] or [`Step::AwaitUpdates`].
+    /// Input from the client, after [`Step::AwaitInput`] or [`Step::AwaitUpdates`].
     Frame(Frame),
-    /// Something may have changed in the mailbox, after [`Step::AwaitUpdates`].
+    /// The selected mailbox may have changed, after [`Step::AwaitUpdates`].
     MailboxChanged,
-    /// Nothing has been said for a while, after [`Step::AwaitUpdates`].
+    /// Nothing was sent for the keep-alive interval, after [`Step::AwaitUpdates`].
     KeepAlive,
 }
 
-/// What a job does next.
+/// The next step of a job.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// It can go on at once, once what it said has been taken.
+    /// Go on, as soon as the driver has taken the output so far.
     Again,
-    /// It must know something first.
+    /// Ask, and go on with the answer.
     Ask(Question),
-    /// The client has to say more first.
+    /// Go on with the next frame from the client.
     AwaitInput,
-    /// The literal that was announced may come, in pieces.
+    /// Request the announced literal, and go on with its chunks.
     AcceptLiteral(LiteralKind),
-    /// Whatever comes first: the client, the mailbox, or the time to show a sign of life.
+    /// Go on with the first of: input, a change of the mailbox, the keep-alive interval.
     AwaitUpdates,
-    /// It has ended.
+    /// The command is completed.
     Done(Completion),
-    /// It has ended, and so has the session.
+    /// The command is completed, and ends the session.
     Logout(Completion),
-    /// The session cannot go on.
+    /// The session ends with `BYE` and this text.
     Bye(&'static str),
-    /// It has ended, and TLS begins.
+    /// The command is completed, and the TLS handshake begins.
     StartTls(Completion),
 }
 
-/// A command being carried out.
+/// A command being carried out, step by step.
 pub(crate) trait Job: std::fmt::Debug + Send {
-    /// Goes one step.
+    /// Takes one step.
     fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step;
 }

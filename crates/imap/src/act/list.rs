@@ -10,15 +10,15 @@ use crate::mail::{Existence, Mailbox, SpecialUse, Subscription};
 use crate::mailbox_name::{MailboxName, SEPARATOR};
 use crate::respond::{Completion, string};
 
-/// Lists mailboxes, then tells their status if that is asked for.
+/// The job of `LIST` and `LSUB`: lists names, then sends the status of each mailbox if that is asked for.
 #[derive(Debug)]
 pub(super) struct Listing {
     list: List,
-    /// The mailboxes whose status is still to be told.
+    /// The mailboxes whose status is still to be sent.
     waiting: VecDeque<MailboxName>,
 }
 
-/// A name in the hierarchy and what is known of it.
+/// A name in the hierarchy, with its attributes.
 #[derive(Debug)]
 struct Node {
     existence: Existence,
@@ -27,13 +27,14 @@ struct Node {
     children: Children,
 }
 
-/// What lies below a name.
+/// Counts of the inferior names of a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Children {
+    /// Names of mailboxes that exist.
     existing: usize,
-    /// Those that are heard of here or nowhere: subscribed names that match no pattern.
+    /// Subscribed names that match no pattern, which only `CHILDINFO` or `\Noselect` reports.
     subscribed: usize,
-    /// The same of mailboxes with a special use.
+    /// The same of names with a special use.
     special: usize,
 }
 
@@ -115,7 +116,7 @@ impl Job for Listing {
                     context.out.bytes(&status_line(&mailbox, &self.list.status, &status));
                 }
             }
-            // A mailbox that cannot tell its status is passed over (RFC 5819 section 2).
+            // A mailbox whose status cannot be read is passed over (RFC 5819 section 2).
             Event::Answer(Answer::Failed(_)) if !self.waiting.is_empty() => {
                 self.waiting.pop_front();
             }
@@ -148,12 +149,13 @@ fn lsub_line(name: &MailboxName, node: &Node) -> Option<Vec<u8>> {
     Some(line)
 }
 
+/// The untagged response without options at its end (RFC 3501 section 7.2.2).
 fn line(kind: &str, attributes: &[&str], name: &MailboxName) -> Vec<u8> {
     let start = format!("* {kind} ({}) \"{SEPARATOR}\" ", attributes.join(" "));
     [start.as_bytes(), &string(name.to_wire().as_bytes())].concat()
 }
 
-/// All names, those that are only above others included.
+/// All names, with superior names that are not listed themselves.
 fn hierarchy(mailboxes: Vec<Mailbox>, matched: impl Fn(&MailboxName) -> bool) -> BTreeMap<MailboxName, Node> {
     let mut nodes: BTreeMap<MailboxName, Node> = BTreeMap::new();
     let empty = || Node {
@@ -180,7 +182,7 @@ fn hierarchy(mailboxes: Vec<Mailbox>, matched: impl Fn(&MailboxName) -> bool) ->
     nodes
 }
 
-/// Reference and pattern put together, `INBOX` written as everywhere.
+/// The pattern appended to the reference name, with `INBOX` in upper case at its beginning.
 fn full_pattern(reference: &str, pattern: &str) -> Vec<char> {
     let full = format!("{reference}{pattern}");
     let (first, rest) = match full.split_once(SEPARATOR) {
@@ -191,9 +193,11 @@ fn full_pattern(reference: &str, pattern: &str) -> Vec<char> {
     format!("{first}{rest}").chars().collect()
 }
 
-/// RFC 3501 section 6.3.8: `*` stands for anything, `%` for anything but the separator. Works on the set of places
-/// in the pattern that can be reached, so that no pattern is slow.
+/// RFC 3501 section 6.3.8: `*` stands for anything, `%` for anything but the separator. Simulates the
+/// pattern as a nondeterministic automaton, in time proportional to pattern times name: backtracking could be
+/// exponential.
 fn matches(pattern: &[char], name: &str) -> bool {
+    // `reached[n]`: the characters of the name so far can match the first n symbols of the pattern.
     let mut reached = vec![false; pattern.len() + 1];
     if let Some(first) = reached.first_mut() {
         *first = true;
@@ -205,6 +209,7 @@ fn matches(pattern: &[char], name: &str) -> bool {
             if !reached.get(place).copied().unwrap_or(false) {
                 continue;
             }
+            // A wildcard consumes the character and may consume more; any other symbol must equal it.
             let stays = symbol == '*' || (symbol == '%' && c != SEPARATOR);
             let target = if stays { next.get_mut(place) } else { next.get_mut(place + 1) };
             if let Some(target) = target.filter(|_| stays || symbol == c) {
@@ -217,7 +222,7 @@ fn matches(pattern: &[char], name: &str) -> bool {
     reached.last().copied().unwrap_or(false)
 }
 
-/// A wildcard can stand for nothing.
+/// Marks the positions behind wildcards too: a wildcard may match the empty text.
 fn skip_wildcards(pattern: &[char], reached: &mut [bool]) {
     for (place, &symbol) in pattern.iter().enumerate() {
         let here = reached.get(place).copied().unwrap_or(false);
@@ -231,7 +236,7 @@ fn skip_wildcards(pattern: &[char], reached: &mut [bool]) {
 }
 
 impl SpecialUse {
-    /// RFC 6154 section 2
+    /// The attribute (RFC 6154 section 2).
     fn attribute(self) -> &'static str {
         match self {
             Self::All => "\\All",
@@ -245,7 +250,7 @@ impl SpecialUse {
     }
 }
 
-/// RFC 2342: one personal namespace, no others.
+/// The job of `NAMESPACE` (RFC 2342): one personal namespace, no others.
 #[derive(Debug)]
 pub(super) struct Namespace;
 

@@ -7,7 +7,7 @@ use crate::mail::MailboxStatus;
 use crate::mailbox_name::MailboxName;
 use crate::respond::{Completion, string};
 
-/// Asks one question and tells how it went.
+/// The job of a command that is one question with the answer `Done`.
 #[derive(Debug)]
 pub(super) struct OneQuestion {
     question: Option<Question>,
@@ -31,7 +31,7 @@ impl Job for OneQuestion {
     }
 }
 
-/// `STATUS` (RFC 3501 section 6.3.10)
+/// The job of `STATUS` (RFC 3501 section 6.3.10).
 #[derive(Debug)]
 pub(super) struct Status {
     mailbox: MailboxName,
@@ -49,7 +49,7 @@ impl Job for Status {
         match event {
             Event::Go => Step::Ask(Question::Status(self.mailbox.clone())),
             Event::Answer(Answer::Status(status)) => {
-                // RFC 7162 section 3.1: whoever asks for it wants to hear of modification sequences.
+                // RFC 7162 section 3.1: asking for it enables CONDSTORE.
                 if self.items.contains(&StatusItem::HighestModSeq) {
                     context.track_modseqs();
                 }
@@ -62,7 +62,7 @@ impl Job for Status {
     }
 }
 
-/// The untagged STATUS response.
+/// The untagged `STATUS` response (RFC 3501 section 7.2.4).
 pub(super) fn status_line(mailbox: &MailboxName, items: &[StatusItem], status: &MailboxStatus) -> Vec<u8> {
     let write = |item: &StatusItem| match item {
         StatusItem::Messages => format!("MESSAGES {}", status.messages),

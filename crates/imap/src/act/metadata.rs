@@ -6,18 +6,19 @@ use crate::dialogue::{Answer, CommandFailure, Question};
 use crate::mail::MetadataDepth;
 use crate::respond::{Completion, literal, string};
 
-/// `GETMETADATA`
+/// The job of `GETMETADATA` (RFC 5464 section 4.2).
 #[derive(Debug)]
 pub(super) struct Get(pub(super) GetMetadata);
 
 impl Get {
-    /// Writes the values in the order asked for. Delta Chat wants a list that is not empty and the mailbox name
-    /// quoted, as it was asked for.
+    /// Sends the values in the order of the command. Delta Chat expects a list that is not empty, and the mailbox name
+    /// as it sent it.
     fn emit_values(
         &self,
         context: &mut Context<'_>,
         mut values: Vec<(String, Option<Vec<u8>>)>,
     ) -> Completion {
+        // With other depths the names that exist are not known from the command.
         if self.0.depth == MetadataDepth::Zero {
             let missing = |entry: &&String| !values.iter().any(|(name, _)| name == *entry);
             let missing: Vec<_> = self.0.entries.iter().filter(missing).cloned().collect();
@@ -65,7 +66,7 @@ impl Job for Get {
     }
 }
 
-/// `SETMETADATA`
+/// The job of `SETMETADATA` (RFC 5464 section 4.3).
 #[derive(Debug)]
 pub(super) struct Set(pub(super) Option<SetMetadata>);
 

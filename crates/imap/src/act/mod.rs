@@ -1,4 +1,4 @@
-//! Acting: one file per command. A [`Job`] carries out one command, asking and being answered as often as it needs.
+//! Acting: one file per command. A [`Job`] carries out one command, with any number of questions and answers.
 
 mod append;
 mod authenticate;

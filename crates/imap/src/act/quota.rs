@@ -6,10 +6,10 @@ use crate::mail::QuotaUsage;
 use crate::mailbox_name::MailboxName;
 use crate::respond::{Completion, string};
 
-/// The name that Dovecot gives to it, which clients show.
+/// The quota root's name, which clients show; the same as Dovecot's.
 const ROOT: &str = "User quota";
 
-/// `GETQUOTAROOT` of a mailbox, or `GETQUOTA` of a root.
+/// The job of `GETQUOTAROOT` of a mailbox, or of `GETQUOTA` of a root.
 #[derive(Debug)]
 pub(super) struct QuotaRoot {
     asked: Asked,
@@ -66,7 +66,7 @@ impl Job for QuotaRoot {
     }
 }
 
-/// `SETQUOTA`: quotas are the server's business.
+/// The job of `SETQUOTA`, which is never permitted.
 #[derive(Debug)]
 pub(super) struct SetQuota;
 

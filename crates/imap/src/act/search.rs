@@ -1,5 +1,5 @@
 //! `SEARCH` (RFC 3501 section 6.4.4), `RETURN` (RFC 4731) and `MODSEQ` (RFC 7162). Messages are read one at a time,
-//! and only as far as the keys demand.
+//! and only as far as the keys demand: first nothing, then the header, then the MIME structure, then its texts.
 
 use std::collections::BTreeSet;
 
@@ -17,16 +17,16 @@ use crate::sequence::{Numbering, write_set};
 use crate::state::State;
 use crate::view::View;
 
-/// Messages that are judged from the view before the session looks at anything else.
+/// Messages evaluated from the view in one step.
 const VIEW_BATCH: usize = 1_000;
-/// What is read at first: the header of nearly all messages.
+/// First read of a message, in bytes: nearly all headers are shorter.
 const HEADER_HEAD: u32 = 16_384;
-/// What is read at once of a message that is read further.
+/// Each further read of a message, in bytes.
 const CHUNK: u64 = 262_144;
-/// What is looked at of one part, in bytes.
+/// The part of a text that is searched, in bytes from its beginning.
 const PART_LIMIT: u64 = READ_LIMIT;
 
-/// Searches.
+/// The job of `SEARCH`.
 #[derive(Debug)]
 pub(super) struct Searching {
     search: Search,
@@ -35,6 +35,7 @@ pub(super) struct Searching {
     next: usize,
     found: Vec<Found>,
     reading: Option<Reading>,
+    /// The texts of the keys that have to be searched for in bodies.
     texts: BTreeSet<String>,
     begun: Begun,
     outcome: Outcome,
@@ -42,9 +43,9 @@ pub(super) struct Searching {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// Every message was judged.
+    /// Every message was evaluated.
     Complete,
-    /// Some could not be read any more.
+    /// Some messages were expunged before they could be read: `EXPUNGEISSUED`.
     SomeGone,
 }
 
@@ -54,7 +55,7 @@ enum Begun {
     Yes,
 }
 
-/// A message that has the keys.
+/// A message that matches.
 #[derive(Clone, Copy, Debug)]
 struct Found {
     number: u32,
@@ -66,19 +67,21 @@ struct Found {
 #[derive(Debug)]
 struct Reading {
     size: u64,
-    /// How far.
+    /// Bytes read so far, from the beginning.
     read: u64,
+    /// The first bytes; from `Stage::Parts` on the header alone.
     head: Vec<u8>,
     stage: Stage,
 }
 
+/// The progress of reading one message.
 #[derive(Debug)]
 enum Stage {
     /// The header is being read.
     Header,
-    /// The parts are being found.
+    /// The MIME structure is being read.
     Parts(Walker),
-    /// The parts of text are being read, the last one first.
+    /// The parts with text are being read, the last one first.
     Texts { waiting: Vec<Entity>, seen: BTreeSet<String> },
 }
 
@@ -107,7 +110,7 @@ impl Searching {
         self.go_on(context)
     }
 
-    /// Judges messages as long as they need not be read.
+    /// Evaluates messages from the view, up to the next one that has to be read.
     fn go_on(&mut self, context: &mut Context<'_>) -> Step {
         let State::Selected(view) = &mut *context.state else {
             return Step::Done(Completion::unexpected());
@@ -134,7 +137,7 @@ impl Searching {
         Step::Again
     }
 
-    /// The message at `next` is done with.
+    /// Records the verdict on the message at `next`, and goes on to the next.
     fn judge(&mut self, view: &View, verdict: bool) {
         let entry = self.uids.get(self.next).and_then(|&uid| view.find(uid));
         if let (true, Some((number, message))) = (verdict, entry) {
@@ -179,7 +182,7 @@ impl Searching {
         }
     }
 
-    /// The header may be complete, and may be enough.
+    /// Evaluates the message if its header is complete, else reads on.
     fn read_header(&mut self, context: &mut Context<'_>, mut reading: Reading) -> Step {
         let limit = reading.size.min(HEADER_LIMIT);
         let end = match header::end(&reading.head) {
@@ -202,12 +205,14 @@ impl Searching {
         self.read_parts(context, reading)
     }
 
+    /// Reads the message to its end for its MIME structure.
     fn read_parts(&mut self, context: &mut Context<'_>, mut reading: Reading) -> Step {
         if reading.read < reading.size {
             let range = reading.read..reading.size.min(reading.read + CHUNK);
             self.reading = Some(reading);
             return Step::Ask(Question::ReadMessage(range));
         }
+        // The walker is consumed: the stage put in its place is overwritten at once.
         if let Stage::Parts(walker) = std::mem::replace(&mut reading.stage, Stage::Header) {
             let (mut waiting, mut seen) = (Vec::new(), BTreeSet::new());
             self.collect(walker.finish(), &mut waiting, &mut seen);
@@ -216,9 +221,10 @@ impl Searching {
         self.read_texts(context, reading)
     }
 
-    /// Gathers the parts that hold text, and looks into the headers of all.
+    /// Collects the parts with text in `waiting`, and the texts that the headers of parts contain in `seen`.
     fn collect(&self, entity: Entity, waiting: &mut Vec<Entity>, seen: &mut BTreeSet<String>) {
         let holds = |text: &&String| header_holds(&entity.head, text);
+        // The header of the message itself, at 0, is evaluated for its own keys.
         if entity.header.start > 0 {
             seen.extend(self.texts.iter().filter(holds).cloned());
         }
@@ -235,6 +241,7 @@ impl Searching {
         }
     }
 
+    /// Reads the next part with text, unless all texts have been found or no part is left.
     fn read_texts(&mut self, context: &mut Context<'_>, reading: Reading) -> Step {
         let Stage::Texts { waiting, seen } = &reading.stage else {
             return Step::Done(Completion::unexpected());
@@ -252,13 +259,14 @@ impl Searching {
         }
     }
 
+    /// Adds the texts that a part contains to `seen`.
     fn look_into(&self, part: &Entity, bytes: &[u8], seen: &mut BTreeSet<String>) {
         let encoding = header::find(&part.head, "Content-Transfer-Encoding").map(|field| field.value);
         let text = body_text(bytes, encoding, &part.content_type).to_lowercase();
         seen.extend(self.texts.iter().filter(|wanted| text.contains(wanted.as_str())).cloned());
     }
 
-    /// Judges the open message, if what is known of it is enough.
+    /// Evaluates the open message; `None` if it has to be read further.
     fn verdict(&mut self, context: &mut Context<'_>, known: Known<'_>) -> Option<Step> {
         let State::Selected(view) = &mut *context.state else {
             return Some(Step::Done(Completion::unexpected()));
@@ -272,7 +280,8 @@ impl Searching {
         Some(Step::Again)
     }
 
-    /// RFC 7162 section 3.1.10: of the messages that are told; with `COUNT` and `ALL` these are all that were found.
+    /// The highest modification sequence of the messages returned (RFC 7162 section 3.1.10): with `ALL` and `COUNT` of
+    /// all that were found, otherwise of those that `MIN` and `MAX` name.
     fn highest_modseq(&self) -> Option<u64> {
         let modseq = |found: &Found| found.modseq.0;
         let returned = |wanted| self.search.returns.as_ref().is_some_and(|returns| returns.contains(wanted));

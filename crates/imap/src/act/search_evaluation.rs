@@ -1,7 +1,7 @@
 //! Evaluation of search keys (RFC 3501 section 6.4.4) on one message.
 //!
-//! Evaluation has three outcomes: yes, no, and "cannot be told without reading more", so that a message is read
-//! only as far as the keys demand.
+//! Evaluation is three-valued (Kleene's logic): true, false, and unknown until more of the message is read, so that a
+//! message is read only as far as the keys demand.
 
 use std::collections::BTreeSet;
 
@@ -14,19 +14,19 @@ use crate::message::header;
 use crate::search_key::{SearchKey, When};
 use crate::view::{Message, View};
 
-/// What has been read of a message.
+/// The part of a message that has been read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Known<'a> {
-    /// Nothing but what the view knows.
+    /// Nothing: only the attributes in the view are known.
     View,
-    /// And the header.
+    /// The header.
     Header(&'a [u8]),
-    /// And which of the texts that are looked for stand in it.
+    /// The whole message: its header, and those of the texts searched for that its body contains.
     All(&'a [u8], &'a BTreeSet<String>),
 }
 
 impl SearchKey {
-    /// Looks sets and what is recent up in the view.
+    /// Replaces sequence sets and `RECENT` by the UIDs they stand for, once for all messages.
     pub(super) fn resolve(&mut self, view: &View) {
         match self {
             Self::And(keys) => keys.iter_mut().for_each(|key| key.resolve(view)),
@@ -43,12 +43,12 @@ impl SearchKey {
         }
     }
 
-    /// Whether the message has the key; nothing if that cannot be told yet.
+    /// True or false if the message matches or does not; `None` if that depends on parts not yet read.
     pub(super) fn evaluate(&self, message: &Message, known: Known<'_>) -> Option<bool> {
         match self {
             Self::All => Some(true),
             Self::And(keys) => {
-                // One "no" decides, also behind an "unknown".
+                // One false key decides, also behind an unknown one: `UNSEEN TEXT x` reads no message that is seen.
                 let mut result = Some(true);
                 for key in keys {
                     match key.evaluate(message, known) {
@@ -65,6 +65,7 @@ impl SearchKey {
                 _ => None,
             },
             Self::Not(key) => key.evaluate(message, known).map(|result| !result),
+            // Replaced by `resolve`.
             Self::Set(..) | Self::Recent => Some(false),
             Self::Uids(uids) => Some(uids.binary_search(&message.uid).is_ok()),
             Self::Flag(flag) => Some(message.flags.has(*flag)),
@@ -95,6 +96,7 @@ impl SearchKey {
             },
             Self::Text(text) => match known {
                 Known::View => None,
+                // A hit in the header decides without the body; no hit leaves it open until the body is read.
                 Known::Header(header) | Known::All(header, _) if header_holds(header, text) => Some(true),
                 Known::Header(_) => None,
                 Known::All(_, found) => Some(found.contains(text)),
@@ -129,7 +131,7 @@ fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = Vec<u8>> 
     named.map(|field| header::unfolded(field.value))
 }
 
-/// Whether a text in lower case stands in an address without the comments and spaces that the field has in it.
+/// True if an address of the field, written without comments and spaces, contains a text in lower case.
 fn addresses_hold(value: &[u8], text: &str) -> bool {
     let holds = |entry: address::Entry| {
         let (Some(mailbox), Some(host)) = (entry.mailbox, entry.host) else {
@@ -141,7 +143,7 @@ fn addresses_hold(value: &[u8], text: &str) -> bool {
     address::parse(value).into_iter().any(holds)
 }
 
-/// Whether a text in lower case stands anywhere in a header.
+/// True if any field of a header, its name included, contains a text in lower case.
 pub(super) fn header_holds(header: &[u8], text: &str) -> bool {
     header::fields(header)
         .into_iter()

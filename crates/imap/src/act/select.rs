@@ -13,7 +13,7 @@ use crate::state::{Freshness, State, Tracking};
 use crate::view::View;
 use crate::writer::Writer;
 
-/// Opens a mailbox.
+/// The job of `SELECT` and `EXAMINE`.
 #[derive(Debug)]
 pub(super) struct Selecting {
     select: Select,
@@ -64,7 +64,7 @@ impl Job for Selecting {
                     *context.state = State::Authenticated;
                     context.out.text("* OK [CLOSED] Previous mailbox is now closed\r\n");
                 }
-                // From here on, and not from the answer on: a change may come between the two.
+                // From the question on, not from the answer on: a change may come between the two.
                 *context.freshness = Freshness::Fresh;
                 Step::Ask(Question::OpenMailbox {
                     mailbox: self.select.mailbox.clone(),
@@ -87,7 +87,7 @@ impl Job for Selecting {
     }
 }
 
-/// The untagged responses that RFC 3501 and RFC 7162 require.
+/// Sends the untagged responses that RFC 3501 section 6.3.1 and RFC 7162 section 3.1.2.1 require.
 fn announce(out: &mut Writer, view: &mut View) {
     emit_flags(out, view);
     emit_size(out, view);
@@ -100,11 +100,11 @@ fn announce(out: &mut Writer, view: &mut View) {
     out.text(&format!("* OK [HIGHESTMODSEQ {}] Highest\r\n", view.synced.0));
 }
 
-/// What has happened since the client was here last (RFC 7162 section 3.2.5).
+/// Sends the changes since the state in the client's cache (RFC 7162 section 3.2.5).
 fn resync(out: &mut Writer, view: &View, qresync: &Qresync, changes: &MailboxChanges) {
     let known =
         |uid: u32| qresync.known.as_ref().is_none_or(|known| known.contains(uid, Some(view.uid_next.get())));
-    // Without a word of what the client knows, it may know everything.
+    // Without known UIDs in the command the cache may hold every message.
     let ranges = match &qresync.known {
         Some(known) => known.ranges(Some(view.uid_next.get())),
         None => vec![(1, view.uid_next.get())],

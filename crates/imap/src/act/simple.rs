@@ -1,11 +1,11 @@
-//! Commands of one step: `CAPABILITY`, `NOOP`, `ID`, `LOGOUT`, `STARTTLS`.
+//! Commands of one step: `CAPABILITY`, `NOOP`, `ID`, `ENABLE`, `LOGOUT`, `STARTTLS`.
 
 use super::job::{Context, Event, Job, Step};
 use crate::respond::{Completion, string};
 use crate::settings::{PushOffer, Settings, Transport};
 use crate::state::{Freshness, State, Tracking};
 
-/// RFC 3501 section 6.1.1
+/// The job of `CAPABILITY` (RFC 3501 section 6.1.1).
 #[derive(Debug)]
 pub(super) struct Capability;
 
@@ -17,7 +17,7 @@ impl Job for Capability {
     }
 }
 
-/// What the server can do, now. Relay's own tests want `XCHATMAIL` and `XDELTAPUSH` before login, too.
+/// The capabilities in this state. Relay's own tests want `XCHATMAIL` and `XDELTAPUSH` before login, too.
 pub(crate) fn capabilities(settings: &Settings, transport: Transport, state: &State) -> String {
     let mut list = match (state, transport) {
         (State::NotAuthenticated, Transport::Plain) => {
@@ -37,19 +37,19 @@ pub(crate) fn capabilities(settings: &Settings, transport: Transport, state: &St
     list
 }
 
-/// RFC 3501 section 6.1.2
+/// The job of `NOOP` (RFC 3501 section 6.1.2).
 #[derive(Debug)]
 pub(super) struct Noop;
 
 impl Job for Noop {
     fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
-        // Looked at even if nobody has said that there is anything: that is what the command is for.
+        // Changes are asked for even if none was reported: polling is the purpose of the command.
         *context.freshness = Freshness::Stale;
         Step::Done(Completion::ok("NOOP completed"))
     }
 }
 
-/// RFC 2971
+/// The job of `ID` (RFC 2971).
 #[derive(Debug)]
 pub(super) struct Id;
 
@@ -64,7 +64,7 @@ impl Job for Id {
     }
 }
 
-/// RFC 5161
+/// The job of `ENABLE` (RFC 5161); other names than these two are ignored.
 #[derive(Debug)]
 pub(super) struct Enable(pub(super) Vec<String>);
 
@@ -88,7 +88,7 @@ impl Job for Enable {
     }
 }
 
-/// RFC 3501 section 6.1.3
+/// The job of `LOGOUT` (RFC 3501 section 6.1.3).
 #[derive(Debug)]
 pub(super) struct Logout;
 
@@ -99,7 +99,7 @@ impl Job for Logout {
     }
 }
 
-/// RFC 3501 section 6.2.1
+/// The job of `STARTTLS` (RFC 3501 section 6.2.1).
 #[derive(Debug)]
 pub(super) struct StartTls;
 

@@ -11,10 +11,11 @@ use crate::respond::Completion;
 use crate::sequence::{Numbering, write_set, write_uids};
 use crate::state::{State, Tracking};
 
-/// Changes flags.
+/// The job of `STORE`.
 #[derive(Debug)]
 pub(super) struct Storing {
     store: Store,
+    /// The messages that the question named.
     uids: Vec<Uid>,
 }
 
@@ -79,7 +80,7 @@ impl Storing {
         Step::Done(if gone { completion.code("EXPUNGEISSUED") } else { completion })
     }
 
-    /// The FETCH response; none when nobody wants one.
+    /// The `FETCH` response; empty for `.SILENT`, unless `CONDSTORE` demands the new `MODSEQ` (RFC 7162 section 3.1.3).
     fn line(&self, number: usize, uid: Uid, flags: &str, modseq: ModSeq, tracking: Tracking) -> String {
         let mut items = Vec::new();
         if self.store.numbering == Numbering::Uid || tracking == Tracking::Qresync {

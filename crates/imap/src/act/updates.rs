@@ -1,4 +1,4 @@
-//! Telling the client, unasked, what others have done in its mailbox.
+//! Untagged updates about changes by other sessions (RFC 3501 section 5.2).
 
 use mail_types::{Keyword, SystemFlag};
 
@@ -11,22 +11,22 @@ use crate::state::{Freshness, State, Tracking};
 use crate::view::{Updates, View};
 use crate::writer::Writer;
 
-/// Why a session whose mailbox is gone cannot go on: there is no response that would tell its client.
+/// The text of the `BYE` to a client whose selected mailbox was deleted, which no response could tell it.
 pub(crate) const MAILBOX_DELETED: &str = "The mailbox has been deleted.";
 
-/// What may be told before a command is completed.
+/// The updates that may be sent before a command is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AllowedUpdates {
-    /// Everything.
+    /// All updates.
     All,
-    /// Everything but expunges: numbers must not move (RFC 3501 section 7.4.1).
+    /// All but expunges: sequence numbers must not change (RFC 3501 section 7.4.1).
     AllButExpunges,
-    /// Nothing: the mailbox is being entered or left.
+    /// None: the mailbox is being opened or closed.
     Nothing,
 }
 
 impl AllowedUpdates {
-    /// What may be told at the end of a command.
+    /// The updates that may be sent before the completion of a command.
     pub(crate) fn after(command: &Command) -> Self {
         let numbering = match command {
             Command::Fetch(fetch) => fetch.numbering,
@@ -44,7 +44,7 @@ impl AllowedUpdates {
     }
 }
 
-/// Tells news, and what had to be held back before.
+/// Sends updates, expunges that were held back before included.
 pub(crate) fn emit_updates(
     out: &mut Writer,
     view: &mut View,
@@ -56,6 +56,7 @@ pub(crate) fn emit_updates(
         return;
     }
     if allowed == AllowedUpdates::All {
+        // Before EXISTS, which must not reduce the number of messages: only EXPUNGE may (RFC 3501 section 5.2).
         emit_expunged(out, view, tracking);
     }
     if updates.arrived {
@@ -74,12 +75,13 @@ pub(crate) fn emit_updates(
     if !view.has_unreported_expunges() {
         view.reported = view.synced;
     } else if tracking == Tracking::Qresync {
-        // Or a client that remembers the highest sequence it saw would never hear of these (RFC 7162 section 3.2).
+        // A client may take the highest MODSEQ that it saw for the state of the mailbox, and would then never hear of
+        // these expunges: the server has to name the sequence that was reported in full (RFC 7162 section 3.2).
         out.text(&format!("* OK [HIGHESTMODSEQ {}] Expunged messages wait to be told\r\n", view.reported.0));
     }
 }
 
-/// Tells which messages are gone and takes their numbers away: `EXPUNGE`, or `VANISHED` for those who asked for it.
+/// Removes expunged messages from the view and reports them: `EXPUNGE`, or `VANISHED` after `ENABLE QRESYNC`.
 pub(crate) fn emit_expunged(out: &mut Writer, view: &mut View, tracking: Tracking) {
     let expunged = view.remove_expunged();
     if expunged.is_empty() {
@@ -94,12 +96,12 @@ pub(crate) fn emit_expunged(out: &mut Writer, view: &mut View, tracking: Trackin
     }
 }
 
-/// Tells how many messages there are.
+/// Sends `EXISTS` and `RECENT`.
 pub(crate) fn emit_size(out: &mut Writer, view: &View) {
     out.text(&format!("* {} EXISTS\r\n* {} RECENT\r\n", view.exists(), view.recent()));
 }
 
-/// Tells the flags that may occur, if that is not what the client was told last (RFC 3501 section 7.2.6).
+/// Sends `FLAGS` and `PERMANENTFLAGS` if keywords were added since they were sent last (RFC 3501 section 7.2.6).
 pub(crate) fn emit_flags(out: &mut Writer, view: &mut View) {
     let access = view.access;
     let Some(keywords) = view.unannounced_keywords() else {
@@ -116,7 +118,8 @@ pub(crate) fn emit_flags(out: &mut Writer, view: &mut View) {
     out.text(&format!("* OK [PERMANENTFLAGS ({permanent})] Flags permitted\r\n"));
 }
 
-/// The question what has happened in the selected mailbox; asking it makes the view fresh.
+/// The question for the changes of the selected mailbox. The view counts as fresh from now on, not from the answer on:
+/// a change may come between the two.
 pub(crate) fn changes_question(context: &mut Context<'_>) -> Option<Question> {
     let State::Selected(view) = context.state else {
         return None;
@@ -125,7 +128,7 @@ pub(crate) fn changes_question(context: &mut Context<'_>) -> Option<Question> {
     Some(view.changes_since(view.synced))
 }
 
-/// Takes in and tells what has happened.
+/// Applies the changes in the answer to the view, and sends updates.
 pub(crate) fn apply_changes(
     context: &mut Context<'_>,
     answer: Answer,

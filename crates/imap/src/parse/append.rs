@@ -1,4 +1,4 @@
-//! `APPEND`, as far as it has come when its message is announced.
+//! `APPEND` up to the announcement of its message.
 
 use mail_types::{Flags, UnixTime};
 
@@ -76,6 +76,6 @@ fn date_time(cursor: &mut Cursor<'_>) -> Parsed<UnixTime> {
     let days = datetime::days(year, month, day).ok_or(WRONG)?;
     let offset = east * (zone / 100 * 60 + zone % 100);
     let seconds = datetime::seconds(days, (hour, minute, second), offset).ok_or(WRONG)?;
-    // What is older than 1970 is as old as can be told.
+    // `UnixTime` begins with 1970: earlier dates become its first second.
     Ok(UnixTime(u64::try_from(seconds).unwrap_or(0)))
 }

@@ -1,12 +1,12 @@
-//! The words of IMAP's grammar (RFC 3501 section 9): atoms, strings, numbers. No command is known here.
+//! The terminals of IMAP's grammar (RFC 3501 section 9): atoms, strings, numbers. No command is known here.
 
 use crate::fault::Fault;
 pub(super) use crate::fault::Fault::Syntax;
 
-/// The result of reading one thing.
+/// The result of reading one element of the grammar.
 pub(crate) type Parsed<T> = Result<T, Fault>;
 
-/// A place in a command.
+/// A position in a command.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
@@ -22,7 +22,7 @@ impl<'a> Cursor<'a> {
         self.rest.first().copied()
     }
 
-    /// Goes past `text` (in any case) if it comes next.
+    /// Consumes `text`, in any case, if it comes next; true if it did.
     pub(crate) fn skip(&mut self, text: &str) -> bool {
         match self.rest.split_at_checked(text.len()) {
             Some((head, rest)) if head.eq_ignore_ascii_case(text.as_bytes()) => {
@@ -33,7 +33,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Goes past `text` or fails.
+    /// Consumes `text`, in any case, or fails with `missing`.
     pub(crate) fn require(&mut self, text: &str, missing: &'static str) -> Parsed<()> {
         if self.skip(text) { Ok(()) } else { Err(Syntax(missing)) }
     }
@@ -45,7 +45,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Goes past spaces, if any.
+    /// Consumes spaces, if any.
     pub(crate) fn skip_spaces(&mut self) {
         while self.skip(" ") {}
     }
@@ -72,7 +72,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// One or more bytes that `allowed` says belong together.
+    /// One or more bytes that are `allowed`.
     pub(crate) fn take_while(
         &mut self,
         allowed: impl Fn(u8) -> bool,
@@ -121,7 +121,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `astring`, which must be text.
+    /// `astring` in UTF-8.
     pub(crate) fn text(&mut self) -> Parsed<String> {
         String::from_utf8(self.astring()?).map_err(|_| Syntax("a string is not UTF-8"))
     }

@@ -92,7 +92,7 @@ fn pattern(cursor: &mut Cursor<'_>) -> Parsed<String> {
     decoded(&bytes)
 }
 
-/// What is not modified UTF-7 stands for itself: it matches no name, which is no mistake.
+/// A pattern in modified UTF-7, decoded. Any other stands for itself and matches no name, which is no fault.
 fn decoded(bytes: &[u8]) -> Parsed<String> {
     if bytes.len() > LENGTH_LIMIT {
         return Err(Syntax("a pattern is too long"));

@@ -32,7 +32,7 @@ pub(super) fn authenticate(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     Ok(Command::AuthenticatePlain(Some(initial.as_bytes().to_vec())))
 }
 
-/// RFC 3501 and 4616: message = [authzid] NUL authcid NUL passwd, in base64. The authorisation identity must be
+/// RFC 3501 and RFC 4616: `message = [authzid] NUL authcid NUL passwd`, in base64. The authorisation identity must be
 /// empty or equal to the authentication identity.
 pub(crate) fn plain_response(base64: &[u8]) -> Parsed<Credentials> {
     use base64::Engine as _;

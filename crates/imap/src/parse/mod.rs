@@ -1,4 +1,7 @@
 //! Parsing: a framed command in, a [`Command`] out. Nothing is looked up and nothing is done here.
+//!
+//! The grammar is our own because the one library for it, imap-codec 2, is an alpha version, and because the literal of
+//! `APPEND` has to stream, quirks are let through by name, and a malformed command is answered with its tag.
 
 mod append;
 mod arguments;

@@ -61,7 +61,7 @@ fn returns(cursor: &mut Cursor<'_>) -> Parsed<BTreeSet<SearchReturn>> {
     Ok(returns)
 }
 
-/// Counts the keys that have been read.
+/// Reader of search keys with a bound on their number.
 struct Keys {
     left: usize,
 }

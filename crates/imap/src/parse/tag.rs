@@ -7,18 +7,16 @@ use crate::fault::Fault;
 /// A command and its tag.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tagged {
-    /// Chosen by the client, repeated in the reply.
+    /// The tag, which the completion repeats.
     pub(crate) tag: String,
-    /// The command.
     pub(crate) command: Command,
 }
 
 /// A command that cannot be carried out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
-    /// The tag, if at least that could be read.
+    /// The tag, if it could be read.
     pub(crate) tag: Option<String>,
-    /// What is wrong.
     pub(crate) fault: Fault,
 }
 
@@ -28,5 +26,5 @@ pub(crate) fn tag(cursor: &mut Cursor<'_>) -> Parsed<String> {
     if tag.len() > TAG_LIMIT { Err(Syntax("the tag is too long")) } else { Ok(tag.to_owned()) }
 }
 
-/// The longest tag.
+/// The longest tag, in bytes.
 const TAG_LIMIT: usize = 64;

@@ -1,4 +1,4 @@
-//! What Delta Chat says, and what relay's own tests say.
+//! Sessions of Delta Chat, and of relay's own tests.
 
 use std::time::Duration;
 

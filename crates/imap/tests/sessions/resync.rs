@@ -89,7 +89,7 @@ fn a_message_that_goes_while_the_mailbox_is_opened_keeps_its_number_until_told()
     world.play(phone, "C: c NOOP\nS: * VANISHED 42\nS: c OK …");
 }
 
-/// What a client keeps of a mailbox.
+/// The cache of a client for one mailbox.
 #[derive(Debug, Default)]
 struct Memory {
     /// By number; 0 stands for a UID that was not told.

@@ -17,19 +17,19 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     connections: Vec<Connection>,
     chance: Chance,
-    /// Whether answers are withheld until `World::release`.
+    /// True if answers are withheld until `World::release`.
     pub(crate) holding: bool,
-    /// Whether news is slow, and does not reach the sessions for now.
+    /// True if changes of mailboxes are not reported to the sessions for now.
     pub(crate) slow: bool,
-    /// Who must understand what the sessions say.
+    /// The parser that must accept all that the sessions send.
     pub(crate) parser: Parser,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parser {
-    /// The one that Delta Chat has: a line it does not understand ends its connection.
+    /// The one in Delta Chat, which drops the connection at a line that it cannot parse.
     DeltaChat,
-    /// Nobody: there are extensions in it that Delta Chat's parser does not know.
+    /// None: the session uses extensions that Delta Chat's parser does not know.
     Any,
 }
 

@@ -17,12 +17,12 @@ pub(crate) struct Toy {
     pub(crate) tokens: Vec<Vec<u8>>,
     pub(crate) modseq: u64,
     pub(crate) refuse: Option<CommandFailure>,
-    /// Whether expunging fails.
+    /// True if `EXPUNGE` fails.
     pub(crate) read_only: bool,
     pub(crate) changed: BTreeSet<MailboxName>,
-    /// Which of the two ways to tell of expunged messages is used.
+    /// True if changes list the remaining UIDs (`Expunged::AllBut`), not the expunged ones.
     pub(crate) lists_survivors: bool,
-    /// Whether messages are recent until somebody is told of them; otherwise none ever is.
+    /// True if messages are recent until a session is told of them; otherwise none ever is.
     pub(crate) keeps_recent: bool,
     pub(crate) asked: Vec<String>,
     next_validity: u32,
