@@ -141,12 +141,6 @@ impl Session {
         }
     }
 
-    /// Who is logged in.
-    #[must_use]
-    pub fn login(&self) -> Option<&Address> {
-        self.login.as_ref()
-    }
-
     /// Reads what waits, as far as the state allows.
     fn advance(&mut self, now: Instant) {
         loop {
