@@ -5,7 +5,7 @@
 //! | may this message be sent or taken? | [`Inspection`], then [`judge_outgoing`] or [`judge_incoming`] |
 //! | too much mail? | [`RateLimiter`] |
 //! | what leaves the header? | [`HeaderCleanup`] |
-//! | who may become an account? | [`AccountRules`], [`mint_name`], [`mint_password`] |
+//! | who may become an account? | [`Registration`], [`AccountRules`], [`mint_name`], [`mint_password`]; not: [`JoinRefusal`] |
 //! | on what terms does an invite let people in? | [`InviteToken`], [`InviteTerms`] |
 //! | where does a recipient live? | [`route`] |
 //! | again, or give up? | [`RetrySchedule`] |
@@ -31,6 +31,7 @@ mod parts;
 mod push;
 mod rate;
 mod refusal;
+mod registration;
 mod retry;
 mod routing;
 mod syntax;
@@ -48,5 +49,6 @@ pub use judge::{Admitted, Cleartext, Origin, judge_incoming, judge_outgoing, may
 pub use push::{Device, PushQueue, PushTask, Reception, Settled, token_is_expired, token_is_valid};
 pub use rate::RateLimiter;
 pub use refusal::Refusal;
+pub use registration::{JoinRefusal, Registration, RegistrationError};
 pub use retry::{Next, Queued, RetrySchedule};
 pub use routing::{Route, route};
