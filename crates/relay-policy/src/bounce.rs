@@ -4,6 +4,7 @@
 //! section; other relays let it in because it says Auto-Submitted. The driver signs it and sends it from `<>`.
 
 use mail_types::{Address, Domain, UnixTime};
+use message::date::write_date_time;
 use smtp::Reply;
 
 /// How much of the original header section is quoted.
@@ -43,7 +44,7 @@ impl Bounce<'_> {
     pub fn write(&self) -> Vec<u8> {
         let Self { domain, to, .. } = self;
         let token = format!("{:032x}", u128::from_be_bytes(self.random));
-        let date = date_time(self.now);
+        let date = write_date_time(self.now);
         let boundary = format!("hearth-{token}");
         let host = match domain {
             Domain::Name(name) => name.clone(),
@@ -107,56 +108,5 @@ fn quote_header(original: &[u8], report: &mut Vec<u8>) {
         }
         report.extend_from_slice(line);
         report.extend_from_slice(b"\r\n");
-    }
-}
-
-/// date-time = day-name "," day month year hour ":" minute ":" second zone (RFC 5322 section 3.3), in UTC.
-fn date_time(time: UnixTime) -> String {
-    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
-    // What lies beyond is a broken clock; the year 9999 is as good a date as any then.
-    let seconds = time.0.min(253_402_300_799);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // The calendar repeats every 400 years of 146 097 days, and years that begin in March end with the leap day.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let year = 400 * era + year_of_era + u64::from(month >= 10);
-    let name = |names: &[&'static str], index: u64| {
-        usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
-    };
-    format!(
-        "{}, {day} {} {year} {:02}:{:02}:{:02} +0000",
-        name(&WEEKDAYS, days % 7),
-        name(&MONTHS, month),
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::date_time;
-    use mail_types::UnixTime;
-
-    #[test]
-    fn dates_are_right_around_leap_days_and_turns_of_years() {
-        for (time, expected) in [
-            (0, "Thu, 1 Jan 1970 00:00:00 +0000"),
-            (951_782_399, "Mon, 28 Feb 2000 23:59:59 +0000"),
-            (951_782_400, "Tue, 29 Feb 2000 00:00:00 +0000"),
-            (951_868_800, "Wed, 1 Mar 2000 00:00:00 +0000"),
-            (1_735_689_599, "Tue, 31 Dec 2024 23:59:59 +0000"),
-            (1_735_689_600, "Wed, 1 Jan 2025 00:00:00 +0000"),
-            (4_107_542_400, "Mon, 1 Mar 2100 00:00:00 +0000"),
-            (u64::MAX, "Fri, 31 Dec 9999 23:59:59 +0000"),
-        ] {
-            assert_eq!(date_time(UnixTime(time)), expected);
-        }
     }
 }

@@ -10,7 +10,7 @@
 use mail_types::Address;
 
 use crate::armour::Headers;
-use crate::fields::{Collector, Header, HeaderTrouble};
+use crate::fields::{Collector, Header, HeaderError};
 use crate::lines::{Lines, Piece};
 use crate::parts::{Parts, Pattern};
 use crate::refusal::Refusal;
@@ -177,9 +177,9 @@ fn plain_transfer(header: &Header) -> bool {
     }
 }
 
-fn refusal(trouble: HeaderTrouble) -> Refusal {
+fn refusal(trouble: HeaderError) -> Refusal {
     match trouble {
-        HeaderTrouble::TooLarge => Refusal::HeaderTooLarge,
-        HeaderTrouble::Malformed => Refusal::Malformed,
+        HeaderError::TooLarge => Refusal::HeaderTooLarge,
+        HeaderError::Malformed => Refusal::Malformed,
     }
 }
