@@ -1,6 +1,10 @@
 //! The dates of a release file, which are in UTC by Debian's rule.
 
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
+
+use time::{Date, Month, Time, UtcDateTime};
 
 /// Parses `Sat, 12 Sep 2026 07:55:41 UTC`; the weekday is ignored.
 ///
@@ -14,16 +18,19 @@ pub(super) fn parse(text: &str) -> Option<SystemTime> {
     if !matches!(words.next()?, "UTC" | "GMT" | "+0000" | "Z") || words.next().is_some() {
         return None;
     }
-    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
-    let (year, day) = (number(year, 1970..=9999)?, number(day, 1..=31)?);
+    let month = u8::try_from(MONTHS.iter().position(|name| *name == month)? + 1).ok()?;
+    let (year, day) = (number(year, 1970..=9999_i32)?, number(day, 1..=31)?);
     let mut parts = time.split(':');
     let hour = number(parts.next()?, 0..=23)?;
     let minute = number(parts.next()?, 0..=59)?;
-    let second = number(parts.next()?, 0..=60)?;
+    let second = number(parts.next()?, 0..=60_u64)?;
     if parts.next().is_some() {
         return None;
     }
-    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    let date = Date::from_calendar_date(year, Month::try_from(month).ok()?, day).ok()?;
+    // A leap second is the first second of the next minute, as in POSIX time.
+    let minute = UtcDateTime::new(date, Time::from_hms(hour, minute, 0).ok()?);
+    let seconds = u64::try_from(minute.unix_timestamp()).ok()? + second;
     Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
@@ -32,21 +39,13 @@ pub(super) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+fn number<T: FromStr + PartialOrd>(text: &str, range: RangeInclusive<T>) -> Option<T> {
     let plain = !text.is_empty() && text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|value| plain && range.contains(value))
 }
 
-/// Days from 1 January 1970 of the Gregorian calendar. Years are counted from March, so that the leap day comes last.
-fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - DAYS_TO_1970
-}
-
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-/// From 1 March of year 0 to 1 January 1970.
-const DAYS_TO_1970: u64 = 719_468;
 
 #[cfg(test)]
 mod tests {
@@ -74,6 +73,7 @@ mod tests {
             "12 Sep 2026 07:55:41 UTC",
             "Sat, 12 Sep 2026 24:55:41 UTC",
             "Sat, 0 Sep 2026 07:55:41 UTC",
+            "Tue, 31 Sep 2026 07:55:41 UTC",
             "Sat, 12 Foo 2026 07:55:41 UTC",
             "Sat, 12 Sep 1969 07:55:41 UTC",
             "Sat, 12 Sep +026 07:55:41 UTC",

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use time::UtcDateTime;
+
 use super::{
     ATTRIBUTE_ARCHIVE, ATTRIBUTE_DIRECTORY, ATTRIBUTE_VOLUME, ENTRY_SIZE, Error, Kind, SECTOR_SIZE, name,
 };
@@ -356,25 +358,17 @@ impl Stamp {
     /// Converts Unix time; FAT's dates reach from 1980 to 2107, and others become the nearer end.
     fn from_unix(seconds: u64) -> Self {
         let seconds = seconds.clamp(315_532_800, 4_354_819_198);
-        let (days, rest) = (seconds / 86400, seconds % 86400);
-        let (year, month, day) = civil(days);
-        let date = ((year - 1980) << 9) | (month << 5) | day;
-        let time = ((rest / 3600) << 11) | ((rest % 3600 / 60) << 5) | (rest % 60 / 2);
-        Self { date: low16(date), time: low16(time) }
+        let seconds = i64::try_from(seconds).unwrap_or_default();
+        let moment = UtcDateTime::from_unix_timestamp(seconds).unwrap_or(UtcDateTime::UNIX_EPOCH);
+        let (year, month, day) = moment.to_calendar_date();
+        let (hour, minute, second) = moment.as_hms();
+        let (hour, minute, second) = (u16::from(hour), u16::from(minute), u16::from(second));
+        let year = u16::try_from(year - 1980).unwrap_or_default();
+        Self {
+            date: (year << 9) | (u16::from(u8::from(month)) << 5) | u16::from(day),
+            time: (hour << 11) | (minute << 5) | (second / 2),
+        }
     }
-}
-
-/// Year, month and day of a day counted from 1970. The count is shifted to years that begin in March, so that the leap day
-/// comes last, and to the Gregorian calendar's eras of 400 years.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 /// A directory entry (section 6).
@@ -423,6 +417,6 @@ mod tests {
         assert_eq!((stamp.date >> 9, stamp.date >> 5 & 15, stamp.date & 31), (46, 3, 1));
         assert_eq!((stamp.time >> 11, stamp.time >> 5 & 63, stamp.time & 31), (11, 1, 0));
         assert_eq!(Stamp::from_unix(0).date, 0x21);
-        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(Stamp::from_unix(11_016 * 86_400).date, 20 << 9 | 2 << 5 | 29, "2000-02-29");
     }
 }
