@@ -1,10 +1,10 @@
 //! A header section (RFC 5322 section 2.2): collected up to a limit, then read field by field.
 
 use mail_types::Address;
+use message::strict::{MediaType, first_mailbox, media_type};
 use message::{MalformedField, fields, unfold};
 
 use crate::lines::Piece;
-use crate::syntax::{MediaType, first_mailbox, media_type};
 
 /// The longest value that is parsed, in bytes. Header sections are long because of keys and lists, which are not.
 const VALUE_LIMIT: usize = 16 * 1024;

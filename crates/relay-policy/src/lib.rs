@@ -34,7 +34,6 @@ mod refusal;
 mod registration;
 mod retry;
 mod routing;
-mod syntax;
 mod transfer;
 
 pub use account::{AccountRefusal, AccountRules, mint_name, mint_password};

@@ -1,6 +1,7 @@
 //! BODY and BODYSTRUCTURE (RFC 3501 section 7.4.2) from the tree of parts.
 
-use super::content_type::{self, Parameterised};
+use message::parameters::{self, Parameterised};
+
 use super::envelope::{self, nstring};
 use super::header;
 use super::structure::{Entity, Kind};
@@ -90,7 +91,7 @@ fn parameters(value: &Parameterised) -> Vec<u8> {
 
 /// RFC 3501: body-fld-dsp SP body-fld-lang SP body-fld-loc
 fn common_extensions(entity: &Entity) -> [Vec<u8>; 3] {
-    let disposition = match field(entity, "Content-Disposition").map(|value| content_type::parse(&value)) {
+    let disposition = match field(entity, "Content-Disposition").map(|value| parameters::parse(&value)) {
         Some(value) if !value.value.is_empty() => {
             [b"(".as_slice(), &string(&value.value), b" ", &parameters(&value), b")"].concat()
         }

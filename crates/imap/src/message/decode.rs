@@ -1,6 +1,6 @@
 //! Decoding for `SEARCH`: transfer encodings, encoded words, charsets. Lenient: what cannot be decoded stays as it is.
 
-use super::content_type::Parameterised;
+use message::parameters::Parameterised;
 
 /// The text of a part's body.
 pub(crate) fn body_text(bytes: &[u8], encoding: Option<&[u8]>, content_type: &Parameterised) -> String {
@@ -132,7 +132,7 @@ fn split_once<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u
 #[cfg(test)]
 mod tests {
     use super::{body_text, header_text};
-    use crate::message::content_type;
+    use message::parameters;
 
     #[test]
     fn encoded_words_are_decoded() {
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn bodies_are_decoded() {
         let check = |bytes: &str, encoding: &str, charset: &str, expected: &str| {
-            let content_type = content_type::parse(format!("text/plain; charset={charset}").as_bytes());
+            let content_type = parameters::parse(format!("text/plain; charset={charset}").as_bytes());
             assert_eq!(body_text(bytes.as_bytes(), Some(encoding.as_bytes()), &content_type), expected);
         };
         check("R3LD\r\nvMOfZQ==", "BASE64", "utf-8", "Grüße");

@@ -1,6 +1,7 @@
 //! ENVELOPE (RFC 3501 section 7.4.2) from a header.
 
-use super::address::{self, Entry};
+use message::address::{self, Entry};
+
 use super::header::{self, Field};
 use crate::respond::string;
 

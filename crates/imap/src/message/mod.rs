@@ -1,10 +1,11 @@
-//! Looking into messages (RFC 5322, RFC 2045) as far as IMAP must: headers, parts, where they begin and end.
-//! Messages are read in pieces and never held whole. Nothing here fails: what is malformed is told as it stands.
+//! Messages (RFC 5322, RFC 2045) as far as IMAP tells about them: envelopes, parts and where they begin and end, and
+//! text for SEARCH. Messages are read in pieces and never held whole. Nothing here fails: a malformed message is told
+//! as it stands.
 
-pub(crate) mod address;
 pub(crate) mod bodystructure;
-pub(crate) mod content_type;
 pub(crate) mod decode;
 pub(crate) mod envelope;
 pub(crate) mod header;
 pub(crate) mod structure;
+
+pub(crate) use message::address;

@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use super::content_type::{self, Parameterised};
+use message::parameters::{self, Parameterised};
+
 use super::header;
 
 /// The most parts of a message; further delimiters are text.
@@ -283,10 +284,10 @@ impl Open {
 
     fn declared_type(&self) -> Parameterised {
         let field = header::find(&self.head, "Content-Type")
-            .map(|field| content_type::parse(&header::unfolded(field.value)));
+            .map(|field| parameters::parse(&header::unfolded(field.value)));
         field
             .filter(|declared| declared.media_type().is_some())
-            .unwrap_or_else(|| content_type::parse(self.default_type))
+            .unwrap_or_else(|| parameters::parse(self.default_type))
     }
 
     /// RFC 2046 section 5.2.1 forbids it, which does not stop everybody.

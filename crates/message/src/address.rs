@@ -1,25 +1,28 @@
-//! Lists of addresses in header fields (RFC 5322 section 3.4), as ENVELOPE tells them. Encoded words stay encoded.
+//! address-list (RFC 5322 section 3.4) read leniently: for telling a message as it is, as IMAP's ENVELOPE does.
+//!
+//! Every text gives some list, and encoded words stay encoded. Never decide by it who wrote a message: that is
+//! [`crate::strict`]'s.
 
-/// The most addresses of one field.
-const ADDRESS_LIMIT: usize = 1_000;
+/// The most members of one list; further ones are left out.
+const MEMBER_LIMIT: usize = 1_000;
 
-/// One member of a list.
+/// One member of a list: a mailbox, or the mark at which a group begins or ends, in the form of RFC 3501 section 7.4.2.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Entry {
-    /// The display name; of a group's beginning none.
-    pub(crate) name: Option<Vec<u8>>,
+pub struct Entry {
+    /// display-name, or the comment that old programs write in its place; none at a group's marks.
+    pub name: Option<Vec<u8>>,
     /// The obsolete route, RFC 3501's at-domain-list: `@a,@b`.
-    pub(crate) route: Option<Vec<u8>>,
-    /// What stands before the `@`, or a group's name; none at a group's end.
-    pub(crate) mailbox: Option<Vec<u8>>,
-    /// What stands behind the `@`; none for the beginning and the end of a group.
-    pub(crate) host: Option<Vec<u8>>,
+    pub route: Option<Vec<u8>>,
+    /// local-part without its quotes, or a group's name; none at a group's end.
+    pub mailbox: Option<Vec<u8>>,
+    /// domain; none at both marks of a group.
+    pub host: Option<Vec<u8>>,
 }
 
-/// A token of the grammar.
+/// A token of the header's grammar (RFC 5322 section 3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
-    /// Text that stays together: atoms, dots, domain literals.
+    /// A run of atom, dot and domain-literal.
     Word(Vec<u8>),
     /// The content of a quoted string.
     Quoted(Vec<u8>),
@@ -29,14 +32,15 @@ enum Token {
     Special(u8),
 }
 
-/// Parses the unfolded value of a field.
-pub(crate) fn parse(value: &[u8]) -> Vec<Entry> {
+/// The members of an unfolded address-list, in order.
+#[must_use]
+pub fn parse(value: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut pending: Vec<Token> = Vec::new();
     let mut angle = Vec::new();
     let mut depth = Depth::Outside;
     for token in tokens(value) {
-        if entries.len() >= ADDRESS_LIMIT {
+        if entries.len() >= MEMBER_LIMIT {
             break;
         }
         match (token, depth) {
@@ -92,29 +96,29 @@ fn address(outside: &[Token], angle: &[Token]) -> Option<Entry> {
         Some(at) => (spec.get(..at)?, spec.get(at + 1..)?),
         None => (spec, [].as_slice()),
     };
-    let mailbox = glued(local);
+    let mailbox = joined(local);
     if mailbox.is_empty() && domain.is_empty() && angle.is_empty() {
         return None;
     }
     // Without a host the entry would be a group's beginning (RFC 3501 section 7.4.2).
-    Some(Entry { name, route, mailbox: Some(mailbox), host: Some(glued(domain)) })
+    Some(Entry { name, route, mailbox: Some(mailbox), host: Some(joined(domain)) })
 }
 
-/// RFC 3501: `@` before every domain, a comma between two.
+/// at-domain-list (RFC 3501 section 7.4.2): `@` before every domain, a comma between two.
 fn route(tokens: &[Token]) -> Vec<u8> {
-    let domains = tokens.split(|token| *token == Token::Special(b'@')).map(glued);
+    let domains = tokens.split(|token| *token == Token::Special(b'@')).map(joined);
     let domains: Vec<_> = domains.filter(|domain| !domain.is_empty()).collect();
     domains.iter().map(|domain| [b"@", domain.as_slice()].concat()).collect::<Vec<_>>().join(&b',')
 }
 
-/// Words with spaces between them.
+/// The words of a phrase, a space between two.
 fn phrase(tokens: &[Token]) -> Vec<u8> {
     let words: Vec<&[u8]> = tokens.iter().filter_map(text).collect();
     words.join(&b' ')
 }
 
-/// Words without spaces between them.
-fn glued(tokens: &[Token]) -> Vec<u8> {
+/// The words of a local-part or a domain, without the white space that obsolete syntax allows.
+fn joined(tokens: &[Token]) -> Vec<u8> {
     let words: Vec<&[u8]> = tokens.iter().filter_map(text).collect();
     words.concat()
 }
@@ -158,7 +162,7 @@ fn tokens(value: &[u8]) -> Vec<Token> {
     tokens
 }
 
-/// What stands up to the closing byte, with backslashes resolved.
+/// The text up to the closing byte, quoted-pairs resolved.
 fn enclosed(rest: &mut &[u8], close: u8) -> Vec<u8> {
     let mut content = Vec::new();
     let mut depth = 0_u32;
@@ -226,7 +230,7 @@ mod tests {
     #[test]
     fn nonsense_gives_something() {
         for value in ["<", "\"", "(", "a@b@c", "<<a>>", "@", ":::", "[", "a <b", "\\"] {
-            parse(value.as_bytes());
+            let _ = parse(value.as_bytes());
         }
     }
 }

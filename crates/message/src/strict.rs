@@ -1,39 +1,45 @@
-//! The two header values that decide something, read by their grammar and no further: From (RFC 5322 section 3.4) and
-//! Content-Type (RFC 2045 section 5.1).
+//! `From` (RFC 5322 section 3.4) and `Content-Type` (RFC 2045 section 5.1) read by their grammar and no further: for
+//! decisions.
 //!
-//! A lenient parser makes something of any text, and two lenient parsers make different things of it: the gate would
-//! then judge another message than the one its reader sees. So what does not fit the grammar is no value here.
+//! A lenient parser makes something of any text, and two lenient parsers make different things of it: a gate would
+//! then judge another message than the one its reader sees. So a value that does not fit the grammar is none here. For
+//! showing a message as it is there are [`crate::address`] and [`crate::parameters`].
 
 use mail_types::Address;
 
-/// How deep comments may nest, which is as deep as the parser recurses.
-const COMMENT_DEPTH: u32 = 8;
-/// RFC 2046 section 5.1.1 allows 70 characters.
+/// The deepest nesting of comments.
+const COMMENT_DEPTH_LIMIT: u32 = 8;
+/// The longest boundary, in bytes; RFC 2046 section 5.1.1 allows 70.
 const BOUNDARY_LIMIT: usize = 200;
 
 /// A media type, lower-cased, with its boundary.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct MediaType {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaType {
     /// `type/subtype`
-    pub(crate) name: String,
-    /// The boundary of a multipart.
-    pub(crate) boundary: Option<String>,
+    pub name: String,
+    /// The parameter `boundary` of a multipart.
+    pub boundary: Option<String>,
 }
 
+/// The media type of an unfolded `Content-Type`; none unless all of the value fits the grammar.
+///
+/// ```text
 /// content := type "/" subtype *(";" parameter)
+/// ```
 ///
 /// Quirk: a `;` at the end is skipped; Delta Chat of some years writes one.
-pub(crate) fn media_type(value: &[u8]) -> Option<MediaType> {
+#[must_use]
+pub fn media_type(value: &[u8]) -> Option<MediaType> {
     let mut scanner = Scanner { rest: value };
     scanner.skip_comments()?;
     let main = scanner.take_while(is_token)?;
-    scanner.expect(b'/')?;
+    scanner.require(b'/')?;
     let sub = scanner.take_while(is_token)?;
     let name = format!("{}/{}", text(main)?, text(sub)?).to_ascii_lowercase();
     let mut boundary = None;
     scanner.skip_comments()?;
     while !scanner.rest.is_empty() {
-        scanner.expect(b';')?;
+        scanner.require(b';')?;
         scanner.skip_comments()?;
         if scanner.rest.is_empty() {
             break;
@@ -56,7 +62,7 @@ pub(crate) fn media_type(value: &[u8]) -> Option<MediaType> {
 fn parameter<'a>(scanner: &mut Scanner<'a>) -> Option<(&'a [u8], Vec<u8>)> {
     let attribute = scanner.take_while(is_token)?;
     scanner.skip_comments()?;
-    scanner.expect(b'=')?;
+    scanner.require(b'=')?;
     scanner.skip_comments()?;
     let value = match scanner.peek()? {
         b'"' => scanner.quoted_string()?,
@@ -65,14 +71,15 @@ fn parameter<'a>(scanner: &mut Scanner<'a>) -> Option<(&'a [u8], Vec<u8>)> {
     Some((attribute, value))
 }
 
-/// The first address of a mailbox-list. All of the list has to fit the grammar.
+/// The address of the first mailbox in an unfolded mailbox-list; none unless all of the list fits the grammar.
 ///
 /// Quirk: dots and bytes beyond ASCII may stand in a name without quotes.
-pub(crate) fn first_mailbox(value: &[u8]) -> Option<Address> {
+#[must_use]
+pub fn first_mailbox(value: &[u8]) -> Option<Address> {
     let mut scanner = Scanner { rest: value };
     let first = mailbox(&mut scanner)?;
     while !scanner.rest.is_empty() {
-        scanner.expect(b',')?;
+        scanner.require(b',')?;
         mailbox(&mut scanner)?;
     }
     Some(first)
@@ -103,11 +110,11 @@ fn mailbox(scanner: &mut Scanner<'_>) -> Option<Address> {
         words = words.saturating_add(1);
         scanner.skip_comments()?;
     }
-    scanner.expect(b'<')?;
+    scanner.require(b'<')?;
     scanner.skip_comments()?;
     let address = address(scanner.take_while(is_address)?)?;
     scanner.skip_comments()?;
-    scanner.expect(b'>')?;
+    scanner.require(b'>')?;
     scanner.skip_comments()?;
     Some(address)
 }
@@ -125,12 +132,12 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte)
 }
 
-/// atext, and the two things of the quirk
+/// atext, and the two additions of the quirk
 fn is_phrase(byte: u8) -> bool {
     is_atext(byte) || byte == b'.' || !byte.is_ascii()
 }
 
-/// Everything an address without quotes has: its own parser looks closer.
+/// The bytes of an addr-spec without quoted-string; [`Address`] checks their order.
 fn is_address(byte: u8) -> bool {
     is_atext(byte) || b".@[]:".contains(&byte)
 }
@@ -139,7 +146,7 @@ fn is_atext(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
 }
 
-/// What is left of an unfolded value.
+/// The unread rest of an unfolded value.
 struct Scanner<'a> {
     rest: &'a [u8],
 }
@@ -155,7 +162,7 @@ impl<'a> Scanner<'a> {
         Some(byte)
     }
 
-    fn expect(&mut self, byte: u8) -> Option<()> {
+    fn require(&mut self, byte: u8) -> Option<()> {
         (self.next()? == byte).then_some(())
     }
 
@@ -183,7 +190,7 @@ impl<'a> Scanner<'a> {
         let mut depth = 0_u32;
         loop {
             match self.next()? {
-                b'(' => depth = depth.checked_add(1).filter(|depth| *depth <= COMMENT_DEPTH)?,
+                b'(' => depth = depth.checked_add(1).filter(|depth| *depth <= COMMENT_DEPTH_LIMIT)?,
                 b')' if depth == 1 => return Some(()),
                 b')' => depth = depth.checked_sub(1)?,
                 b'\\' => drop(self.next()?),
@@ -195,7 +202,7 @@ impl<'a> Scanner<'a> {
 
     /// quoted-string = DQUOTE *(qtext / quoted-pair) DQUOTE
     fn quoted_string(&mut self) -> Option<Vec<u8>> {
-        self.expect(b'"')?;
+        self.require(b'"')?;
         let mut content = Vec::new();
         loop {
             match self.next()? {

@@ -1,26 +1,29 @@
-//! `Content-Type`, `Content-Disposition` and the like: a value and its parameters (RFC 2045 section 5.1).
+//! A value with parameters (RFC 2045 section 5.1), as in `Content-Type` and `Content-Disposition`, read leniently: for
+//! telling a message as it is, as IMAP's BODYSTRUCTURE does. Decisions are [`crate::strict`]'s.
 
-/// The most parameters that are looked at.
+/// The most parameters of one value; further ones are left out.
 const PARAMETER_LIMIT: usize = 50;
 
 /// A value with parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Parameterised {
-    /// What comes before the first semicolon.
-    pub(crate) value: Vec<u8>,
+pub struct Parameterised {
+    /// The text before the first semicolon.
+    pub value: Vec<u8>,
     /// Names in lower case, values without their quotes.
-    pub(crate) parameters: Vec<(Vec<u8>, Vec<u8>)>,
+    pub parameters: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Parameterised {
-    /// The value of a parameter.
-    pub(crate) fn parameter(&self, name: &str) -> Option<&[u8]> {
+    /// The value of a parameter by its name in lower case.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&[u8]> {
         let named = |(own, _): &&(Vec<u8>, Vec<u8>)| own == name.as_bytes();
         self.parameters.iter().find(named).map(|(_, value)| value.as_slice())
     }
 
     /// The value as type and subtype, if it has that form.
-    pub(crate) fn media_type(&self) -> Option<(&[u8], &[u8])> {
+    #[must_use]
+    pub fn media_type(&self) -> Option<(&[u8], &[u8])> {
         let slash = self.value.iter().position(|&byte| byte == b'/')?;
         let (kind, subtype) = self.value.split_at_checked(slash)?;
         let subtype = subtype.strip_prefix(b"/")?.trim_ascii();
@@ -30,8 +33,9 @@ impl Parameterised {
     }
 }
 
-/// Parses the folded value of a header field.
-pub(crate) fn parse(value: &[u8]) -> Parameterised {
+/// Parses the value of a header field, folded or not.
+#[must_use]
+pub fn parse(value: &[u8]) -> Parameterised {
     let mut pieces = split(value).into_iter();
     let mut parsed = Parameterised {
         value: pieces.next().map(|piece| unquoted(&piece)).unwrap_or_default(),
