@@ -1,98 +1,120 @@
-//! Decoding for `SEARCH`: transfer encodings, encoded words, charsets. Lenient: what cannot be decoded stays as it is.
+//! Text for SEARCH (RFC 3501 section 6.4.4 compares decoded text): charsets, transfer encodings, encoded words.
+//!
+//! Charsets and base64 are the crate `mail-parser`'s. Quoted-printable is read here because that one gives a whole text
+//! up at a stray `==`, and encoded words because a hostile header section of a megabyte must not take quadratic time.
+//! Lenient: malformed text stays as it stands, so that it is found as it was written.
 
+use mail_parser::decoders::base64::{base64_decode, base64_decode_stream};
+use mail_parser::decoders::charsets::map::charset_decoder;
 use message::parameters::Parameterised;
+
+/// The longest encoded word, in bytes. RFC 2047 section 2 allows 75; some programs put a whole line into one.
+const ENCODED_WORD_LIMIT: usize = 2_048;
 
 /// The text of a part's body.
 pub(crate) fn body_text(bytes: &[u8], encoding: Option<&[u8]>, content_type: &Parameterised) -> String {
+    let charset = content_type.parameter("charset").unwrap_or(b"utf-8");
     let encoding = encoding.map(|encoding| encoding.trim_ascii().to_ascii_lowercase());
-    let decoded = match encoding.as_deref() {
-        Some(b"base64") => base64(bytes),
-        Some(b"quoted-printable") => quoted_printable(bytes),
-        _ => bytes.to_vec(),
-    };
-    text(&decoded, content_type.parameter("charset").unwrap_or(b"utf-8"))
+    match encoding.as_deref() {
+        Some(b"base64") => text(&base64(bytes), charset),
+        Some(b"quoted-printable") => text(&quoted_printable(bytes), charset),
+        _ => text(bytes, charset),
+    }
 }
 
 /// The text of an unfolded header value, with its encoded words (RFC 2047) decoded.
 pub(crate) fn header_text(value: &[u8]) -> String {
     let mut decoded = String::new();
+    let mut run: Option<EncodedWord<'_>> = None;
     let mut rest = value;
-    let mut after_word = false;
     while let Some(start) = position(rest, b"=?") {
         let (before, at) = rest.split_at_checked(start).unwrap_or((rest, &[]));
-        let Some((word, after)) = encoded_word(at) else {
+        let Some((word, after)) = EncodedWord::parse(at) else {
+            decoded.extend(run.take().map(EncodedWord::into_text));
             let (plain, after) = rest.split_at_checked(start + 2).unwrap_or((rest, &[]));
             decoded.push_str(&text(plain, b"utf-8"));
-            (rest, after_word) = (after, false);
+            rest = after;
             continue;
         };
-        // White space between two encoded words is not part of the text.
-        if !(after_word && before.trim_ascii().is_empty()) {
-            decoded.push_str(&text(before, b"utf-8"));
+        rest = after;
+        match &mut run {
+            // White space between two encoded words is not part of the text (RFC 2047 section 6.2). Words of one
+            // charset are decoded together, because some programs cut a character of several bytes in two.
+            Some(run) if before.trim_ascii().is_empty() && run.charset.eq_ignore_ascii_case(word.charset) => {
+                run.bytes.extend(word.bytes);
+            }
+            run => {
+                let adjacent = run.is_some() && before.trim_ascii().is_empty();
+                decoded.extend(run.replace(word).map(EncodedWord::into_text));
+                if !adjacent {
+                    decoded.push_str(&text(before, b"utf-8"));
+                }
+            }
         }
-        decoded.push_str(&word);
-        (rest, after_word) = (after, true);
     }
+    decoded.extend(run.map(EncodedWord::into_text));
     decoded.push_str(&text(rest, b"utf-8"));
     decoded
 }
 
-/// RFC 2047: encoded-word = "=?" charset "?" encoding "?" encoded-text "?="
-fn encoded_word(bytes: &[u8]) -> Option<(String, &[u8])> {
-    let rest = bytes.strip_prefix(b"=?")?;
-    let (charset, rest) = split_once(rest, b"?")?;
-    let (encoding, rest) = split_once(rest, b"?")?;
-    let (encoded, rest) = split_once(rest, b"?=")?;
-    if encoded.iter().any(u8::is_ascii_whitespace) {
-        return None;
-    }
-    let decoded = match encoding {
-        b"b" | b"B" => base64(encoded),
-        b"q" | b"Q" => {
-            let spaces: Vec<u8> =
-                encoded.iter().map(|&byte| if byte == b'_' { b' ' } else { byte }).collect();
-            quoted_printable(&spaces)
+/// The content of one encoded word, or of several in a row.
+struct EncodedWord<'a> {
+    charset: &'a [u8],
+    bytes: Vec<u8>,
+}
+
+impl<'a> EncodedWord<'a> {
+    /// Reads the word that `bytes` opens with; returns what follows it, too.
+    ///
+    /// ```text
+    /// encoded-word = "=?" charset "?" encoding "?" encoded-text "?="
+    /// ```
+    ///
+    /// Quirk: the encoding Q may hold spaces, which some programs forget to encode.
+    fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        // Within this limit alone the end is looked for: one search per "=?" would else cost the square of the value.
+        let (near, far) = bytes.split_at_checked(ENCODED_WORD_LIMIT).unwrap_or((bytes, &[]));
+        let (charset, rest) = split_once(near.strip_prefix(b"=?")?, b"?")?;
+        let (encoding, rest) = split_once(rest, b"?")?;
+        let (encoded, rest) = split_once(rest, b"?=")?;
+        if charset.iter().any(u8::is_ascii_whitespace) {
+            return None;
         }
-        _ => return None,
-    };
-    // RFC 2231 section 5: a language may follow the charset.
-    let charset = charset.split(|&byte| byte == b'*').next().unwrap_or(charset);
-    Some((text(&decoded, charset), rest))
-}
-
-/// Bytes in a charset as text. Those of Latin-1's kin are taken for Latin-1, all others for UTF-8.
-fn text(bytes: &[u8], charset: &[u8]) -> String {
-    let charset = charset.to_ascii_lowercase();
-    let latin = charset.starts_with(b"iso-8859-1") || charset == b"windows-1252" || charset == b"latin1";
-    if latin {
-        bytes.iter().map(|&byte| char::from(byte)).collect()
-    } else {
-        String::from_utf8_lossy(bytes).into_owned()
-    }
-}
-
-/// RFC 2045 section 6.8, leaving out whatever does not belong there.
-fn base64(bytes: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(bytes.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0_u32);
-    for &byte in bytes {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => break,
-            _ => continue,
+        let decoded = match encoding {
+            b"b" | b"B" => base64_decode(encoded)?,
+            b"q" | b"Q" => {
+                let spaces: Vec<u8> =
+                    encoded.iter().map(|&byte| if byte == b'_' { b' ' } else { byte }).collect();
+                quoted_printable(&spaces)
+            }
+            _ => return None,
         };
-        bits = ((bits << 6) | u32::from(value)) & 0x00ff_ffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            decoded.push(u8::try_from((bits >> count) & 0xff).unwrap_or(0));
-        }
+        // RFC 2231 section 5: a language may follow the charset.
+        let charset = charset.split(|&byte| byte == b'*').next().unwrap_or(charset);
+        let after = bytes.get(bytes.len().checked_sub(rest.len() + far.len())?..)?;
+        Some((Self { charset, bytes: decoded }, after))
     }
-    decoded
+
+    fn into_text(self) -> String {
+        text(&self.bytes, self.charset)
+    }
+}
+
+/// Bytes of a charset (RFC 2978) as text; of an unknown one as UTF-8.
+fn text(bytes: &[u8], charset: &[u8]) -> String {
+    // Much UTF-8 is labelled as ASCII, by the default of RFC 2045 if nothing else.
+    let ascii = charset.eq_ignore_ascii_case(b"us-ascii") || charset.eq_ignore_ascii_case(b"ascii");
+    let unlabelled = bytes.is_empty() || ascii && str::from_utf8(bytes).is_ok();
+    match charset_decoder(charset).filter(|_| !unlabelled) {
+        Some(decode) => decode(bytes),
+        None => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+/// RFC 2045 section 6.8: bytes outside of the alphabet are ignored, as a mailing list's footer below the text.
+fn base64(bytes: &[u8]) -> Vec<u8> {
+    let known = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    base64_decode_stream(bytes.iter().filter(known), bytes.len(), u8::MAX).unwrap_or_default()
 }
 
 /// RFC 2045 section 6.7
@@ -131,7 +153,10 @@ fn split_once<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u
 
 #[cfg(test)]
 mod tests {
-    use super::{body_text, header_text};
+    use super::{ENCODED_WORD_LIMIT, body_text, header_text};
+    use crate::message::header;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use message::parameters;
 
     #[test]
@@ -155,5 +180,75 @@ mod tests {
         check("R3LD\r\nvMOfZQ==", "BASE64", "utf-8", "Grüße");
         check("Gr=FC=\r\n=DFe =zz=", "quoted-printable", "iso-8859-15", "Grüße =zz=");
         check("x", "8bit", "unknown", "x");
+    }
+
+    /// A text of each family of charsets, in its bytes.
+    const CHARSETS: [(&str, &[u8], &str); 14] = [
+        ("windows-1252", b"5 \x80 \x84so\x93", "5 € „so“"),
+        ("iso-8859-1", b"Gr\xfc\xdfe", "Grüße"),
+        ("ISO-8859-2", b"Za\xbf\xf3\xb3\xe6 g\xea\xb6l\xb1 ja\xbc\xf1", "Zażółć gęślą jaźń"),
+        ("koi8-r", b"\xf0\xd2\xc9\xd7\xc5\xd4, \xcd\xc9\xd2", "Привет, мир"),
+        ("utf-7", b"Gr+APwA3w-e", "Grüße"),
+        ("utf-16", b"\xff\xfeG\0r\0\xfc\0\xdf\0e\0", "Grüße"),
+        ("utf-16", b"\xfe\xff\0G\0r\0\xfc\0\xdf\0e", "Grüße"),
+        ("shift_jis", b"\x83n\x83\x8d\x81[\x81E\x83\x8f\x81[\x83\x8b\x83h", "ハロー・ワールド"),
+        ("iso-2022-jp", b"\x1b$BF|K\\8l\x1b(B", "日本語"),
+        ("gb18030", b"\xc4\xe3\xba\xc3\xa3\xac\xca\xc0\xbd\xe7", "你好，世界"),
+        ("gb2312", b"\xd6\xd0\xce\xc4\xb2\xe2\xca\xd4", "中文测试"),
+        ("big5", b"\xa7A\xa6n\xa1A\xa5@\xac\xc9", "你好，世界"),
+        ("euc-kr", b"\xbe\xc8\xb3\xe7\xc7\xcf\xbc\xbc\xbf\xe4", "안녕하세요"),
+        ("x-unknown", b"Gr\xc3\xbc\xc3\x9fe", "Grüße"),
+    ];
+
+    #[test]
+    fn charsets_are_decoded_in_bodies_and_in_encoded_words() {
+        for (charset, bytes, expected) in CHARSETS {
+            let content_type = parameters::parse(format!("text/plain; charset=\"{charset}\"").as_bytes());
+            let base64 = STANDARD.encode(bytes);
+            let quoted: String = bytes.iter().map(|byte| format!("={byte:02X}")).collect();
+            assert_eq!(body_text(bytes, None, &content_type), expected, "{charset}");
+            assert_eq!(body_text(base64.as_bytes(), Some(b"base64"), &content_type), expected, "{charset}");
+            assert_eq!(header_text(format!("=?{charset}?B?{base64}?=").as_bytes()), expected, "{charset}");
+            assert_eq!(header_text(format!("=?{charset}?q?{quoted}?=").as_bytes()), expected, "{charset}");
+        }
+    }
+
+    #[test]
+    fn ascii_that_is_not_is_read_as_utf_8() {
+        let content_type = parameters::parse(b"text/plain; charset=us-ascii");
+        assert_eq!(body_text("Grüße".as_bytes(), None, &content_type), "Grüße");
+        assert_eq!(body_text(b"Gr\xfc\xdfe", None, &content_type), "Grüße");
+    }
+
+    #[test]
+    fn adjacent_words_are_one_text() {
+        let check = |value: &str, expected: &str| {
+            let field = format!("Subject: {value}\r\n");
+            let value = header::find(field.as_bytes(), "Subject").unwrap().value;
+            assert_eq!(header_text(&header::unfolded(value)), expected);
+        };
+        check("=?utf-8?q?Gr=C3=BC=C3=9F?=\r\n =?UTF-8?B?ZQ==?=\r\n\tan alle", "Grüße an alle");
+        // A character that two words share.
+        check("=?utf-8?b?w58=?= x =?utf-8?b?R3LD?= =?utf-8?q?=BC=C3=9Fe?= y", "ß x Grüße y");
+        check("=?iso-8859-1?q?=FC?= =?koi8-r?q?=CD?= =?iso-8859-1?q?=DF?=", "üмß");
+        check("=?utf-8?q?a?= =?utf-8?q?b?= =?utf-8?x?c?=", "ab =?utf-8?x?c?=");
+    }
+
+    #[test]
+    fn malformed_words_stay_as_they_stand() {
+        for value in [
+            "=?utf-8?q?no end",
+            "=?utf-8?b?no base64!?=",
+            "=?utf-8?x?other encoding?=",
+            "=?utf-8 ?q?x?=",
+            "=?=",
+            "=?",
+            "=?utf-8?q?=?",
+        ] {
+            assert_eq!(header_text(value.as_bytes()), value);
+        }
+        assert_eq!(header_text(b"=?utf-8?q?=zz_=C3?="), "=zz \u{fffd}");
+        let long = format!("=?utf-8?q?{}?=", "x".repeat(ENCODED_WORD_LIMIT));
+        assert_eq!(header_text(long.as_bytes()), long);
     }
 }

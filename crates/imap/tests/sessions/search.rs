@@ -219,3 +219,42 @@ fn nested_and_countless_keys_meet_their_limits() {
     world.send(phone, format!("c SEARCH {}ALL{}\r\n", "(".repeat(5_000), ")".repeat(5_000)).as_bytes());
     assert_eq!(world.heard(phone), "c BAD there are too many search keys\r\n");
 }
+
+/// Messages in a charset, with a text of the subject and one of the body.
+const CHARSETS: [(&str, &str, &str); 3] = [
+    (
+        "Subject: =?gb2312?B?1tDOxLLiytQ=?=\nContent-Type: text/plain; charset=gb2312\n\
+         Content-Transfer-Encoding: base64\n\n1tDOxNX9zsQ=\n",
+        "中文测试",
+        "正文",
+    ),
+    (
+        "Subject: =?koi8-r?B?8NLJ18XU?=\nContent-Type: text/plain; charset=koi8-r\n\
+         Content-Transfer-Encoding: base64\n\n8NLJ18XUIM3J0g==\n",
+        "ПРИВЕТ",
+        "мир",
+    ),
+    (
+        "Subject: =?windows-1252?Q?5_=80?=\nContent-Type: text/plain; charset=windows-1252\n\
+         Content-Transfer-Encoding: quoted-printable\n\nKosten 5 =80 und =84so=93\n",
+        "5 €",
+        "„so“",
+    ),
+];
+
+#[test]
+fn text_is_found_in_any_charset() {
+    each_seed(|world| {
+        for (message, ..) in CHARSETS {
+            world.toy.deliver(message);
+        }
+        let phone = world.select();
+        for (number, (_, subject, body)) in (1..).zip(CHARSETS) {
+            for (key, text) in [("SUBJECT", subject), ("TEXT", subject), ("BODY", body), ("TEXT", body)] {
+                let key = format!("CHARSET UTF-8 {key} {{{}+}}\r\n{text}", text.len());
+                check(world, phone, &key, &number.to_string());
+            }
+        }
+        check(world, phone, "CHARSET UTF-8 TEXT {7+}\r\nGr\u{fc}\u{df}e", "");
+    });
+}
