@@ -6,16 +6,16 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// RFC 5321 section 4.5.3.1.1, in bytes.
+/// The longest local-part, in bytes (RFC 5321 section 4.5.3.1.1).
 const LOCAL_PART_LIMIT: usize = 64;
-/// RFC 5321 section 4.5.3.1.2, in bytes.
+/// The longest domain, in bytes (RFC 5321 section 4.5.3.1.2).
 const DOMAIN_LIMIT: usize = 255;
-/// RFC 1035 section 2.3.4, in bytes.
+/// The longest label of a host name, in bytes (RFC 1035 section 2.3.4).
 const LABEL_LIMIT: usize = 63;
-/// RFC 5321 section 4.5.3.1.3 (a path of 256 less its angle brackets), in bytes.
+/// The longest address, in bytes (RFC 5321 section 4.5.3.1.3: a path of 256 less its angle brackets).
 const ADDRESS_LIMIT: usize = 254;
 
-/// Why text is no address.
+/// A text that is no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// There is not exactly one `@` between two parts.

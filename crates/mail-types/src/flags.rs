@@ -42,15 +42,15 @@ impl SystemFlag {
     }
 }
 
-/// A client's own flag: an IMAP atom, compared without regard to case as RFC 3501 section 2.3.2 has it.
+/// A flag that clients define: an IMAP atom, compared without regard to case as RFC 3501 section 2.3.2 has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Keyword(String);
 
-/// Why text is no keyword.
+/// A text that is no keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlagError {
-    /// Nothing there.
+    /// The text is empty.
     #[error("a keyword cannot be empty")]
     Empty,
     /// Longer than 64 bytes.
@@ -111,7 +111,7 @@ pub struct Flags {
     /// The flags RFC 3501 defines.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub system: BTreeSet<SystemFlag>,
-    /// The client's own.
+    /// Keywords, which clients define.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub keywords: BTreeSet<Keyword>,
 }

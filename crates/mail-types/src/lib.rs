@@ -1,6 +1,6 @@
 //! The words of the project: addresses, UIDs, flags and secrets that are valid if they exist.
 //!
-//! Every type here has one door, a fallible constructor, and nothing past the door checks again. No IO, no clock,
+//! A value exists only by its type's fallible constructor, and no user of it checks again. No IO, no clock,
 //! no protocol text: how an address is written on the wire is the business of `imap` and `smtp`.
 #![forbid(unsafe_code)]
 

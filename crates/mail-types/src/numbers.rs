@@ -78,7 +78,7 @@ impl UnixTime {
     }
 }
 
-/// A day, counted from 1970-01-01 UTC: all that is ever kept of when somebody logged in.
+/// A day, counted from 1970-01-01 UTC: all that is kept of the time of a login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Day(pub u32);

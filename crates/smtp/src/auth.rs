@@ -21,7 +21,7 @@ pub(crate) enum Exchange {
     LoginPassword(Vec<u8>),
 }
 
-/// What the exchange needs next.
+/// The next step of the exchange.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A challenge to send, and the state after it.
@@ -32,7 +32,7 @@ pub(crate) enum Step {
     Failed(Reply),
 }
 
-/// What AUTH starts.
+/// The first step of an exchange: AUTH with its initial response.
 pub(crate) fn begin(mechanism: Mechanism, initial: Option<&[u8]>) -> Step {
     let first = match mechanism {
         Mechanism::Plain => Exchange::Plain,
@@ -70,7 +70,7 @@ fn plain(message: &[u8]) -> Step {
     let (Some(acting_as), Some(user), Some(password)) = (parts.next(), parts.next(), parts.next()) else {
         return Step::Failed(table::AUTHENTICATION_SYNTAX);
     };
-    // Nobody acts as somebody else here.
+    // No account may act as another one.
     if acting_as.is_empty() || acting_as.eq_ignore_ascii_case(user) {
         check(user, password)
     } else {
@@ -78,7 +78,7 @@ fn plain(message: &[u8]) -> Step {
     }
 }
 
-/// A name that is no address belongs to nobody, so there is nothing to ask.
+/// No account has a name that is no address, so there is nothing to ask.
 fn check(user: &[u8], password: &[u8]) -> Step {
     let user = str::from_utf8(user).ok().and_then(|user| user.parse().ok());
     match user {

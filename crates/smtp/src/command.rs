@@ -120,7 +120,7 @@ fn rcpt(arguments: &str) -> Result<Command, Reply> {
     if parameters.is_empty() { Ok(Command::Rcpt { recipient }) } else { Err(table::UNKNOWN_PARAMETER) }
 }
 
-/// What stands between `<` and `>`, and what follows.
+/// The path between `<` and `>`, and the parameters after it.
 ///
 /// Quirk: blanks before `<` are skipped; many scripts write `MAIL FROM: <a@b>`.
 fn path_after<'a>(keyword: &str, arguments: &'a str) -> Result<(&'a str, &'a str), Reply> {

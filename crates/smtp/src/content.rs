@@ -6,7 +6,7 @@
 
 use memchr::memchr3;
 
-/// What is wrong with the content.
+/// An unacceptable message content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
     /// A CR or LF alone, a NUL, a last line without its end, or no content at all.
@@ -17,7 +17,7 @@ pub enum ContentError {
     TooLarge,
 }
 
-/// How far a [`Content`] came.
+/// The progress of a [`Content`] after a `push`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// All bytes were taken; more must come.
@@ -35,7 +35,7 @@ pub struct Content {
     error: Option<ContentError>,
 }
 
-/// Where in a line the next byte stands.
+/// The position of the next byte in its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     LineStart,
@@ -78,7 +78,7 @@ impl Content {
         Progress::More
     }
 
-    /// What became of the message, once [`Progress::End`] was told: its size.
+    /// The size of the whole message in bytes, after [`Progress::End`].
     pub fn finish(&self) -> Result<u64, ContentError> {
         match self.error {
             Some(error) => Err(error),
@@ -143,7 +143,7 @@ impl Content {
         self.error.get_or_insert(error);
     }
 
-    /// How many bytes have come, also after an error.
+    /// The bytes received so far without the escaping dots, also after an error.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }

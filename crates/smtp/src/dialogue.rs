@@ -1,4 +1,4 @@
-//! What a session and its driver say to each other. Types only, no behaviour.
+//! The events, actions, questions and answers that a session exchanges with its driver. Types only, no behaviour.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use mail_types::{Address, Secret};
 
 use crate::reply::Reply;
 
-/// Something that happened.
+/// An event for the session.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// Bytes from the client; after [`Input::TlsStarted`], decrypted ones. Pass none while
@@ -19,13 +19,13 @@ pub enum Input<'a> {
     /// The time that [`Output::WakeAt`] named has come. An early or late tick does no harm, and each one makes the
     /// session name its next wake-up.
     Tick,
-    /// The client is gone. The session wants nothing more but [`Output::DiscardSpool`], if a spool is open.
+    /// The connection is gone. The session asks for nothing more but [`Output::DiscardSpool`], if a spool is open.
     Closed,
     /// The server is being stopped: say so and close, unless a question is open, which is answered first.
     Shutdown,
 }
 
-/// Something to do, in the order in which `poll` gives it.
+/// An action for the driver, in the order in which `poll` returns them.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send these bytes to the client.
@@ -46,7 +46,7 @@ pub enum Output {
     Close(Why),
 }
 
-/// Why the session closes the connection.
+/// The reason why the session closes the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// The client said QUIT.
@@ -59,7 +59,7 @@ pub enum Why {
     Shutdown,
 }
 
-/// What the driver has to decide or do.
+/// A decision or a piece of work that the session needs from its driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// Does this password open this account (which may come into being now)?
@@ -67,13 +67,13 @@ pub enum Question {
     Authenticate {
         /// The account, lower-cased.
         user: Address,
-        /// What the client offers as its password.
+        /// The password to check.
         password: Secret,
     },
     /// May this transaction start? Asked once per MAIL, which makes it the place to count a message for a rate limit.
     /// Answer: [`Answer::Accepted`], [`Answer::Refused`], or [`Answer::RefusedAtRecipients`].
     Sender {
-        /// Who is logged in; none on the inbound port.
+        /// The authenticated account; none on the inbound port.
         login: Option<Address>,
         /// The envelope sender; none for `<>`.
         sender: Option<Address>,
@@ -82,7 +82,7 @@ pub enum Question {
     },
     /// May the message go to this recipient? Answer: [`Answer::Accepted`] or [`Answer::Refused`].
     Recipient {
-        /// Who is logged in; none on the inbound port.
+        /// The authenticated account; none on the inbound port.
         login: Option<Address>,
         /// The envelope sender; none for `<>`.
         sender: Option<Address>,
@@ -92,11 +92,11 @@ pub enum Question {
     /// The spool file is complete: judge it and make it durable for all recipients, or refuse it for all.
     /// Answer: [`Answer::Accepted`] only after what was promised is on disk, else [`Answer::Refused`].
     Commit {
-        /// Who is logged in; none on the inbound port.
+        /// The authenticated account; none on the inbound port.
         login: Option<Address>,
         /// Sender and recipients.
         envelope: Envelope,
-        /// How many bytes were spooled: never zero.
+        /// The size of the spool file in bytes: never zero.
         size: u64,
     },
 }
@@ -115,7 +115,7 @@ pub enum Answer {
     RefusedAtRecipients(Reply),
 }
 
-/// Who sends to whom.
+/// The envelope of a message (RFC 5321 section 2.3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     /// The envelope sender; none for `<>`.
@@ -124,16 +124,16 @@ pub struct Envelope {
     pub recipients: Vec<Address>,
 }
 
-/// Which door the client came through.
+/// The service that the port provides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Ports 587, 465 and ALPN `smtp` on 443: our own people, who log in.
+    /// Message submission (RFC 6409) on ports 587, 465 and ALPN `smtp` on 443: clients authenticate.
     Submission,
-    /// Port 25: other servers, who do not.
+    /// Mail from other servers on port 25: without authentication.
     Inbound,
 }
 
-/// How the connection starts.
+/// The state of TLS when the connection starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// In clear text; STARTTLS is offered and needed before anything that matters.
@@ -151,18 +151,18 @@ pub struct Settings {
     pub message_limit: u64,
     /// The most recipients of one transaction.
     pub recipient_limit: usize,
-    /// How long a client may be silent before it has logged in.
+    /// The longest silence of a client before authentication.
     pub login_timeout: Duration,
-    /// How long a client may be silent between commands.
+    /// The longest silence between two commands (RFC 5321 section 4.5.3.2.7).
     pub command_timeout: Duration,
-    /// How long a client may be silent within a message.
+    /// The longest silence within a message (RFC 5321 section 4.5.3.2.8).
     pub data_timeout: Duration,
-    /// How long one message may take in all, so that a byte a minute does not hold a connection for ever.
+    /// The longest transmission of one message, so that a byte a minute does not hold a connection for ever.
     pub message_timeout: Duration,
 }
 
 impl Settings {
-    /// What a chatmail relay uses, under the given name.
+    /// The settings of a chatmail relay under the given host name.
     #[must_use]
     pub fn new(host_name: impl Into<String>) -> Self {
         Self {

@@ -5,19 +5,19 @@
 /// RFC 4954 section 4 lets an AUTH line have 12 288 bytes; no other line needs as many.
 pub(crate) const LINE_LIMIT: usize = 12_288;
 
-/// The bytes that wait to be read as lines.
+/// The buffer of pending input.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     bytes: Vec<u8>,
-    /// How much of `bytes` has been consumed.
+    /// The length of the consumed front of `bytes`.
     start: usize,
-    /// How much of what is left holds no LF, so that a slow line is not searched again and again.
+    /// The length of the pending front without LF, so that a slow line is not searched again and again.
     searched: usize,
     /// Whether the line that is arriving is already too long and only its end is of interest.
     skipping: bool,
 }
 
-/// What the next line is.
+/// A line of the command stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     /// A whole line, without its CR LF.
@@ -33,17 +33,17 @@ impl Lines {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// How many bytes wait.
+    /// The number of pending bytes.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len().saturating_sub(self.start)
     }
 
-    /// What waits, for a reader that is not after lines; say [`Lines::consume`] afterwards.
+    /// The pending bytes, for message content; [`Lines::consume`] takes them.
     pub(crate) fn pending(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
-    /// Drops the first bytes of what waits.
+    /// Drops the first pending bytes.
     pub(crate) fn consume(&mut self, count: usize) {
         self.start = self.start.saturating_add(count).min(self.bytes.len());
         self.searched = 0;

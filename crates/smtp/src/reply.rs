@@ -34,7 +34,7 @@ impl Reply {
         self.code
     }
 
-    /// What follows the code.
+    /// The text after the code.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -46,7 +46,7 @@ impl Reply {
         self.code < 300
     }
 
-    /// Whether the client should come again later (4xx).
+    /// Whether this is a transient failure (4xx): the client retries later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         (400..500).contains(&self.code)
@@ -75,7 +75,7 @@ pub mod table {
     pub const READY_FOR_TLS: Reply = Reply::fixed(220, "2.0.0 Ready to start TLS");
     /// The login worked.
     pub const AUTHENTICATED: Reply = Reply::fixed(235, "2.7.0 Authentication successful");
-    /// Nothing to say but yes.
+    /// A command without a reply of its own succeeded.
     pub const OK: Reply = Reply::fixed(250, "2.0.0 Ok");
     /// MAIL was taken.
     pub const SENDER_OK: Reply = Reply::fixed(250, "2.1.0 Ok");
@@ -83,7 +83,7 @@ pub mod table {
     pub const RECIPIENT_OK: Reply = Reply::fixed(250, "2.1.5 Ok");
     /// The message is on disk.
     pub const ACCEPTED: Reply = Reply::fixed(250, "2.0.0 Ok: message accepted");
-    /// VRFY tells nobody who lives here: the same words for every name.
+    /// VRFY: the same for every name, so that it tells no account.
     pub const CANNOT_VERIFY: Reply = Reply::fixed(252, "2.0.0 Cannot verify, but will try to deliver");
     /// HELP.
     pub const HELP: Reply = Reply::fixed(214, "2.0.0 See RFC 5321");

@@ -11,7 +11,7 @@ pub struct Stuffing {
     at: At,
 }
 
-/// What the last byte was.
+/// The position after the last byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum At {
     #[default]

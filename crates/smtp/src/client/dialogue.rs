@@ -1,4 +1,4 @@
-//! What a client session and its driver say to each other. Types only, no behaviour.
+//! The events and actions that a client session exchanges with its driver. Types only, no behaviour.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use mail_types::{Address, Secret};
 use crate::content::ContentError;
 use crate::reply::Reply;
 
-/// Something that happened.
+/// An event for the session.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// Bytes from the server; after [`Input::TlsStarted`], decrypted ones.
@@ -27,11 +27,11 @@ pub enum Input<'a> {
     /// The time that [`Output::WakeAt`] named has come. An early or late tick does no harm, and each one makes the
     /// session name its next wake-up.
     Tick,
-    /// The server is gone.
+    /// The connection is gone.
     Closed,
 }
 
-/// Something to do, in the order in which `poll` gives it.
+/// An action for the driver, in the order in which `poll` returns them.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send these bytes to the server.
@@ -42,7 +42,7 @@ pub enum Output {
     Ready,
     /// Say [`Input::Content`] with the next bytes, or [`Input::ContentEnd`].
     WantContent,
-    /// What became of the message, one fate for each recipient in the order given. If content was still wanted, none is
+    /// The end of a transaction: one fate for each recipient, in the order given. Content that was still wanted is not
     /// any more.
     Done(Vec<(Address, Fate)>),
     /// Send [`Input::Tick`] at this time. It replaces any earlier wish.
@@ -60,7 +60,7 @@ pub struct Transaction {
     pub recipients: Vec<Address>,
     /// The size of the content in bytes.
     pub size: u64,
-    /// What the content holds.
+    /// The body type (RFC 6152).
     pub body: Body,
 }
 
@@ -69,22 +69,22 @@ pub struct Transaction {
 pub enum Body {
     /// It has none.
     SevenBit,
-    /// It has some, or nobody looked. A server that does not offer 8BITMIME gets them all the same.
+    /// It has some, or is not known to have none. A server that does not offer 8BITMIME gets them all the same.
     EightBit,
 }
 
-/// What became of a message for one recipient.
+/// The outcome of a transaction for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// The server has taken responsibility.
     Delivered,
     /// The server said no; its code tells whether for good (5xx) or for now (4xx).
     Refused(Reply),
-    /// It is not known: to be tried again.
+    /// The outcome is unknown: to be tried again.
     Unsettled(Trouble),
 }
 
-/// Why a connection is of no use.
+/// A failure of the connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// The server went away.
@@ -102,7 +102,7 @@ pub enum Trouble {
     /// A login is required, and the server does not offer a way that is known here.
     #[error("the other server offers no known way to log in")]
     NoLogin,
-    /// What the server said is no SMTP.
+    /// The server's reply is no SMTP.
     #[error("the other server does not speak SMTP")]
     Protocol,
     /// The message could not be read, or holds line ends that two programs read differently.
@@ -110,7 +110,7 @@ pub enum Trouble {
     Content(ContentError),
 }
 
-/// What TLS is to a connection.
+/// The TLS policy of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encryption {
     /// STARTTLS or nothing.
@@ -121,23 +121,23 @@ pub enum Encryption {
     Already,
 }
 
-/// How to talk.
+/// The identity, the security policy and the timeouts of a connection.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who we say we are: the mail domain, or an address literal.
+    /// The argument of EHLO: the mail domain, or an address literal.
     pub host_name: String,
-    /// Whether TLS is needed.
+    /// The TLS policy.
     pub encryption: Encryption,
-    /// Name and password at a provider that relays for us; none for everybody else.
+    /// User name and password for AUTH at a provider that relays for us.
     pub login: Option<(String, Secret)>,
-    /// How long the server may take for a reply, and the driver for a handshake.
+    /// The longest wait for a reply, or for the driver's TLS handshake.
     pub reply_timeout: Duration,
-    /// How long the server may take to judge a whole message.
+    /// The longest wait for the reply to the end of the content (RFC 5321 section 4.5.3.2.6).
     pub verdict_timeout: Duration,
 }
 
 impl Settings {
-    /// From one relay to another.
+    /// The settings between two relays.
     #[must_use]
     pub fn new(host_name: impl Into<String>) -> Self {
         Self {

@@ -2,29 +2,29 @@
 
 use crate::reply::Reply;
 
-/// RFC 5321 section 4.5.3.1.5 has 512; some servers write more.
+/// The longest line of a reply, in bytes. RFC 5321 section 4.5.3.1.5 has 512; some servers write more.
 const LINE_LIMIT: usize = 4096;
-/// The lines of one reply. EHLO answers have a few dozen at most.
-const LINES_LIMIT: usize = 128;
+/// The most lines of one reply; those to EHLO have a few dozen.
+const LINE_COUNT_LIMIT: usize = 128;
 
 /// The bytes are no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoReply;
 
-/// A whole reply.
+/// A complete reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(super) struct ServerReply {
     pub(super) code: u16,
     /// The text of each line.
     pub(super) lines: Vec<String>,
 }
 
-impl Heard {
+impl ServerReply {
     pub(super) fn is_positive(&self) -> bool {
         self.code < 300
     }
 
-    /// As one line, which is what bounces and logs need.
+    /// The reply on one line, for bounces and logs.
     pub(super) fn reply(&self) -> Reply {
         Reply::new(self.code, &self.lines.join(" "))
     }
@@ -55,10 +55,10 @@ impl Replies {
     /// The next whole reply.
     ///
     /// Quirk: lines may end in LF alone; nothing is decided by where a reply's line ends.
-    pub(super) fn next(&mut self) -> Result<Option<Heard>, NoReply> {
+    pub(super) fn next(&mut self) -> Result<Option<ServerReply>, NoReply> {
         while let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.bytes.drain(..=end).collect();
-            if line.len() > LINE_LIMIT || self.lines.len() >= LINES_LIMIT {
+            if line.len() > LINE_LIMIT || self.lines.len() >= LINE_COUNT_LIMIT {
                 return Err(NoReply);
             }
             if let Some(heard) = self.take_line(line.trim_ascii_end())? {
@@ -69,7 +69,7 @@ impl Replies {
     }
 
     /// Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
-    fn take_line(&mut self, line: &[u8]) -> Result<Option<Heard>, NoReply> {
+    fn take_line(&mut self, line: &[u8]) -> Result<Option<ServerReply>, NoReply> {
         let (code, rest) = line.split_at_checked(3).ok_or(NoReply)?;
         let digits = code.iter().all(u8::is_ascii_digit);
         let code = str::from_utf8(code).ok().filter(|_| digits).and_then(|code| code.parse().ok());
@@ -85,19 +85,19 @@ impl Replies {
         };
         self.lines.push(String::from_utf8_lossy(text).into_owned());
         self.code = more.then_some(code);
-        Ok((!more).then(|| Heard { code, lines: std::mem::take(&mut self.lines) }))
+        Ok((!more).then(|| ServerReply { code, lines: std::mem::take(&mut self.lines) }))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Heard, LINE_LIMIT, NoReply, Replies};
+    use super::{LINE_LIMIT, NoReply, Replies, ServerReply};
 
     fn read(text: &str, chunk: usize) -> Result<Vec<(u16, String)>, NoReply> {
         let (mut replies, mut read) = (Replies::default(), Vec::new());
         for bytes in text.as_bytes().chunks(chunk) {
             replies.push(bytes);
-            while let Some(Heard { code, lines }) = replies.next()? {
+            while let Some(ServerReply { code, lines }) = replies.next()? {
                 read.push((code, lines.join("|")));
             }
         }

@@ -1,4 +1,4 @@
-//! How long a client may be silent.
+//! Deadlines: the client's silence, and the length of a message's transmission.
 
 use std::time::Instant;
 

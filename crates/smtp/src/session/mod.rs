@@ -20,12 +20,12 @@ use crate::dialogue::{Answer, Input, Output, Question, Role, Settings, Transport
 use crate::lines::{LINE_LIMIT, Line, Lines};
 use crate::reply::{Reply, table};
 
-/// How many bytes may wait while a question is open before [`Session::wants_input`] says no: enough for MAIL, a
+/// Input buffered while a question is open, in bytes, at which [`Session::wants_input`] turns false: enough for MAIL, a
 /// thousand RCPT and DATA in one go, which clients with PIPELINING send without waiting.
 const PIPELINE_LIMIT: usize = 128 * 1024;
-/// A driver that pushes on regardless finds the session closed at this many.
+/// The buffered bytes at which the session closes, if the driver pushes on regardless.
 const FLOOD_LIMIT: usize = 8 * PIPELINE_LIMIT;
-/// Commands that made no sense, or were refused, before the session gives up.
+/// The most malformed or refused commands of one connection.
 const ERROR_LIMIT: u32 = 20;
 
 /// One connection. Feed it with [`Session::handle`], then do everything [`Session::poll`] gives, in order.
@@ -44,29 +44,29 @@ pub struct Session {
     transaction: Option<Transaction>,
     errors: u32,
     failed_logins: u32,
-    /// Whether bytes were spooled that nobody committed or discarded.
+    /// Whether a spool file holds bytes that are neither committed nor discarded.
     spool_open: bool,
     shutting_down: bool,
     deadline: Option<Instant>,
-    /// The wake-up the driver knows of.
+    /// The deadline last announced by [`Output::WakeAt`].
     announced: Option<Instant>,
     outputs: VecDeque<Output>,
 }
 
-/// What the session waits for.
+/// The state of the dialogue, named for the event it waits for.
 #[derive(Debug)]
 enum State {
     ExpectCommand,
     ExpectSasl(Exchange),
     ExpectContent(Content, Instant),
     AwaitTls,
-    AwaitAnswer(Asked),
+    AwaitAnswer(OpenQuestion),
     Closed,
 }
 
 /// The question that is open, with what its answer completes.
 #[derive(Debug)]
-enum Asked {
+enum OpenQuestion {
     Authenticate,
     Sender(Option<Address>),
     Recipient(Address),
@@ -99,7 +99,7 @@ impl Session {
         session
     }
 
-    /// Something happened at `now`. The first call may be a [`Input::Tick`]: it starts the clock.
+    /// Processes an event at `now`. The first call may be a [`Input::Tick`]: it starts the clock.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         if matches!(self.state, State::Closed) {
             return;
@@ -131,7 +131,7 @@ impl Session {
         self.outputs.pop_front()
     }
 
-    /// Whether the driver may read more from the client now. It says no while enough waits behind an open question,
+    /// Whether the driver may read more from the client now: not while enough is buffered behind an open question,
     /// during the TLS handshake, and after the end.
     #[must_use]
     pub fn wants_input(&self) -> bool {
@@ -219,23 +219,23 @@ impl Session {
             return;
         };
         match (asked, answer) {
-            (Asked::Authenticate, Answer::Authenticated(login)) => {
+            (OpenQuestion::Authenticate, Answer::Authenticated(login)) => {
                 self.login = Some(login);
                 self.reply(&table::AUTHENTICATED);
             }
-            (Asked::Authenticate, Answer::Refused(reply)) => self.refuse_login(&reply),
-            (Asked::Sender(sender), Answer::Accepted) => self.open_transaction(sender, None),
-            (Asked::Sender(sender), Answer::RefusedAtRecipients(reply)) => {
+            (OpenQuestion::Authenticate, Answer::Refused(reply)) => self.refuse_login(&reply),
+            (OpenQuestion::Sender(sender), Answer::Accepted) => self.open_transaction(sender, None),
+            (OpenQuestion::Sender(sender), Answer::RefusedAtRecipients(reply)) => {
                 self.open_transaction(sender, Some(reply));
             }
-            (Asked::Recipient(recipient), Answer::Accepted) => match &mut self.transaction {
+            (OpenQuestion::Recipient(recipient), Answer::Accepted) => match &mut self.transaction {
                 Some(transaction) => {
                     transaction.envelope.recipients.push(recipient);
                     self.reply(&table::RECIPIENT_OK);
                 }
                 None => self.reply(&table::LOCAL_TROUBLE),
             },
-            (Asked::Commit, Answer::Accepted) => self.reply(&table::ACCEPTED),
+            (OpenQuestion::Commit, Answer::Accepted) => self.reply(&table::ACCEPTED),
             (_, Answer::Refused(reply)) => self.reply(&reply),
             (_, Answer::Accepted | Answer::Authenticated(_) | Answer::RefusedAtRecipients(_)) => {
                 self.reply(&table::LOCAL_TROUBLE);
@@ -243,7 +243,7 @@ impl Session {
         }
     }
 
-    fn ask(&mut self, asked: Asked, question: Question) {
+    fn ask(&mut self, asked: OpenQuestion, question: Question) {
         self.state = State::AwaitAnswer(asked);
         self.outputs.push_back(Output::Ask(question));
     }

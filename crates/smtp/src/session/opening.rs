@@ -1,16 +1,16 @@
-//! What comes before mail: EHLO, STARTTLS, AUTH.
+//! The commands before a mail transaction: EHLO, STARTTLS, AUTH.
 
-use super::{Asked, Session, State};
+use super::{OpenQuestion, Session, State};
 use crate::auth::{Step, begin};
 use crate::command::Mechanism;
 use crate::dialogue::{Output, Question, Role, Transport, Why};
 use crate::reply::{Reply, table};
 
-/// Failed logins of one connection.
-const LOGIN_LIMIT: u32 = 5;
+/// The most failed authentications of one connection.
+const FAILED_LOGIN_LIMIT: u32 = 5;
 
 impl Session {
-    /// What EHLO lists, without the first line.
+    /// The service extensions in the reply to EHLO (RFC 5321 section 4.1.1.1).
     pub(super) fn extensions(&self) -> Vec<String> {
         let size = format!("SIZE {}", self.settings.message_limit);
         let mut extensions =
@@ -83,7 +83,7 @@ impl Session {
                 self.state = State::ExpectSasl(exchange);
             }
             Step::Check(user, password) => {
-                self.ask(Asked::Authenticate, Question::Authenticate { user, password });
+                self.ask(OpenQuestion::Authenticate, Question::Authenticate { user, password });
             }
             Step::Failed(reply) => self.refuse_login(&reply),
         }
@@ -92,7 +92,7 @@ impl Session {
     pub(super) fn refuse_login(&mut self, reply: &Reply) {
         self.failed_logins = self.failed_logins.saturating_add(1);
         self.reply(reply);
-        if self.failed_logins >= LOGIN_LIMIT {
+        if self.failed_logins >= FAILED_LOGIN_LIMIT {
             self.reply(&table::TOO_MANY_ERRORS);
             self.close(Why::Misbehaved);
         }

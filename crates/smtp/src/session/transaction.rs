@@ -4,19 +4,19 @@ use std::time::Instant;
 
 use mail_types::Address;
 
-use super::{Asked, Session, State};
+use super::{OpenQuestion, Session, State};
 use crate::content::{Content, ContentError, Progress};
 use crate::dialogue::{Envelope, Output, Question, Role, Transport, Why};
 use crate::reply::{Reply, table};
 
-/// How many times the message limit is read and thrown away, to stay in step, before the session hangs up.
-const OVERSIZE_PATIENCE: u64 = 3;
+/// The most that is read of an oversized message and dropped, to stay in step, in multiples of the message limit.
+const DISCARD_LIMIT_FACTOR: u64 = 3;
 
-/// Between MAIL and the end of the message.
+/// A mail transaction (RFC 5321 section 3.3).
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) envelope: Envelope,
-    /// What every RCPT is told instead of being taken.
+    /// The reply to every RCPT in place of an acceptance.
     pub(super) refusal: Option<Reply>,
 }
 
@@ -34,7 +34,7 @@ impl Session {
             Some(reply) => self.refuse(&reply),
             None => {
                 let question = Question::Sender { login: self.login.clone(), sender: sender.clone(), size };
-                self.ask(Asked::Sender(sender), question);
+                self.ask(OpenQuestion::Sender(sender), question);
             }
         }
     }
@@ -56,7 +56,7 @@ impl Session {
                     sender: envelope.sender.clone(),
                     recipient: recipient.clone(),
                 };
-                self.ask(Asked::Recipient(recipient), question);
+                self.ask(OpenQuestion::Recipient(recipient), question);
             }
         }
     }
@@ -78,7 +78,7 @@ impl Session {
         }
     }
 
-    /// Takes content; says whether there may be something behind it.
+    /// Reads content; returns whether commands may follow it in the buffer.
     pub(super) fn read_content(&mut self, now: Instant) -> bool {
         let State::ExpectContent(content, _) = &mut self.state else { return false };
         let mut plain = Vec::new();
@@ -99,7 +99,7 @@ impl Session {
         match progress {
             Progress::More => {
                 self.restart_clock(now);
-                if size > self.settings.message_limit.saturating_mul(OVERSIZE_PATIENCE) {
+                if size > self.settings.message_limit.saturating_mul(DISCARD_LIMIT_FACTOR) {
                     self.reply(&table::TOO_LARGE);
                     self.close(Why::Misbehaved);
                 }
@@ -119,7 +119,10 @@ impl Session {
         match (outcome, transaction) {
             (Ok(size), Some(Transaction { envelope, .. })) => {
                 self.spool_open = false;
-                self.ask(Asked::Commit, Question::Commit { login: self.login.clone(), envelope, size });
+                self.ask(
+                    OpenQuestion::Commit,
+                    Question::Commit { login: self.login.clone(), envelope, size },
+                );
             }
             (Ok(_), None) => {
                 self.discard_spool();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mail_types::Address;
 use smtp::{Answer, Envelope, Input, Output, Question, Role, Session, Settings, Transport, Why};
 
-/// How many random splits each transcript is tried with.
+/// The random splits that each transcript is tried with.
 const SEEDS: u64 = 20;
 
 /// A dialogue, and the kind of session to hold it with.
@@ -32,7 +32,7 @@ enum Step {
     Closed(Why),
 }
 
-/// What a session is made from.
+/// The start of a session.
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {
     role: Role,
@@ -65,7 +65,7 @@ pub(crate) fn address(text: &str) -> Address {
     text.parse().unwrap()
 }
 
-/// Who is logged in.
+/// The authenticated account.
 pub(crate) fn anna() -> Option<Address> {
     Some(address("anna@box.test"))
 }

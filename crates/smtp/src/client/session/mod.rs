@@ -8,9 +8,9 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use self::transaction::{Asked, Underway, refused};
+use self::transaction::{InFlight, Pipelined, refused};
 use super::dialogue::{Encryption, Fate, Input, Output, Settings, Trouble};
-use super::replies::{Heard, Replies};
+use super::replies::{Replies, ServerReply};
 use crate::content::ContentError;
 use crate::stuffing::Stuffing;
 
@@ -24,14 +24,14 @@ pub struct Client {
     replies: Replies,
     offered: Offered,
     under_tls: bool,
-    transaction: Option<Underway>,
+    transaction: Option<InFlight>,
     deadline: Option<Instant>,
-    /// The wake-up the driver knows of.
+    /// The deadline last announced by [`Output::WakeAt`].
     announced: Option<Instant>,
     outputs: VecDeque<Output>,
 }
 
-/// What the session waits for.
+/// The state of the dialogue, named for the event it waits for.
 #[derive(Debug)]
 enum State {
     ExpectGreeting,
@@ -39,10 +39,10 @@ enum State {
     ExpectStartTls,
     AwaitTls,
     ExpectLogin,
-    /// Nothing to do.
+    /// Idle: a message may be delivered.
     Ready,
     /// The replies to MAIL, RCPT and DATA, in that order.
-    ExpectReplies(VecDeque<Asked>),
+    ExpectReplies(VecDeque<Pipelined>),
     /// The driver's next piece of content.
     AwaitContent(Stuffing),
     ExpectVerdict,
@@ -52,7 +52,7 @@ enum State {
     Closed,
 }
 
-/// What the last EHLO offered.
+/// The service extensions in the last reply to EHLO.
 #[derive(Debug, Default)]
 struct Offered {
     start_tls: bool,
@@ -81,7 +81,7 @@ impl Client {
         }
     }
 
-    /// Something happened at `now`. The first call may be a [`Input::Tick`]: it starts the clock.
+    /// Processes an event at `now`. The first call may be a [`Input::Tick`]: it starts the clock.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         // A message given to a connection that broke in this moment comes back, too.
         if matches!(self.state, State::Closed) && !matches!(input, Input::Deliver(_)) {
@@ -127,7 +127,7 @@ impl Client {
         }
     }
 
-    fn handle_reply(&mut self, now: Instant, heard: Heard) {
+    fn handle_reply(&mut self, now: Instant, heard: ServerReply) {
         self.restart_clock(now);
         match std::mem::replace(&mut self.state, State::Closed) {
             State::ExpectGreeting if heard.code == 220 => self.ehlo(),
@@ -276,7 +276,7 @@ impl Client {
 
 impl Offered {
     /// ehlo-line = ehlo-keyword *( SP ehlo-param ), after a first line that is only a greeting
-    fn read(heard: &Heard) -> Self {
+    fn read(heard: &ServerReply) -> Self {
         let mut offered = Self::default();
         for line in heard.lines.iter().skip(1) {
             let mut words = line.split_ascii_whitespace();

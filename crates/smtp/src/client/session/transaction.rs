@@ -1,4 +1,4 @@
-//! One message on its way: commands, content, and a fate for each recipient.
+//! One mail transaction: commands, content, and a fate for each recipient.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -7,29 +7,29 @@ use mail_types::Address;
 
 use super::{Client, State};
 use crate::client::dialogue::{Body, Fate, Output, Transaction, Trouble};
-use crate::client::replies::Heard;
+use crate::client::replies::ServerReply;
 use crate::reply::Reply;
 use crate::stuffing::Stuffing;
 
 /// A pipelined command whose reply has not come.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum Pipelined {
     Mail,
     /// The index of the recipient.
     Recipient(usize),
     Data,
 }
 
-/// A transaction on its way.
+/// A transaction in flight.
 #[derive(Debug)]
-pub(super) struct Underway {
+pub(super) struct InFlight {
     pub(super) recipients: Vec<(Address, Option<Fate>)>,
     /// Commands that go out one by one to a server without PIPELINING.
-    pub(super) unsent: VecDeque<(Vec<u8>, Asked)>,
+    pub(super) unsent: VecDeque<(Vec<u8>, Pipelined)>,
 }
 
-/// What a reply that is no yes means. One that is no no either (3xx) makes no sense, and may make some next time.
-pub(super) fn refused(heard: &Heard) -> Fate {
+/// The outcome of a reply other than 2xx. A 3xx out of place breaks the protocol: to be tried again.
+pub(super) fn refused(heard: &ServerReply) -> Fate {
     if heard.code >= 400 { Fate::Refused(heard.reply()) } else { Fate::Unsettled(Trouble::Protocol) }
 }
 
@@ -43,7 +43,7 @@ impl Client {
             let fates = transaction.recipients.into_iter().map(unsettled).collect();
             return self.outputs.push_back(Output::Done(fates));
         }
-        self.transaction = Some(Underway { recipients, unsent: VecDeque::new() });
+        self.transaction = Some(InFlight { recipients, unsent: VecDeque::new() });
         if let Some(Some(limit)) = self.offered.size
             && transaction.size > limit
         {
@@ -52,13 +52,14 @@ impl Client {
             self.report();
             return self.ready();
         }
-        let mut unsent = VecDeque::from([(self.mail(&transaction), Asked::Mail)]);
+        let mut unsent = VecDeque::from([(self.mail(&transaction), Pipelined::Mail)]);
         for (index, recipient) in transaction.recipients.iter().enumerate() {
-            unsent.push_back((format!("RCPT TO:<{recipient}>\r\n").into_bytes(), Asked::Recipient(index)));
+            unsent
+                .push_back((format!("RCPT TO:<{recipient}>\r\n").into_bytes(), Pipelined::Recipient(index)));
         }
-        unsent.push_back((b"DATA\r\n".to_vec(), Asked::Data));
-        if let Some(underway) = &mut self.transaction {
-            underway.unsent = unsent;
+        unsent.push_back((b"DATA\r\n".to_vec(), Pipelined::Data));
+        if let Some(in_flight) = &mut self.transaction {
+            in_flight.unsent = unsent;
         }
         self.state = State::ExpectReplies(VecDeque::new());
         self.send_commands();
@@ -80,12 +81,12 @@ impl Client {
 
     /// Sends one more command, or all of them to a server that offers PIPELINING.
     pub(super) fn send_commands(&mut self) {
-        let (Some(underway), State::ExpectReplies(asked)) = (&mut self.transaction, &mut self.state) else {
+        let (Some(in_flight), State::ExpectReplies(asked)) = (&mut self.transaction, &mut self.state) else {
             return;
         };
-        let count = if self.offered.pipelining { underway.unsent.len() } else { 1 };
+        let count = if self.offered.pipelining { in_flight.unsent.len() } else { 1 };
         let mut bytes = Vec::new();
-        for (line, question) in underway.unsent.drain(..count.min(underway.unsent.len())) {
+        for (line, question) in in_flight.unsent.drain(..count.min(in_flight.unsent.len())) {
             bytes.extend(line);
             asked.push_back(question);
         }
@@ -95,29 +96,30 @@ impl Client {
     pub(super) fn handle_transaction_reply(
         &mut self,
         now: Instant,
-        mut asked: VecDeque<Asked>,
-        heard: &Heard,
+        mut asked: VecDeque<Pipelined>,
+        heard: &ServerReply,
     ) {
         let Some(question) = asked.pop_front() else { return self.give_up(Trouble::Protocol) };
         self.state = State::ExpectReplies(asked);
         match question {
-            Asked::Mail if !heard.is_positive() => self.settle(&refused(heard)),
-            Asked::Recipient(index) if !heard.is_positive() => {
-                let fate = self.transaction.as_mut().and_then(|underway| underway.recipients.get_mut(index));
+            Pipelined::Mail if !heard.is_positive() => self.settle(&refused(heard)),
+            Pipelined::Recipient(index) if !heard.is_positive() => {
+                let fate =
+                    self.transaction.as_mut().and_then(|in_flight| in_flight.recipients.get_mut(index));
                 if let Some((_, fate @ None)) = fate {
                     *fate = Some(refused(heard));
                 }
             }
-            Asked::Mail | Asked::Recipient(_) => {}
-            Asked::Data => return self.handle_data_reply(now, heard),
+            Pipelined::Mail | Pipelined::Recipient(_) => {}
+            Pipelined::Data => return self.handle_data_reply(now, heard),
         }
         let hopeless = self.all_settled();
-        if let (State::ExpectReplies(asked), Some(underway)) = (&mut self.state, &mut self.transaction)
+        if let (State::ExpectReplies(asked), Some(in_flight)) = (&mut self.state, &mut self.transaction)
             && asked.is_empty()
         {
             // In lock-step nothing more need be asked once all is refused: a reset, and the next message.
             if hopeless {
-                underway.unsent.clear();
+                in_flight.unsent.clear();
                 self.send(b"RSET\r\n".to_vec());
                 self.state = State::ExpectNothing;
             } else {
@@ -126,7 +128,7 @@ impl Client {
         }
     }
 
-    pub(super) fn handle_data_reply(&mut self, now: Instant, heard: &Heard) {
+    pub(super) fn handle_data_reply(&mut self, now: Instant, heard: &ServerReply) {
         match (heard.code, self.all_settled()) {
             // RFC 2920 section 3.1: a server may say 354 though it refused every recipient.
             (354, true) => {
@@ -174,23 +176,23 @@ impl Client {
     pub(super) fn all_settled(&self) -> bool {
         self.transaction
             .as_ref()
-            .is_none_or(|underway| underway.recipients.iter().all(|(_, fate)| fate.is_some()))
+            .is_none_or(|in_flight| in_flight.recipients.iter().all(|(_, fate)| fate.is_some()))
     }
 
-    /// Gives everybody who has none yet this fate.
+    /// Sets the fate of every recipient that has none yet.
     pub(super) fn settle(&mut self, fate: &Fate) {
-        if let Some(underway) = &mut self.transaction {
-            for (_, settled) in &mut underway.recipients {
+        if let Some(in_flight) = &mut self.transaction {
+            for (_, settled) in &mut in_flight.recipients {
                 settled.get_or_insert_with(|| fate.clone());
             }
         }
     }
 
-    /// Tells the fates; whoever has none is unsettled.
+    /// Ends the transaction and reports the fates; a recipient without one is unsettled.
     pub(super) fn report(&mut self) {
-        if let Some(underway) = self.transaction.take() {
+        if let Some(in_flight) = self.transaction.take() {
             let unsettled = || Fate::Unsettled(Trouble::ConnectionLost);
-            let fates = underway.recipients.into_iter();
+            let fates = in_flight.recipients.into_iter();
             let fates = fates.map(|(address, fate)| (address, fate.unwrap_or_else(unsettled))).collect();
             self.outputs.push_back(Output::Done(fates));
         }
