@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use relay_policy::InviteToken;
 
-use super::{Certificate, Site};
+use super::site::{Certificate, Site};
 
 /// The longest query that is looked at, in bytes; a token and its name need 26.
 const QUERY_LIMIT: usize = 512;
@@ -155,7 +155,7 @@ pub(super) fn url_host(host: &str) -> String {
 mod tests {
     use super::{Carried, Links, Refusal, carried, links, url_host};
     use crate::routes::tests::site;
-    use crate::{Certificate, WebPorts};
+    use crate::site::{Certificate, WebPorts};
 
     const TOKEN: &str = "ABCDEFGHIJKLMNOPQRSTUVWX";
 

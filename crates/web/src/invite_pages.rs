@@ -2,9 +2,9 @@
 
 use relay_policy::InviteToken;
 
-use super::Site;
 use super::invite::{Links, Refusal, page_path};
 use super::pages::{escape, page};
+use super::site::Site;
 
 /// Where people find the app.
 const APP: &str = "https://delta.chat/download";

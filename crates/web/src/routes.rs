@@ -7,33 +7,11 @@ use std::net::IpAddr;
 use mail_types::{Address, Secret};
 use relay_policy::InviteToken;
 
+use super::backend::Credentials;
 use super::invite::{self, Carried, Refusal};
-use super::{Certificate, Credentials, Door, Site, invite_pages, pages};
-
-/// What of a request matters.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
-    /// `GET`, `POST`, ...
-    pub(super) method: &'a str,
-    /// Without the query.
-    pub(super) path: &'a str,
-    /// What came after the question mark.
-    pub(super) query: Option<&'a str>,
-    /// The `Host` header, port and all; empty when there was none.
-    pub(super) host: &'a str,
-    /// Port 80 or 443.
-    pub(super) door: Door,
-    /// Whether the client is in the home network.
-    pub(super) from_home: bool,
-    /// Who reads the answer, as the `Accept` header has it.
-    pub(super) reader: Form,
-}
-
-/// What the pages know.
-pub(super) struct Told<'a> {
-    pub(super) site: &'a Site,
-    pub(super) status: pairing::Status,
-}
+use super::request::{Asked, Door, Form, Told};
+use super::site::{Certificate, Site};
+use super::{invite_pages, pages};
 
 /// An answer, before HTTP wraps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,15 +35,6 @@ pub(super) enum Route {
     Show(InviteToken),
     /// An account for an invite.
     Redeem(InviteToken, Form),
-}
-
-/// Who reads the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// An app.
-    Json,
-    /// A person.
-    Page,
 }
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -254,7 +223,7 @@ fn without_port(host: &str) -> &str {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::{Ports, WebPorts};
+    use super::super::site::{Ports, WebPorts};
     use super::*;
 
     pub(crate) fn site(certificate: Certificate) -> Site {

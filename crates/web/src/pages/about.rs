@@ -2,7 +2,7 @@
 
 use config::Registration;
 
-use super::super::{Certificate, Site};
+use super::super::site::{Certificate, Site};
 use super::{Page, Width, escape};
 
 /// What the server offers and where it ends.

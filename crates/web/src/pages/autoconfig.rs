@@ -1,6 +1,6 @@
 //! The autoconfiguration file that clients ask for by the domain alone (chatmail-protocol note 1.7).
 
-use super::super::Site;
+use super::super::site::Site;
 use super::escape;
 
 /// Six entries, the ones on 443 last: clients learn of that port only here.

@@ -1,6 +1,6 @@
 //! What to do when something does not work, and the pages for requests that lead nowhere.
 
-use super::super::Site;
+use super::super::site::Site;
 use super::{Page, Width};
 
 /// Troubles in plain words.

@@ -5,7 +5,7 @@
 use config::Registration;
 use pairing::{Invitation, LedState, Status};
 
-use super::super::Site;
+use super::super::site::Site;
 use super::{Page, Width, escape};
 
 /// How often the start page asks again, in seconds: a press of the button, and a code that is used up, show by
@@ -152,8 +152,8 @@ fn state(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Certificate;
     use crate::routes::tests::site;
+    use crate::site::Certificate;
 
     fn status(led: LedState, invitation: Option<Invitation>) -> Status {
         Status {
