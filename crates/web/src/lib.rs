@@ -7,7 +7,6 @@
 mod backend;
 mod http;
 mod invite;
-mod invite_pages;
 mod local;
 mod pages;
 mod request;

@@ -9,9 +9,9 @@ use relay_policy::InviteToken;
 
 use super::backend::Credentials;
 use super::invite::{self, Carried, Refusal};
+use super::pages;
 use super::request::{Asked, Door, Form, Told};
 use super::site::{Certificate, Site};
-use super::{invite_pages, pages};
 
 /// An answer, before HTTP wraps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,12 +116,12 @@ fn new_by_browser(asked: &Asked<'_>, site: &Site) -> Route {
 
 /// Credentials for whoever asked, or why there are none.
 pub(super) fn minted(site: &Site, form: Form, outcome: Result<Credentials, Refusal>) -> Reply {
-    account(site, form, outcome, invite_pages::fresh_code)
+    account(site, form, outcome, pages::fresh_code)
 }
 
 /// What became of an invite that was brought.
 pub(super) fn redeemed(site: &Site, form: Form, outcome: Result<Credentials, Refusal>) -> Reply {
-    account(site, form, outcome, invite_pages::welcome)
+    account(site, form, outcome, pages::welcome)
 }
 
 /// What became of an account that was asked for; `page` tells a person.
@@ -144,7 +144,7 @@ fn account(
 /// The page of an invite.
 pub(super) fn invitation(site: &Site, token: &InviteToken, found: Result<(), Refusal>) -> Reply {
     match found {
-        Ok(()) => reply(200, HTML, invite_pages::invitation(site, &invite::links(site, token), token)),
+        Ok(()) => reply(200, HTML, pages::invitation(site, &invite::links(site, token), token)),
         Err(refusal) => refused(site, Form::Page, refusal),
     }
 }
@@ -168,7 +168,7 @@ fn refused(site: &Site, form: Form, refusal: Refusal) -> Reply {
         Form::Json => {
             reply(refusal.status(), JSON, serde_json::json!({ "reason": refusal.words() }).to_string())
         }
-        Form::Page => reply(refusal.status(), HTML, invite_pages::refused(site, refusal)),
+        Form::Page => reply(refusal.status(), HTML, pages::refused(site, refusal)),
     }
 }
 

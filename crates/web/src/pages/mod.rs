@@ -3,11 +3,13 @@
 mod about;
 mod autoconfig;
 mod help;
+mod invite;
 mod start;
 
 pub(super) use about::{info, privacy};
 pub(super) use autoconfig::autoconfig;
 pub(super) use help::{help, no_such_page, wrong_name};
+pub(super) use invite::{fresh_code, invitation, refused, welcome};
 pub(super) use start::start;
 
 const STYLE: &str = include_str!("style.css");
@@ -68,12 +70,12 @@ impl Page<'_> {
 }
 
 /// A page of text without anything that changes.
-pub(super) fn page(title: &str, name: &str, main: &str) -> String {
+fn page(title: &str, name: &str, main: &str) -> String {
     Page { title, name, refresh: None, width: Width::Text, main, bottom: "" }.html()
 }
 
 /// Text as HTML has it.
-pub(super) fn escape(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -2,15 +2,15 @@
 
 use relay_policy::InviteToken;
 
-use super::invite::{Links, Refusal, page_path};
-use super::pages::{escape, page};
-use super::site::Site;
+use super::{escape, page};
+use crate::invite::{Links, Refusal, page_path};
+use crate::site::Site;
 
 /// Where people find the app.
 const APP: &str = "https://delta.chat/download";
 
 /// The page that an invite's link opens. It redeems nothing by itself.
-pub(super) fn invitation(site: &Site, links: &Links, token: &InviteToken) -> String {
+pub(crate) fn invitation(site: &Site, links: &Links, token: &InviteToken) -> String {
     let domain = escape(&site.domain);
     let begin = format!(
         "<h1>You are invited</h1><p>{domain} is a household's own server for <a href=\"{APP}\">Delta Chat</a>, an app \
@@ -35,13 +35,13 @@ pub(super) fn invitation(site: &Site, links: &Links, token: &InviteToken) -> Str
 }
 
 /// The account that an invite made, shown once: asked for again, the invite is used up.
-pub(super) fn welcome(site: &Site, login_link: &str) -> String {
+pub(crate) fn welcome(site: &Site, login_link: &str) -> String {
     let advice = "Do it now: this page is shown only once, and the code in it is as good as the password.";
     login(site, "Your account is ready", advice, login_link)
 }
 
 /// A code for whoever asks; only the login that it is used for makes the account.
-pub(super) fn fresh_code(site: &Site, login_link: &str) -> String {
+pub(crate) fn fresh_code(site: &Site, login_link: &str) -> String {
     let advice = "Show the code to nobody: it is as good as the password of the account that it makes. Whenever this \
                   page is opened anew, it makes another code, for another account; those that nobody uses make none.";
     login(site, "Here is your code", advice, login_link)
@@ -59,7 +59,7 @@ fn login(site: &Site, heading: &str, advice: &str, login_link: &str) -> String {
 }
 
 /// Why there is no account.
-pub(super) fn refused(site: &Site, refusal: Refusal) -> String {
+pub(crate) fn refused(site: &Site, refusal: Refusal) -> String {
     let body = format!(
         "<h1>No account this time</h1><p>{}</p><p><a href=\"/\">Start page</a></p>",
         escape(refusal.words())
