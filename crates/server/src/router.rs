@@ -38,7 +38,7 @@ pub(crate) struct Router {
     pub(crate) smtp: smtp::Settings,
     pub(crate) mail: Arc<MailServices>,
     pub(crate) site: Arc<web::Site>,
-    pub(crate) web: Arc<dyn web::Office>,
+    pub(crate) web: Arc<dyn web::Backend>,
     pub(crate) observed: Arc<Observed>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) shutdown: CancellationToken,
@@ -74,14 +74,14 @@ impl Router {
                 match stream.get_ref().1.alpn_protocol() {
                     Some(ALPN_IMAP) => Box::pin(self.imap(stream)).await,
                     Some(ALPN_SMTP) => Box::pin(self.submission(stream)).await,
-                    _ => self.pages(stream, web::Door::Https, peer).await,
+                    _ => self.pages(stream, web::Scheme::Https, peer).await,
                 }
             }
             Service::Metrics => {
                 Box::pin(metrics::serve_connection(&self.observed, stream, &self.shutdown)).await;
                 Ok(())
             }
-            Service::Http => self.pages(stream, web::Door::Http, peer).await,
+            Service::Http => self.pages(stream, web::Scheme::Http, peer).await,
         }
     }
 
@@ -117,13 +117,13 @@ impl Router {
         self.run_with_starttls(stream, &mut machine, &mut SubmissionBackend::new(&self.mail)).await
     }
 
-    async fn pages<S>(&self, stream: S, door: web::Door, peer: SocketAddr) -> io::Result<()>
+    async fn pages<S>(&self, stream: S, scheme: web::Scheme, peer: SocketAddr) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let _open = self.counters.web.enter();
         let (site, backend) = (Arc::clone(&self.site), Arc::clone(&self.web));
-        Box::pin(web::serve_connection(stream, door, peer.ip().to_canonical(), site, backend)).await;
+        Box::pin(web::serve_connection(stream, scheme, peer.ip().to_canonical(), site, backend)).await;
         Ok(())
     }
 

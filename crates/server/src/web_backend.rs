@@ -7,7 +7,7 @@ use config::Registration;
 use host::clock;
 use mail_types::Domain;
 use relay_policy::InviteToken;
-use web::Refusal;
+use web::JoinRefusal;
 
 use crate::accounts::Accounts;
 use crate::accounts::invites::Guesses;
@@ -38,33 +38,33 @@ impl WebBackend {
     }
 }
 
-impl web::Office for WebBackend {
+impl web::Backend for WebBackend {
     fn status(&self) -> pairing::Status {
         self.pairing.watch().borrow().status.clone()
     }
 
-    fn credentials(&self) -> Result<web::Credentials, Refusal> {
+    fn credentials(&self) -> Result<web::Credentials, JoinRefusal> {
         match self.registration {
             Registration::Open => {}
             // A visitor who has not seen the code is none that the window was opened for.
-            Registration::Pairing => return Err(Refusal::CodeNeeded),
-            Registration::Invite => return Err(Refusal::InviteNeeded),
-            Registration::Closed => return Err(Refusal::Closed),
+            Registration::Pairing => return Err(JoinRefusal::CodeNeeded),
+            Registration::Invite => return Err(JoinRefusal::InviteNeeded),
+            Registration::Closed => return Err(JoinRefusal::Closed),
         }
         let minted = Credentials::mint(&self.domain);
         minted.map(|Credentials { address, password }| (address, password)).map_err(|error| {
             tracing::error!(error = format!("{error:#}"), "no credentials could be made for a visitor");
-            Refusal::Trouble
+            JoinRefusal::Trouble
         })
     }
 
-    fn examine_invite(&self, token: &InviteToken, peer: IpAddr) -> Result<(), Refusal> {
+    fn examine_invite(&self, token: &InviteToken, peer: IpAddr) -> Result<(), JoinRefusal> {
         let now = clock::now();
         if !self.guesses().permits(peer, now) {
-            return Err(Refusal::TooManyGuesses);
+            return Err(JoinRefusal::TooManyGuesses);
         }
         let found = self.accounts.examine_invite(token);
-        if found == Err(Refusal::Unknown) {
+        if found == Err(JoinRefusal::Unknown) {
             self.guesses().failed(peer, now);
         }
         found
@@ -74,7 +74,7 @@ impl web::Office for WebBackend {
         &self,
         token: InviteToken,
         peer: IpAddr,
-    ) -> web::Later<'_, Result<web::Credentials, Refusal>> {
+    ) -> web::BoxFuture<'_, Result<web::Credentials, JoinRefusal>> {
         Box::pin(async move {
             self.examine_invite(&token, peer)?;
             let Credentials { address, password } = self.accounts.redeem_invite(&token).await?;

@@ -1,4 +1,4 @@
-//! What is asked of the server: fresh credentials, and accounts for invites.
+//! The questions that the web asks the server: its state, fresh credentials, and accounts for invites.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -6,21 +6,40 @@ use std::pin::Pin;
 use mail_types::{Address, Secret};
 use relay_policy::InviteToken;
 
-use super::invite::Refusal;
+use crate::join::JoinRefusal;
 
 /// An account's address and password.
 pub type Credentials = (Address, Secret);
-/// The end of something that takes a while.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// A future that can be a trait object's answer.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What the pages need to know, and what they may ask for.
-pub trait Office: Send + Sync + 'static {
-    /// What a person may know of the box without asking, pairing code included while the window is open.
+/// The server behind the pages.
+pub trait Backend: Send + Sync + 'static {
+    /// The state of the box, with the pairing link while the pairing window is open.
     fn status(&self) -> pairing::Status;
-    /// Fresh credentials for an account that its first login will create, or why there are none.
-    fn credentials(&self) -> Result<Credentials, Refusal>;
-    /// Whether this invite would make an account now.
-    fn examine_invite(&self, token: &InviteToken, peer: IpAddr) -> Result<(), Refusal>;
-    /// Makes an account for whoever brings this invite; when it returns, the account exists.
-    fn redeem_invite(&self, token: InviteToken, peer: IpAddr) -> Later<'_, Result<Credentials, Refusal>>;
+
+    /// Fresh credentials. They are on no disk: the first login with them creates the account.
+    ///
+    /// # Errors
+    ///
+    /// When the registration mode lets no client create an account by itself, or no random bytes are to be had.
+    fn credentials(&self) -> Result<Credentials, JoinRefusal>;
+
+    /// Tells whether redeeming this invite would create an account now. It redeems nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it would not. A token that no invite has counts as a guess of the peer's network.
+    fn examine_invite(&self, token: &InviteToken, peer: IpAddr) -> Result<(), JoinRefusal>;
+
+    /// Redeems an invite: creates an account and takes one use off the invite. Both are on disk when the future ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::examine_invite`], and when the machine is short of disk or memory.
+    fn redeem_invite(
+        &self,
+        token: InviteToken,
+        peer: IpAddr,
+    ) -> BoxFuture<'_, Result<Credentials, JoinRefusal>>;
 }

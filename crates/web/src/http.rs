@@ -1,4 +1,4 @@
-//! HTTP around the routes: reads a request's head, asks the office where the route says so, writes the response.
+//! HTTP/1.1 around the routes: reads a request's head, asks the backend where the route says so, writes the response.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -10,89 +10,92 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::backend::Office;
-use super::local;
-use super::request::{Asked, Door, Form, Told};
-use super::routes::{self, Reply, Route};
-use super::site::{Certificate, Site};
+use crate::backend::Backend;
+use crate::local;
+use crate::request::{Format, PageContext, Request, Scheme};
+use crate::routes::{self, Reply, Route};
+use crate::site::{Certificate, Site};
 
-/// How long a client may take to send a request's head.
+/// The time a client has to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one connection may live; a page and its requests need seconds.
-const CONNECTION_LIMIT: Duration = Duration::from_secs(120);
+/// The lifetime of one connection; a page and its requests need seconds.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(120);
 /// The longest request head, in bytes.
 const HEAD_LIMIT: usize = 16 * 1024;
 
-/// What a page may do: show its own style and icon, and ask this server. It fetches nothing and runs nothing.
-const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
+/// The content security policy of all pages: their own style and icon, forms to this server; no scripts, no fetches, no
+/// frames.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
                               form-action 'self'; frame-ancestors 'none'";
 
-/// Answers HTTP on one connection until the client leaves or its time is up.
+/// Serves HTTP/1.1 on one connection until the client closes it, or its lifetime of two minutes is over.
 pub async fn serve_connection<S>(
     stream: S,
-    door: Door,
+    scheme: Scheme,
     peer: IpAddr,
     site: Arc<Site>,
-    office: Arc<dyn Office>,
+    backend: Arc<dyn Backend>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (site, office) = (Arc::clone(&site), Arc::clone(&office));
-        async move { Ok::<_, Infallible>(answer(&request, door, peer, &site, office.as_ref()).await) }
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let (site, backend) = (Arc::clone(&site), Arc::clone(&backend));
+        async move { Ok::<_, Infallible>(answer(&request, scheme, peer, &site, backend.as_ref()).await) }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_LIMIT);
     let connection = server.serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(CONNECTION_LIMIT, connection).await {
+    match tokio::time::timeout(CONNECTION_LIFETIME, connection).await {
         Ok(Ok(())) | Err(_) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a web connection ended early"),
     }
 }
 
-/// One request, one response; a request's body is never read: no page needs one.
+/// The response to one request. The request's body is never read: no page needs one.
 async fn answer(
-    request: &Request<Incoming>,
-    door: Door,
+    message: &hyper::Request<Incoming>,
+    scheme: Scheme,
     peer: IpAddr,
     site: &Site,
-    office: &dyn Office,
+    backend: &dyn Backend,
 ) -> Response<Full<Bytes>> {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let asked = Asked {
-        method: request.method().as_str(),
-        path: request.uri().path(),
-        query: request.uri().query(),
-        host: host.or_else(|| request.uri().host()).unwrap_or_default(),
-        door,
+    let host = message.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let request = Request {
+        method: message.method().as_str(),
+        path: message.uri().path(),
+        query: message.uri().query(),
+        host: host.or_else(|| message.uri().host()).unwrap_or_default(),
+        scheme,
         from_home: local::is_local(peer),
-        reader: reader(request),
+        format: accepted_format(message),
     };
-    let told = Told { site, status: office.status() };
-    let reply = match routes::route(&asked, &told) {
+    let context = PageContext { site, status: backend.status() };
+    let reply = match routes::route(&request, &context) {
         Route::Reply(reply) => reply,
-        Route::Mint(form) => routes::minted(site, form, office.credentials()),
-        Route::Show(token) => routes::invitation(site, &token, office.examine_invite(&token, peer)),
-        Route::Redeem(token, form) => routes::redeemed(site, form, office.redeem_invite(token, peer).await),
+        Route::MintCredentials(format) => routes::minted(site, format, backend.credentials()),
+        Route::ShowInvite(token) => routes::invitation(site, &token, backend.examine_invite(&token, peer)),
+        Route::RedeemInvite(token, format) => {
+            routes::redeemed(site, format, backend.redeem_invite(token, peer).await)
+        }
     };
-    let mut response = response(reply, request.method() == hyper::Method::HEAD);
-    // Whoever has been here by a good certificate comes back by it (RFC 6797); a self-signed one must not lock the
-    // household out of its own pages.
-    if door == Door::Https && site.certificate == Certificate::Trusted {
+    let mut response = response(reply, message.method() == hyper::Method::HEAD);
+    // A browser that has seen a trusted certificate uses HTTPS from then on (RFC 6797). With a self-signed one it would
+    // refuse to go on, and lock the household out of its own pages.
+    if scheme == Scheme::Https && site.certificate == Certificate::Trusted {
         let year = HeaderValue::from_static("max-age=31536000");
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
     }
     response
 }
 
-/// Browsers name HTML when they go somewhere; nobody else does.
-fn reader(request: &Request<Incoming>) -> Form {
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    if accept.is_some_and(|accept| accept.contains("text/html")) { Form::Page } else { Form::Json }
+/// The format of the answer: browsers name HTML when they navigate, apps do not.
+fn accepted_format(message: &hyper::Request<Incoming>) -> Format {
+    let accept = message.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/html")) { Format::Html } else { Format::Json }
 }
 
 fn response(reply: Reply, head_only: bool) -> Response<Full<Bytes>> {
@@ -103,10 +106,10 @@ fn response(reply: Reply, head_only: bool) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
-    // Pages hold credentials and a live state: nothing keeps them, frames them, or learns where they were.
+    // Pages hold credentials and a live state: they are neither cached nor framed, and no link tells where it was.
     for (name, value) in [
         ("cache-control", "no-store"),
-        ("content-security-policy", CONTENT_POLICY),
+        ("content-security-policy", CONTENT_SECURITY_POLICY),
         ("referrer-policy", "no-referrer"),
         ("x-content-type-options", "nosniff"),
     ] {

@@ -1,20 +1,22 @@
-//! The web: start page with the pairing code, `/new`, autoconfiguration, policy and information pages.
+//! The web: start page with the pairing code, `/new`, invites, autoconfiguration, policy and information pages.
 //!
-//! `routes.rs` decides what a request gets, from values alone; `http.rs` speaks HTTP around it. Nothing here creates an
-//! account or reads the store: that is asked of the [`Office`].
+//! [`routes`] decides the answer to a request from values alone; `http.rs` speaks HTTP around it. No account is created
+//! and no store is read here: that is asked of the [`Backend`].
 #![forbid(unsafe_code)]
 
 mod backend;
 mod http;
 mod invite;
+mod join;
 mod local;
 mod pages;
 mod request;
-mod routes;
+pub mod routes;
 mod site;
 
-pub use backend::{Credentials, Later, Office};
+pub use backend::{Backend, BoxFuture, Credentials};
 pub use http::serve_connection;
-pub use invite::{Links, Refusal, links};
-pub use request::Door;
+pub use invite::{Links, links};
+pub use join::JoinRefusal;
+pub use request::{Format, PageContext, Request, Scheme};
 pub use site::{Certificate, Ports, Site, WebPorts};

@@ -1,11 +1,11 @@
-//! Which peers are at home: the pairing code is for their eyes only.
+//! Addresses of the home network: the pairing code is shown to them only.
 
 use std::net::IpAddr;
 
-/// Whether an address can only belong to this machine or its own network: loopback, private (RFC 1918), link-local
-/// (RFC 3927, RFC 4291), unique local (RFC 4193). A home's public IPv6 addresses are not told apart from strangers',
-/// so a browser that comes by one is sent away; by the box's `.local` name it comes by a local one.
-pub(super) fn is_local(peer: IpAddr) -> bool {
+/// True for addresses of this machine or its own network only: loopback, private (RFC 1918), link-local (RFC 3927,
+/// RFC 4291), unique local (RFC 4193). A home's global IPv6 addresses cannot be told apart from others, so a browser that
+/// connects from one is not at home; by the box's `.local` name it connects from a local one.
+pub(crate) fn is_local(peer: IpAddr) -> bool {
     match peer.to_canonical() {
         IpAddr::V4(peer) => peer.is_loopback() || peer.is_private() || peer.is_link_local(),
         IpAddr::V6(peer) => peer.is_loopback() || peer.is_unique_local() || peer.is_unicast_link_local(),

@@ -1,46 +1,49 @@
-//! What of a request, and of the moment it comes in, the routes look at.
+//! A request as the routes see it, and the values that its page is made from.
 
-use super::site::Site;
+use crate::site::Site;
 
-/// Which door a request came through.
+/// The scheme of a request's URI (RFC 9110 section 4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// Port 80.
+pub enum Scheme {
+    /// In clear text, port 80.
     Http,
-    /// Port 443.
+    /// Over TLS, port 443.
     Https,
 }
 
-/// What of a request matters.
+/// The parts of a request's head that decide its answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
-    /// `GET`, `POST`, ...
-    pub(super) method: &'a str,
-    /// Without the query.
-    pub(super) path: &'a str,
-    /// What came after the question mark.
-    pub(super) query: Option<&'a str>,
-    /// The `Host` header, port and all; empty when there was none.
-    pub(super) host: &'a str,
-    /// Port 80 or 443.
-    pub(super) door: Door,
-    /// Whether the client is in the home network.
-    pub(super) from_home: bool,
-    /// Who reads the answer, as the `Accept` header has it.
-    pub(super) reader: Form,
+pub struct Request<'a> {
+    /// The method, in capitals (RFC 9110 section 9).
+    pub method: &'a str,
+    /// The path, as it came: nothing is decoded.
+    pub path: &'a str,
+    /// The query, without its question mark.
+    pub query: Option<&'a str>,
+    /// The `Host` header with its port (RFC 9110 section 7.2); empty when there was none.
+    pub host: &'a str,
+    /// The scheme of the listener that took the connection.
+    pub scheme: Scheme,
+    /// True when the peer's address can only be one of the home network.
+    pub from_home: bool,
+    /// The format that the `Accept` header asks for.
+    pub format: Format,
 }
 
-/// What the pages know.
-pub(super) struct Told<'a> {
-    pub(super) site: &'a Site,
-    pub(super) status: pairing::Status,
+/// The values that pages are made from.
+#[derive(Clone, Debug)]
+pub struct PageContext<'a> {
+    /// The settings of the server.
+    pub site: &'a Site,
+    /// The state of the box at the time of the request.
+    pub status: pairing::Status,
 }
 
-/// Who reads the answer.
+/// The format of an answer about an account (RFC 9110 section 12.5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// An app.
+pub enum Format {
+    /// For apps.
     Json,
-    /// A person.
-    Page,
+    /// For browsers.
+    Html,
 }

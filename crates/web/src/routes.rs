@@ -1,4 +1,4 @@
-//! What a request gets: pure, from the request's line and the box's state.
+//! The answers to requests: pure, from the request's head and the state of the box.
 //!
 //! The surface is chatmail-protocol note sections 1.2, 1.7, 9.3 and 9.4.
 
@@ -7,34 +7,39 @@ use std::net::IpAddr;
 use mail_types::{Address, Secret};
 use relay_policy::InviteToken;
 
-use super::backend::Credentials;
-use super::invite::{self, Carried, Refusal};
-use super::pages;
-use super::request::{Asked, Door, Form, Told};
-use super::site::{Certificate, Site};
+use crate::backend::Credentials;
+use crate::invite::{self, InviteParam};
+use crate::join::{self, JoinRefusal};
+use crate::pages;
+use crate::request::{Format, PageContext, Request, Scheme};
+use crate::site::{Certificate, Site};
 
 /// An answer, before HTTP wraps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) content_type: &'static str,
-    pub(super) body: String,
-    /// Where to go instead.
-    pub(super) location: Option<String>,
-    /// The methods that the address takes.
-    pub(super) allow: Option<&'static str>,
+pub struct Reply {
+    /// The status code (RFC 9110 section 15).
+    pub status: u16,
+    /// The `Content-Type` header.
+    pub content_type: &'static str,
+    /// The content; it is left out of the answer to `HEAD`.
+    pub body: String,
+    /// The `Location` header of a redirection.
+    pub location: Option<String>,
+    /// The `Allow` header: the methods of the path.
+    pub allow: Option<&'static str>,
 }
 
-/// An answer, or what to ask the office for first.
+/// An answer, or the question that the backend must answer before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub enum Route {
+    /// The answer.
     Reply(Reply),
-    /// Credentials for whoever asks.
-    Mint(Form),
-    /// Whether an invite is good.
-    Show(InviteToken),
-    /// An account for an invite.
-    Redeem(InviteToken, Form),
+    /// Fresh credentials are asked for; [`minted`] makes the answer.
+    MintCredentials(Format),
+    /// The page of an invite is asked for; [`invitation`] makes the answer.
+    ShowInvite(InviteToken),
+    /// An account for an invite is asked for; [`redeemed`] makes the answer.
+    RedeemInvite(InviteToken, Format),
 }
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -42,42 +47,44 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const XML: &str = "application/xml; charset=utf-8";
 
-/// Decides.
-pub(super) fn route(asked: &Asked<'_>, told: &Told<'_>) -> Route {
-    if !names_this_box(asked.host, told) {
-        // A page elsewhere that points its own name at our address could read the pairing code otherwise.
+/// The route of a request.
+pub fn route(request: &Request<'_>, context: &PageContext<'_>) -> Route {
+    if !names_this_box(request.host, context) {
+        // DNS rebinding: a page elsewhere that points its own name at our address could read the pairing code.
         return Route::Reply(reply(421, HTML, pages::wrong_name()));
     }
-    if asked.door == Door::Http && !asked.from_home {
-        return Route::Reply(to_https(asked, told.site));
+    if request.scheme == Scheme::Http && !request.from_home {
+        return Route::Reply(to_https(request, context.site));
     }
-    match (asked.method, asked.path) {
-        ("POST", "/new" | "/cgi-bin/newemail.py") => post(asked, told, Form::Json),
-        ("POST", "/invite") => post(asked, told, Form::Page),
-        ("GET" | "HEAD", path) => get(path, asked, told),
+    match (request.method, request.path) {
+        ("POST", "/new" | "/cgi-bin/newemail.py") => post(request, context, Format::Json),
+        ("POST", "/invite") => post(request, context, Format::Html),
+        ("GET" | "HEAD", path) => get(path, request, context),
         (_, path) => Route::Reply(wrong_method(path)),
     }
 }
 
-/// An account is asked for, by an app or by the invite's page.
-fn post(asked: &Asked<'_>, told: &Told<'_>, form: Form) -> Route {
-    match (invite::carried(asked.query), form) {
-        (Carried::Token(token), form) => Route::Redeem(token, form),
-        (Carried::Nothing, Form::Json) => Route::Mint(form),
-        (Carried::Nothing, Form::Page) => Route::Reply(refused(told.site, form, Refusal::InviteNeeded)),
-        (Carried::Nonsense, form) => Route::Reply(refused(told.site, form, Refusal::Unknown)),
+/// The route of a request for an account, by an app or by the invite's page.
+fn post(request: &Request<'_>, context: &PageContext<'_>, format: Format) -> Route {
+    match (invite::parameter(request.query), format) {
+        (InviteParam::Token(token), format) => Route::RedeemInvite(token, format),
+        (InviteParam::Absent, Format::Json) => Route::MintCredentials(format),
+        (InviteParam::Absent, Format::Html) => {
+            Route::Reply(refused(context.site, format, JoinRefusal::InviteNeeded))
+        }
+        (InviteParam::Malformed, format) => Route::Reply(refused(context.site, format, JoinRefusal::Unknown)),
     }
 }
 
-fn get(path: &str, asked: &Asked<'_>, told: &Told<'_>) -> Route {
-    let site = told.site;
+fn get(path: &str, request: &Request<'_>, context: &PageContext<'_>) -> Route {
+    let site = context.site;
     let reply = match path {
-        "/" => reply(200, HTML, pages::start(site, &told.status, asked.from_home)),
-        "/new" | "/cgi-bin/newemail.py" => return new_by_browser(asked, site),
-        "/invite" => match invite::carried(asked.query) {
-            Carried::Token(token) => return Route::Show(token),
-            Carried::Nothing => refused(site, Form::Page, Refusal::InviteNeeded),
-            Carried::Nonsense => refused(site, Form::Page, Refusal::Unknown),
+        "/" => reply(200, HTML, pages::start(site, &context.status, request.from_home)),
+        "/new" | "/cgi-bin/newemail.py" => return new_by_browser(request, site),
+        "/invite" => match invite::parameter(request.query) {
+            InviteParam::Token(token) => return Route::ShowInvite(token),
+            InviteParam::Absent => refused(site, Format::Html, JoinRefusal::InviteNeeded),
+            InviteParam::Malformed => refused(site, Format::Html, JoinRefusal::Unknown),
         },
         "/help.html" => reply(200, HTML, pages::help(site)),
         "/info.html" => reply(200, HTML, pages::info(site)),
@@ -95,61 +102,61 @@ fn get(path: &str, asked: &Asked<'_>, told: &Told<'_>) -> Route {
     Route::Reply(reply)
 }
 
-/// `GET /new` opens the app where the certificate is good; elsewhere only a full login link works (note 1.2). With an
-/// invite it leads to the app or to the invite's page, but redeems nothing: whoever shows a preview of a link gets it
-/// that way.
-fn new_by_browser(asked: &Asked<'_>, site: &Site) -> Route {
-    match invite::carried(asked.query) {
-        Carried::Token(token) => {
+/// The route of `GET /new`: into the app where the certificate is trusted; elsewhere only a full login link works (note
+/// 1.2). With an invite it leads to the app or to the invite's page, but redeems nothing: messengers fetch a link to show
+/// its preview.
+fn new_by_browser(request: &Request<'_>, site: &Site) -> Route {
+    match invite::parameter(request.query) {
+        InviteParam::Token(token) => {
             let link = invite::links(site, &token).app.unwrap_or_else(|| invite::page_path(&token));
             Route::Reply(redirect(302, link))
         }
-        Carried::Nonsense => Route::Reply(refused(site, Form::Page, Refusal::Unknown)),
-        Carried::Nothing if site.certificate == Certificate::Trusted => {
+        InviteParam::Malformed => Route::Reply(refused(site, Format::Html, JoinRefusal::Unknown)),
+        InviteParam::Absent if site.certificate == Certificate::Trusted => {
             Route::Reply(redirect(301, format!("dcaccount:https://{}/new", invite::url_host(&site.domain))))
         }
-        // A look at the head alone makes nothing.
-        Carried::Nothing if asked.method == "HEAD" => Route::Reply(reply(200, JSON, "")),
-        Carried::Nothing => Route::Mint(asked.reader),
+        // HEAD is safe (RFC 9110 section 9.2.1): it makes no credentials.
+        InviteParam::Absent if request.method == "HEAD" => Route::Reply(reply(200, JSON, "")),
+        InviteParam::Absent => Route::MintCredentials(request.format),
     }
 }
 
-/// Credentials for whoever asked, or why there are none.
-pub(super) fn minted(site: &Site, form: Form, outcome: Result<Credentials, Refusal>) -> Reply {
-    account(site, form, outcome, pages::fresh_code)
+/// The answer with fresh credentials, or with the refusal of them.
+pub fn minted(site: &Site, format: Format, outcome: Result<Credentials, JoinRefusal>) -> Reply {
+    account(site, format, outcome, pages::fresh_code)
 }
 
-/// What became of an invite that was brought.
-pub(super) fn redeemed(site: &Site, form: Form, outcome: Result<Credentials, Refusal>) -> Reply {
-    account(site, form, outcome, pages::welcome)
+/// The answer with the account of an invite, or with the refusal of it.
+pub fn redeemed(site: &Site, format: Format, outcome: Result<Credentials, JoinRefusal>) -> Reply {
+    account(site, format, outcome, pages::welcome)
 }
 
-/// What became of an account that was asked for; `page` tells a person.
+/// The answer about an account: for an app in JSON, for a browser the page that `page` makes of the login link.
 fn account(
     site: &Site,
-    form: Form,
-    outcome: Result<Credentials, Refusal>,
+    format: Format,
+    outcome: Result<Credentials, JoinRefusal>,
     page: fn(&Site, &str) -> String,
 ) -> Reply {
-    match (outcome, form) {
-        (Ok((address, password)), Form::Json) => credentials(site, &address, &password),
-        (Ok((address, password)), Form::Page) => {
+    match (outcome, format) {
+        (Ok((address, password)), Format::Json) => credentials(site, &address, &password),
+        (Ok((address, password)), Format::Html) => {
             let link = pairing::login_link(&address, &password, &site.endpoint);
             reply(200, HTML, page(site, &link))
         }
-        (Err(refusal), form) => refused(site, form, refusal),
+        (Err(refusal), format) => refused(site, format, refusal),
     }
 }
 
-/// The page of an invite.
-pub(super) fn invitation(site: &Site, token: &InviteToken, found: Result<(), Refusal>) -> Reply {
+/// The page of an invite, or the refusal of it; `found` tells whether redeeming it would create an account.
+pub fn invitation(site: &Site, token: &InviteToken, found: Result<(), JoinRefusal>) -> Reply {
     match found {
         Ok(()) => reply(200, HTML, pages::invitation(site, &invite::links(site, token), token)),
-        Err(refusal) => refused(site, Form::Page, refusal),
+        Err(refusal) => refused(site, Format::Html, refusal),
     }
 }
 
-/// The answer to `/new`: core needs `email` and `password`, browsers of a self-signed box the link as well.
+/// The JSON with credentials: core reads `email` and `password`; the link as well where the certificate is self-signed.
 fn credentials(site: &Site, address: &Address, password: &Secret) -> Reply {
     let text = String::from_utf8_lossy(password.expose());
     let mut answer = serde_json::json!({ "email": address.to_string(), "password": text });
@@ -162,17 +169,18 @@ fn credentials(site: &Site, address: &Address, password: &Secret) -> Reply {
     reply(200, JSON, answer.to_string())
 }
 
-/// The refusal of an account: core shows `reason` to the person as it is.
-fn refused(site: &Site, form: Form, refusal: Refusal) -> Reply {
-    match form {
-        Form::Json => {
-            reply(refusal.status(), JSON, serde_json::json!({ "reason": refusal.words() }).to_string())
+/// The answer that refuses an account: core shows `reason` to the person as it is.
+fn refused(site: &Site, format: Format, refusal: JoinRefusal) -> Reply {
+    let status = join::status(refusal);
+    match format {
+        Format::Json => {
+            reply(status, JSON, serde_json::json!({ "reason": join::words(refusal) }).to_string())
         }
-        Form::Page => reply(refusal.status(), HTML, pages::refused(site, refusal)),
+        Format::Html => reply(status, HTML, pages::refused(site, refusal)),
     }
 }
 
-/// RFC 9110 section 15.5.6: the answer names what would have been allowed.
+/// The answer to a method that the path does not have (405, RFC 9110 section 15.5.6).
 fn wrong_method(path: &str) -> Reply {
     let allow = match path {
         "/new" | "/cgi-bin/newemail.py" | "/invite" => "GET, HEAD, POST",
@@ -181,9 +189,9 @@ fn wrong_method(path: &str) -> Reply {
     Reply { allow: Some(allow), ..reply(405, TEXT, "This address takes no such request.\n") }
 }
 
-fn to_https(asked: &Asked<'_>, site: &Site) -> Reply {
-    let query = asked.query.map(|query| format!("?{query}")).unwrap_or_default();
-    redirect(301, format!("https://{}{}{query}", invite::url_host(&site.domain), asked.path))
+fn to_https(request: &Request<'_>, site: &Site) -> Reply {
+    let query = request.query.map(|query| format!("?{query}")).unwrap_or_default();
+    redirect(301, format!("https://{}{}{query}", invite::url_host(&site.domain), request.path))
 }
 
 fn redirect(status: u16, location: String) -> Reply {
@@ -194,25 +202,26 @@ fn reply(status: u16, content_type: &'static str, body: impl Into<String>) -> Re
     Reply { status, content_type, body: body.into(), location: None, allow: None }
 }
 
-/// Endings that home routers give the names they make up, and that nobody can register: RFC 8375, RFC 6762 appendix G,
-/// and one vendor's own domain.
-const HOME_ENDINGS: [&str; 7] = ["local", "lan", "home", "internal", "home.arpa", "localdomain", "fritz.box"];
+/// Domains that home routers append to host names, and that cannot be registered: RFC 8375, RFC 6762 appendix G, and one
+/// vendor's own domain.
+const HOME_DOMAINS: [&str; 7] = ["local", "lan", "home", "internal", "home.arpa", "localdomain", "fritz.box"];
 
-/// Whether `Host` names this box: its domain or a name below it, its name at home however the router completes it, or
-/// any IP address.
-fn names_this_box(host: &str, told: &Told<'_>) -> bool {
+/// True when `Host` names this box: its domain or a name below it, its name at home with any domain that a router
+/// appends, or any IP address.
+fn names_this_box(host: &str, context: &PageContext<'_>) -> bool {
     let name = without_port(host).trim_end_matches('.').to_ascii_lowercase();
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let own = [&told.site.domain, &told.status.name];
+    let own = [&context.site.domain, &context.status.name];
     let below = |own: &&String| {
         name == **own || name.strip_suffix(own.as_str()).is_some_and(|left| left.ends_with('.'))
     };
-    let (first, ending) = name.split_once('.').unwrap_or((&name, ""));
-    let at_home = (ending.is_empty() || HOME_ENDINGS.contains(&ending))
-        && own.iter().any(|own| own.split('.').next() == Some(first));
+    let (label, domain) = name.split_once('.').unwrap_or((&name, ""));
+    let at_home = (domain.is_empty() || HOME_DOMAINS.contains(&domain))
+        && own.iter().any(|own| own.split('.').next() == Some(label));
     name.is_empty() || address.is_ok() || name == "localhost" || at_home || own.iter().any(below)
 }
 
+/// The host of a `Host` header: `host [ ":" port ]` (RFC 9110 section 7.2).
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         // The colons of an IPv6 address stand inside its brackets.
@@ -223,8 +232,8 @@ fn without_port(host: &str) -> &str {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::site::{Ports, WebPorts};
     use super::*;
+    use crate::site::{Ports, WebPorts};
 
     pub(crate) fn site(certificate: Certificate) -> Site {
         let (config, _) = config::examine("").unwrap();
@@ -260,27 +269,29 @@ pub(super) mod tests {
         }
     }
 
-    fn ask(line: &str, host: &str, door: Door, from_home: bool, certificate: Certificate) -> Route {
+    fn ask(line: &str, host: &str, scheme: Scheme, from_home: bool, certificate: Certificate) -> Route {
         let (method, target) = line.split_once(' ').unwrap();
         let (path, query) =
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let site = site(certificate);
-        let asked = Asked { method, path, query, host, door, from_home, reader: Form::Json };
-        route(&asked, &Told { site: &site, status: status() })
+        let request = Request { method, path, query, host, scheme, from_home, format: Format::Json };
+        route(&request, &PageContext { site: &site, status: status() })
     }
 
     #[track_caller]
-    fn check(line: &str, host: &str, door: Door, from_home: bool, expected: u16, part: &str) {
-        match ask(line, host, door, from_home, Certificate::SelfSigned) {
+    fn check(line: &str, host: &str, scheme: Scheme, from_home: bool, expected: u16, part: &str) {
+        match ask(line, host, scheme, from_home, Certificate::SelfSigned) {
             Route::Reply(reply) => {
                 assert_eq!(reply.status, expected, "{line}");
                 let text = format!("{}{}", reply.body, reply.location.unwrap_or_default());
                 assert!(text.contains(part), "{line}: no {part:?} in {text}");
             }
-            Route::Mint(_) => assert_eq!((expected, part), (200, "mint"), "{line}"),
-            Route::Show(token) => assert_eq!((expected, part), (200, "show"), "{line} {}", token.expose()),
-            Route::Redeem(_, form) => {
-                let name = if form == Form::Json { "redeem for an app" } else { "redeem for a person" };
+            Route::MintCredentials(_) => assert_eq!((expected, part), (200, "mint"), "{line}"),
+            Route::ShowInvite(token) => {
+                assert_eq!((expected, part), (200, "show"), "{line} {}", token.expose())
+            }
+            Route::RedeemInvite(_, format) => {
+                let name = if format == Format::Json { "redeem for an app" } else { "redeem for a person" };
                 assert_eq!((expected, part), (200, name), "{line}");
             }
         }
@@ -289,32 +300,32 @@ pub(super) mod tests {
     #[test]
     fn each_path_has_its_answer() {
         let home = "hearth-1a2b.local";
-        check("GET /", home, Door::Http, true, 200, "dclogin:x?p=1&amp;v=1");
-        check("HEAD /", home, Door::Http, true, 200, "");
-        check("POST /new", home, Door::Https, false, 200, "mint");
-        check("GET /new", home, Door::Https, true, 200, "mint");
-        check("GET /robots.txt", home, Door::Https, false, 200, "Disallow: /");
-        check("GET /privacy.html", home, Door::Https, false, 200, "20 days");
-        check("GET /info.html", home, Door::Https, false, 200, "60 messages a minute");
+        check("GET /", home, Scheme::Http, true, 200, "dclogin:x?p=1&amp;v=1");
+        check("HEAD /", home, Scheme::Http, true, 200, "");
+        check("POST /new", home, Scheme::Https, false, 200, "mint");
+        check("GET /new", home, Scheme::Https, true, 200, "mint");
+        check("GET /robots.txt", home, Scheme::Https, false, 200, "Disallow: /");
+        check("GET /privacy.html", home, Scheme::Https, false, 200, "20 days");
+        check("GET /info.html", home, Scheme::Https, false, 200, "60 messages a minute");
         check(
             "GET /.well-known/autoconfig/mail/config-v1.1.xml",
             home,
-            Door::Https,
+            Scheme::Https,
             false,
             200,
             "<port>443</port>",
         );
-        check("GET /.well-known/mta-sts.txt", home, Door::Https, false, 404, "");
-        check("GET /../etc/passwd", home, Door::Https, false, 404, "no such page");
-        check("GET /help.html", home, Door::Https, false, 200, "does not work?");
-        check("HEAD /new", home, Door::Https, true, 200, "");
-        check("DELETE /", home, Door::Https, true, 405, "");
+        check("GET /.well-known/mta-sts.txt", home, Scheme::Https, false, 404, "");
+        check("GET /../etc/passwd", home, Scheme::Https, false, 404, "no such page");
+        check("GET /help.html", home, Scheme::Https, false, 200, "does not work?");
+        check("HEAD /new", home, Scheme::Https, true, 200, "");
+        check("DELETE /", home, Scheme::Https, true, 405, "");
     }
 
     #[test]
     fn a_trusted_certificate_sends_browsers_into_the_app() {
         let Route::Reply(reply) =
-            ask("GET /new", "hearth-1a2b.local", Door::Https, false, Certificate::Trusted)
+            ask("GET /new", "hearth-1a2b.local", Scheme::Https, false, Certificate::Trusted)
         else {
             panic!("a redirect");
         };
@@ -326,8 +337,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_code_is_for_the_home_network_only() {
-        for (door, expected) in [(Door::Http, 301), (Door::Https, 200)] {
-            let Route::Reply(reply) = ask("GET /", "", door, false, Certificate::SelfSigned) else {
+        for (scheme, expected) in [(Scheme::Http, 301), (Scheme::Https, 200)] {
+            let Route::Reply(reply) = ask("GET /", "", scheme, false, Certificate::SelfSigned) else {
                 panic!("a page")
             };
             assert_eq!(reply.status, expected);
@@ -344,7 +355,7 @@ pub(super) mod tests {
             "hearth-1a2b.example",
             "nothearth-1a2b",
         ] {
-            check("GET /", host, Door::Http, true, 421, "");
+            check("GET /", host, Scheme::Http, true, 421, "");
         }
         for host in [
             "192.168.1.7",
@@ -357,7 +368,7 @@ pub(super) mod tests {
             "hearth-1a2b.fritz.box",
             "Hearth-1A2B.lan.",
         ] {
-            check("GET /", host, Door::Http, true, 200, "dclogin:");
+            check("GET /", host, Scheme::Http, true, 200, "dclogin:");
         }
     }
 
@@ -372,7 +383,7 @@ pub(super) mod tests {
             "{}",
             reply.body
         );
-        let reply = refused(&site(Certificate::Trusted), Form::Json, Refusal::UsedUp);
+        let reply = refused(&site(Certificate::Trusted), Format::Json, JoinRefusal::UsedUp);
         let expected = r#"{"reason":"This invite has been used already. Ask for a new one."}"#;
         assert_eq!((reply.status, reply.body.as_str()), (410, expected));
     }
@@ -380,7 +391,7 @@ pub(super) mod tests {
     #[test]
     fn a_wrong_method_is_told_the_right_ones() {
         for (line, allow) in [("DELETE /", "GET, HEAD"), ("PUT /new", "GET, HEAD, POST")] {
-            let Route::Reply(reply) = ask(line, "localhost", Door::Https, true, Certificate::SelfSigned)
+            let Route::Reply(reply) = ask(line, "localhost", Scheme::Https, true, Certificate::SelfSigned)
             else {
                 panic!("a refusal")
             };
@@ -394,7 +405,8 @@ pub(super) mod tests {
     fn an_invite_is_redeemed_by_post_only() {
         let home = "hearth-1a2b.local";
         let with = |line: &str| format!("{line}?t={TOKEN}");
-        let asked = |line: &str, expected, part: &str| check(line, home, Door::Https, false, expected, part);
+        let asked =
+            |line: &str, expected, part: &str| check(line, home, Scheme::Https, false, expected, part);
         asked(&with("POST /new"), 200, "redeem for an app");
         asked(&with("POST /cgi-bin/newemail.py"), 200, "redeem for an app");
         asked(&with("POST /invite"), 200, "redeem for a person");
@@ -405,8 +417,15 @@ pub(super) mod tests {
         asked("POST /invite", 403, "by invite");
         asked("GET /invite", 403, "by invite");
         asked("GET /invite?t=short", 403, "not known here");
-        check(&with("GET /invite"), home, Door::Http, false, 301, &with("https://hearth-1a2b.local/invite"));
-        let Route::Reply(reply) = ask(&with("GET /new"), home, Door::Https, false, Certificate::Trusted)
+        check(
+            &with("GET /invite"),
+            home,
+            Scheme::Http,
+            false,
+            301,
+            &with("https://hearth-1a2b.local/invite"),
+        );
+        let Route::Reply(reply) = ask(&with("GET /new"), home, Scheme::Https, false, Certificate::Trusted)
         else {
             panic!("a redirect");
         };
@@ -425,7 +444,7 @@ pub(super) mod tests {
         let own = page(Certificate::SelfSigned);
         assert!(own.contains(&format!("<form method=\"post\" action=\"/invite?t={TOKEN}\">")), "{own}");
         assert!(!own.contains("DCACCOUNT") && !own.contains("dclogin:"), "{own}");
-        let refused = invitation(&site(Certificate::SelfSigned), &token, Err(Refusal::Expired));
+        let refused = invitation(&site(Certificate::SelfSigned), &token, Err(JoinRefusal::Expired));
         assert_eq!(refused.status, 410);
         assert!(refused.body.contains("has expired") && !refused.body.contains("<form"), "{}", refused.body);
     }
@@ -435,7 +454,7 @@ pub(super) mod tests {
         let site = site(Certificate::SelfSigned);
         let made = || Ok(("ac1_x2345@hearth-1a2b.local".parse().unwrap(), Secret::new("p")));
         let (welcome, fresh) =
-            (redeemed(&site, Form::Page, made()).body, minted(&site, Form::Page, made()).body);
+            (redeemed(&site, Format::Html, made()).body, minted(&site, Format::Html, made()).body);
         for page in [&welcome, &fresh] {
             let link = "href=\"dclogin:ac1_x2345@hearth-1a2b.local?p=p&amp;v=1&amp;ih=";
             assert!(page.contains(link), "{page}");

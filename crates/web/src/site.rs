@@ -1,46 +1,46 @@
-//! What the pages know of the server: set at its start, and the same until its end.
+//! The settings that pages and links are made from: set when the server starts, and the same until it ends.
 
 use config::{About, Expiry, Registration};
 
-/// What does not change while the server runs.
+/// The settings of the server, as far as the web needs them.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// The mail domain.
     pub domain: String,
-    /// Whether strangers' clients trust the certificate; without that, links carry the servers and accept any.
+    /// The trust that clients put into the certificate; a self-signed one makes login links carry the servers.
     pub certificate: Certificate,
-    /// Where clients connect to, as a login link says it.
+    /// The host and ports of the mail services, as a login link writes them.
     pub endpoint: pairing::Endpoint,
     /// The ports that autoconfiguration lists.
     pub ports: Ports,
     /// The ports of the web that links name.
     pub web: WebPorts,
-    /// The largest message, in bytes.
+    /// The size limit of one message, in bytes.
     pub message_size: u64,
-    /// Storage of one account, in bytes.
+    /// The storage quota of one account, in bytes.
     pub quota: u64,
-    /// Messages a minute.
+    /// The long-run limit of messages an account may send, per minute.
     pub sends_per_minute: u32,
-    /// Who may join.
+    /// The registration mode.
     pub registration: Registration,
-    /// How long things are kept.
+    /// The retention periods of messages and accounts.
     pub expiry: Expiry,
-    /// What the owner says about the server.
+    /// The owner's texts about the server.
     pub about: About,
-    /// The host of the service that wakes phones; none when push is off.
+    /// The host of the push service; none when push is off.
     pub push_host: Option<String>,
 }
 
-/// Who vouches for the certificate.
+/// The issuer of the certificate, as it matters to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificate {
-    /// Only the box itself.
+    /// The server itself: no client trusts it without having been told its key.
     SelfSigned,
-    /// An authority that clients know.
+    /// A certificate authority.
     Trusted,
 }
 
-/// Ports as clients see them.
+/// Ports of the mail services, as clients reach them.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
     /// IMAP over TLS.
@@ -55,7 +55,7 @@ pub struct Ports {
     pub https: u16,
 }
 
-/// Ports of the web as browsers see them; none where nothing listens.
+/// Ports of the web, as browsers reach them; none where nothing listens.
 #[derive(Clone, Copy, Debug)]
 pub struct WebPorts {
     /// HTTP.

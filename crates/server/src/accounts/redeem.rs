@@ -4,7 +4,7 @@ use config::Registration;
 use host::clock;
 use relay_policy::InviteToken;
 use store::InviteFlaw;
-use web::Refusal;
+use web::JoinRefusal;
 
 use crate::accounts::pairing::Credentials;
 use crate::accounts::{Accounts, invites};
@@ -14,22 +14,22 @@ const NAMES_TRIED: usize = 3;
 
 impl Accounts {
     /// Examines an invite without using it up. Cheap: nothing is hashed or written.
-    pub(crate) fn examine_invite(&self, token: &InviteToken) -> Result<(), Refusal> {
+    pub(crate) fn examine_invite(&self, token: &InviteToken) -> Result<(), JoinRefusal> {
         if self.registration == Registration::Closed {
-            return Err(Refusal::Closed);
+            return Err(JoinRefusal::Closed);
         }
         let kept = self.store.invite(&invites::key(token)).map_err(|error| trouble(&error.into()))?;
-        let invite = kept.ok_or(Refusal::Unknown)?;
+        let invite = kept.ok_or(JoinRefusal::Unknown)?;
         invite.flaw(clock::wall()).map_or(Ok(()), |flaw| Err(flawed(flaw)))
     }
 
     /// Creates an account for this invite. When this returns, the account and the use are on disk.
-    pub(crate) async fn redeem_invite(&self, token: &InviteToken) -> Result<Credentials, Refusal> {
+    pub(crate) async fn redeem_invite(&self, token: &InviteToken) -> Result<Credentials, JoinRefusal> {
         self.examine_invite(token)?;
         if let Some(shortage) = self.resources.shortage() {
             tracing::warn!(shortage, "registration rejected");
             self.counters.registrations_refused.count();
-            return Err(Refusal::Shortage);
+            return Err(JoinRefusal::Shortage);
         }
         self.create_account_by_invite(token).await.unwrap_or_else(|error| Err(trouble(&error)))
     }
@@ -37,7 +37,7 @@ impl Accounts {
     async fn create_account_by_invite(
         &self,
         token: &InviteToken,
-    ) -> anyhow::Result<Result<Credentials, Refusal>> {
+    ) -> anyhow::Result<Result<Credentials, JoinRefusal>> {
         let domain = self.domains.first().ok_or_else(|| anyhow::anyhow!("the server has no domain"))?;
         for _ in 0..NAMES_TRIED {
             let minted = Credentials::mint(domain)?;
@@ -48,7 +48,7 @@ impl Accounts {
                 Err(store::Error::AccountExists | store::Error::NameRetired) => {}
                 // Another visitor took the last use.
                 Err(store::Error::InviteInvalid(flaw)) => return Ok(Err(flawed(flaw))),
-                Err(store::Error::DiskFull) => return Ok(Err(Refusal::Shortage)),
+                Err(store::Error::DiskFull) => return Ok(Err(JoinRefusal::Shortage)),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -56,15 +56,15 @@ impl Accounts {
     }
 }
 
-fn trouble(error: &anyhow::Error) -> Refusal {
+fn trouble(error: &anyhow::Error) -> JoinRefusal {
     tracing::error!(error = format!("{error:#}"), "an invite could not be redeemed for a reason of ours");
-    Refusal::Trouble
+    JoinRefusal::Trouble
 }
 
-fn flawed(flaw: InviteFlaw) -> Refusal {
+fn flawed(flaw: InviteFlaw) -> JoinRefusal {
     match flaw {
-        InviteFlaw::Unknown => Refusal::Unknown,
-        InviteFlaw::UsedUp => Refusal::UsedUp,
-        InviteFlaw::Expired => Refusal::Expired,
+        InviteFlaw::Unknown => JoinRefusal::Unknown,
+        InviteFlaw::UsedUp => JoinRefusal::UsedUp,
+        InviteFlaw::Expired => JoinRefusal::Expired,
     }
 }

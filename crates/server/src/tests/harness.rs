@@ -55,7 +55,7 @@ impl TestServer {
         self.running.observed()
     }
 
-    pub(crate) fn web(&self) -> &dyn web::Office {
+    pub(crate) fn web(&self) -> &dyn web::Backend {
         &*self.running.router.web
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipc::control::{InviteState, KeptInvite, NewInvite, Request, Response};
 use serde_json::Value;
-use web::Refusal;
+use web::JoinRefusal;
 
 use crate::connections::service::Service;
 use crate::tests::harness::{PASSWORD, TestServer};
@@ -213,9 +213,9 @@ async fn guessing_is_answered_with_a_pause() {
     let server = server.web();
     for _ in 0..10 {
         let guess = "ABCDEFGHIJKLMNOPQRSTUVWX".parse().unwrap();
-        assert_eq!(server.redeem_invite(guess, guesser).await, Err(Refusal::Unknown));
+        assert_eq!(server.redeem_invite(guess, guesser).await, Err(JoinRefusal::Unknown));
     }
     let good = || invite.parse().unwrap();
-    assert_eq!(server.redeem_invite(good(), guesser).await, Err(Refusal::TooManyGuesses));
+    assert_eq!(server.redeem_invite(good(), guesser).await, Err(JoinRefusal::TooManyGuesses));
     assert!(server.redeem_invite(good(), other).await.is_ok());
 }

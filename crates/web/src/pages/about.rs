@@ -2,8 +2,8 @@
 
 use config::Registration;
 
-use super::super::site::{Certificate, Site};
 use super::{Page, Width, escape};
+use crate::site::{Certificate, Site};
 
 /// What the server offers and where it ends.
 pub(crate) fn info(site: &Site) -> String {

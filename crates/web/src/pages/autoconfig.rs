@@ -1,7 +1,7 @@
 //! The autoconfiguration file that clients ask for by the domain alone (chatmail-protocol note 1.7).
 
-use super::super::site::Site;
 use super::escape;
+use crate::site::Site;
 
 /// Six entries, the ones on 443 last: clients learn of that port only here.
 pub(crate) fn autoconfig(site: &Site) -> String {

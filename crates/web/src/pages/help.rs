@@ -1,7 +1,7 @@
 //! What to do when something does not work, and the pages for requests that lead nowhere.
 
-use super::super::site::Site;
 use super::{Page, Width};
+use crate::site::Site;
 
 /// Troubles in plain words.
 pub(crate) fn help(site: &Site) -> String {

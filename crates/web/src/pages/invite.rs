@@ -3,7 +3,8 @@
 use relay_policy::InviteToken;
 
 use super::{escape, page};
-use crate::invite::{Links, Refusal, page_path};
+use crate::invite::{Links, page_path};
+use crate::join::{self, JoinRefusal};
 use crate::site::Site;
 
 /// Where people find the app.
@@ -59,10 +60,10 @@ fn login(site: &Site, heading: &str, advice: &str, login_link: &str) -> String {
 }
 
 /// Why there is no account.
-pub(crate) fn refused(site: &Site, refusal: Refusal) -> String {
+pub(crate) fn refused(site: &Site, refusal: JoinRefusal) -> String {
     let body = format!(
         "<h1>No account this time</h1><p>{}</p><p><a href=\"/\">Start page</a></p>",
-        escape(refusal.words())
+        escape(join::words(refusal))
     );
     page(&format!("Invite to {}", site.domain), &site.domain, &body)
 }

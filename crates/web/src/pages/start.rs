@@ -5,8 +5,8 @@
 use config::Registration;
 use pairing::{Invitation, LedState, Status};
 
-use super::super::site::Site;
 use super::{Page, Width, escape};
+use crate::site::Site;
 
 /// How often the start page asks again, in seconds: a press of the button, and a code that is used up, show by
 /// themselves.
@@ -14,7 +14,7 @@ const REFRESH: u32 = 5;
 
 /// What the page is about right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Occasion<'a> {
+enum PageState<'a> {
     /// Nobody can connect yet.
     Starting,
     /// Somebody may join by this code.
@@ -29,7 +29,7 @@ enum Occasion<'a> {
     Closed,
 }
 
-impl<'a> Occasion<'a> {
+impl<'a> PageState<'a> {
     fn of(status: &'a Status, registration: Registration) -> Self {
         match (&status.invitation, status.led, registration) {
             (_, LedState::Booting | LedState::WaitingForNetwork, _) => Self::Starting,
@@ -86,7 +86,7 @@ pub(crate) fn start(site: &Site, status: &Status, from_home: bool) -> String {
     if status.led == LedState::AccountCreated {
         main.push_str("<p class=\"note good\" role=\"status\">A new profile has joined. Welcome!</p>");
     }
-    main.push_str(&Occasion::of(status, site.registration).html(status.accounts));
+    main.push_str(&PageState::of(status, site.registration).html(status.accounts));
     Page {
         title: &status.name,
         name: &status.name,
