@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use config::Registration;
 use host::clock;
 use mail_types::Domain;
-use relay_policy::InviteToken;
-use web::JoinRefusal;
+use relay_policy::{InviteToken, JoinRefusal};
 
 use crate::accounts::Accounts;
 use crate::accounts::invites::Guesses;

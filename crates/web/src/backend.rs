@@ -4,9 +4,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 
 use mail_types::{Address, Secret};
-use relay_policy::InviteToken;
-
-use crate::join::JoinRefusal;
+use relay_policy::{InviteToken, JoinRefusal};
 
 /// An account's address and password.
 pub type Credentials = (Address, Secret);

@@ -1,27 +1,6 @@
-//! The refusal of an account: its reasons, their HTTP status, and the sentence for the person.
+//! The refusal of an account in the words of HTTP: its status code, and the sentence for the person.
 
-/// The reason why a request for a new account is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JoinRefusal {
-    /// The registration mode is `closed`.
-    Closed,
-    /// The registration mode is `pairing`, and the request carries no invite.
-    CodeNeeded,
-    /// The registration mode is `invite`, and the request carries none.
-    InviteNeeded,
-    /// No invite has this token.
-    Unknown,
-    /// The invite has been redeemed as often as its terms allow.
-    UsedUp,
-    /// The invite's lifetime is over.
-    Expired,
-    /// The peer's network has sent too many unknown tokens.
-    TooManyGuesses,
-    /// The machine is short of disk or memory.
-    Shortage,
-    /// The request failed for an internal reason.
-    Trouble,
-}
+use relay_policy::JoinRefusal;
 
 /// The status code (RFC 9110 section 15).
 pub(crate) fn status(refusal: JoinRefusal) -> u16 {

@@ -17,6 +17,5 @@ mod site;
 pub use backend::{Backend, BoxFuture, Credentials};
 pub use http::serve_connection;
 pub use invite::{Links, links};
-pub use join::JoinRefusal;
 pub use request::{Format, PageContext, Request, Scheme};
 pub use site::{Certificate, Ports, Site, WebPorts};

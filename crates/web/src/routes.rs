@@ -5,11 +5,11 @@
 use std::net::IpAddr;
 
 use mail_types::{Address, Secret};
-use relay_policy::InviteToken;
+use relay_policy::{InviteToken, JoinRefusal};
 
 use crate::backend::Credentials;
 use crate::invite::{self, InviteParam};
-use crate::join::{self, JoinRefusal};
+use crate::join;
 use crate::pages;
 use crate::request::{Format, PageContext, Request, Scheme};
 use crate::site::{Certificate, Site};

@@ -2,9 +2,8 @@
 
 use config::Registration;
 use host::clock;
-use relay_policy::InviteToken;
+use relay_policy::{InviteToken, JoinRefusal};
 use store::InviteFlaw;
-use web::JoinRefusal;
 
 use crate::accounts::pairing::Credentials;
 use crate::accounts::{Accounts, invites};

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use ipc::control::{InviteState, KeptInvite, NewInvite, Request, Response};
+use relay_policy::JoinRefusal;
 use serde_json::Value;
-use web::JoinRefusal;
 
 use crate::connections::service::Service;
 use crate::tests::harness::{PASSWORD, TestServer};

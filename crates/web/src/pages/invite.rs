@@ -1,10 +1,10 @@
 //! The pages of an invite: what it is, how to take it up, and the new account's code.
 
-use relay_policy::InviteToken;
+use relay_policy::{InviteToken, JoinRefusal};
 
 use super::{escape, page};
 use crate::invite::{Links, page_path};
-use crate::join::{self, JoinRefusal};
+use crate::join;
 use crate::site::Site;
 
 /// Where people find the app.
