@@ -2,10 +2,12 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
+use relay_policy::Registration;
+
 /// The mail domain of a box that nobody has named yet; `.local` names are found by multicast DNS at home.
 pub(super) const DOMAIN: &str = "hearth.local";
 /// A household's box lets people in by its button (DESIGN decision 13).
-pub(super) const REGISTRATION: &str = "pairing";
+pub(super) const REGISTRATION: Registration = Registration::Pairing;
 /// Where the file system hierarchy standard puts a service's state.
 pub(super) const STATE_DIRECTORY: &str = "/var/lib/hearth";
 

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use mail_types::Domain;
-use serde::Deserialize;
+use relay_policy::Registration;
 
 pub use finding::{Finding, Severity, has_errors, print};
 pub use metrics::Metrics;
@@ -64,20 +64,6 @@ impl Config {
     pub fn control_socket(&self) -> PathBuf {
         self.run_directory().join("control.sock")
     }
-}
-
-/// Who may create an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Registration {
-    /// Anybody, by logging in for the first time.
-    Open,
-    /// Whoever scans the code of the pairing window while it is open.
-    Pairing,
-    /// Whoever has an invite; a good one lets people in in every mode but `Closed`.
-    Invite,
-    /// Nobody.
-    Closed,
 }
 
 /// Addresses to listen on, by service; an empty list switches a service off.
@@ -255,12 +241,8 @@ fn domain(file: &mut Reader) -> Domain {
 }
 
 fn registration(file: &mut Reader) -> Registration {
-    file.take_with("registration", Registration::Pairing, |text: String| match text.as_str() {
-        "open" => Ok(Registration::Open),
-        defaults::REGISTRATION => Ok(Registration::Pairing),
-        "invite" => Ok(Registration::Invite),
-        "closed" => Ok(Registration::Closed),
-        _ => Err(format!("{text:?} is none of \"open\", \"pairing\", \"invite\", \"closed\".")),
+    file.take_with("registration", defaults::REGISTRATION, |text: String| {
+        text.parse().map_err(|error| format!("{text:?} is no registration mode: {error}."))
     })
 }
 

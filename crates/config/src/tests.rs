@@ -1,6 +1,8 @@
 //! The sample equals the defaults, unknown keys are refused in every table, and findings come all at once.
 
-use super::{Config, Finding, Registration, Severity, Tls, examine};
+use relay_policy::Registration;
+
+use super::{Config, Finding, Severity, Tls, examine};
 
 const SAMPLE: &str = include_str!("../hearth.sample.toml");
 

@@ -299,7 +299,7 @@ fn configuration(name: &BoxName) -> String {
 mod tests {
     use std::fs;
 
-    use config::{Registration, examine};
+    use config::examine;
 
     use super::{BoxName, Sources, configuration, first_mac};
 
@@ -309,7 +309,7 @@ mod tests {
         let (config, findings) = examine(&configuration(&name)).unwrap();
         assert!(findings.is_empty(), "{findings:?}");
         assert_eq!(config.domain.to_string(), "hearth-abcd.local");
-        assert_eq!(config.registration, Registration::Pairing);
+        assert_eq!(config.registration.to_string(), "pairing");
         assert_eq!(config.state_directory.to_str(), Some("/data/store"));
     }
 

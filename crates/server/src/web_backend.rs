@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use config::Registration;
 use host::clock;
 use mail_types::Domain;
-use relay_policy::{InviteToken, JoinRefusal};
+use relay_policy::{InviteToken, JoinRefusal, Registration};
 
 use crate::accounts::Accounts;
 use crate::accounts::invites::Guesses;

@@ -1,6 +1,7 @@
 //! The settings that pages and links are made from: set when the server starts, and the same until it ends.
 
-use config::{About, Expiry, Registration};
+use config::{About, Expiry};
+use relay_policy::Registration;
 
 /// The settings of the server, as far as the web needs them.
 #[derive(Clone, Debug)]

@@ -9,10 +9,10 @@ mod verified;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use config::{Config, Limits, Registration};
+use config::{Config, Limits};
 use host::{clock, entropy};
 use mail_types::{Address, Day, Domain, Secret};
-use relay_policy::AccountRules;
+use relay_policy::{AccountRules, Registration};
 use store::{AccountState, Store};
 use tokio::sync::Semaphore;
 

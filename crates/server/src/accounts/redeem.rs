@@ -1,8 +1,7 @@
 //! Redeeming an invite: the account is created at once, in one record with the use that it takes.
 
-use config::Registration;
 use host::clock;
-use relay_policy::{InviteToken, JoinRefusal};
+use relay_policy::{InviteToken, JoinRefusal, Registration};
 use store::InviteFlaw;
 
 use crate::accounts::pairing::Credentials;

@@ -110,10 +110,10 @@ pub(crate) async fn show_on_terminal(mut watched: watch::Receiver<View>) {
 
 #[cfg(test)]
 mod tests {
-    use config::Registration;
     use ipc::appliance::{ToInit, ToServe};
     use mail_types::Domain;
     use pairing::LedState;
+    use relay_policy::Registration;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, duplex, split};
     use tokio::sync::watch;
 

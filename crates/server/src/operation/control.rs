@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use config::Registration;
 use ipc::control::{Disk, LINE_LIMIT, Push, Request, Response, Status};
 use ipc::lines;
 use tokio::io::AsyncWriteExt;
@@ -89,12 +88,6 @@ async fn pair(observed: &Observed) -> Response {
 fn status(observed: &Observed) -> Status {
     let certificate = observed.tls.summary();
     let view = observed.pairing.watch().borrow().clone();
-    let registration = match observed.registration {
-        Registration::Open => "open",
-        Registration::Pairing => "pairing",
-        Registration::Invite => "invite",
-        Registration::Closed => "closed",
-    };
     let listening = observed
         .ports
         .iter()
@@ -103,7 +96,7 @@ fn status(observed: &Observed) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         domain: observed.domain.to_string(),
-        registration: registration.to_owned(),
+        registration: observed.registration.to_string(),
         accounts: view.status.accounts,
         connections: observed.connections.count(),
         connections_limit: observed.connections.limit(),

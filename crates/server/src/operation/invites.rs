@@ -1,9 +1,8 @@
 //! The control socket's requests about invites.
 
-use config::Registration;
 use host::{clock, entropy};
 use ipc::control::{InviteState, KeptInvite, NewInvite, Response};
-use relay_policy::{InviteTerms, InviteToken};
+use relay_policy::{InviteTerms, InviteToken, Registration};
 use store::{Invite, InviteFlaw, Store};
 use web::Site;
 

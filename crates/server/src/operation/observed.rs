@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use config::Registration;
 use mail_types::Domain;
+use relay_policy::Registration;
 use store::Store;
 use tls::TlsSettings;
 

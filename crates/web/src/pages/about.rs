@@ -1,6 +1,6 @@
 //! What the server offers, and what it keeps: from the settings it really runs with.
 
-use config::Registration;
+use relay_policy::Registration;
 
 use super::{Page, Width, escape};
 use crate::site::{Certificate, Site};

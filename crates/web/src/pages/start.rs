@@ -2,8 +2,8 @@
 //!
 //! A person who knows nothing about servers stands before it: it says what this is, what to do now, and nothing else.
 
-use config::Registration;
 use pairing::{Invitation, LedState, Status};
+use relay_policy::Registration;
 
 use super::{Page, Width, escape};
 use crate::site::Site;

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use config::Registration;
 use host::clock;
 use mail_types::Domain;
 use pairing::{Endpoint, Input, Invitation, LedState, Machine, Output, Status, Window, login_link, screen};
+use relay_policy::Registration;
 use tokio::sync::{mpsc, watch};
 
 use crate::accounts::pairing::{COMMANDS_WAITING, Command, Credentials, PairingHandle, View};

@@ -1,7 +1,7 @@
 //! Who is invited, and what the link says, as the window opens and closes.
 
-use config::{self, Registration};
 use mail_types::{Address, Secret};
+use relay_policy::Registration;
 
 use crate::accounts::pairing::{PairingHandle, PairingTask, Setup, View};
 
