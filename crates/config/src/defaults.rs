@@ -5,67 +5,67 @@ use std::net::{Ipv6Addr, SocketAddr};
 use relay_policy::Registration;
 
 /// The mail domain of a box that nobody has named yet; `.local` names are found by multicast DNS at home.
-pub(super) const DOMAIN: &str = "hearth.local";
+pub(crate) const DOMAIN: &str = "hearth.local";
 /// A household's box lets people in by its button (DESIGN decision 13).
-pub(super) const REGISTRATION: Registration = Registration::Pairing;
+pub(crate) const REGISTRATION: Registration = Registration::Pairing;
 /// Where the file system hierarchy standard puts a service's state.
-pub(super) const STATE_DIRECTORY: &str = "/var/lib/hearth";
+pub(crate) const STATE_DIRECTORY: &str = "/var/lib/hearth";
 
 /// IMAP over TLS (RFC 8314).
-pub(super) const IMAPS_PORT: u16 = 993;
+pub(crate) const IMAPS_PORT: u16 = 993;
 /// IMAP with STARTTLS (RFC 3501).
-pub(super) const IMAP_PORT: u16 = 143;
+pub(crate) const IMAP_PORT: u16 = 143;
 /// Submission over TLS (RFC 8314).
-pub(super) const SUBMISSIONS_PORT: u16 = 465;
+pub(crate) const SUBMISSIONS_PORT: u16 = 465;
 /// Submission with STARTTLS (RFC 6409).
-pub(super) const SUBMISSION_PORT: u16 = 587;
+pub(crate) const SUBMISSION_PORT: u16 = 587;
 /// HTTPS, and by ALPN also IMAP and SMTP (DESIGN decision 11).
-pub(super) const HTTPS_PORT: u16 = 443;
+pub(crate) const HTTPS_PORT: u16 = 443;
 /// HTTP, for the household's network.
-pub(super) const HTTP_PORT: u16 = 80;
+pub(crate) const HTTP_PORT: u16 = 80;
 
 /// 30 MiB, what every chatmail relay takes: an attachment of 18 MiB fits with its encoding.
-pub(super) const MESSAGE_SIZE: u64 = 31_457_280;
+pub(crate) const MESSAGE_SIZE: u64 = 31_457_280;
 /// 500 MiB a mailbox, as on public relays.
-pub(super) const QUOTA: u64 = 524_288_000;
+pub(crate) const QUOTA: u64 = 524_288_000;
 /// Messages a minute and account in the long run.
-pub(super) const SENDS_PER_MINUTE: u32 = 60;
+pub(crate) const SENDS_PER_MINUTE: u32 = 60;
 /// Messages an account may send at once before the long run counts.
-pub(super) const SEND_BURST: u32 = 10;
+pub(crate) const SEND_BURST: u32 = 10;
 /// Recipients of one message, told to clients as `maxsmtprecipients`.
-pub(super) const RECIPIENTS: u32 = 1000;
+pub(crate) const RECIPIENTS: u32 = 1000;
 /// The length of names that clients and pairing make up; it must be allowed.
-pub(super) const MINTED_NAME: u32 = 9;
+pub(crate) const MINTED_NAME: u32 = 9;
 /// The length of passwords that clients make up; it must be allowed.
-pub(super) const MINTED_PASSWORD: u32 = 22;
+pub(crate) const MINTED_PASSWORD: u32 = 22;
 /// What public relays ask for.
-pub(super) const USERNAME_MIN: u32 = MINTED_NAME;
+pub(crate) const USERNAME_MIN: u32 = MINTED_NAME;
 /// RFC 5321's limit for a local part.
-pub(super) const USERNAME_MAX: u32 = 64;
+pub(crate) const USERNAME_MAX: u32 = 64;
 /// What public relays ask for.
-pub(super) const PASSWORD_MIN: u32 = 9;
+pub(crate) const PASSWORD_MIN: u32 = 9;
 /// All connections together, where memory bears so many at their worst (`serve::machine_resources`).
-pub(super) const CONNECTIONS: u32 = 2000;
+pub(crate) const CONNECTIONS: u32 = 2000;
 /// Connections from one address; a household behind one router shares it.
-pub(super) const CONNECTIONS_PER_ADDRESS: u32 = 200;
+pub(crate) const CONNECTIONS_PER_ADDRESS: u32 = 200;
 /// New accounts need this much free disk, so that those who are here can go on: 64 MiB.
-pub(super) const REGISTRATION_FREE_DISK: u64 = 67_108_864;
+pub(crate) const REGISTRATION_FREE_DISK: u64 = 67_108_864;
 /// New accounts need this much available memory: 32 MiB.
-pub(super) const REGISTRATION_FREE_MEMORY: u64 = 33_554_432;
+pub(crate) const REGISTRATION_FREE_MEMORY: u64 = 33_554_432;
 
 /// Days a message waits for its phone, as on public relays.
-pub(super) const MESSAGES_DAYS: u32 = 20;
+pub(crate) const MESSAGES_DAYS: u32 = 20;
 /// Days a large message stays that a client has seen.
-pub(super) const LARGE_MESSAGES_DAYS: u32 = 7;
+pub(crate) const LARGE_MESSAGES_DAYS: u32 = 7;
 /// Above this many bytes a message is large.
-pub(super) const LARGE_MESSAGE: u64 = 200_000;
+pub(crate) const LARGE_MESSAGE: u64 = 200_000;
 /// Days without a login after which an account goes.
-pub(super) const INACTIVE_ACCOUNTS_DAYS: u32 = 90;
+pub(crate) const INACTIVE_ACCOUNTS_DAYS: u32 = 90;
 
 /// The service that Delta Chat's makers run; the apps' tokens are encrypted to it (chatmail-protocol note section 7).
-pub(super) const PUSH_URL: &str = "https://notifications.delta.chat/notify";
+pub(crate) const PUSH_URL: &str = "https://notifications.delta.chat/notify";
 
 /// A port on all addresses of the machine, IPv4 included.
-pub(super) fn everywhere(port: u16) -> Vec<SocketAddr> {
+pub(crate) fn everywhere(port: u16) -> Vec<SocketAddr> {
     vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))]
 }

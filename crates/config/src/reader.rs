@@ -4,10 +4,10 @@
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity};
 
 /// A table being read; its findings name keys by their whole path.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     path: String,
     table: Table,
     known: Vec<&'static str>,
@@ -16,24 +16,24 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Begins with the whole file's table.
-    pub(super) fn new(table: Table) -> Self {
+    pub(crate) fn new(table: Table) -> Self {
         Self { path: String::new(), table, known: Vec::new(), findings: Vec::new() }
     }
 
     /// Takes a sub-table out; an absent one is empty.
-    pub(super) fn table(&mut self, key: &'static str) -> Self {
+    pub(crate) fn table(&mut self, key: &'static str) -> Self {
         let table = self.take(key, Table::new());
         Self { path: self.full(key), table, known: Vec::new(), findings: Vec::new() }
     }
 
     /// Takes a value out; an absent one is the default, and so is one that is wrong, after a finding.
-    pub(super) fn take<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> T {
+    pub(crate) fn take<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> T {
         self.take_with(key, default, |value: T| Ok(value))
     }
 
     /// Like [`Self::take`], for values that text or a number becomes only if it passes `check`.
     /// The check's error is a whole sentence.
-    pub(super) fn take_with<R, T>(
+    pub(crate) fn take_with<R, T>(
         &mut self,
         key: &'static str,
         default: T,
@@ -58,14 +58,14 @@ impl Reader {
     }
 
     /// Notes something about a key of this table.
-    pub(super) fn report(&mut self, key: &str, severity: Severity, problem: impl Into<String>, advice: &str) {
+    pub(crate) fn report(&mut self, key: &str, severity: Severity, problem: impl Into<String>, advice: &str) {
         let finding =
             Finding { key: self.full(key), severity, problem: problem.into(), advice: advice.to_owned() };
         self.findings.push(finding);
     }
 
     /// Ends this table: what is left in it is unknown. Returns all findings.
-    pub(super) fn finish(mut self) -> Vec<Finding> {
+    pub(crate) fn finish(mut self) -> Vec<Finding> {
         let left: Vec<(String, Value)> = std::mem::take(&mut self.table).into_iter().collect();
         for (key, value) in left {
             let what = if value.is_table() { "table" } else { "key" };

@@ -1,0 +1,81 @@
+//! The text of a configuration file, resolved to a [`Config`] with all findings.
+
+use mail_types::Domain;
+use relay_policy::Registration;
+
+use crate::defaults;
+use crate::finding::{Finding, has_errors};
+use crate::model::Config;
+use crate::reader::Reader;
+use crate::sections;
+use crate::values;
+
+/// Resolves the text of a configuration file.
+///
+/// # Errors
+///
+/// All findings, when any of them is an error.
+pub fn examine(text: &str) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
+    let table = match text.parse::<toml::Table>() {
+        Ok(table) => table,
+        Err(error) => {
+            let problem = format!("This is not TOML: {}", error.to_string().trim_end());
+            return Err(vec![Finding::error("file", problem, "Correct the marked place.")]);
+        }
+    };
+    let (config, findings) = resolve(Reader::new(table));
+    if has_errors(&findings) { Err(findings) } else { Ok((config, findings)) }
+}
+
+fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let config = Config {
+        domain: domain(&mut file),
+        registration: registration(&mut file),
+        state_directory: file.take_with(
+            "state_directory",
+            defaults::STATE_DIRECTORY.into(),
+            values::absolute_path,
+        ),
+        listen: section(&mut file, "listen", &mut findings, sections::listen),
+        tls: section(&mut file, "tls", &mut findings, sections::tls),
+        limits: section(&mut file, "limits", &mut findings, sections::limits),
+        expiry: section(&mut file, "expiry", &mut findings, sections::expiry),
+        pairing: section(&mut file, "pairing", &mut findings, sections::pairing),
+        about: section(&mut file, "about", &mut findings, sections::about),
+        push: section(&mut file, "push", &mut findings, sections::push),
+        metrics: section(&mut file, "metrics", &mut findings, sections::metrics),
+    };
+    findings.extend(file.finish());
+    (config, findings)
+}
+
+/// Reads one table of the file, and everything wrong with it.
+fn section<T>(
+    file: &mut Reader,
+    key: &'static str,
+    findings: &mut Vec<Finding>,
+    read: impl FnOnce(&mut Reader) -> T,
+) -> T {
+    let mut table = file.table(key);
+    let value = read(&mut table);
+    findings.extend(table.finish());
+    value
+}
+
+fn domain(file: &mut Reader) -> Domain {
+    let default = Domain::Name(defaults::DOMAIN.to_owned());
+    file.take_with("domain", default, |text: String| {
+        text.parse().map_err(|_| {
+            format!(
+                "{text:?} is neither a host name (chat.example.org) nor an address in brackets ([192.0.2.1])."
+            )
+        })
+    })
+}
+
+fn registration(file: &mut Reader) -> Registration {
+    file.take_with("registration", defaults::REGISTRATION, |text: String| {
+        text.parse().map_err(|error| format!("{text:?} is no registration mode: {error}."))
+    })
+}

@@ -1,0 +1,165 @@
+//! The resolved configuration: every value typed, present and checked.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use http::Uri;
+use mail_types::Domain;
+use relay_policy::Registration;
+
+/// The settings of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The mail domain: the part after the `@` of every address here.
+    pub domain: Domain,
+    /// The registration mode.
+    pub registration: Registration,
+    /// The directory of all files that must survive a restart; absolute.
+    pub state_directory: PathBuf,
+    /// `[listen]`: the addresses of the listeners.
+    pub listen: Listen,
+    /// `[tls]`: the source of the certificate.
+    pub tls: Tls,
+    /// `[limits]`: bounds of one message, account or client, and of all together.
+    pub limits: Limits,
+    /// `[expiry]`: the retention periods of messages and accounts.
+    pub expiry: Expiry,
+    /// `[pairing]`: the host and ports in links.
+    pub pairing: Pairing,
+    /// `[about]`: the owner's texts about the server.
+    pub about: About,
+    /// `[push]`: the push service.
+    pub push: PushSettings,
+    /// `[metrics]`: the listeners for OpenMetrics.
+    pub metrics: Metrics,
+}
+
+impl Config {
+    /// The directory of files that live as long as the server runs.
+    #[must_use]
+    pub fn run_directory(&self) -> PathBuf {
+        self.state_directory.join("run")
+    }
+
+    /// The control socket's path.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.run_directory().join("control.sock")
+    }
+}
+
+/// Addresses to listen on, by service; an empty list switches a service off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// IMAP over TLS (RFC 8314).
+    pub imaps: Vec<SocketAddr>,
+    /// IMAP with STARTTLS (RFC 3501).
+    pub imap: Vec<SocketAddr>,
+    /// Submission over TLS (RFC 8314).
+    pub submissions: Vec<SocketAddr>,
+    /// Submission with STARTTLS (RFC 6409).
+    pub submission: Vec<SocketAddr>,
+    /// HTTPS, IMAP and submission, told apart by ALPN (RFC 7301).
+    pub https: Vec<SocketAddr>,
+    /// HTTP.
+    pub http: Vec<SocketAddr>,
+}
+
+/// The source of the certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// The server signs its own; its key never changes.
+    SelfSigned {
+        /// Subject alternative names besides the domain: host names and IP addresses.
+        names: Vec<String>,
+    },
+    /// Two PEM files.
+    Files {
+        /// The chain, the server's own certificate first.
+        certificate: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+}
+
+/// Bounds of one message, account or client, and of all together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The size of one message, in bytes.
+    pub message_size: u64,
+    /// The storage of one account, in bytes.
+    pub quota: u64,
+    /// Messages an account may send per minute, in the long run.
+    pub sends_per_minute: u32,
+    /// Messages an account may send at once.
+    pub send_burst: u32,
+    /// Recipients of one message.
+    pub recipients: u32,
+    /// The shortest name of a new account, in characters.
+    pub username_min: u32,
+    /// The longest name of a new account, in characters.
+    pub username_max: u32,
+    /// The shortest password of a new account, in characters.
+    pub password_min: u32,
+    /// Open connections in all.
+    pub connections: u32,
+    /// Open connections from one IP address.
+    pub connections_per_address: u32,
+    /// Free disk below which no account is created, in bytes.
+    pub registration_free_disk: u64,
+    /// Available memory below which no account is created, in bytes.
+    pub registration_free_memory: u64,
+}
+
+/// Retention periods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// Days after which every message is removed.
+    pub messages_days: u32,
+    /// Days after which a large message is removed that a client has seen.
+    pub large_messages_days: u32,
+    /// The size above which a message is large, in bytes.
+    pub large_message: u64,
+    /// Days without a login after which an account is removed, with everything in it.
+    pub inactive_accounts_days: u32,
+}
+
+/// The host and ports in links, where they differ from those listened on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pairing {
+    /// The host that clients connect to; the domain, when none is given.
+    pub host: Option<String>,
+    /// The port of IMAP over TLS; the one listened on, when none is given.
+    pub imap_port: Option<u16>,
+    /// The port of submission over TLS; the one listened on, when none is given.
+    pub smtp_port: Option<u16>,
+    /// The port of HTTP in the links of invites; the one listened on, when none is given.
+    pub http_port: Option<u16>,
+    /// The port of HTTPS in those links and in the autoconfiguration; the one listened on, when none is given.
+    pub https_port: Option<u16>,
+}
+
+/// The owner's texts about the server, each one line without control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// `/shared/comment` (RFC 5464 section 6.2.1).
+    pub comment: Option<String>,
+    /// `/shared/admin` (RFC 5464 section 6.2.1), a URI.
+    pub admin: Option<String>,
+}
+
+/// The push service, which wakes phones when a message comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushSettings {
+    /// The URI that notifications are posted to; none switches push off.
+    pub service: Option<Uri>,
+    /// A PEM file with root certificates to trust besides the machine's.
+    pub roots: Option<PathBuf>,
+}
+
+/// The listeners for OpenMetrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Addresses to serve `/metrics` on, by plain HTTP; an empty list switches it off.
+    pub listen: Vec<SocketAddr>,
+}

@@ -1,0 +1,20 @@
+//! The tables of the file, one a function: each takes its keys out of a [`Reader`](crate::reader::Reader), and reports
+//! values that contradict each other.
+
+mod about;
+mod expiry;
+mod limits;
+mod listen;
+mod metrics;
+mod pairing;
+mod push;
+mod tls;
+
+pub(crate) use about::about;
+pub(crate) use expiry::expiry;
+pub(crate) use limits::limits;
+pub(crate) use listen::listen;
+pub(crate) use metrics::metrics;
+pub(crate) use pairing::pairing;
+pub(crate) use push::push;
+pub(crate) use tls::tls;
