@@ -34,16 +34,6 @@ pub(crate) const SENDS_PER_MINUTE: u32 = 60;
 pub(crate) const SEND_BURST: u32 = 10;
 /// Recipients of one message, told to clients as `maxsmtprecipients`.
 pub(crate) const RECIPIENTS: u32 = 1000;
-/// The length of names that clients and pairing make up; it must be allowed.
-pub(crate) const MINTED_NAME: u32 = 9;
-/// The length of passwords that clients make up; it must be allowed.
-pub(crate) const MINTED_PASSWORD: u32 = 22;
-/// What public relays ask for.
-pub(crate) const USERNAME_MIN: u32 = MINTED_NAME;
-/// RFC 5321's limit for a local part.
-pub(crate) const USERNAME_MAX: u32 = 64;
-/// What public relays ask for.
-pub(crate) const PASSWORD_MIN: u32 = 9;
 /// All connections together, where memory bears so many at their worst (`serve::machine_resources`).
 pub(crate) const CONNECTIONS: u32 = 2000;
 /// Connections from one address; a household behind one router shares it.
@@ -52,15 +42,6 @@ pub(crate) const CONNECTIONS_PER_ADDRESS: u32 = 200;
 pub(crate) const REGISTRATION_FREE_DISK: u64 = 67_108_864;
 /// New accounts need this much available memory: 32 MiB.
 pub(crate) const REGISTRATION_FREE_MEMORY: u64 = 33_554_432;
-
-/// Days a message waits for its phone, as on public relays.
-pub(crate) const MESSAGES_DAYS: u32 = 20;
-/// Days a large message stays that a client has seen.
-pub(crate) const LARGE_MESSAGES_DAYS: u32 = 7;
-/// Above this many bytes a message is large.
-pub(crate) const LARGE_MESSAGE: u64 = 200_000;
-/// Days without a login after which an account goes.
-pub(crate) const INACTIVE_ACCOUNTS_DAYS: u32 = 90;
 
 /// The service that Delta Chat's makers run; the apps' tokens are encrypted to it (chatmail-protocol note section 7).
 pub(crate) const PUSH_URL: &str = "https://notifications.delta.chat/notify";

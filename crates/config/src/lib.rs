@@ -18,4 +18,4 @@ mod values;
 pub use examine::examine;
 pub use finding::{Finding, Severity, has_errors, print};
 pub use load::load;
-pub use model::{About, Config, Expiry, Limits, Listen, Metrics, Pairing, PushSettings, Tls};
+pub use model::{About, Config, Limits, Listen, Metrics, Pairing, PushSettings, Tls};

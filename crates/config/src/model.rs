@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use http::Uri;
 use mail_types::Domain;
-use relay_policy::Registration;
+use relay_policy::{AccountRules, ExpiryRules, Registration};
 
 /// The settings of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Config {
     /// `[limits]`: bounds of one message, account or client, and of all together.
     pub limits: Limits,
     /// `[expiry]`: the retention periods of messages and accounts.
-    pub expiry: Expiry,
+    pub expiry: ExpiryRules,
     /// `[pairing]`: the host and ports in links.
     pub pairing: Pairing,
     /// `[about]`: the owner's texts about the server.
@@ -95,12 +95,8 @@ pub struct Limits {
     pub send_burst: u32,
     /// Recipients of one message.
     pub recipients: u32,
-    /// The shortest name of a new account, in characters.
-    pub username_min: u32,
-    /// The longest name of a new account, in characters.
-    pub username_max: u32,
-    /// The shortest password of a new account, in characters.
-    pub password_min: u32,
+    /// The lengths of names and passwords of new accounts.
+    pub accounts: AccountRules,
     /// Open connections in all.
     pub connections: u32,
     /// Open connections from one IP address.
@@ -109,19 +105,6 @@ pub struct Limits {
     pub registration_free_disk: u64,
     /// Available memory below which no account is created, in bytes.
     pub registration_free_memory: u64,
-}
-
-/// Retention periods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expiry {
-    /// Days after which every message is removed.
-    pub messages_days: u32,
-    /// Days after which a large message is removed that a client has seen.
-    pub large_messages_days: u32,
-    /// The size above which a message is large, in bytes.
-    pub large_message: u64,
-    /// Days without a login after which an account is removed, with everything in it.
-    pub inactive_accounts_days: u32,
 }
 
 /// The host and ports in links, where they differ from those listened on.

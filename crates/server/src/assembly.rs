@@ -28,9 +28,9 @@ use crate::connections::service::{Ports, Service};
 use crate::mail_services::MailServices;
 use crate::mailboxes::delivery::Delivery;
 use crate::mailboxes::memory::MailboxMemory;
+use crate::mailboxes::quota;
 use crate::mailboxes::recent::Recent;
 use crate::mailboxes::watchers::MailboxWatchers;
-use crate::mailboxes::{expiry, quota};
 use crate::operation::certificate;
 use crate::operation::control::{self, ControlServer};
 use crate::operation::expiry_task::ExpiryTask;
@@ -78,7 +78,7 @@ impl Running {
         let Observed { store, counters, pairing, tls, .. } = &**self.observed();
         let expiry = ExpiryTask {
             store: store.clone(),
-            rules: expiry::rules(&self.config),
+            rules: self.config.expiry.clone(),
             quota: quota::of(&self.config),
             counters: Arc::clone(counters),
             pairing: pairing.clone(),
@@ -369,7 +369,7 @@ fn site(config: &Config, tls: &TlsSettings, endpoint: Endpoint, ports: &Ports) -
         quota: config.limits.quota,
         sends_per_minute: config.limits.sends_per_minute,
         registration: config.registration,
-        expiry: config.expiry,
+        expiry: config.expiry.clone(),
         about: config.about.clone(),
         push_host: config.push.service.as_ref().and_then(|service| service.host()).map(str::to_owned),
     }

@@ -1,7 +1,7 @@
 //! The settings that pages and links are made from: set when the server starts, and the same until it ends.
 
-use config::{About, Expiry};
-use relay_policy::Registration;
+use config::About;
+use relay_policy::{ExpiryRules, Registration};
 
 /// The settings of the server, as far as the web needs them.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Site {
     /// The registration mode.
     pub registration: Registration,
     /// The retention periods of messages and accounts.
-    pub expiry: Expiry,
+    pub expiry: ExpiryRules,
     /// The owner's texts about the server.
     pub about: About,
     /// The host of the push service; none when push is off.

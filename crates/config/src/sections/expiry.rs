@@ -1,23 +1,18 @@
 //! `[expiry]`: retention periods.
 
-use crate::defaults;
-use crate::model::Expiry;
+use relay_policy::ExpiryRules;
+
 use crate::reader::Reader;
 use crate::values::at_least;
 
-pub(crate) fn expiry(table: &mut Reader) -> Expiry {
-    Expiry {
-        messages_days: table.take_with("messages_days", defaults::MESSAGES_DAYS, at_least(1)),
-        large_messages_days: table.take_with(
-            "large_messages_days",
-            defaults::LARGE_MESSAGES_DAYS,
-            at_least(1),
-        ),
-        large_message: table.take("large_message", defaults::LARGE_MESSAGE),
-        inactive_accounts_days: table.take_with(
-            "inactive_accounts_days",
-            defaults::INACTIVE_ACCOUNTS_DAYS,
-            at_least(1),
-        ),
+pub(crate) fn expiry(table: &mut Reader) -> ExpiryRules {
+    let default = ExpiryRules::default();
+    ExpiryRules {
+        keep_days: table.take_with("messages_days", default.keep_days, at_least(1)),
+        keep_large_days: table.take_with("large_messages_days", default.keep_large_days, at_least(1)),
+        large: table.take("large_message", default.large),
+        inactive_days: table.take_with("inactive_accounts_days", default.inactive_days, at_least(1)),
+        // No key: a message of today is never removed to make room.
+        protected_seconds: default.protected_seconds,
     }
 }

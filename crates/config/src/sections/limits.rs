@@ -1,5 +1,7 @@
 //! `[limits]`: bounds of one message, account or client, and of all together.
 
+use relay_policy::AccountRules;
+
 use crate::defaults;
 use crate::finding::Severity;
 use crate::model::Limits;
@@ -13,9 +15,7 @@ pub(crate) fn limits(table: &mut Reader) -> Limits {
         sends_per_minute: table.take_with("sends_per_minute", defaults::SENDS_PER_MINUTE, at_least(1)),
         send_burst: table.take_with("send_burst", defaults::SEND_BURST, at_least(1)),
         recipients: table.take_with("recipients", defaults::RECIPIENTS, at_least(1)),
-        username_min: table.take_with("username_min", defaults::USERNAME_MIN, at_least(1)),
-        username_max: table.take_with("username_max", defaults::USERNAME_MAX, at_least(1)),
-        password_min: table.take_with("password_min", defaults::PASSWORD_MIN, at_least(1)),
+        accounts: accounts(table),
         connections: table.take_with("connections", defaults::CONNECTIONS, at_least(1)),
         connections_per_address: table.take_with(
             "connections_per_address",
@@ -25,17 +25,32 @@ pub(crate) fn limits(table: &mut Reader) -> Limits {
         registration_free_disk: table.take("registration_free_disk", defaults::REGISTRATION_FREE_DISK),
         registration_free_memory: table.take("registration_free_memory", defaults::REGISTRATION_FREE_MEMORY),
     };
-    if !(limits.username_min..=limits.username_max).contains(&defaults::MINTED_NAME) {
-        let problem = "The names that pairing and clients make up have nine characters, which this forbids.";
-        table.report("username_min", Severity::Error, problem, "Allow nine characters.");
-    }
-    if limits.password_min > defaults::MINTED_PASSWORD {
-        let problem = "The passwords that clients make up have 22 characters, which this forbids.";
-        table.report("password_min", Severity::Error, problem, "Allow 22 characters.");
-    }
     if limits.message_size > limits.quota {
         let advice = "Raise the quota or lower message_size.";
         table.report("quota", Severity::Warning, "A single message may be greater than the quota.", advice);
     }
     limits
 }
+
+fn accounts(table: &mut Reader) -> AccountRules {
+    let default = AccountRules::default();
+    let rules = AccountRules {
+        name_min: table.take_with("username_min", default.name_min, at_least(1)),
+        name_max: table.take_with("username_max", default.name_max, at_least(1)),
+        password_min: table.take_with("password_min", default.password_min, at_least(1)),
+    };
+    if !(rules.name_min..=rules.name_max).contains(&MINTED_NAME) {
+        let problem = "The names that pairing and clients make up have nine characters, which this forbids.";
+        table.report("username_min", Severity::Error, problem, "Allow nine characters.");
+    }
+    if rules.password_min > MINTED_PASSWORD {
+        let problem = "The passwords that clients make up have 22 characters, which this forbids.";
+        table.report("password_min", Severity::Error, problem, "Allow 22 characters.");
+    }
+    rules
+}
+
+/// The length of names that clients and pairing make up, in characters.
+const MINTED_NAME: usize = 9;
+/// The length of passwords that clients make up, in characters; those of pairing are longer.
+const MINTED_PASSWORD: usize = 22;

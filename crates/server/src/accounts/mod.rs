@@ -9,7 +9,7 @@ mod verified;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use config::{Config, Limits};
+use config::Config;
 use host::{clock, entropy};
 use mail_types::{Address, Day, Domain, Secret};
 use relay_policy::{AccountRules, Registration};
@@ -55,7 +55,7 @@ impl Accounts {
             store,
             domains,
             registration: config.registration,
-            rules: rules(&config.limits),
+            rules: config.limits.accounts.clone(),
             resources,
             pairing,
             verified: Verified::new(&entropy::bytes()?),
@@ -205,14 +205,5 @@ impl Accounts {
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn rules(limits: &Limits) -> AccountRules {
-    let length = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-    AccountRules {
-        name_min: length(limits.username_min),
-        name_max: length(limits.username_max),
-        password_min: length(limits.password_min),
     }
 }

@@ -66,7 +66,7 @@ impl Delivery {
             store,
             domains,
             quota: quota::of(config),
-            rules: expiry::rules(config),
+            rules: config.expiry.clone(),
             notifier,
             counters,
             rate: Mutex::new(rate),

@@ -3,7 +3,6 @@
 //!
 //! The rules are `relay-policy`'s; here they meet the store. One run catches up with any number of days without power.
 
-use config::Config;
 use mail_types::{Address, Uid, UnixTime};
 use relay_policy::{ExpiryRules, Held, Noticed, Quota, token_is_expired};
 use store::{Account, MailboxId, Store};
@@ -16,18 +15,6 @@ use crate::mailboxes::quota;
 pub(crate) struct Removed {
     pub(crate) messages: usize,
     pub(crate) accounts: usize,
-}
-
-/// The configured rules.
-pub(crate) fn rules(config: &Config) -> ExpiryRules {
-    let expiry = config.expiry;
-    ExpiryRules {
-        keep_days: expiry.messages_days.into(),
-        keep_large_days: expiry.large_messages_days.into(),
-        large: expiry.large_message,
-        inactive_days: expiry.inactive_accounts_days,
-        ..ExpiryRules::default()
-    }
 }
 
 /// Removes everything that has expired.

@@ -23,9 +23,9 @@ pub(crate) fn info(site: &Site) -> String {
         site.sends_per_minute,
         megabytes(site.message_size),
         megabytes(site.quota),
-        days(expiry.messages_days),
-        days(expiry.large_messages_days),
-        days(expiry.inactive_accounts_days),
+        days(expiry.keep_days),
+        days(expiry.keep_large_days),
+        days(expiry.inactive_days.into()),
         match site.certificate {
             Certificate::SelfSigned => "Encrypted (TLS) with a certificate that the box signed itself.",
             Certificate::Trusted => "Encrypted (TLS) with a certificate from a public authority.",
@@ -59,8 +59,8 @@ pub(crate) fn privacy(site: &Site) -> String {
          <h2>What it does not keep</h2><ul><li>No IP addresses, on the card or in logs.</li><li>No list of who wrote \
          to whom, and no times of logins.</li><li>These pages set no cookies, run no scripts and load nothing from \
          elsewhere.</li></ul>{}",
-        capitalised(&days(expiry.inactive_accounts_days)),
-        days(expiry.messages_days),
+        capitalised(&days(expiry.inactive_days.into())),
+        days(expiry.keep_days),
         site.push_host.as_deref().map_or("", |_| PUSH_TOKEN),
         site.push_host.as_deref().map_or_else(String::new, push),
         contact(site)
@@ -105,7 +105,7 @@ fn megabytes(bytes: u64) -> u64 {
     bytes / 1_000_000
 }
 
-fn days(days: u32) -> String {
+fn days(days: u64) -> String {
     match days {
         1 => "one day".to_owned(),
         days => format!("{days} days"),
