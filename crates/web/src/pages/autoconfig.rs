@@ -1,30 +1,39 @@
-//! The autoconfiguration file that clients ask for by the domain alone (chatmail-protocol note 1.7).
+//! The autoconfiguration file (`config-v1.1.xml`) that clients ask for by the domain alone (chatmail-protocol note 1.7).
 
-use super::escape;
+use maud::{Markup, PreEscaped, html};
+
 use crate::site::Site;
 
-/// Six entries, the ones on 443 last: clients learn of that port only here.
+/// Six servers, those on port 443 last: clients learn of that port only here.
 pub(crate) fn autoconfig(site: &Site) -> String {
-    let domain = escape(&site.domain);
-    let server = |kind: &str, protocol: &str, port: u16, socket: &str| {
-        format!(
-            "    <{kind} type=\"{protocol}\"><hostname>{domain}</hostname><port>{port}</port>\
-             <socketType>{socket}</socketType><authentication>password-cleartext</authentication>\
-             <username>%EMAILADDRESS%</username></{kind}>\n"
-        )
-    };
     let ports = site.ports;
-    let servers: String = [
-        server("incomingServer", "imap", ports.imaps, "SSL"),
-        server("incomingServer", "imap", ports.imap, "STARTTLS"),
-        server("incomingServer", "imap", ports.https, "SSL"),
-        server("outgoingServer", "smtp", ports.submissions, "SSL"),
-        server("outgoingServer", "smtp", ports.submission, "STARTTLS"),
-        server("outgoingServer", "smtp", ports.https, "SSL"),
-    ]
-    .concat();
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<clientConfig version=\"1.1\">\n  <emailProvider id=\"{domain}\">\n    \
-         <domain>{domain}</domain>\n    <displayName>{domain}</displayName>\n{servers}  </emailProvider>\n</clientConfig>\n"
-    )
+    html! {
+        (PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"))
+        clientConfig version="1.1" {
+            emailProvider id=(site.domain) {
+                domain { (site.domain) }
+                displayName { (site.domain) }
+                @for (port, socket) in [(ports.imaps, "SSL"), (ports.imap, "STARTTLS"), (ports.https, "SSL")] {
+                    incomingServer type="imap" { (server(&site.domain, port, socket)) }
+                }
+                @for (port, socket) in
+                    [(ports.submissions, "SSL"), (ports.submission, "STARTTLS"), (ports.https, "SSL")]
+                {
+                    outgoingServer type="smtp" { (server(&site.domain, port, socket)) }
+                }
+            }
+        }
+        "\n"
+    }
+    .into_string()
+}
+
+fn server(host: &str, port: u16, socket: &str) -> Markup {
+    html! {
+        hostname { (host) }
+        port { (port) }
+        socketType { (socket) }
+        authentication { "password-cleartext" }
+        username { "%EMAILADDRESS%" }
+    }
 }

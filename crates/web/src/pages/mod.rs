@@ -1,4 +1,5 @@
-//! The pages' text: plain HTML that works without scripts and fetches nothing, in one frame and one style.
+//! The pages' text: HTML that works without scripts and fetches nothing, in one frame and one style. Values are escaped
+//! where they are put in, by the macro that makes the markup.
 
 mod about;
 mod autoconfig;
@@ -6,96 +7,120 @@ mod help;
 mod invite;
 mod start;
 
-pub(super) use about::{info, privacy};
-pub(super) use autoconfig::autoconfig;
-pub(super) use help::{help, no_such_page, wrong_name};
-pub(super) use invite::{fresh_code, invitation, refused, welcome};
-pub(super) use start::start;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+pub(crate) use about::{info, privacy};
+pub(crate) use autoconfig::autoconfig;
+pub(crate) use help::{help, no_such_page, wrong_name};
+pub(crate) use invite::{fresh_code, invitation, refused, welcome};
+pub(crate) use start::start;
 
 const STYLE: &str = include_str!("style.css");
 
-/// The sign of the house: a flame. It says nothing that the words beside it do not, so screen readers skip it.
-const FLAME: &str = "<svg viewBox=\"0 0 24 24\" aria-hidden=\"true\"><path fill=\"currentColor\" d=\"M12 2c1 4 6 6.5 \
-                     6 12a6 6 0 0 1-12 0c0-2.5 1.2-4 2.5-5.5.2 1.8.9 2.7 1.8 3C9.8 8 10.5 5 12 2z\"/></svg>";
-/// The same as the sign of the browser's tab, inside the page: nothing else is asked for.
-const ICON: &str = "<link rel=\"icon\" href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 \
-                    24 24'%3E%3Cpath fill='%23d2571e' d='M12 2c1 4 6 6.5 6 12a6 6 0 0 1-12 0c0-2.5 1.2-4 2.5-5.5.2 \
-                    1.8.9 2.7 1.8 3C9.8 8 10.5 5 12 2z'/%3E%3C/svg%3E\">";
-const LINKS: &str = "<nav><a href=\"/\">Start</a><a href=\"/help.html\">Help</a><a href=\"/info.html\">About this \
-                     server</a><a href=\"/privacy.html\">Privacy</a></nav>";
+/// The path of the flame beside the name (SVG 2 section 9.3), in a square of 24 units.
+const FLAME: &str =
+    "M12 2c1 4 6 6.5 6 12a6 6 0 0 1-12 0c0-2.5 1.2-4 2.5-5.5.2 1.8.9 2.7 1.8 3C9.8 8 10.5 5 12 2z";
+/// The icon of the browser's tab: the same flame as a `data:` URL (RFC 2397), so that nothing else is fetched.
+const ICON: &str = "data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'%20viewBox='0%200%2024%2024'%3E\
+                    %3Cpath%20fill='%23d2571e'%20d='M12%202c1%204%206%206.5%206%2012a6%206%200%200%201-12%200c0-2.5\
+                    %201.2-4%202.5-5.5.2%201.8.9%202.7%201.8%203C9.8%208%2010.5%205%2012%202z'/%3E%3C/svg%3E";
 
-/// How a page sits in the window.
+/// The width of a page's column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Width {
     /// A column of text.
     Text,
-    /// Room for two columns beside each other.
+    /// Two columns beside each other, where the window is wide enough.
     Wide,
 }
 
-/// One page, before the frame is put around it.
+/// The parts of a page that differ from the other pages.
 struct Page<'a> {
-    /// What is shown in the browser's tab; plain text.
+    /// The title, as the browser's tab shows it.
     title: &'a str,
-    /// The server's name, above everything; plain text.
+    /// The server's name, above everything.
     name: &'a str,
-    /// Seconds after which the browser asks again.
+    /// Seconds after which the browser loads the page again.
     refresh: Option<u32>,
     width: Width,
-    /// HTML, the `h1` included.
-    main: &'a str,
-    /// HTML above the links at the bottom.
-    bottom: &'a str,
+    /// The content, the `h1` included.
+    main: Markup,
+    /// The content above the links at the bottom.
+    bottom: Markup,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    /// A page of text that stays as it is.
+    fn text(title: &'a str, name: &'a str, main: Markup) -> Self {
+        Self { title, name, refresh: None, width: Width::Text, main, bottom: html! {} }
+    }
+
     fn html(&self) -> String {
-        let refresh = self.refresh.map_or_else(String::new, |seconds| {
-            format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">")
-        });
-        let class = match self.width {
-            Width::Text => "",
-            Width::Wide => " class=\"wide\"",
-        };
-        let Self { title, name, main, bottom, .. } = self;
-        let (title, name) = (escape(title), escape(name));
-        format!(
-            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-             <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title>{refresh}{ICON}\
-             <style>{STYLE}</style></head><body{class}><header>{FLAME}<a href=\"/\">{name}</a></header>\
-             <main>{main}</main><footer>{bottom}{LINKS}</footer></body></html>\n"
-        )
+        html! {
+            (DOCTYPE) "\n"
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width,initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) }
+                    @if let Some(seconds) = self.refresh {
+                        meta http-equiv="refresh" content=(seconds);
+                    }
+                    link rel="icon" href=(ICON);
+                    style { (PreEscaped(STYLE)) }
+                }
+                body class=[(self.width == Width::Wide).then_some("wide")] {
+                    header {
+                        // The flame says nothing that the name beside it does not: screen readers skip it.
+                        svg viewBox="0 0 24 24" aria-hidden="true" { path fill="currentColor" d=(FLAME) {} }
+                        a href="/" { (self.name) }
+                    }
+                    main { (self.main) }
+                    footer { (self.bottom) (links()) }
+                }
+            }
+            "\n"
+        }
+        .into_string()
     }
 }
 
-/// A page of text without anything that changes.
-fn page(title: &str, name: &str, main: &str) -> String {
-    Page { title, name, refresh: None, width: Width::Text, main, bottom: "" }.html()
-}
-
-/// Text as HTML has it.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
+fn links() -> Markup {
+    html! {
+        nav {
+            a href="/" { "Start" }
+            a href="/help.html" { "Help" }
+            a href="/info.html" { "About this server" }
+            a href="/privacy.html" { "Privacy" }
         }
     }
-    escaped
+}
+
+/// A link as a QR code, or the sentence that tells why it has none.
+fn qr_code(link: &str) -> Markup {
+    match pairing::svg(link) {
+        Ok(svg) => PreEscaped(svg),
+        Err(error) => html! { p { (error) } },
+    }
+}
+
+/// The button that opens a link with the app, on the device that shows the page.
+fn open_button(link: &str) -> Markup {
+    html! { p { a.button href=(link) { "Open in Delta Chat" } } }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::escape;
+    use maud::html;
+
+    use super::Page;
 
     #[test]
     fn nothing_escapes_into_markup() {
-        assert_eq!(escape("<a href=\"x\" b='y'>&"), "&lt;a href=&quot;x&quot; b=&#39;y&#39;&gt;&amp;");
+        let text = "<a href=\"x\" b='y'>&";
+        let page = Page::text(text, text, html! { a href=(text) { (text) } }).html();
+        assert_eq!(page.matches("&lt;a href=&quot;x&quot; b='y'&gt;&amp;").count(), 4, "{page}");
+        assert!(!page.contains(text), "{page}");
     }
 }

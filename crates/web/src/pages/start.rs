@@ -1,31 +1,32 @@
-//! The start page, and the one that greets somebody with an account of their own.
+//! The start page, in the home network and outside of it.
 //!
 //! A person who knows nothing about servers stands before it: it says what this is, what to do now, and nothing else.
 
+use maud::{Markup, html};
 use pairing::{Invitation, LedState, Status};
 use relay_policy::Registration;
 
-use super::{Page, Width, escape};
+use super::{Page, Width, open_button, qr_code};
 use crate::site::Site;
 
-/// How often the start page asks again, in seconds: a press of the button, and a code that is used up, show by
-/// themselves.
-const REFRESH: u32 = 5;
+/// The interval in which browsers load the start page again, in seconds: a press of the button, and a code that is used
+/// up, show by themselves.
+const REFRESH_SECONDS: u32 = 5;
 
-/// What the page is about right now.
+/// The way to join at the time of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PageState<'a> {
-    /// Nobody can connect yet.
+    /// The server is not reachable yet.
     Starting,
-    /// Somebody may join by this code.
+    /// By this code.
     Code(&'a Invitation),
-    /// Somebody may join after a press of the button.
-    PressFirst,
-    /// Anybody may join.
-    Anybody,
-    /// Only whoever has an invite may join.
-    InviteOnly,
-    /// Nobody may join.
+    /// By a code that a press of the button brings up.
+    ButtonNeeded,
+    /// By a code that the page `/new` makes.
+    Open,
+    /// By an invite.
+    InviteNeeded,
+    /// In no way.
     Closed,
 }
 
@@ -34,119 +35,150 @@ impl<'a> PageState<'a> {
         match (&status.invitation, status.led, registration) {
             (_, LedState::Booting | LedState::WaitingForNetwork, _) => Self::Starting,
             (Some(invitation), _, _) => Self::Code(invitation),
-            (None, _, Registration::Pairing) => Self::PressFirst,
-            (None, _, Registration::Open) => Self::Anybody,
-            (None, _, Registration::Invite) => Self::InviteOnly,
+            (None, _, Registration::Pairing) => Self::ButtonNeeded,
+            (None, _, Registration::Open) => Self::Open,
+            (None, _, Registration::Invite) => Self::InviteNeeded,
             (None, _, Registration::Closed) => Self::Closed,
         }
     }
 
-    fn html(self, accounts: usize) -> String {
+    fn html(self, accounts: usize) -> Markup {
         match self {
-            Self::Starting => paragraphs(
-                "Just a moment",
-                "<p>The box is starting, or waiting for the router to give it an address. This page goes on by itself.</p>\
-                 <p class=\"soft\">Longer than three minutes? Check the cable between the box and the router.</p>",
-            ),
+            Self::Starting => html! {
+                h1 { "Just a moment" }
+                p {
+                    "The box is starting, or waiting for the router to give it an address. This page goes on by itself."
+                }
+                p.soft { "Longer than three minutes? Check the cable between the box and the router." }
+            },
             Self::Code(invitation) => code(invitation, accounts),
-            Self::PressFirst => paragraphs(
-                "Add a person or a device",
-                "<p>This is your home’s own chat server. To let somebody join, <strong>press the button on the \
-                 box</strong>: a code appears here for five minutes.</p><p class=\"soft\">No button? Any key of a \
-                 keyboard that is plugged into the box will do, and on an ordinary computer the command \
-                 <code>hearth pair</code>.</p>",
-            ),
-            Self::Anybody => paragraphs(
-                "Join the chat",
-                "<p>This is a home’s own chat server, and everybody here may join.</p>\
-                 <p><a class=\"button\" href=\"/new\">Make me a profile</a></p>",
-            ),
-            Self::InviteOnly => paragraphs(
-                "Join by invite",
-                "<p>This is a home’s own chat server. To join you need an invite: ask the person who looks after the box.</p>",
-            ),
-            Self::Closed => paragraphs(
-                "Nobody new for now",
-                "<p>This is a home’s own chat server. It takes no new people at the moment; everybody who is here goes \
-                 on as usual. The person who looks after the box can change that.</p>",
-            ),
+            Self::ButtonNeeded => html! {
+                h1 { "Add a person or a device" }
+                p {
+                    "This is your home’s own chat server. To let somebody join, "
+                    strong { "press the button on the box" } ": a code appears here for five minutes."
+                }
+                p.soft {
+                    "No button? Any key of a keyboard that is plugged into the box will do, and on an ordinary \
+                    computer the command " code { "hearth pair" } "."
+                }
+            },
+            Self::Open => html! {
+                h1 { "Join the chat" }
+                p { "This is a home’s own chat server, and everybody here may join." }
+                p { a.button href="/new" { "Make me a profile" } }
+            },
+            Self::InviteNeeded => html! {
+                h1 { "Join by invite" }
+                p {
+                    "This is a home’s own chat server. To join you need an invite: ask the person who looks after the \
+                    box."
+                }
+            },
+            Self::Closed => html! {
+                h1 { "Nobody new for now" }
+                p {
+                    "This is a home’s own chat server. It takes no new people at the moment; everybody who is here \
+                    goes on as usual. The person who looks after the box can change that."
+                }
+            },
         }
     }
 }
 
-/// The start page; the code is shown to the home network only.
+/// The start page; outside of the home network it has neither code nor state.
 pub(crate) fn start(site: &Site, status: &Status, from_home: bool) -> String {
     if !from_home {
-        return stranger(&status.name);
+        return outside(&status.name);
     }
-    let mut main = String::new();
-    for trouble in &status.troubles {
-        main.push_str(&format!("<p class=\"note\" role=\"alert\">{}</p>", escape(trouble)));
-    }
-    if status.led == LedState::AccountCreated {
-        main.push_str("<p class=\"note good\" role=\"status\">A new profile has joined. Welcome!</p>");
-    }
-    main.push_str(&PageState::of(status, site.registration).html(status.accounts));
+    let main = html! {
+        @for trouble in &status.troubles {
+            p.note role="alert" { (trouble) }
+        }
+        @if status.led == LedState::AccountCreated {
+            p.note.good role="status" { "A new profile has joined. Welcome!" }
+        }
+        (PageState::of(status, site.registration).html(status.accounts))
+    };
     Page {
         title: &status.name,
         name: &status.name,
-        refresh: Some(REFRESH),
+        refresh: Some(REFRESH_SECONDS),
         width: if status.invitation.is_some() { Width::Wide } else { Width::Text },
-        main: &main,
-        bottom: &state(status),
+        main,
+        bottom: state(status),
     }
     .html()
 }
 
-fn stranger(name: &str) -> String {
-    let main = "<h1>A home’s own chat server</h1><p>It carries the end-to-end encrypted messages of the people who live \
-                here, and nobody else’s. They use <a href=\"https://delta.chat\">Delta Chat</a>.</p><p>Joining works \
-                from inside the home network.</p>";
-    Page { title: name, name, refresh: None, width: Width::Text, main, bottom: "" }.html()
-}
-
-fn paragraphs(heading: &str, html: &str) -> String {
-    format!("<h1>{heading}</h1>{html}")
-}
-
-fn code(invitation: &Invitation, accounts: usize) -> String {
-    let heading =
-        if accounts == 0 { "Welcome! Let’s add the first person" } else { "Join the chat of this home" };
-    let closes = escape(&invitation.closes);
-    format!(
-        "<h1>{heading}</h1><p>Each code makes one profile, for one person. The window closes {closes}.</p>{}",
-        joining(&invitation.link)
-    )
+fn outside(name: &str) -> String {
+    let main = html! {
+        h1 { "A home’s own chat server" }
+        p {
+            "It carries the end-to-end encrypted messages of the people who live here, and nobody else’s. They use "
+            a href="https://delta.chat" { "Delta Chat" } "."
+        }
+        p { "Joining works from inside the home network." }
+    };
+    Page::text(name, name, main).html()
 }
 
 /// The code, the same as a link for the phone that shows it, and the way to use either.
-fn joining(link: &str) -> String {
-    let code = pairing::svg(link).unwrap_or_else(|error| format!("<p>{}</p>", escape(&error.to_string())));
-    let link = escape(link);
-    format!(
-        "<div class=\"beside\"><div class=\"card code\">{code}\
-         <p>On the phone that joins, tap here instead:</p>\
-         <p><a class=\"button\" href=\"{link}\">Open in Delta Chat</a></p></div>\
-         <ol class=\"steps\"><li><strong>Install Delta Chat</strong>It is free, for phones and computers: \
-         <a href=\"https://get.delta.chat\">get.delta.chat</a>, or your app store.</li>\
-         <li><strong>Scan this code with it</strong>In the app: <em>Create New Profile</em>, <em>Use Other Server</em>, \
-         <em>Scan Invitation Code</em>. The phone must be in the home’s Wi-Fi.</li>\
-         <li><strong>Done</strong>Type your name, and chat. The app keeps the password; there is nothing to write \
-         down. To find each other, one scans the other’s code in the app.</li></ol></div>"
-    )
+fn code(invitation: &Invitation, accounts: usize) -> Markup {
+    let Invitation { link, closes } = invitation;
+    html! {
+        h1 {
+            @if accounts == 0 { "Welcome! Let’s add the first person" } @else { "Join the chat of this home" }
+        }
+        p { "Each code makes one profile, for one person. The window closes " (closes) "." }
+        div.beside {
+            div.card.code {
+                (qr_code(link))
+                p { "On the phone that joins, tap here instead:" }
+                (open_button(link))
+            }
+            (steps())
+        }
+    }
 }
 
-fn state(status: &Status) -> String {
+fn steps() -> Markup {
+    html! {
+        ol.steps {
+            li {
+                strong { "Install Delta Chat" }
+                "It is free, for phones and computers: " a href="https://get.delta.chat" { "get.delta.chat" } ", or \
+                your app store."
+            }
+            li {
+                strong { "Scan this code with it" }
+                "In the app: " em { "Create New Profile" } ", " em { "Use Other Server" } ", "
+                em { "Scan Invitation Code" } ". The phone must be in the home’s Wi-Fi."
+            }
+            li {
+                strong { "Done" }
+                "Type your name, and chat. The app keeps the password; there is nothing to write down. To find each \
+                other, one scans the other’s code in the app."
+            }
+        }
+    }
+}
+
+/// The state of the box, for the bottom of the page.
+fn state(status: &Status) -> Markup {
     let addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
-    let addresses = if addresses.is_empty() { "none yet".to_owned() } else { addresses.join(", ") };
-    format!(
-        "<dl class=\"state\"><dt>State</dt><dd>{}</dd><dt>Address</dt><dd>{}</dd><dt>Profiles</dt><dd>{}</dd>\
-         <dt>Version</dt><dd>Hearth {}</dd></dl>",
-        escape(status.led.words()),
-        escape(&addresses),
-        status.accounts,
-        escape(&status.version)
-    )
+    html! {
+        dl.state {
+            dt { "State" }
+            dd { (status.led.words()) }
+            dt { "Address" }
+            dd { @if addresses.is_empty() { "none yet" } @else { (addresses.join(", ")) } }
+            dt { "Profiles" }
+            dd { (status.accounts) }
+            dt { "Version" }
+            dd { "Hearth " (status.version) }
+        }
+    }
 }
 
 #[cfg(test)]
