@@ -35,7 +35,7 @@ pub enum Request {
 #[serde(rename_all = "snake_case")]
 pub enum Response {
     /// The server's status.
-    Status(Box<Status>),
+    Status(Box<ServerStatus>),
     /// The window is open.
     Pairing {
         /// The link to scan or to tap.
@@ -95,7 +95,7 @@ pub enum InviteState {
 
 /// What the owner may know of a running server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
+pub struct ServerStatus {
     /// The server's version.
     pub version: String,
     /// The version of the system's kernel.
@@ -113,9 +113,9 @@ pub struct Status {
     /// Messages that wait for other relays.
     pub queue: usize,
     /// What wakes phones; none when push is off.
-    pub push: Option<Push>,
+    pub push: Option<PushStatus>,
     /// The disk that holds the mail.
-    pub disk: Option<Disk>,
+    pub disk: Option<DiskStatus>,
     /// Whether the server signed its certificate itself.
     pub certificate_self_signed: bool,
     /// The certificate's names, or its file.
@@ -132,7 +132,7 @@ pub struct Status {
 
 /// Notifications, counted since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Push {
+pub struct PushStatus {
     /// Devices that are still to be notified.
     pub pending: usize,
     /// Notifications that the push service took.
@@ -147,7 +147,7 @@ pub struct Push {
 
 /// Bytes of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Disk {
+pub struct DiskStatus {
     /// Still to be had.
     pub free: u64,
     /// In all.

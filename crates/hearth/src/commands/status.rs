@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use host::clock;
-use ipc::control::{Disk, Push, Request, Response, Status};
+use ipc::control::{DiskStatus, PushStatus, Request, Response, ServerStatus};
 
 use super::control_client::{unexpected, with_server};
 
@@ -17,22 +17,22 @@ pub(crate) fn run(config: &Path, json: bool) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn notifications(push: Push) -> String {
-    let Push { pending, sent, failed, given_up, gone } = push;
+fn notifications(push: PushStatus) -> String {
+    let PushStatus { pending, sent, failed, given_up, gone } = push;
     format!(
         "{pending} pending; since the start {sent} sent, {failed} tries failed, {given_up} given up, {gone} devices gone"
     )
 }
 
-fn in_words(status: &Status) -> String {
-    let Status { version, domain, kernel, .. } = status;
+fn in_words(status: &ServerStatus) -> String {
+    let ServerStatus { version, domain, kernel, .. } = status;
     let mut text = format!("Hearth {version} for {domain} (Linux {kernel})\n");
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<14}{value}\n"));
     line("Accounts:", format!("{}; registration is {}", status.accounts, status.registration));
     line("Connections:", format!("{} of at most {}", status.connections, status.connections_limit));
     line("Queue:", format!("{} messages for other relays", status.queue));
     line("Push:", status.push.map_or("off".to_owned(), notifications));
-    if let Some(Disk { free, total }) = status.disk {
+    if let Some(DiskStatus { free, total }) = status.disk {
         line("Disk:", format!("{} MiB free of {} MiB", free >> 20, total >> 20));
     }
     let kind = if status.certificate_self_signed { "self-signed" } else { "from a file" };

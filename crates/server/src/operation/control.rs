@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use ipc::control::{Disk, LINE_LIMIT, Push, Request, Response, Status};
+use ipc::control::{DiskStatus, LINE_LIMIT, PushStatus, Request, Response, ServerStatus};
 use ipc::lines;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
@@ -85,14 +85,14 @@ async fn pair(observed: &Observed) -> Response {
     }
 }
 
-fn status(observed: &Observed) -> Status {
+fn status(observed: &Observed) -> ServerStatus {
     let certificate = observed.tls.summary();
     let view = observed.pairing.watch().borrow().clone();
     let listening = observed
         .ports
         .iter()
         .map(|(service, addresses)| (format!("{service:?}").to_lowercase(), addresses.clone()));
-    Status {
+    ServerStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         domain: observed.domain.to_string(),
@@ -102,14 +102,14 @@ fn status(observed: &Observed) -> Status {
         connections_limit: observed.connections.limit(),
         // What cannot be read shows among the troubles.
         queue: observed.store.outbound().map_or(0, |queue| queue.len()),
-        push: observed.notifier.as_ref().map(|notifier| Push {
+        push: observed.notifier.as_ref().map(|notifier| PushStatus {
             pending: notifier.pending(),
             sent: observed.counters.pushes.sent.value(),
             failed: observed.counters.pushes.failed.value(),
             given_up: observed.counters.pushes.given_up.value(),
             gone: observed.counters.pushes.gone.value(),
         }),
-        disk: observed.resources.disk().map(|space| Disk { free: space.free, total: space.total }),
+        disk: observed.resources.disk().map(|space| DiskStatus { free: space.free, total: space.total }),
         certificate_self_signed: certificate.self_signed,
         certificate: certificate.names,
         certificate_expires: certificate.expires.map(|time| time.0),

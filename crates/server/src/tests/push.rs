@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use ipc::control::{Push, Request as Asked, Response as Told};
+use ipc::control::{PushStatus, Request as Asked, Response as Told};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -120,7 +120,7 @@ async fn send(server: &TestServer, from: &str, to: &[&str]) {
 }
 
 /// Waits until the notifier says this of itself.
-async fn until(server: &TestServer, wanted: impl Fn(&Push) -> bool) {
+async fn until(server: &TestServer, wanted: impl Fn(&PushStatus) -> bool) {
     let told = async {
         loop {
             let answer = serde_json::from_str(&control(server, Asked::Status).await).unwrap();
