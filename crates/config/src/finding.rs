@@ -1,13 +1,10 @@
-//! What is wrong, or doubtful, about a configuration, in words for the person who wrote it.
+//! Errors and warnings about a configuration, in words for the person who wrote it.
 
 use std::fmt;
 use std::io::Write;
 
-use serde::Serialize;
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// The severity of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The server would start, but perhaps not do what was meant.
     Warning,
@@ -15,21 +12,21 @@ pub enum Severity {
     Error,
 }
 
-/// One thing found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// An error or a warning about one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The key's whole path, for example `limits.quota`; the file's name when it is about the whole file.
     pub key: String,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// What is wrong, a sentence.
+    /// The fault, a sentence.
     pub problem: String,
-    /// What to do about it, a sentence.
+    /// The remedy, a sentence.
     pub advice: String,
 }
 
 impl Finding {
-    /// Something that keeps the server from starting.
+    /// A finding that keeps the server from starting.
     pub fn error(key: &str, problem: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             key: key.to_owned(),
@@ -39,7 +36,7 @@ impl Finding {
         }
     }
 
-    /// Something to think about.
+    /// A finding that does not.
     pub fn warning(key: &str, problem: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             key: key.to_owned(),
@@ -60,7 +57,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Whether any finding is an error.
+/// True when any finding is an error.
+#[must_use]
 pub fn has_errors(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
 }

@@ -1,5 +1,5 @@
-//! Takes keys out of one TOML table and remembers everything that was wrong with them: a wrong type, and at the end
-//! every key nobody asked for. Nothing is decided here about what values mean.
+//! Takes keys out of one TOML table and collects the findings: values of a wrong type, and at the end all keys that were
+//! never taken. The meaning of values is not known here.
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -57,14 +57,14 @@ impl Reader {
         })
     }
 
-    /// Notes something about a key of this table.
+    /// Adds a finding about a key of this table.
     pub(crate) fn report(&mut self, key: &str, severity: Severity, problem: impl Into<String>, advice: &str) {
         let finding =
             Finding { key: self.full(key), severity, problem: problem.into(), advice: advice.to_owned() };
         self.findings.push(finding);
     }
 
-    /// Ends this table: what is left in it is unknown. Returns all findings.
+    /// Ends this table: the keys left in it are unknown. Returns all findings.
     pub(crate) fn finish(mut self) -> Vec<Finding> {
         let left: Vec<(String, Value)> = std::mem::take(&mut self.table).into_iter().collect();
         for (key, value) in left {
@@ -80,7 +80,7 @@ impl Reader {
     }
 }
 
-/// Serde's complaint as one sentence.
+/// Serde's error as one sentence.
 fn one_line(error: &toml::de::Error, kind: &str) -> String {
     let message = error.message().lines().next().unwrap_or("wrong type").trim_end_matches('.');
     format!("The {kind} given does not fit: {message}.")
