@@ -1,8 +1,12 @@
-//! The only place that draws random bytes; everything below takes them as an argument.
+//! The kernel's random number generator.
 
 use anyhow::anyhow;
 
-/// Bytes nobody can guess, from the kernel.
+/// Random bytes that are fit for keys (`getrandom(2)`; it blocks until the kernel's generator is seeded).
+///
+/// # Errors
+///
+/// When the kernel has no such call, or forbids it.
 #[expect(clippy::disallowed_methods, reason = "this is the one place where chance is drawn")]
 pub fn bytes<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];

@@ -1,5 +1,5 @@
-//! A certificate in two PEM files, which somebody else renews: what is new in them serves the next handshake. A pair
-//! that cannot be used is reported, and the certificate in use stays.
+//! A certificate in two PEM files, which another program renews: a renewed pair serves the next handshake. A pair that
+//! cannot be used is reported, and the certificate in use stays.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,11 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::provider::provider;
 use crate::settings::{CertificateSummary, TlsSettings};
 
-/// The certificate from two PEM files.
+/// The settings with the certificate from two PEM files.
+///
+/// # Errors
+///
+/// As [`read_files`], and when rustls refuses the settings.
 pub fn from_files(
     certificate: &Path,
     key: &Path,
@@ -25,7 +29,11 @@ pub fn from_files(
     TlsSettings::new(certified, tickets, CertificateSummary { self_signed: false, names, expires: None })
 }
 
-/// What the two files hold, if it can be used.
+/// The certificate chain and the private key in two PEM files.
+///
+/// # Errors
+///
+/// When a file cannot be read or is not PEM, or the key is not the certificate's.
 pub fn read_files(certificate: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -36,23 +44,23 @@ pub fn read_files(certificate: &Path, key: &Path) -> anyhow::Result<CertifiedKey
         .with_context(|| format!("{} and {} do not belong together", certificate.display(), key.display()))
 }
 
-/// How hard to look.
+/// The condition for reading the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Only if the files are others than those in use.
+pub enum Reload {
+    /// Inode, length or modification time differ from those of the files in use.
     IfChanged,
-    /// Somebody says that they are.
-    InAnyCase,
+    /// None.
+    Always,
 }
 
-/// The two files, and what they were when they were last good.
+/// Two PEM files, and their state when they were last read without an error.
 pub struct CertificateFiles {
     certificate: PathBuf,
     key: PathBuf,
     good: Option<[Stamp; 2]>,
 }
 
-/// What tells a file from its successor.
+/// The attributes that tell a file from its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
@@ -61,19 +69,21 @@ struct Stamp {
 }
 
 impl CertificateFiles {
-    /// Two files of which nothing is known yet.
+    /// Two files that have not been read yet.
+    #[must_use]
     pub fn new(certificate: PathBuf, key: PathBuf) -> Self {
         Self { certificate, key, good: None }
     }
 
-    /// Takes what is new in the files into use. It may block.
-    pub fn look(&mut self, tls: &TlsSettings, look: Look) {
-        // Before they are read: whatever changes meanwhile is seen the next time.
+    /// Reads the files and puts a new certificate into use; an error becomes the settings' trouble. Blocks on file IO.
+    pub fn reload(&mut self, tls: &TlsSettings, reload: Reload) {
+        // The stamps are taken before the files are read: a change in between is seen the next time.
         let stamps = self.stamps().ok();
-        if look == Look::IfChanged && stamps.is_some() && stamps == self.good {
+        if reload == Reload::IfChanged && stamps.is_some() && stamps == self.good {
             return;
         }
-        // A renewal writes two files one after the other, so a pair that does not fit is tried again next time.
+        // A renewal writes two files one after the other: a pair that does not fit sets no stamps, and is read again the
+        // next time.
         match read_files(&self.certificate, &self.key) {
             Ok(certified) => {
                 if tls.replace(certified) {

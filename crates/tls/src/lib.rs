@@ -1,6 +1,7 @@
-//! The server's side of TLS: certificates from files or made here, session tickets, and what each port offers.
+//! The server's side of TLS: certificates from files or signed here, session tickets, and the versions and protocols of
+//! each kind of port.
 //!
-//! It gets names, paths and bytes; what they come from (configuration, store) is not known here.
+//! It gets names, paths and bytes; the configuration and the store that they come from are not known here.
 #![forbid(unsafe_code)]
 
 mod files;
@@ -10,7 +11,7 @@ mod settings;
 mod tickets;
 mod x509;
 
-pub use files::{CertificateFiles, Look, from_files, read_files};
+pub use files::{CertificateFiles, Reload, from_files, read_files};
 pub use provider::provider;
 pub use self_signed::self_signed;
 pub use settings::{ALPN_IMAP, ALPN_SMTP, CertificateSummary, TlsSettings};

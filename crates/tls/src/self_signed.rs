@@ -1,5 +1,5 @@
-//! The certificate that the server signs itself. Its key is made once and kept for ever, since clients pin it
-//! (chatmail-protocol note 1.6); a new certificate is made when the names change.
+//! The certificate that the server signs itself. Its key is made once and never changes, since clients pin it
+//! (chatmail-protocol note 1.6); a new certificate is signed when the names change.
 
 use std::sync::Arc;
 
@@ -17,10 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::provider::provider;
 use crate::settings::{CertificateSummary, TlsSettings};
 
-/// The calendar years between which a self-signed certificate is valid: a box without a battery may believe in any.
+/// The first and the last year of a self-signed certificate's validity: the clock of a box without a battery may show any
+/// date.
 const VALID_YEARS: (i32, i32) = (2020, 2120);
 
-/// A self-signed certificate as it lies in the store's settings.
+/// A self-signed certificate as it is kept, in JSON; key (PKCS #8) and certificate are DER in base64.
 #[derive(Serialize, Deserialize)]
 struct KeptIdentity {
     names: Vec<String>,
@@ -28,8 +29,12 @@ struct KeptIdentity {
     certificate: String,
 }
 
-/// The self-signed certificate: the kept one if its names are still right, else a new one with the kept key.
-/// What is returned besides is to be kept from now on, if it is new.
+/// The settings with the self-signed certificate: the kept one if its names are the same, else a new one with the kept
+/// key. Beside them, when something is new, the bytes to keep; they hold the private key.
+///
+/// # Errors
+///
+/// When the kept bytes are damaged, a name is none that a certificate can have, or no key can be made.
 pub fn self_signed(
     names: &[String],
     kept: Option<&[u8]>,

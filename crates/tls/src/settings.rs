@@ -1,6 +1,6 @@
-//! The settings of every handshake, and the certificate that the next one shows.
+//! The settings of all handshakes, and the certificate of the next one.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, LockResult, Mutex, PoisonError, RwLock};
 
 use mail_types::UnixTime;
 use rustls::ServerConfig;
@@ -10,66 +10,68 @@ use rustls::sign::CertifiedKey;
 use crate::provider::provider;
 use crate::x509;
 
-/// IMAP over port 443, by ALPN.
+/// The ALPN protocol ID (RFC 7301) of IMAP on port 443.
 pub const ALPN_IMAP: &[u8] = b"imap";
-/// Submission over port 443, by ALPN.
+/// The ALPN protocol ID of submission on port 443.
 pub const ALPN_SMTP: &[u8] = b"smtp";
-/// The web over port 443, by ALPN or without any.
+/// The ALPN protocol ID of HTTP/1.1 on port 443; clients without ALPN get HTTP too.
 const ALPN_HTTP: &[u8] = b"http/1.1";
 
-/// What the listeners need.
+/// The settings of all handshakes. Clones share the certificate.
 #[derive(Clone)]
 pub struct TlsSettings {
-    /// For IMAP and submission: TLS 1.3.
+    /// For the ports of IMAP and submission: TLS 1.3.
     pub mail: Arc<ServerConfig>,
-    /// For port 443: TLS 1.2 too, and ALPN.
+    /// For port 443: TLS 1.2 as well, and ALPN.
     pub shared: Arc<ServerConfig>,
-    /// What both of them show.
-    certificate: Arc<Shown>,
+    certificate: Arc<ServedCertificate>,
 }
 
-/// The certificate that the next handshake shows.
+/// The certificate of the next handshake.
 #[derive(Debug)]
-struct Shown {
+struct ServedCertificate {
     key: RwLock<Arc<CertifiedKey>>,
     summary: CertificateSummary,
+    /// The error of the last attempt to renew it, as a sentence.
     trouble: Mutex<Option<String>>,
 }
 
-impl Shown {
+impl ServedCertificate {
     fn key(&self) -> Arc<CertifiedKey> {
-        Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner))
+        let key = unpoisoned(self.key.read());
+        Arc::clone(&key)
     }
 }
 
-impl ResolvesServerCert for Shown {
+impl ResolvesServerCert for ServedCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // STARTTLS comes without a name, so there is one certificate for all (chatmail-protocol note 1.6).
+        // Clients send no server name with STARTTLS, so there is one certificate for all names (chatmail-protocol
+        // note 1.6).
         Some(self.key())
     }
 }
 
-/// The certificate in words.
+/// A certificate, as far as its owner wants to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateSummary {
-    /// Whether the server made it itself.
+    /// True when the server signed it itself.
     pub self_signed: bool,
     /// The names in a self-signed one; the file's path otherwise.
     pub names: Vec<String>,
-    /// From when on clients refuse it; none if that cannot be read.
+    /// The end of its validity (RFC 5280 section 4.1.2.5); none if that cannot be read.
     pub expires: Option<UnixTime>,
 }
 
 impl TlsSettings {
-    /// From a certificate and its key.
+    /// Settings that serve this certificate, in TLS 1.3 with one ticket a handshake.
     pub(crate) fn new(
         certified: CertifiedKey,
         tickets: Arc<dyn ProducesTickets>,
         summary: CertificateSummary,
     ) -> anyhow::Result<Self> {
         let key = RwLock::new(Arc::new(certified));
-        let shown = Arc::new(Shown { key, summary, trouble: Mutex::default() });
-        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&shown) as _;
+        let served = Arc::new(ServedCertificate { key, summary, trouble: Mutex::default() });
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&served) as _;
         let build = |versions: &[&'static rustls::SupportedProtocolVersion]| {
             let mut settings = ServerConfig::builder_with_provider(provider())
                 .with_protocol_versions(versions)?
@@ -83,35 +85,45 @@ impl TlsSettings {
         let mail = build(&[&rustls::version::TLS13])?;
         let mut shared = build(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
         shared.alpn_protocols = vec![ALPN_IMAP.to_vec(), ALPN_SMTP.to_vec(), ALPN_HTTP.to_vec()];
-        Ok(Self { mail: Arc::new(mail), shared: Arc::new(shared), certificate: shown })
+        Ok(Self { mail: Arc::new(mail), shared: Arc::new(shared), certificate: served })
     }
 
-    /// In words, for `hearth status`.
+    /// The certificate in use.
+    #[must_use]
     pub fn summary(&self) -> CertificateSummary {
         let expires = self.certificate.key().cert.first().and_then(|own| x509::expiry(own));
         CertificateSummary { expires, ..self.certificate.summary.clone() }
     }
 
-    /// Whether somebody else vouches for the certificate, so that clients may trust it.
+    /// True when an authority issued the certificate, so that clients may trust it.
+    #[must_use]
     pub fn is_vouched_for(&self) -> bool {
         self.certificate.key().cert.first().is_some_and(|own| !x509::is_self_issued(own))
     }
 
-    /// Shows another certificate from the next handshake on; whether it is another. Open connections do not notice.
+    /// Serves this certificate from the next handshake on; true when it is another than before. Open connections keep
+    /// theirs.
     pub fn replace(&self, certified: CertifiedKey) -> bool {
-        let mut shown = self.certificate.key.write().unwrap_or_else(PoisonError::into_inner);
-        let another = shown.cert != certified.cert;
-        *shown = Arc::new(certified);
+        let mut served = unpoisoned(self.certificate.key.write());
+        let another = served.cert != certified.cert;
+        *served = Arc::new(certified);
         another
     }
 
-    /// What is wrong with the certificate's files, as a sentence.
+    /// The error of the last attempt to renew the certificate, as a sentence.
+    #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.certificate.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        unpoisoned(self.certificate.trouble.lock()).clone()
     }
 
-    /// Notes what is wrong with them, or that nothing is.
+    /// Sets that error, or clears it.
     pub fn set_trouble(&self, trouble: Option<String>) {
-        *self.certificate.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        *unpoisoned(self.certificate.trouble.lock()) = trouble;
     }
+}
+
+/// The guard of a lock, also after a panic of its last holder: all values here are replaced whole, so none is half
+/// changed.
+fn unpoisoned<Guard>(locked: LockResult<Guard>) -> Guard {
+    locked.unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
-//! TLS session tickets (RFC 8446 section 2.2) that outlive the server: after a restart, a house full of phones comes
-//! back at once, and resuming costs a fraction of a handshake.
+//! TLS session tickets (RFC 8446 section 2.2) that outlive the server: after a restart all phones of a house reconnect at
+//! once, and resuming costs a fraction of a handshake.
 //!
-//! A secret is kept for ever; each day has its own key, made from it. A ticket says its day, and is good on that day
-//! and the next.
+//! One secret is kept for ever; the key of each day is derived from it. A ticket names its day, and is accepted on that
+//! day and the next.
 
 use host::entropy;
 use mail_types::{Day, UnixTime};
@@ -10,14 +10,15 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use ring::hmac;
 use rustls::server::ProducesTickets;
 
-/// Bytes of the kept secret.
+/// The length of the kept secret, in bytes.
 pub const SECRET_LENGTH: usize = 32;
-/// What clients are told: shorter than the two days, so that nobody tries in vain.
+/// The lifetime that clients are told (`ticket_lifetime`, RFC 8446 section 4.6.1): every ticket is accepted for at least
+/// so long, one that was made at midnight for twice as long.
 const LIFETIME_SECONDS: u32 = 24 * 60 * 60;
-/// Bytes of the day at a ticket's beginning.
+/// The length of the day at a ticket's beginning, in bytes.
 const DAY_LENGTH: usize = 4;
 
-/// Makes and reads tickets.
+/// Encrypts and decrypts tickets (ChaCha20-Poly1305; the day's key is the HMAC-SHA-256 of the day).
 pub struct Tickets {
     secret: hmac::Key,
     wall: fn() -> UnixTime,
@@ -30,7 +31,8 @@ impl std::fmt::Debug for Tickets {
 }
 
 impl Tickets {
-    /// With the secret that is kept, and the calendar.
+    /// Tickets under this secret; `wall` is the calendar clock.
+    #[must_use]
     pub fn new(secret: &[u8], wall: fn() -> UnixTime) -> Self {
         Self { secret: hmac::Key::new(hmac::HMAC_SHA256, secret), wall }
     }
@@ -50,7 +52,7 @@ impl ProducesTickets for Tickets {
         LIFETIME_SECONDS
     }
 
-    /// ticket = day nonce sealed
+    /// `ticket = day nonce sealed`: 4 bytes big-endian, 12 random bytes, the ciphertext with its tag.
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
         let today = (self.wall)().day();
         let nonce: [u8; NONCE_LEN] = entropy::bytes().ok()?;

@@ -1,17 +1,17 @@
-//! What has to be read out of a certificate (RFC 5280 section 4.1); TLS itself never looks at its own.
+//! The fields of the server's own certificate (RFC 5280 section 4.1) that TLS itself never looks at.
 
 use mail_types::UnixTime;
 use yasna::tags::TAG_UTCTIME;
 use yasna::{ASN1Result, BERReader, parse_der};
 
-/// Where things stand behind the version, which may be missing: serialNumber, signature, issuer, validity, subject.
+/// Positions in the TBSCertificate, the optional version left out: serialNumber, signature, issuer, validity, subject.
 const ISSUER: usize = 2;
 const VALIDITY: usize = 3;
 const SUBJECT: usize = 4;
-/// version [0] EXPLICIT
+/// The tag of `version [0] EXPLICIT`.
 const VERSION_TAG: u8 = 0xa0;
 
-/// From when on clients refuse the certificate. None if this is no certificate.
+/// The end of validity (`notAfter`, RFC 5280 section 4.1.2.5). None if this is no certificate.
 pub(crate) fn expiry(certificate: &[u8]) -> Option<UnixTime> {
     let fields = fields(certificate)?;
     let seconds = parse_der(fields.get(VALIDITY)?, |reader| {
@@ -23,15 +23,15 @@ pub(crate) fn expiry(certificate: &[u8]) -> Option<UnixTime> {
     Some(UnixTime(u64::try_from(seconds.ok()?).unwrap_or(0)))
 }
 
-/// Whether nobody but itself vouches for the certificate (RFC 5280 section 3.2), so that no client trusts it.
+/// True for a self-issued certificate (RFC 5280 section 3.2): issuer and subject are the same, and no client trusts it.
 pub(crate) fn is_self_issued(certificate: &[u8]) -> bool {
     fields(certificate)
         .is_some_and(|fields| fields.get(ISSUER).is_some_and(|issuer| fields.get(SUBJECT) == Some(issuer)))
 }
 
-/// The parts of what is signed, without the version.
+/// The DER of each field of the TBSCertificate, without the version.
 ///
-/// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }
+/// `Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }`
 fn fields(certificate: &[u8]) -> Option<Vec<Vec<u8>>> {
     let fields = parse_der(certificate, |reader| {
         let mut parts = reader.collect_sequence_of(|part| part.read_der())?;
@@ -41,7 +41,7 @@ fn fields(certificate: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(fields.ok()?.into_iter().filter(|field| field.first() != Some(&VERSION_TAG)).collect())
 }
 
-/// Time ::= CHOICE { utcTime UTCTime, generalTime GeneralizedTime }
+/// Seconds since 1970. `Time ::= CHOICE { utcTime UTCTime, generalTime GeneralizedTime }`
 fn time(reader: BERReader<'_, '_>) -> ASN1Result<i64> {
     if reader.lookahead_tag()? == TAG_UTCTIME {
         Ok(reader.read_utctime()?.datetime().unix_timestamp())

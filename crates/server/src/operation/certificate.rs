@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::{Config, Tls};
 use mail_types::Domain;
-use tls::{CertificateFiles, Look, TlsSettings};
+use tls::{CertificateFiles, Reload, TlsSettings};
 use tokio::signal::unix::Signal;
 use tokio::time::MissedTickBehavior;
 
@@ -28,13 +28,13 @@ pub(crate) async fn run(mut files: Option<CertificateFiles>, tls: TlsSettings, m
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let look = tokio::select! {
-            _ = interval.tick() => Look::IfChanged,
-            _ = hang_up.recv() => Look::InAnyCase,
+        let reload = tokio::select! {
+            _ = interval.tick() => Reload::IfChanged,
+            _ = hang_up.recv() => Reload::Always,
         };
         let (Some(mut looked_at), tls) = (files.take(), tls.clone()) else { continue };
         let looked = blocking::run(move || {
-            looked_at.look(&tls, look);
+            looked_at.reload(&tls, reload);
             looked_at
         });
         files = looked.await.ok();

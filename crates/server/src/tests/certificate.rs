@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ipc::control::{Request, Response};
 use rcgen::{CertificateParams, KeyPair};
-use tls::{CertificateFiles, Look};
+use tls::{CertificateFiles, Reload};
 
 use crate::connections::service::Service;
 use crate::operation::health;
@@ -45,32 +45,32 @@ async fn a_renewed_certificate_is_shown_and_a_broken_one_is_told() {
     let server = TestServer::start(&extra).await;
     let tls = &server.observed().tls;
     let mut watched = CertificateFiles::new(certificate.clone(), key_file.clone());
-    watched.look(tls, Look::IfChanged);
-    assert_eq!((shown(&server).await, expiry(&server).await), (first, Some(1_893_456_000)));
-    let mut phone = server.imap(ALICE).await;
+    watched.reload(tls, Reload::IfChanged);
+    assert_eq!((shown(&house).await, expiry(&house).await), (first, Some(1_893_456_000)));
+    let mut phone = house.imap(ALICE).await;
 
     let second = renew(files.path(), 2031, &key);
-    watched.look(tls, Look::IfChanged);
-    assert_eq!((shown(&server).await, expiry(&server).await), (second.clone(), Some(1_924_992_000)));
-    assert_eq!(health::check(server.observed()).await, health::Health::default());
+    watched.reload(tls, Reload::IfChanged);
+    assert_eq!((shown(&house).await, expiry(&house).await), (second.clone(), Some(1_924_992_000)));
+    assert_eq!(health::check(house.server()).await, health::Health::default());
 
     // The certificate of another key: half of a renewal.
     let other = KeyPair::generate().unwrap();
     let third = renew(files.path(), 2032, &other);
-    watched.look(tls, Look::IfChanged);
-    assert_eq!(shown(&server).await, second);
-    let worries = health::check(server.observed()).await.worrying;
+    watched.reload(tls, Reload::IfChanged);
+    assert_eq!(shown(&house).await, second);
+    let worries = health::check(house.server()).await.worrying;
     assert!(worries.iter().any(|worry| worry.contains("do not belong together")), "{worries:?}");
 
     std::fs::write(&key_file, other.serialize_pem()).unwrap();
-    watched.look(tls, Look::InAnyCase);
-    assert_eq!(shown(&server).await, third);
-    assert_eq!(health::check(server.observed()).await, health::Health::default());
+    watched.reload(tls, Reload::Always);
+    assert_eq!(shown(&house).await, third);
+    assert_eq!(health::check(house.server()).await, health::Health::default());
 
     std::fs::remove_file(&certificate).unwrap();
-    watched.look(tls, Look::IfChanged);
-    assert_eq!(shown(&server).await, third);
-    assert!(!health::check(server.observed()).await.worrying.is_empty());
+    watched.reload(tls, Reload::IfChanged);
+    assert_eq!(shown(&house).await, third);
+    assert!(!health::check(house.server()).await.worrying.is_empty());
 
     phone.send("a2 NOOP").await;
     phone.expect("a2 OK").await;
