@@ -6,12 +6,12 @@
 
 mod led;
 mod link;
-mod machine;
 mod qr;
 mod screen;
+mod window;
 
 pub use led::{LedState, Step};
 pub use link::{Endpoint, login_link};
-pub use machine::{HOLD_FOR_RESET, Input, Machine, Output, SHORT_PRESS, WINDOW, Window};
 pub use qr::{QrError, half_blocks, svg};
 pub use screen::{Invitation, PAIRING_LINK_LABEL, Status, screen};
+pub use window::{HOLD_FOR_RESET, Input, Machine, Output, SHORT_PRESS, WINDOW, Window};
