@@ -68,13 +68,10 @@ impl Body {
     pub(super) fn live(self, events: &Receiver<Event>) -> ! {
         let now = uptime();
         let mut supervision = Supervision::new(now);
-        match &self.data {
-            Data::Writable { .. } => {}
-            Data::ReadOnly(trouble) | Data::Absent(trouble) => {
-                self.log.say(format!("the data partition is not usable: {trouble}"));
-                self.log.consoles().screen(self.trouble_screen(trouble));
-                supervision.stop(now);
-            }
+        if let Some(trouble) = self.data.trouble() {
+            self.log.say(format!("the data partition is not usable: {trouble}"));
+            self.log.consoles().screen(self.trouble_screen(trouble));
+            supervision.stop(now);
         }
         let mut life = Life {
             body: self,
@@ -285,7 +282,7 @@ impl Life {
         let until = match self.body.data {
             Data::Writable { .. } => self.last_sign + VOUCH,
             // Starting again would change nothing, and would take the explanation from the screen.
-            Data::ReadOnly(_) | Data::Absent(_) => now + VOUCH,
+            Data::ReadOnly { .. } | Data::Absent { .. } => now + VOUCH,
         };
         self.body.watchdog.vouch(until);
         if now.saturating_sub(self.clock_saved) >= SAVE_CLOCK_EVERY {

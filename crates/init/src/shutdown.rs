@@ -38,13 +38,16 @@ pub(super) fn finish(
     }
     log.close_file();
     sync();
-    if !matches!(data, Data::Absent(_))
+    if !matches!(data, Data::Absent { .. })
         && let Err(error) = data::unmount_data()
     {
         log.say(format!("the data partition cannot be unmounted: {error}"));
     }
-    if let (Goal::FactoryReset, Data::Writable { device }) = (goal, data) {
-        reset(device, log);
+    if goal == Goal::FactoryReset {
+        match data.device() {
+            Some(device) => erase(device, log),
+            None => log.say("nothing is erased: there is no data partition"),
+        }
     }
     watchdog.close();
     let (command, words) = match goal {
@@ -64,7 +67,7 @@ pub(super) fn finish(
     }
 }
 
-fn reset(device: &Path, log: &Log) {
+fn erase(device: &Path, log: &Log) {
     match data::invalidate(device, log) {
         Ok(()) => log.say("everything is erased"),
         Err(error) => log.say(format!("the data partition cannot be erased: {error}")),

@@ -41,18 +41,34 @@ const WORDS_LIMIT: usize = 20;
 const SECTOR: u64 = disk_ioctl::SECTOR;
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// What became of the data partition.
+/// The data partition after the start: its device file, which a factory reset erases, and the reason why it cannot be
+/// used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Data {
     /// Mounted, as it should be.
-    Writable {
-        /// Its device file.
-        device: PathBuf,
-    },
-    /// Mounted for reading only, and why.
-    ReadOnly(String),
-    /// Not mounted, and why.
-    Absent(String),
+    Writable { device: PathBuf },
+    /// Mounted, but not fit for the server.
+    ReadOnly { device: PathBuf, trouble: String },
+    /// Not mounted. Without a device file the partition was not found on the card at all.
+    Absent { device: Option<PathBuf>, trouble: String },
+}
+
+impl Data {
+    /// The partition's device file, if the partition was found.
+    pub(crate) fn device(&self) -> Option<&Path> {
+        match self {
+            Self::Writable { device } | Self::ReadOnly { device, .. } => Some(device),
+            Self::Absent { device, .. } => device.as_deref(),
+        }
+    }
+
+    /// The reason why it cannot be used.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        match self {
+            Self::Writable { .. } => None,
+            Self::ReadOnly { trouble, .. } | Self::Absent { trouble, .. } => Some(trouble),
+        }
+    }
 }
 
 /// Finds, makes, checks, mounts and grows the data partition.
@@ -60,17 +76,17 @@ pub(crate) fn prepare(boot: Option<PartitionIdentity>, log: &Log) -> Data {
     let places = Places::system();
     let partition = match locate(boot, &places, log) {
         Ok(partition) => partition,
-        Err(trouble) => return Data::Absent(trouble),
+        Err(trouble) => return Data::Absent { device: None, trouble },
     };
     if let Err(trouble) = make_ready(&partition, log) {
-        return fall_back(&partition, trouble);
+        return fall_back(partition, trouble);
     }
     if let Err(error) = mount_data(&partition, MountFlags::empty()) {
         log.say(format!("the data partition cannot be mounted ({error}); it is checked"));
         let again = check(&partition, log)
             .and_then(|()| mount_data(&partition, MountFlags::empty()).map_err(|error| error.to_string()));
         if let Err(trouble) = again {
-            return fall_back(&partition, trouble);
+            return fall_back(partition, trouble);
         }
     }
     if let Err(error) = grow(&partition, log) {
@@ -78,7 +94,10 @@ pub(crate) fn prepare(boot: Option<PartitionIdentity>, log: &Log) -> Data {
     }
     match make_directories() {
         Ok(()) => Data::Writable { device: partition.device },
-        Err(error) => Data::ReadOnly(format!("its directories cannot be made: {error}")),
+        Err(error) => {
+            let trouble = format!("its directories cannot be made: {error}");
+            Data::ReadOnly { device: partition.device, trouble }
+        }
     }
 }
 
@@ -238,10 +257,13 @@ fn mount_data(partition: &Partition, more: MountFlags) -> rustix::io::Result<()>
 }
 
 /// The last resort: nothing is written, so that nothing more is lost, and a person may still save the mail.
-fn fall_back(partition: &Partition, trouble: String) -> Data {
-    match mount_data(partition, MountFlags::RDONLY) {
-        Ok(()) => Data::ReadOnly(trouble),
-        Err(error) => Data::Absent(format!("{trouble}; it cannot even be read: {error}")),
+fn fall_back(partition: Partition, trouble: String) -> Data {
+    match mount_data(&partition, MountFlags::RDONLY) {
+        Ok(()) => Data::ReadOnly { device: partition.device, trouble },
+        Err(error) => {
+            let trouble = format!("{trouble}; it cannot even be read: {error}");
+            Data::Absent { device: Some(partition.device), trouble }
+        }
     }
 }
 
