@@ -1,20 +1,22 @@
 //! The box while it lives: events in, devices and server kept in step with them. The decisions of their own are in
-//! `supervision.rs` and `button.rs`; this is where they meet.
+//! `supervision.rs` and `pairing::Button`; this is where they meet.
 
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use ipc::appliance::{ToInit, ToServe};
-use pairing::LedState;
-use rpi_led::{Lamp, Step};
+use pairing::{Button, Gesture, LedState};
+use rpi_led::Lamp;
+use rpi_led::keys::KeyEvent;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
 use signal_hook::consts::{SIGCHLD, SIGUSR2};
 
-use super::button::{Button, Meaning};
 use super::disk::data::Data;
+use super::display::Display;
 use super::identity::BoxName;
 use super::keepsakes::Keepsakes;
+use super::keys::{KeyMap, Meaning};
 use super::log::Log;
 use super::server::Server;
 use super::shutdown::{Goal, finish};
@@ -27,6 +29,8 @@ use super::{Event, memory};
 const SAVE_CLOCK_EVERY: Duration = Duration::from_secs(3600);
 /// How often the loop looks at its watches though nothing happens.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Events handled before the button's time is looked at again.
+const EVENTS_PER_TURN: usize = 256;
 /// After the server's last sign of life the watchdog is fed for so long.
 const VOUCH: Duration = Duration::from_secs(600);
 
@@ -46,10 +50,11 @@ struct Life {
     body: Body,
     supervision: Supervision,
     server: Option<Server>,
+    display: Display,
+    keys: KeyMap,
     button: Button,
     addresses: Vec<IpAddr>,
     server_led: LedState,
-    shown_led: Option<LedState>,
     readiness: Readiness,
     last_sign: Duration,
     clock_saved: Duration,
@@ -65,22 +70,24 @@ enum Readiness {
 
 impl Body {
     /// Lives until told to go down, and goes down then.
-    pub(super) fn live(self, events: &Receiver<Event>) -> ! {
+    pub(super) fn live(mut self, events: &Receiver<Event>) -> ! {
         let now = uptime();
         let mut supervision = Supervision::new(now);
+        let mut display = Display::new(self.lamp.take(), self.log.consoles().clone());
         if let Some(trouble) = self.data.trouble() {
             self.log.say(format!("the data partition is not usable: {trouble}"));
-            self.log.consoles().screen(self.trouble_screen(trouble));
+            display.set_screen(self.trouble_screen(trouble));
             supervision.stop(now);
         }
         let mut life = Life {
             body: self,
             supervision,
             server: None,
+            display,
+            keys: KeyMap::default(),
             button: Button::default(),
             addresses: Vec::new(),
             server_led: LedState::Booting,
-            shown_led: None,
             readiness: Readiness::NotYet,
             last_sign: now,
             clock_saved: now,
@@ -95,9 +102,15 @@ impl Body {
                 match finish(goal, &log, &data, keepsakes.as_ref(), watchdog) {}
             }
             life.look_at_watches();
-            if let Ok(event) = events.recv_timeout(life.patience()) {
+            let first = events.recv_timeout(life.patience()).ok();
+            // The time is read before the queue is emptied, so that a release which came before the ten seconds were
+            // over is handled before they are, however busy the box is.
+            let now = uptime();
+            for event in first.into_iter().chain(events.try_iter().take(EVENTS_PER_TURN)) {
                 life.handle(event);
             }
+            let gesture = life.button.tick(now);
+            life.obey(gesture);
         }
     }
 
@@ -107,8 +120,33 @@ impl Body {
             "{name} needs attention\n\n\
              The data partition is not usable: {trouble}.\n\
              Nothing has been erased. The mail server is not running.\n\n\
-             Switch off and on again once. If this stays, copy the card before anything else is tried."
+             Switch off and on again once. If this stays, copy the card before anything else is tried.\n\
+             {}",
+            match self.data.device() {
+                Some(_) => "To erase everything and begin anew, hold the button for ten seconds.",
+                None => "There is nothing that holding the button could erase.",
+            }
         )
+    }
+}
+
+impl Body {
+    /// The warning while the button is held.
+    fn countdown_screen(&self) -> String {
+        let name = self.name.as_str();
+        match self.data.device() {
+            Some(_) => format!(
+                "{name} is {}\n\n\
+                 Once the button has been held for ten seconds, all accounts and all messages on this box are gone.",
+                LedState::ResetCountdown.words()
+            ),
+            None => format!(
+                "{name} has nothing to erase\n\n\
+                 No data partition was found: {}.\n\
+                 Holding the button changes nothing.",
+                self.data.trouble().unwrap_or_default()
+            ),
+        }
     }
 }
 
@@ -160,12 +198,7 @@ impl Life {
                     self.handle_message(message);
                 }
             }
-            Event::Key(key) => match self.button.handle(key) {
-                Some(Meaning::Pressed) => self.tell(ToServe::ButtonPressed),
-                Some(Meaning::Released) => self.tell(ToServe::ButtonReleased),
-                Some(Meaning::PowerOff) => self.go_down(Goal::PowerOff),
-                None => {}
-            },
+            Event::Key(key, at) => self.handle_key(key, at),
             Event::Signal(SIGCHLD) => self.reap(),
             Event::Signal(SIGUSR2) => self.go_down(Goal::PowerOff),
             Event::Signal(_) | Event::Broken => self.go_down(Goal::Restart),
@@ -173,6 +206,41 @@ impl Life {
                 self.addresses.clone_from(&addresses);
                 self.tell(ToServe::Addresses(addresses));
             }
+        }
+    }
+
+    fn handle_key(&mut self, key: KeyEvent, at: Duration) {
+        match self.keys.handle(key) {
+            Some(Meaning::Pressed) => self.button.press(at),
+            Some(Meaning::Released) => {
+                let gesture = self.button.release(at);
+                self.obey(gesture);
+            }
+            Some(Meaning::PowerOff) => self.go_down(Goal::PowerOff),
+            None => {}
+        }
+    }
+
+    fn obey(&mut self, gesture: Option<Gesture>) {
+        match gesture {
+            Some(Gesture::ShortPress) => self.tell(ToServe::OpenPairingWindow),
+            Some(Gesture::CountdownStarted) => {
+                self.body.log.say("the button is held: countdown to the factory reset");
+                self.display.warn(self.body.countdown_screen());
+            }
+            Some(Gesture::CountdownCancelled) => {
+                self.body.log.say("the button was let go: nothing is erased");
+                self.display.end_warning();
+            }
+            Some(Gesture::FactoryReset) if self.body.data.device().is_some() => {
+                // LED and warning stay as they are until the box starts again.
+                self.go_down(Goal::FactoryReset);
+            }
+            Some(Gesture::FactoryReset) => {
+                self.body.log.say("nothing is erased: there is no data partition");
+                self.display.end_warning();
+            }
+            None => {}
         }
     }
 
@@ -196,8 +264,7 @@ impl Life {
             }
             ToInit::Healthy => self.sign_of_life(now),
             ToInit::Led(state) => self.server_led = state,
-            ToInit::Screen(text) => self.body.log.consoles().screen(text),
-            ToInit::FactoryReset => self.go_down(Goal::FactoryReset),
+            ToInit::Screen(text) => self.display.set_screen(text),
         }
     }
 
@@ -209,7 +276,7 @@ impl Life {
     fn go_down(&mut self, goal: Goal) {
         if self.goal.is_none() {
             self.goal = Some(goal);
-            self.body.log.consoles().end_screen();
+            self.display.end_screen();
             self.body.log.say("shutting down");
             self.supervision.stop(uptime());
         }
@@ -245,7 +312,7 @@ impl Life {
         trouble.iter().skip(1).for_each(|word| self.body.log.say(word));
         self.body.log.keep_trouble(&trouble);
         if let Outlook::Failing(times) = self.supervision.outlook() {
-            self.body.log.consoles().screen(self.failing_screen(times, &trouble));
+            self.display.set_screen(self.failing_screen(times, &trouble));
         }
     }
 
@@ -259,21 +326,10 @@ impl Life {
     }
 
     fn show_led(&mut self) {
-        let led = match (&self.body.data, self.supervision.outlook()) {
+        self.display.set_led(match (&self.body.data, self.supervision.outlook()) {
             (Data::Writable { .. }, Outlook::Fine) => self.server_led,
             _ => LedState::NeedsAttention,
-        };
-        if self.shown_led != Some(led) {
-            self.shown_led = Some(led);
-            if let Some(lamp) = &self.body.lamp {
-                let steps: Vec<Step> = led
-                    .pattern()
-                    .iter()
-                    .map(|step| Step { lit: step.lit, milliseconds: step.milliseconds })
-                    .collect();
-                lamp.play(&steps);
-            }
-        }
+        });
     }
 
     /// What is to be done from time to time.
@@ -296,7 +352,7 @@ impl Life {
     }
 
     fn patience(&self) -> Duration {
-        let wake = self.supervision.wake_at().map(|wake| wake.saturating_sub(uptime()));
-        wake.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
+        let wake = [self.supervision.wake_at(), self.button.wake_at()].into_iter().flatten().min();
+        wake.map_or(LOOK_EVERY, |wake| wake.saturating_sub(uptime()).min(LOOK_EVERY))
     }
 }

@@ -9,11 +9,12 @@
 #![forbid(unsafe_code)]
 
 mod body;
-mod button;
 mod console;
 mod disk;
+mod display;
 mod identity;
 mod keepsakes;
+mod keys;
 mod log;
 mod memory;
 mod panic;
@@ -62,8 +63,8 @@ use self::watchdog::Watchdog;
 enum Event {
     /// A server process said something.
     Server(Pid, ToInit),
-    /// A key moved.
-    Key(KeyEvent),
+    /// A key moved, at this time since the start of the machine.
+    Key(KeyEvent, Duration),
     /// A signal came.
     Signal(i32),
     /// The box's addresses are now these.
@@ -199,8 +200,9 @@ fn watch_keys(sender: &Sender<Event>, log: &Log) {
     let sender = sender.clone();
     let started =
         rpi_led::keys::watch(Path::new("/dev/input")).map_err(io::Error::other).and_then(|mut keys| {
-            let forward =
-                move || while keys.next().is_some_and(|key| sender.send(Event::Key(key)).is_ok()) {};
+            let forward = move || {
+                while keys.next().is_some_and(|key| sender.send(Event::Key(key, uptime())).is_ok()) {}
+            };
             thread::Builder::new().name("button".to_owned()).spawn(forward).map(drop)
         });
     if let Err(error) = started {

@@ -4,6 +4,9 @@
 //! standard error is its log. Init owns the devices (LED, button, screen, network) and knows nothing of mail; the
 //! server owns the mail and sees no device. A line longer than [`LINE_LIMIT`] or one that does not parse is logged and
 //! dropped by the reader: neither side can stop the other by talking nonsense.
+//!
+//! The server asks for nothing but LED and screen. Reboot and factory reset are no messages: init decides on them
+//! from the button alone, so that a server that has been taken over cannot erase the box.
 
 use std::net::IpAddr;
 
@@ -17,10 +20,8 @@ pub const LINE_LIMIT: usize = 16 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToServe {
-    /// The button went down.
-    ButtonPressed,
-    /// The button came up.
-    ButtonReleased,
+    /// The button was pressed shortly: open the pairing window.
+    OpenPairingWindow,
     /// The box's own addresses changed; link-local ones are not listed.
     Addresses(Vec<IpAddr>),
     /// Finish what is running and exit with status 0.
@@ -35,10 +36,8 @@ pub enum ToInit {
     Ready,
     /// Still working: sent every few seconds; init feeds the watchdog only while these arrive.
     Healthy,
-    /// What the LED shows from now on.
+    /// The state of the LED from now on.
     Led(LedState),
-    /// What the screens show from now on: the box's status and, while the window is open, the QR code. Plain text.
+    /// The text of the screens from now on: the box's status and, while the window is open, the QR code.
     Screen(String),
-    /// The button was held for ten seconds: erase the data partition and start again.
-    FactoryReset,
 }

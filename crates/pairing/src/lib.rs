@@ -1,17 +1,20 @@
 //! Button presses and time in; LED state, pairing window, links and QR codes out.
 //!
-//! Pure: no device, no clock, no store, no entropy. `hearth serve` feeds [`Machine`] and carries out what it says;
-//! the words and pictures a person sees are made here too, so that screen, web page and terminal agree.
+//! Pure: no device, no clock, no store, no entropy. `hearth init` runs the [`Button`], `hearth serve` the
+//! [`PairingWindow`]; the words and pictures a person sees are made here too, so that screen, web page and terminal
+//! agree.
 #![forbid(unsafe_code)]
 
+mod button;
 mod led;
 mod link;
 mod qr;
 mod screen;
 mod window;
 
+pub use button::{Button, Gesture, HOLD_FOR_RESET, SHORT_PRESS};
 pub use led::{LedState, Step};
 pub use link::{Endpoint, login_link};
 pub use qr::{QrError, half_blocks, svg};
 pub use screen::{Invitation, PAIRING_LINK_LABEL, Status, screen};
-pub use window::{HOLD_FOR_RESET, Input, Machine, Output, SHORT_PRESS, WINDOW, Window};
+pub use window::{Input, OPEN_FOR, Output, PairingWindow, WindowEnd};

@@ -34,8 +34,7 @@ async fn listen<R: AsyncRead + Unpin>(pairing: &PairingHandle, input: R) {
     let mut lines = Lines::new(input, LINE_LIMIT);
     while let Ok(Some(line)) = lines.next().await {
         match line.decode() {
-            Ok(ToServe::ButtonPressed) => pairing.happened(pairing::Input::ButtonPressed).await,
-            Ok(ToServe::ButtonReleased) => pairing.happened(pairing::Input::ButtonReleased).await,
+            Ok(ToServe::OpenPairingWindow) => pairing.happened(pairing::Input::OpenRequested).await,
             Ok(ToServe::Addresses(addresses)) => pairing.addresses(addresses).await,
             Ok(ToServe::Stop) => return,
             Err(error) => tracing::warn!(%error, "a line from init was not understood and is dropped"),
@@ -55,9 +54,6 @@ async fn show(pairing: PairingHandle, messages: mpsc::Sender<ToInit>) {
         }
         if shown.as_ref().is_none_or(|shown| shown.screen != view.screen) {
             news.push(ToInit::Screen(view.screen.clone()));
-        }
-        if view.factory_reset && shown.as_ref().is_none_or(|shown| !shown.factory_reset) {
-            news.push(ToInit::FactoryReset);
         }
         for message in news {
             if messages.send(message).await.is_err() {
@@ -160,8 +156,7 @@ mod tests {
         };
         say(ToServe::Addresses(vec!["192.0.2.7".parse().unwrap()])).await;
         assert_eq!(led(&mut lines).await, LedState::Ready);
-        say(ToServe::ButtonPressed).await;
-        say(ToServe::ButtonReleased).await;
+        say(ToServe::OpenPairingWindow).await;
         assert_eq!(led(&mut lines).await, LedState::PairingOpen);
         let ToInit::Screen(screen) = next(&mut lines).await else { panic!("the screen follows the LED") };
         assert!(screen.contains("&ih=192.0.2.7&"), "{screen}");

@@ -29,14 +29,12 @@ pub(crate) struct View {
     pub(crate) status: Status,
     /// The whole text of the screens.
     pub(crate) screen: String,
-    /// Somebody held the button for ten seconds.
-    pub(crate) factory_reset: bool,
 }
 
 /// What the task is told.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// The button, the network, trouble, a request to open: for the machine.
+    /// A request to open, the network, trouble: for the machine.
     Happened(pairing::Input),
     /// The machine's addresses changed.
     Addresses(Vec<IpAddr>),

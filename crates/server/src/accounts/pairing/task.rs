@@ -1,11 +1,13 @@
-//! The task: feeds [`pairing::Machine`], mints credentials when it opens, and draws what it shows.
+//! The task: feeds [`pairing::PairingWindow`], mints credentials when it opens, and draws what it shows.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use host::clock;
 use mail_types::Domain;
-use pairing::{Endpoint, Input, Invitation, LedState, Machine, Output, Status, Window, login_link, screen};
+use pairing::{
+    Endpoint, Input, Invitation, LedState, Output, PairingWindow, Status, WindowEnd, login_link, screen,
+};
 use relay_policy::Registration;
 use tokio::sync::{mpsc, watch};
 
@@ -38,14 +40,13 @@ pub(crate) struct Setup {
 /// The machine and everything around it.
 pub(crate) struct PairingTask {
     setup: Setup,
-    machine: Machine,
+    machine: PairingWindow,
     /// Shown on the screen, the newest first.
     codes: Vec<Credentials>,
     accounts: usize,
     addresses: Vec<IpAddr>,
     troubles: Vec<String>,
     led: LedState,
-    factory_reset: bool,
     wake_at: Option<Instant>,
     commands: mpsc::Receiver<Command>,
     view: watch::Sender<View>,
@@ -56,17 +57,16 @@ impl PairingTask {
     pub(crate) fn new(setup: Setup) -> (Self, PairingHandle) {
         let (sender, commands) = mpsc::channel(COMMANDS_WAITING);
         let status = status(&setup.domain, setup.accounts, &setup.addresses);
-        let (view, watched) = watch::channel(View { status, screen: String::new(), factory_reset: false });
+        let (view, watched) = watch::channel(View { status, screen: String::new() });
         let lets_in = matches!(setup.registration, Registration::Open | Registration::Pairing);
         let now = clock::now();
         let mut task = Self {
-            machine: Machine::new(now, setup.accounts > 0 || !lets_in),
+            machine: PairingWindow::new(setup.accounts > 0 || !lets_in),
             codes: Vec::new(),
             accounts: setup.accounts,
             addresses: setup.addresses.clone(),
             troubles: Vec::new(),
             led: LedState::Booting,
-            factory_reset: false,
             wake_at: None,
             setup,
             commands,
@@ -122,7 +122,7 @@ impl PairingTask {
             }
             Command::IsInvited(credentials, answer) => {
                 let known = self.codes.contains(&credentials);
-                let _ = answer.send(known && self.machine.window().is_some());
+                let _ = answer.send(known && self.machine.end().is_some());
             }
             Command::Accounts(count) => self.accounts = count,
             Command::AccountCreated(address, answer) => {
@@ -142,7 +142,6 @@ impl PairingTask {
                 Output::Opened(_) => self.mint(),
                 Output::Closed => self.codes.clear(),
                 Output::Led(led) => self.led = led,
-                Output::FactoryReset => self.factory_reset = true,
                 Output::WakeAt(time) => self.wake_at = Some(time),
             }
         }
@@ -166,7 +165,7 @@ impl PairingTask {
 
     /// Draws the view anew; whoever watches is woken only if it differs.
     fn show(&mut self, now: Instant) {
-        let invitation = self.machine.window().zip(self.codes.first()).map(|(window, code)| Invitation {
+        let invitation = self.machine.end().zip(self.codes.first()).map(|(window, code)| Invitation {
             link: login_link(&code.address, &code.password, &endpoint(&self.setup, &self.addresses)),
             closes: closes(window, now),
         });
@@ -176,7 +175,7 @@ impl PairingTask {
             invitation,
             ..status(&self.setup.domain, self.accounts, &self.addresses)
         };
-        let view = View { screen: screen(&status), status, factory_reset: self.factory_reset };
+        let view = View { screen: screen(&status), status };
         self.view.send_if_modified(|shown| {
             let changed = *shown != view;
             *shown = view;
@@ -186,7 +185,7 @@ impl PairingTask {
 
     /// When the words for the window's end change next.
     fn next_minute(&self, now: Instant) -> Option<Instant> {
-        let Some(Window::Until(end)) = self.machine.window() else { return None };
+        let Some(WindowEnd::At(end)) = self.machine.end() else { return None };
         let left = end.saturating_duration_since(now);
         let into_minute = Duration::from_nanos(u64::try_from(left.as_nanos() % MINUTE.as_nanos()).ok()?);
         (left > MINUTE).then(|| now + into_minute + Duration::from_millis(1))
@@ -229,10 +228,10 @@ fn host(setup: &Setup, addresses: &[IpAddr]) -> String {
     }
 }
 
-fn closes(window: Window, now: Instant) -> String {
+fn closes(window: WindowEnd, now: Instant) -> String {
     match window {
-        Window::UntilFirstAccount => "when the first account exists".to_owned(),
-        Window::Until(end) => match end.saturating_duration_since(now).as_secs().div_ceil(60) {
+        WindowEnd::FirstAccount => "when the first account exists".to_owned(),
+        WindowEnd::At(end) => match end.saturating_duration_since(now).as_secs().div_ceil(60) {
             0 | 1 => "within a minute".to_owned(),
             minutes => format!("in {minutes} minutes"),
         },

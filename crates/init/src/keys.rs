@@ -15,13 +15,13 @@ pub(super) enum Meaning {
     PowerOff,
 }
 
-/// The button, made of all keys.
+/// The keys that are down; together they are one button.
 #[derive(Debug, Default)]
-pub(super) struct Button {
+pub(super) struct KeyMap {
     held: BTreeSet<u16>,
 }
 
-impl Button {
+impl KeyMap {
     /// What this key's motion means, if anything.
     pub(super) fn handle(&mut self, event: KeyEvent) -> Option<Meaning> {
         match (event.code, event.motion) {
@@ -44,12 +44,12 @@ impl Button {
 mod tests {
     use rpi_led::keys::{KEY_POWER, KEY_RESTART, KeyEvent, Motion};
 
-    use super::{Button, Meaning};
+    use super::{KeyMap, Meaning};
 
     #[test]
     fn several_keys_are_one_button() {
         use Motion::{Down, Up};
-        let mut button = Button::default();
+        let mut keys = KeyMap::default();
         let story = [
             (KEY_RESTART, Up, None),
             (KEY_RESTART, Down, Some(Meaning::Pressed)),
@@ -61,7 +61,7 @@ mod tests {
             (59, Down, Some(Meaning::Pressed)),
         ];
         for (code, motion, meaning) in story {
-            assert_eq!(button.handle(KeyEvent { code, motion }), meaning, "{code} {motion:?}");
+            assert_eq!(keys.handle(KeyEvent { code, motion }), meaning, "{code} {motion:?}");
         }
     }
 }
