@@ -5,20 +5,20 @@
 //! mount ─▶ consoles ─▶ modules ─▶ watchdog, LED, keys, network ─▶ data partition ─▶ name ─▶ server, for ever
 //! ```
 //!
-//! `run` walks this line once; from then on `body.rs` reacts to events, all of which come through one channel.
+//! `run` walks this line once; from then on `event_loop.rs` reacts to events, all of which come through one channel.
 #![forbid(unsafe_code)]
 
-mod body;
 mod console;
 mod disk;
 mod display;
+mod event_loop;
 mod identity;
-mod keepsakes;
 mod keys;
 mod log;
 mod memory;
 mod panic;
 mod parameters;
+mod persistent_state;
 mod postmortem;
 mod server;
 mod shutdown;
@@ -47,13 +47,13 @@ use rustix::system::{RebootCommand, reboot};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
 
-use self::body::Body;
 use self::console::Consoles;
 use self::disk::data::{self, Data, LOGS, OWN, STORE};
+use self::event_loop::Body;
 use self::identity::{BoxName, Sources};
-use self::keepsakes::{Keepsakes, read_small};
 use self::log::Log;
 use self::parameters::Parameters;
+use self::persistent_state::{Keepsakes, read_small};
 use self::time::uptime;
 use self::uevents::wait_for;
 use self::watchdog::Watchdog;
@@ -98,7 +98,7 @@ pub fn run() -> anyhow::Result<Infallible> {
     failures.iter().for_each(|failure| log.say(failure));
     let parameters = read_parameters(&log);
     restrict(&log);
-    keepsakes::start_clock(&log);
+    persistent_state::start_clock(&log);
     system::load_modules(&log);
 
     let watchdog = Watchdog::open(parameters.watchdog, Path::new(DEVICE_TREE), &log);

@@ -9,8 +9,8 @@ use rustix::fs::sync;
 use rustix::system::{RebootCommand, reboot};
 
 use super::disk::data::{self, Data};
-use super::keepsakes::Keepsakes;
 use super::log::Log;
+use super::persistent_state::Keepsakes;
 use super::watchdog::Watchdog;
 
 /// Why the box goes down.
