@@ -14,16 +14,17 @@ use signal_hook::consts::{SIGCHLD, SIGUSR2};
 
 use super::disk::data::Data;
 use super::display::Display;
+use super::event::Event;
 use super::identity::BoxName;
 use super::keys::{KeyMap, Meaning};
 use super::log::Log;
+use super::memory;
 use super::persistent_state::Keepsakes;
 use super::server::Server;
 use super::shutdown::{Goal, finish};
 use super::supervision::{Order, Outlook, Supervision};
 use super::time::uptime;
 use super::watchdog::Watchdog;
-use super::{Event, memory};
 
 /// How often the time is written down.
 const SAVE_CLOCK_EVERY: Duration = Duration::from_secs(3600);
@@ -201,7 +202,7 @@ impl Life {
             Event::Key(key, at) => self.handle_key(key, at),
             Event::Signal(SIGCHLD) => self.reap(),
             Event::Signal(SIGUSR2) => self.go_down(Goal::PowerOff),
-            Event::Signal(_) | Event::Broken => self.go_down(Goal::Restart),
+            Event::Signal(_) | Event::ThreadPanicked => self.go_down(Goal::Restart),
             Event::Addresses(addresses) => {
                 self.addresses.clone_from(&addresses);
                 self.tell(ToServe::Addresses(addresses));

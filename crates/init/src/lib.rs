@@ -11,6 +11,7 @@
 mod console;
 mod disk;
 mod display;
+mod event;
 mod event_loop;
 mod identity;
 mod keys;
@@ -29,26 +30,24 @@ mod uevents;
 mod watchdog;
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 use std::{fs, io, thread};
 
 use host::entropy;
-use ipc::appliance::ToInit;
 use network::configuration::{Report, Settings, run_configuration};
 use network::mdns;
 use network::netlink::Netlink;
 use rpi_led::Lamp;
-use rpi_led::keys::KeyEvent;
-use rustix::process::{Pid, Resource, Rlimit, getpid, setrlimit};
+use rustix::process::{Resource, Rlimit, getpid, setrlimit};
 use rustix::system::{RebootCommand, reboot};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use self::console::Consoles;
 use self::disk::data::{self, Data, LOGS, OWN, STORE};
+use self::event::Event;
 use self::event_loop::Body;
 use self::identity::{BoxName, Sources};
 use self::log::Log;
@@ -57,21 +56,6 @@ use self::persistent_state::{Keepsakes, read_small};
 use self::time::uptime;
 use self::uevents::wait_for;
 use self::watchdog::Watchdog;
-
-/// Everything that can happen to a running box.
-#[derive(Debug)]
-enum Event {
-    /// A server process said something.
-    Server(Pid, ToInit),
-    /// A key moved, at this time since the start of the machine.
-    Key(KeyEvent, Duration),
-    /// A signal came.
-    Signal(i32),
-    /// The box's addresses are now these.
-    Addresses(Vec<IpAddr>),
-    /// A thread of init panicked and stands still.
-    Broken,
-}
 
 const DEVICE_TREE: &str = "/proc/device-tree";
 /// The LED of the image's own overlay, and the one on the board.

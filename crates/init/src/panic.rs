@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::fs::sync;
 use rustix::system::{RebootCommand, reboot};
 
-use super::Event;
+use super::event::Event;
 use super::log::Log;
 
 /// Time for the consoles to show why.
@@ -22,7 +22,7 @@ pub(super) fn install(log: &Log, events: &Sender<Event>) {
     std::panic::set_hook(Box::new(move |panic| {
         write_down(&log, panic);
         let is_main = thread::current().name() == Some("main");
-        if is_main || events.send(Event::Broken).is_err() {
+        if is_main || events.send(Event::ThreadPanicked).is_err() {
             log.flush();
             let (_never, pause) = channel::<()>();
             let _ = pause.recv_timeout(PAUSE);

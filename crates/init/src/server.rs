@@ -14,8 +14,8 @@ use ipc::appliance::{LINE_LIMIT, ToServe};
 use ipc::lines::{self, Line, Lines};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Event;
 use super::disk::data::SERVER_ID;
+use super::event::Event;
 use super::log::Log;
 
 /// The one binary.
@@ -163,8 +163,8 @@ mod tests {
     use pairing::LedState;
 
     use super::Server;
-    use crate::Event;
     use crate::console::Consoles;
+    use crate::event::Event;
     use crate::log::Log;
 
     /// A stand-in for the server: a shell that speaks the same language.

@@ -1,0 +1,23 @@
+//! The events of a running box: each thread of init sends them into one channel, which the event loop empties.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipc::appliance::ToInit;
+use rpi_led::keys::KeyEvent;
+use rustix::process::Pid;
+
+/// An event of a running box.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A message of the server process with this ID.
+    Server(Pid, ToInit),
+    /// A key moved, at this time since the start of the machine.
+    Key(KeyEvent, Duration),
+    /// A signal arrived.
+    Signal(i32),
+    /// The complete list of the box's addresses.
+    Addresses(Vec<IpAddr>),
+    /// A thread of init panicked and stands still.
+    ThreadPanicked,
+}
