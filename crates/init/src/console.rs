@@ -18,19 +18,19 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::time::timespec;
 
 /// Things to show that may wait for a slow line; further ones are dropped.
-const QUEUE: usize = 512;
+const QUEUE_LENGTH: usize = 512;
 /// A console that takes nothing for so long loses the rest of what it was to show.
-const PATIENCE: Duration = Duration::from_secs(2);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Clears display and scroll-back, hides the cursor.
 const CLEAR: &str = "\x1b[?25l\x1b[H\x1b[2J\x1b[3J";
 
 /// The way to the consoles.
 #[derive(Clone, Debug)]
 pub(super) struct Consoles {
-    orders: SyncSender<Order>,
+    messages: SyncSender<Message>,
 }
 
-enum Order {
+enum Message {
     Line(String),
     Screen(String),
     EndScreen,
@@ -49,53 +49,53 @@ impl Consoles {
                 Some(Screen::new(kind(name), device))
             })
             .collect();
-        let (orders, queue) = sync_channel(QUEUE);
+        let (messages, queue) = sync_channel(QUEUE_LENGTH);
         thread::Builder::new().name("consoles".to_owned()).spawn(move || {
             write_all(&mut screens, &queue);
         })?;
-        Ok(Self { orders })
+        Ok(Self { messages })
     }
 
     /// Consoles that show nothing, for when they cannot be opened.
     pub(super) fn none() -> Self {
-        Self { orders: sync_channel(0).0 }
+        Self { messages: sync_channel(0).0 }
     }
 
     /// Shows a log line.
     pub(super) fn line(&self, line: String) {
-        self.send(Order::Line(line));
+        self.send(Message::Line(line));
     }
 
     /// Shows a screen in place of the one before.
     pub(super) fn screen(&self, text: String) {
-        self.send(Order::Screen(text));
+        self.send(Message::Screen(text));
     }
 
     /// Lets displays show log lines again.
     pub(super) fn end_screen(&self) {
-        self.send(Order::EndScreen);
+        self.send(Message::EndScreen);
     }
 
     /// Waits until everything is written, or `limit` is over.
     pub(super) fn flush(&self, limit: Duration) {
         let (done, wait) = sync_channel(1);
-        self.send(Order::Flush(done));
+        self.send(Message::Flush(done));
         let _ = wait.recv_timeout(limit);
     }
 
-    fn send(&self, order: Order) {
-        match self.orders.try_send(order) {
+    fn send(&self, message: Message) {
+        match self.messages.try_send(message) {
             // A line that stands still must not stop the box.
             Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
         }
     }
 }
 
-fn write_all<W: Write + Patient>(screens: &mut [Screen<W>], orders: &Receiver<Order>) {
-    for order in orders {
-        match order {
-            Order::Flush(done) => drop(done.send(())),
-            order => screens.iter_mut().for_each(|screen| screen.show(&order)),
+fn write_all<W: Write + WaitWritable>(screens: &mut [Screen<W>], messages: &Receiver<Message>) {
+    for message in messages {
+        match message {
+            Message::Flush(done) => drop(done.send(())),
+            message => screens.iter_mut().for_each(|screen| screen.show(&message)),
         }
     }
 }
@@ -132,25 +132,25 @@ struct Screen<W> {
     showing: bool,
 }
 
-impl<W: Write + Patient> Screen<W> {
+impl<W: Write + WaitWritable> Screen<W> {
     fn new(kind: Kind, device: W) -> Self {
         Self { kind, device, showing: false }
     }
 
-    fn show(&mut self, order: &Order) {
-        let text = match (order, self.kind) {
-            (Order::Line(_), Kind::Display) if self.showing => return,
-            (Order::Line(line), _) => format!("{line}\n"),
-            (Order::Screen(text), Kind::Display) => {
+    fn show(&mut self, message: &Message) {
+        let text = match (message, self.kind) {
+            (Message::Line(_), Kind::Display) if self.showing => return,
+            (Message::Line(line), _) => format!("{line}\n"),
+            (Message::Screen(text), Kind::Display) => {
                 self.showing = true;
                 format!("{CLEAR}{}\n", text.trim_end())
             }
-            (Order::Screen(text), Kind::Line) => format!("\n{}\n\n", text.trim_end()),
-            (Order::EndScreen, Kind::Display) if self.showing => {
+            (Message::Screen(text), Kind::Line) => format!("\n{}\n\n", text.trim_end()),
+            (Message::EndScreen, Kind::Display) if self.showing => {
                 self.showing = false;
                 CLEAR.to_owned()
             }
-            (Order::EndScreen | Order::Flush(_), _) => return,
+            (Message::EndScreen | Message::Flush(_), _) => return,
         };
         self.write(text.as_bytes());
     }
@@ -161,7 +161,8 @@ impl<W: Write + Patient> Screen<W> {
                 Ok(0) => return,
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.device.wait(PATIENCE) => {}
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock && self.device.wait(WRITE_TIMEOUT) => {}
                 Err(_) => return,
             }
         }
@@ -169,12 +170,12 @@ impl<W: Write + Patient> Screen<W> {
 }
 
 /// Something that may be full for a while.
-trait Patient {
+trait WaitWritable {
     /// Waits until it takes more; false when it did not.
     fn wait(&self, limit: Duration) -> bool;
 }
 
-impl Patient for File {
+impl WaitWritable for File {
     fn wait(&self, limit: Duration) -> bool {
         let mut fds = [PollFd::new(self, PollFlags::OUT)];
         matches!(poll(&mut fds, Some(&timespec(limit))), Ok(1..))
@@ -185,27 +186,27 @@ impl Patient for File {
 mod tests {
     use std::time::Duration;
 
-    use super::{CLEAR, Kind, Order, Patient, Screen, kind, names};
+    use super::{CLEAR, Kind, Message, Screen, WaitWritable, kind, names};
 
-    impl Patient for Vec<u8> {
+    impl WaitWritable for Vec<u8> {
         fn wait(&self, _: Duration) -> bool {
             false
         }
     }
 
-    fn shown(kind: Kind, orders: &[Order]) -> String {
+    fn shown(kind: Kind, messages: &[Message]) -> String {
         let mut screen = Screen::new(kind, Vec::new());
-        orders.iter().for_each(|order| screen.show(order));
+        messages.iter().for_each(|message| screen.show(message));
         String::from_utf8(screen.device).unwrap()
     }
 
-    fn story() -> [Order; 5] {
+    fn story() -> [Message; 5] {
         [
-            Order::Line("one".to_owned()),
-            Order::Screen("QR\n\n".to_owned()),
-            Order::Line("two".to_owned()),
-            Order::EndScreen,
-            Order::Line("three".to_owned()),
+            Message::Line("one".to_owned()),
+            Message::Screen("QR\n\n".to_owned()),
+            Message::Line("two".to_owned()),
+            Message::EndScreen,
+            Message::Line("three".to_owned()),
         ]
     }
 

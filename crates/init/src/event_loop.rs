@@ -16,39 +16,39 @@ use super::disk::data::Data;
 use super::display::Display;
 use super::event::Event;
 use super::identity::BoxName;
-use super::keys::{KeyMap, Meaning};
+use super::keys::{ButtonEvent, KeyMap};
 use super::log::Log;
 use super::memory;
-use super::persistent_state::Keepsakes;
+use super::persistent_state::PersistentState;
 use super::server::Server;
 use super::shutdown::{Goal, finish};
-use super::supervision::{Order, Outlook, Supervision};
+use super::supervision::{Command, Health, Supervision};
 use super::time::uptime;
 use super::watchdog::Watchdog;
 
 /// How often the time is written down.
 const SAVE_CLOCK_EVERY: Duration = Duration::from_secs(3600);
 /// How often the loop looks at its watches though nothing happens.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Events handled before the button's time is looked at again.
 const EVENTS_PER_TURN: usize = 256;
-/// After the server's last sign of life the watchdog is fed for so long.
-const VOUCH: Duration = Duration::from_secs(600);
+/// The watchdog is fed for so long after the server's last heartbeat.
+const FEED_AFTER_HEARTBEAT: Duration = Duration::from_secs(600);
 
-/// What the box consists of once it has started.
-pub(super) struct Body {
+/// The devices, the storage and the name of a box that has started.
+pub(super) struct Appliance {
     pub(super) log: Log,
     pub(super) sender: Sender<Event>,
     pub(super) lamp: Option<Lamp>,
     pub(super) watchdog: Watchdog,
     pub(super) data: Data,
-    pub(super) keepsakes: Option<Keepsakes>,
+    pub(super) state: Option<PersistentState>,
     pub(super) name: BoxName,
 }
 
-/// The life of a body.
-struct Life {
-    body: Body,
+/// The state of the event loop.
+struct EventLoop {
+    appliance: Appliance,
     supervision: Supervision,
     server: Option<Server>,
     display: Display,
@@ -57,7 +57,7 @@ struct Life {
     addresses: Vec<IpAddr>,
     server_led: LedState,
     readiness: Readiness,
-    last_sign: Duration,
+    last_heartbeat: Duration,
     clock_saved: Duration,
     goal: Option<Goal>,
 }
@@ -69,9 +69,9 @@ enum Readiness {
     Reached,
 }
 
-impl Body {
-    /// Lives until told to go down, and goes down then.
-    pub(super) fn live(mut self, events: &Receiver<Event>) -> ! {
+impl Appliance {
+    /// Runs the event loop until the box is to go down, and takes it down.
+    pub(super) fn run(mut self, events: &Receiver<Event>) -> ! {
         let now = uptime();
         let mut supervision = Supervision::new(now);
         let mut display = Display::new(self.lamp.take(), self.log.consoles().clone());
@@ -80,8 +80,8 @@ impl Body {
             display.set_screen(self.trouble_screen(trouble));
             supervision.stop(now);
         }
-        let mut life = Life {
-            body: self,
+        let mut event_loop = EventLoop {
+            appliance: self,
             supervision,
             server: None,
             display,
@@ -90,28 +90,28 @@ impl Body {
             addresses: Vec::new(),
             server_led: LedState::Booting,
             readiness: Readiness::NotYet,
-            last_sign: now,
+            last_heartbeat: now,
             clock_saved: now,
             goal: None,
         };
         loop {
-            life.perform_orders();
-            if let Some(goal) = life.goal
-                && life.supervision.is_stopped()
+            event_loop.execute_commands();
+            if let Some(goal) = event_loop.goal
+                && event_loop.supervision.is_stopped()
             {
-                let Self { log, data, keepsakes, watchdog, .. } = life.body;
-                match finish(goal, &log, &data, keepsakes.as_ref(), watchdog) {}
+                let Self { log, data, state, watchdog, .. } = event_loop.appliance;
+                match finish(goal, &log, &data, state.as_ref(), watchdog) {}
             }
-            life.look_at_watches();
-            let first = events.recv_timeout(life.patience()).ok();
+            event_loop.run_periodic_work();
+            let first = events.recv_timeout(event_loop.timeout()).ok();
             // The time is read before the queue is emptied, so that a release which came before the ten seconds were
             // over is handled before they are, however busy the box is.
             let now = uptime();
             for event in first.into_iter().chain(events.try_iter().take(EVENTS_PER_TURN)) {
-                life.handle(event);
+                event_loop.handle(event);
             }
-            let gesture = life.button.tick(now);
-            life.obey(gesture);
+            let gesture = event_loop.button.tick(now);
+            event_loop.obey(gesture);
         }
     }
 
@@ -131,7 +131,7 @@ impl Body {
     }
 }
 
-impl Body {
+impl Appliance {
     /// The warning while the button is held.
     fn countdown_screen(&self) -> String {
         let name = self.name.as_str();
@@ -151,28 +151,28 @@ impl Body {
     }
 }
 
-impl Life {
-    fn perform_orders(&mut self) {
-        while let Some(order) = self.supervision.poll(uptime()) {
-            match order {
-                Order::Start => self.start_server(),
-                Order::AskToStop => self.tell(ToServe::Stop),
-                Order::Terminate => self.signal(Signal::TERM, "asked by signal"),
-                Order::Kill => self.signal(Signal::KILL, "killed"),
+impl EventLoop {
+    fn execute_commands(&mut self) {
+        while let Some(command) = self.supervision.poll(uptime()) {
+            match command {
+                Command::Start => self.start_server(),
+                Command::AskToStop => self.tell(ToServe::Stop),
+                Command::Terminate => self.signal(Signal::TERM, "asked by signal"),
+                Command::Kill => self.signal(Signal::KILL, "killed"),
             }
         }
         self.show_led();
     }
 
     fn start_server(&mut self) {
-        match Server::start(&self.body.sender, &self.body.log) {
+        match Server::start(&self.appliance.sender, &self.appliance.log) {
             Ok(server) => {
                 self.server = Some(server);
                 self.server_led = LedState::Booting;
                 self.tell(ToServe::Addresses(self.addresses.clone()));
             }
             Err(error) => {
-                self.body.log.say(format!("the server cannot be started: {error}"));
+                self.appliance.log.say(format!("the server cannot be started: {error}"));
                 self.supervision.ended(uptime());
             }
         }
@@ -186,7 +186,7 @@ impl Life {
 
     fn signal(&self, signal: Signal, words: &str) {
         if let Some(server) = &self.server {
-            self.body.log.say(format!("the server does not answer and is {words}"));
+            self.appliance.log.say(format!("the server does not answer and is {words}"));
             server.signal(signal);
         }
     }
@@ -212,12 +212,12 @@ impl Life {
 
     fn handle_key(&mut self, key: KeyEvent, at: Duration) {
         match self.keys.handle(key) {
-            Some(Meaning::Pressed) => self.button.press(at),
-            Some(Meaning::Released) => {
+            Some(ButtonEvent::Pressed) => self.button.press(at),
+            Some(ButtonEvent::Released) => {
                 let gesture = self.button.release(at);
                 self.obey(gesture);
             }
-            Some(Meaning::PowerOff) => self.go_down(Goal::PowerOff),
+            Some(ButtonEvent::PowerOff) => self.go_down(Goal::PowerOff),
             None => {}
         }
     }
@@ -226,19 +226,19 @@ impl Life {
         match gesture {
             Some(Gesture::ShortPress) => self.tell(ToServe::OpenPairingWindow),
             Some(Gesture::CountdownStarted) => {
-                self.body.log.say("the button is held: countdown to the factory reset");
-                self.display.warn(self.body.countdown_screen());
+                self.appliance.log.say("the button is held: countdown to the factory reset");
+                self.display.warn(self.appliance.countdown_screen());
             }
             Some(Gesture::CountdownCancelled) => {
-                self.body.log.say("the button was let go: nothing is erased");
+                self.appliance.log.say("the button was let go: nothing is erased");
                 self.display.end_warning();
             }
-            Some(Gesture::FactoryReset) if self.body.data.device().is_some() => {
+            Some(Gesture::FactoryReset) if self.appliance.data.device().is_some() => {
                 // LED and warning stay as they are until the box starts again.
                 self.go_down(Goal::FactoryReset);
             }
             Some(Gesture::FactoryReset) => {
-                self.body.log.say("nothing is erased: there is no data partition");
+                self.appliance.log.say("nothing is erased: there is no data partition");
                 self.display.end_warning();
             }
             None => {}
@@ -249,36 +249,36 @@ impl Life {
         let now = uptime();
         match message {
             ToInit::Ready => {
-                self.sign_of_life(now);
+                self.heartbeat(now);
                 match self.readiness {
                     Readiness::NotYet => {
-                        self.body.log.say(format!("ready after {:.1} s", now.as_secs_f64()));
+                        self.appliance.log.say(format!("ready after {:.1} s", now.as_secs_f64()));
                         if let Some(words) =
                             self.server.as_ref().and_then(|server| memory::words(server.pid()))
                         {
-                            self.body.log.say(words);
+                            self.appliance.log.say(words);
                         }
                         self.readiness = Readiness::Reached;
                     }
-                    Readiness::Reached => self.body.log.say("the server works again"),
+                    Readiness::Reached => self.appliance.log.say("the server works again"),
                 }
             }
-            ToInit::Healthy => self.sign_of_life(now),
+            ToInit::Healthy => self.heartbeat(now),
             ToInit::Led(state) => self.server_led = state,
             ToInit::Screen(text) => self.display.set_screen(text),
         }
     }
 
-    fn sign_of_life(&mut self, now: Duration) {
-        self.last_sign = now;
-        self.supervision.sign_of_life(now);
+    fn heartbeat(&mut self, now: Duration) {
+        self.last_heartbeat = now;
+        self.supervision.heartbeat(now);
     }
 
     fn go_down(&mut self, goal: Goal) {
         if self.goal.is_none() {
             self.goal = Some(goal);
             self.display.end_screen();
-            self.body.log.say("shutting down");
+            self.appliance.log.say("shutting down");
             self.supervision.stop(uptime());
         }
     }
@@ -293,10 +293,10 @@ impl Life {
     }
 
     fn server_ended(&mut self, pid: Pid, status: WaitStatus) {
-        let words = self.server.take().map(|server| server.last_words()).unwrap_or_default();
+        let tail = self.server.take().map(|server| server.stderr_tail()).unwrap_or_default();
         self.supervision.ended(uptime());
         if self.supervision.is_stopped() {
-            return self.body.log.say("the server has ended");
+            return self.appliance.log.say("the server has ended");
         }
         let reason = match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => {
@@ -307,18 +307,18 @@ impl Life {
             }
             (None, None) => "the server ended".to_owned(),
         };
-        self.body.log.say(&reason);
+        self.appliance.log.say(&reason);
         let mut trouble = vec![reason];
-        trouble.extend(words.into_iter().map(|word| format!("  {word}")));
-        trouble.iter().skip(1).for_each(|word| self.body.log.say(word));
-        self.body.log.keep_trouble(&trouble);
-        if let Outlook::Failing(times) = self.supervision.outlook() {
+        trouble.extend(tail.into_iter().map(|line| format!("  {line}")));
+        trouble.iter().skip(1).for_each(|line| self.appliance.log.say(line));
+        self.appliance.log.keep_trouble(&trouble);
+        if let Health::Failing(times) = self.supervision.health() {
             self.display.set_screen(self.failing_screen(times, &trouble));
         }
     }
 
     fn failing_screen(&self, times: u32, trouble: &[String]) -> String {
-        let name = self.body.name.as_str();
+        let name = self.appliance.name.as_str();
         format!(
             "{name} needs attention\n\n\
              The mail server has failed {times} times in a row. It is started again and again.\n\n{}",
@@ -327,33 +327,33 @@ impl Life {
     }
 
     fn show_led(&mut self) {
-        self.display.set_led(match (&self.body.data, self.supervision.outlook()) {
-            (Data::Writable { .. }, Outlook::Fine) => self.server_led,
+        self.display.set_led(match (&self.appliance.data, self.supervision.health()) {
+            (Data::Writable { .. }, Health::Healthy) => self.server_led,
             _ => LedState::NeedsAttention,
         });
     }
 
     /// What is to be done from time to time.
-    fn look_at_watches(&mut self) {
+    fn run_periodic_work(&mut self) {
         let now = uptime();
-        let until = match self.body.data {
-            Data::Writable { .. } => self.last_sign + VOUCH,
+        let until = match self.appliance.data {
+            Data::Writable { .. } => self.last_heartbeat + FEED_AFTER_HEARTBEAT,
             // Starting again would change nothing, and would take the explanation from the screen.
-            Data::ReadOnly { .. } | Data::Absent { .. } => now + VOUCH,
+            Data::ReadOnly { .. } | Data::Absent { .. } => now + FEED_AFTER_HEARTBEAT,
         };
-        self.body.watchdog.vouch(until);
+        self.appliance.watchdog.feed_until(until);
         if now.saturating_sub(self.clock_saved) >= SAVE_CLOCK_EVERY {
             self.clock_saved = now;
-            if let Some(keepsakes) = &self.body.keepsakes
-                && let Err(error) = keepsakes.save_clock()
+            if let Some(state) = &self.appliance.state
+                && let Err(error) = state.save_clock()
             {
-                self.body.log.say(format!("the time cannot be kept: {error}"));
+                self.appliance.log.say(format!("the time cannot be kept: {error}"));
             }
         }
     }
 
-    fn patience(&self) -> Duration {
+    fn timeout(&self) -> Duration {
         let wake = [self.supervision.wake_at(), self.button.wake_at()].into_iter().flatten().min();
-        wake.map_or(LOOK_EVERY, |wake| wake.saturating_sub(uptime()).min(LOOK_EVERY))
+        wake.map_or(LONGEST_WAIT, |wake| wake.saturating_sub(uptime()).min(LONGEST_WAIT))
     }
 }

@@ -10,7 +10,7 @@ pub(super) struct Sources {
     /// The address of the first Ethernet interface.
     pub(super) mac: Option<[u8; 6]>,
     /// Two random bytes, when nothing else is known.
-    pub(super) chance: [u8; 2],
+    pub(super) random: [u8; 2],
 }
 
 /// The box's name: `hearth-` and four hexadecimal digits.
@@ -28,7 +28,7 @@ impl BoxName {
         }
         let [high, low] = match sources.mac {
             Some([.., high, low]) => [high, low],
-            None => sources.chance,
+            None => sources.random,
         };
         Self(format!("{PREFIX}{high:02x}{low:02x}"))
     }
@@ -81,13 +81,13 @@ mod tests {
             saved: Some("hearth-0b0b\n".to_owned()),
             serial: Some("10000000ABCDEF12\0".to_owned()),
             mac: Some([0xb8, 0x27, 0xeb, 1, 2, 3]),
-            chance: [0xc0, 0xde],
+            random: [0xc0, 0xde],
         };
         let serial = Sources { saved: None, ..all.clone() };
         let mac = Sources { serial: None, ..serial.clone() };
-        let chance = Sources { mac: None, ..mac.clone() };
+        let random = Sources { mac: None, ..mac.clone() };
         for (sources, expected) in
-            [(all, "hearth-0b0b"), (serial, "hearth-ef12"), (mac, "hearth-0203"), (chance, "hearth-c0de")]
+            [(all, "hearth-0b0b"), (serial, "hearth-ef12"), (mac, "hearth-0203"), (random, "hearth-c0de")]
         {
             assert_eq!(BoxName::choose(&sources).as_str(), expected);
         }
@@ -96,18 +96,18 @@ mod tests {
     #[test]
     fn a_source_that_makes_no_sense_is_passed_over() {
         for saved in ["", "hearth-", "hearth-12", "hearth-12345", "hearth-12G4", "HEARTH-1234", "box-1234"] {
-            let sources = Sources { saved: Some(saved.to_owned()), chance: [1, 2], ..Sources::default() };
+            let sources = Sources { saved: Some(saved.to_owned()), random: [1, 2], ..Sources::default() };
             assert_eq!(BoxName::choose(&sources).as_str(), "hearth-0102", "{saved:?}");
         }
         for serial in ["", "\0", "123", "0000000000000000", "serial é", "not hex"] {
-            let sources = Sources { serial: Some(serial.to_owned()), chance: [1, 2], ..Sources::default() };
+            let sources = Sources { serial: Some(serial.to_owned()), random: [1, 2], ..Sources::default() };
             assert_eq!(BoxName::choose(&sources).as_str(), "hearth-0102", "{serial:?}");
         }
     }
 
     #[test]
     fn the_domain_is_in_the_local_network() {
-        let name = BoxName::choose(&Sources { chance: [0, 0x1f], ..Sources::default() });
+        let name = BoxName::choose(&Sources { random: [0, 0x1f], ..Sources::default() });
         assert_eq!(name.domain(), "hearth-001f.local");
     }
 }

@@ -6,7 +6,7 @@ use rpi_led::keys::{KEY_POWER, KeyEvent, Motion};
 
 /// What a key means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum ButtonEvent {
     /// The button went down.
     Pressed,
     /// The button came up.
@@ -23,18 +23,18 @@ pub(super) struct KeyMap {
 
 impl KeyMap {
     /// What this key's motion means, if anything.
-    pub(super) fn handle(&mut self, event: KeyEvent) -> Option<Meaning> {
+    pub(super) fn handle(&mut self, event: KeyEvent) -> Option<ButtonEvent> {
         match (event.code, event.motion) {
-            (KEY_POWER, Motion::Down) => Some(Meaning::PowerOff),
+            (KEY_POWER, Motion::Down) => Some(ButtonEvent::PowerOff),
             (KEY_POWER, Motion::Up) => None,
             (code, Motion::Down) => {
                 let first = self.held.is_empty();
                 self.held.insert(code);
-                first.then_some(Meaning::Pressed)
+                first.then_some(ButtonEvent::Pressed)
             }
             (code, Motion::Up) => {
                 let was_held = self.held.remove(&code);
-                (was_held && self.held.is_empty()).then_some(Meaning::Released)
+                (was_held && self.held.is_empty()).then_some(ButtonEvent::Released)
             }
         }
     }
@@ -44,7 +44,7 @@ impl KeyMap {
 mod tests {
     use rpi_led::keys::{KEY_POWER, KEY_RESTART, KeyEvent, Motion};
 
-    use super::{KeyMap, Meaning};
+    use super::{ButtonEvent, KeyMap};
 
     #[test]
     fn several_keys_are_one_button() {
@@ -52,16 +52,16 @@ mod tests {
         let mut keys = KeyMap::default();
         let story = [
             (KEY_RESTART, Up, None),
-            (KEY_RESTART, Down, Some(Meaning::Pressed)),
+            (KEY_RESTART, Down, Some(ButtonEvent::Pressed)),
             (59, Down, None),
             (KEY_RESTART, Up, None),
-            (59, Up, Some(Meaning::Released)),
-            (KEY_POWER, Down, Some(Meaning::PowerOff)),
+            (59, Up, Some(ButtonEvent::Released)),
+            (KEY_POWER, Down, Some(ButtonEvent::PowerOff)),
             (KEY_POWER, Up, None),
-            (59, Down, Some(Meaning::Pressed)),
+            (59, Down, Some(ButtonEvent::Pressed)),
         ];
-        for (code, motion, meaning) in story {
-            assert_eq!(keys.handle(KeyEvent { code, motion }), meaning, "{code} {motion:?}");
+        for (code, motion, expected) in story {
+            assert_eq!(keys.handle(KeyEvent { code, motion }), expected, "{code} {motion:?}");
         }
     }
 }

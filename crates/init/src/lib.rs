@@ -48,11 +48,11 @@ use signal_hook::iterator::Signals;
 use self::console::Consoles;
 use self::disk::data::{self, Data, LOGS, OWN, STORE};
 use self::event::Event;
-use self::event_loop::Body;
+use self::event_loop::Appliance;
 use self::identity::{BoxName, Sources};
 use self::log::Log;
 use self::parameters::Parameters;
-use self::persistent_state::{Keepsakes, read_small};
+use self::persistent_state::{PersistentState, read_small};
 use self::time::uptime;
 use self::uevents::wait_for;
 use self::watchdog::Watchdog;
@@ -61,11 +61,11 @@ const DEVICE_TREE: &str = "/proc/device-tree";
 /// The LED of the image's own overlay, and the one on the board.
 const LEDS: [&str; 2] = ["hearth:status", "ACT"];
 /// An interface with an address of its own appears this late, USB adapters last.
-const MAC_LIMIT: Duration = Duration::from_secs(15);
+const MAC_TIMEOUT: Duration = Duration::from_secs(15);
 /// The data partition's check may take this long on a large card before the watchdog loses patience.
-const PREPARE_LIMIT: Duration = Duration::from_secs(1800);
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(1800);
 /// Open files of the server: two thousand connections, and its own.
-const OPEN_FILES: u64 = 16_384;
+const OPEN_FILES_LIMIT: u64 = 16_384;
 
 /// Runs the box; comes back only when it is not the first process.
 pub fn run() -> anyhow::Result<Infallible> {
@@ -86,7 +86,7 @@ pub fn run() -> anyhow::Result<Infallible> {
     system::load_modules(&log);
 
     let watchdog = Watchdog::open(parameters.watchdog, Path::new(DEVICE_TREE), &log);
-    watchdog.vouch(uptime() + PREPARE_LIMIT);
+    watchdog.feed_until(uptime() + PREPARE_TIMEOUT);
     let lamp =
         Lamp::start(Path::new("/sys/class/leds"), &LEDS).inspect_err(|error| log.say(error.to_string()));
     raise_links(&log);
@@ -94,13 +94,13 @@ pub fn run() -> anyhow::Result<Infallible> {
     watch_signals(&sender, &log);
 
     let data = data::prepare(parameters.boot, &log);
-    let keepsakes = open_keepsakes(&data, &log);
-    let name = choose_name(keepsakes.as_ref(), &log);
+    let state = open_persistent_state(&data, &log);
+    let name = choose_name(state.as_ref(), &log);
     if let Err(error) = write_configuration(&name) {
         log.say(format!("the server's configuration cannot be written: {error}"));
     }
     join_network(&name, &sender, &log);
-    Body { log, sender, lamp: lamp.ok(), watchdog, data, keepsakes, name }.live(&events)
+    Appliance { log, sender, lamp: lamp.ok(), watchdog, data, state, name }.run(&events)
 }
 
 fn open_log() -> Log {
@@ -127,7 +127,7 @@ fn restrict(log: &Log) {
         }
     };
     complain("no_new_privs cannot be set", rustix::thread::set_no_new_privs(true));
-    let files = Rlimit { current: Some(OPEN_FILES), maximum: Some(OPEN_FILES) };
+    let files = Rlimit { current: Some(OPEN_FILES_LIMIT), maximum: Some(OPEN_FILES_LIMIT) };
     complain("the number of open files cannot be raised", setrlimit(Resource::Nofile, files));
     complain("Ctrl-Alt-Del cannot be caught", reboot(RebootCommand::CadOff));
     // The server listens on ports below 1024 without any right of its own.
@@ -208,37 +208,37 @@ fn watch_signals(sender: &Sender<Event>, log: &Log) {
 }
 
 /// Opens what earlier starts left on the data partition.
-fn open_keepsakes(data: &Data, log: &Log) -> Option<Keepsakes> {
+fn open_persistent_state(data: &Data, log: &Log) -> Option<PersistentState> {
     let Data::Writable { .. } = data else { return None };
     match log.keep_in(Path::new(LOGS)) {
         Ok(trouble) => trouble.iter().for_each(|line| log.say(format!("before this start: {line}"))),
         Err(error) => log.say(format!("the log cannot be kept: {error}")),
     }
     postmortem::collect(Path::new("/sys/fs/pstore"), Path::new(LOGS), log);
-    let keepsakes = Keepsakes::new(Path::new(OWN));
-    keepsakes.restore_clock(log);
-    if let Err(error) = keepsakes.restore_seed() {
+    let state = PersistentState::new(Path::new(OWN));
+    state.restore_clock(log);
+    if let Err(error) = state.restore_seed() {
         log.say(format!("the seed of the random numbers cannot be kept: {error}"));
     }
-    Some(keepsakes)
+    Some(state)
 }
 
-fn choose_name(keepsakes: Option<&Keepsakes>, log: &Log) -> BoxName {
-    let saved = keepsakes.and_then(Keepsakes::name);
+fn choose_name(state: Option<&PersistentState>, log: &Log) -> BoxName {
+    let saved = state.and_then(PersistentState::name);
     let serial = read_small(&Path::new(DEVICE_TREE).join("serial-number")).ok();
     let mut sources = Sources {
         saved,
         serial: serial.and_then(|bytes| String::from_utf8(bytes).ok()),
         mac: None,
-        chance: entropy::bytes().unwrap_or_default(),
+        random: entropy::bytes().unwrap_or_default(),
     };
     if !BoxName::is_certain(&sources) {
-        sources.mac = wait_for(MAC_LIMIT, || first_mac(Path::new("/sys/class/net")));
+        sources.mac = wait_for(MAC_TIMEOUT, || first_mac(Path::new("/sys/class/net")));
     }
     let name = BoxName::choose(&sources);
-    if let Some(keepsakes) = keepsakes
+    if let Some(state) = state
         && sources.saved.is_none()
-        && let Err(error) = keepsakes.save_name(&name)
+        && let Err(error) = state.save_name(&name)
     {
         log.say(format!("the name of the box cannot be kept: {error}"));
     }
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_configuration_is_one_that_the_server_takes() {
-        let name = BoxName::choose(&Sources { chance: [0xab, 0xcd], ..Sources::default() });
+        let name = BoxName::choose(&Sources { random: [0xab, 0xcd], ..Sources::default() });
         let (config, findings) = examine(&configuration(&name)).unwrap();
         assert!(findings.is_empty(), "{findings:?}");
         assert_eq!(config.domain.to_string(), "hearth-abcd.local");

@@ -45,7 +45,7 @@ enum Kept {
 
 /// Who says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Voice {
+pub(super) enum LogSource {
     /// Init itself: for everybody to see.
     Init,
     /// The mail server's own log: not for the consoles.
@@ -61,12 +61,12 @@ impl Log {
 
     /// Says one line.
     pub(super) fn say(&self, message: impl AsRef<str>) {
-        self.write(Voice::Init, message.as_ref());
+        self.write(LogSource::Init, message.as_ref());
     }
 
     /// Passes on a line of the server's own log.
     pub(super) fn server_says(&self, line: &str) {
-        self.write(Voice::Server, line);
+        self.write(LogSource::Server, line);
     }
 
     /// The consoles, for screens.
@@ -97,7 +97,7 @@ impl Log {
             file.file.sync_data()
         });
         if let Err(error) = written {
-            self.inner.to_kernel(Voice::Init, &format!("the trouble file cannot be written: {error}"));
+            self.inner.to_kernel(LogSource::Init, &format!("the trouble file cannot be written: {error}"));
         }
     }
 
@@ -106,11 +106,11 @@ impl Log {
         *self.kept() = Kept::Closed;
     }
 
-    fn write(&self, voice: Voice, message: &str) {
+    fn write(&self, source: LogSource, message: &str) {
         let message: String = printable(message);
-        self.inner.to_kernel(voice, &message);
+        self.inner.to_kernel(source, &message);
         let since = uptime();
-        let name = voice.name();
+        let name = source.name();
         let line = format!("[{:5}.{:03}] {name}: {message}", since.as_secs(), since.subsec_millis());
         match &mut *self.kept() {
             Kept::Early(lines) => {
@@ -122,7 +122,7 @@ impl Log {
             Kept::File { log, .. } => log.line(&line),
             Kept::Closed => {}
         }
-        if voice == Voice::Init {
+        if source == LogSource::Init {
             self.inner.consoles.line(line);
         }
     }
@@ -138,16 +138,16 @@ impl Log {
 }
 
 impl Inner {
-    fn to_kernel(&self, voice: Voice, message: &str) {
+    fn to_kernel(&self, source: LogSource, message: &str) {
         // Facility "daemon", level "notice": kept by the kernel, and not printed by it, since we do that ourselves.
-        let line = format!("<29>{}: {message}\n", voice.name());
+        let line = format!("<29>{}: {message}\n", source.name());
         if let Some(mut kernel) = self.kernel.as_ref() {
             let _ = kernel.write_all(line.as_bytes());
         }
     }
 }
 
-impl Voice {
+impl LogSource {
     fn name(self) -> &'static str {
         match self {
             Self::Init => "hearth",

@@ -13,7 +13,7 @@ use super::event::Event;
 use super::log::Log;
 
 /// Time for the consoles to show why.
-const PAUSE: Duration = Duration::from_secs(5);
+const REBOOT_DELAY: Duration = Duration::from_secs(5);
 
 /// Installs the hook. It never returns, so that no thread unwinds or aborts: a helper's thread stands still and the
 /// main one is asked to restart the box; if it is the main one, the box is restarted from here.
@@ -25,7 +25,7 @@ pub(super) fn install(log: &Log, events: &Sender<Event>) {
         if is_main || events.send(Event::ThreadPanicked).is_err() {
             log.flush();
             let (_never, pause) = channel::<()>();
-            let _ = pause.recv_timeout(PAUSE);
+            let _ = pause.recv_timeout(REBOOT_DELAY);
             sync();
             let _ = reboot(RebootCommand::Restart);
         }

@@ -15,7 +15,7 @@ use super::time::set_calendar;
 /// What the image says about itself.
 const BUILD: &str = "/etc/hearth/build.json";
 /// Bytes of the seed, as `random(4)` advises.
-const SEED: usize = 512;
+const SEED_SIZE: usize = 512;
 /// No file here is larger.
 const FILE_LIMIT: u64 = 4096;
 
@@ -26,9 +26,9 @@ struct Build {
     build_time: u64,
 }
 
-/// The keepsakes' directory.
+/// Init's directory on the data partition.
 #[derive(Clone, Debug)]
-pub(super) struct Keepsakes {
+pub(super) struct PersistentState {
     directory: PathBuf,
 }
 
@@ -50,8 +50,8 @@ fn not_before(floor: u64, what: &str, log: &Log) {
     }
 }
 
-impl Keepsakes {
-    /// The keepsakes in a directory that is there.
+impl PersistentState {
+    /// The state in a directory that is there.
     pub(super) fn new(directory: &Path) -> Self {
         Self { directory: directory.to_owned() }
     }
@@ -81,7 +81,7 @@ impl Keepsakes {
 
     /// Keeps a seed for the next start.
     pub(super) fn save_seed(&self) -> io::Result<()> {
-        let seed: [u8; SEED] = entropy::bytes().map_err(io::Error::other)?;
+        let seed: [u8; SEED_SIZE] = entropy::bytes().map_err(io::Error::other)?;
         self.replace(SEED_FILE, &seed)
     }
 
@@ -121,26 +121,26 @@ mod tests {
     use std::fs;
 
     use super::super::identity::{BoxName, Sources};
-    use super::{Keepsakes, SEED};
+    use super::{PersistentState, SEED_SIZE};
 
     #[test]
     fn what_was_kept_is_found_again_and_a_seed_is_never_the_same() {
         let directory = tempfile::tempdir().unwrap();
-        let keepsakes = Keepsakes::new(directory.path());
-        assert_eq!(keepsakes.name(), None);
-        let name = BoxName::choose(&Sources { chance: [1, 2], ..Sources::default() });
-        keepsakes.save_name(&name).unwrap();
-        let saved = Sources { saved: keepsakes.name(), chance: [3, 4], ..Sources::default() };
+        let state = PersistentState::new(directory.path());
+        assert_eq!(state.name(), None);
+        let name = BoxName::choose(&Sources { random: [1, 2], ..Sources::default() });
+        state.save_name(&name).unwrap();
+        let saved = Sources { saved: state.name(), random: [3, 4], ..Sources::default() };
         assert_eq!(BoxName::choose(&saved), name);
 
-        keepsakes.save_seed().unwrap();
+        state.save_seed().unwrap();
         let first = fs::read(directory.path().join("seed")).unwrap();
-        keepsakes.save_seed().unwrap();
+        state.save_seed().unwrap();
         let second = fs::read(directory.path().join("seed")).unwrap();
-        assert_eq!((first.len(), second.len()), (SEED, SEED));
+        assert_eq!((first.len(), second.len()), (SEED_SIZE, SEED_SIZE));
         assert_ne!(first, second);
 
-        keepsakes.save_clock().unwrap();
+        state.save_clock().unwrap();
         let time: u64 = fs::read_to_string(directory.path().join("clock")).unwrap().trim().parse().unwrap();
         assert!(time > 1_700_000_000);
     }

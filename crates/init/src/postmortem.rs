@@ -8,14 +8,14 @@ use std::path::Path;
 use super::log::Log;
 
 /// No record is kept longer than this.
-const RECORD_LIMIT: u64 = 256 * 1024;
+const RECORD_SIZE_LIMIT: u64 = 256 * 1024;
 /// Records of one death; a broken memory must not fill the card.
-const RECORDS: usize = 16;
+const RECORDS_LIMIT: usize = 16;
 
 /// Moves the records from `store` (`/sys/fs/pstore`) to `logs`, over those of an earlier death.
 pub(super) fn collect(store: &Path, logs: &Path, log: &Log) {
     let Ok(entries) = fs::read_dir(store) else { return };
-    for entry in entries.filter_map(Result::ok).take(RECORDS) {
+    for entry in entries.filter_map(Result::ok).take(RECORDS_LIMIT) {
         let name = entry.file_name();
         let place = logs.join(format!("kernel-{}", name.to_string_lossy()));
         match copy(&entry.path(), &place).and_then(|()| fs::remove_file(entry.path())) {
@@ -26,7 +26,7 @@ pub(super) fn collect(store: &Path, logs: &Path, log: &Log) {
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut source = File::open(from)?.take(RECORD_LIMIT);
+    let mut source = File::open(from)?.take(RECORD_SIZE_LIMIT);
     let mut target = File::create(to)?;
     io::copy(&mut source, &mut target)?;
     target.sync_all()

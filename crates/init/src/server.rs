@@ -26,20 +26,20 @@ pub(super) const CONFIGURATION: &str = "/run/hearth/hearth.toml";
 /// block; with a fixed threshold larger blocks go back to Linux, so that one huge mailbox does not cost memory for ever.
 const ENVIRONMENT: [(&str, &str); 1] = [("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=524288")];
 /// Messages to a server that does not read; further ones are dropped.
-const QUEUE: usize = 64;
+const QUEUE_LENGTH: usize = 64;
 /// A line of the server's own log.
 const LOG_LINE_LIMIT: usize = 4096;
 /// The server's last words, kept for the trouble file.
-const LAST_WORDS: usize = 10;
+const STDERR_TAIL_LINES: usize = 10;
 /// How long they may take to arrive.
-const LAST_WORDS_LIMIT: Duration = Duration::from_millis(500);
+const STDERR_TAIL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A running server.
 #[derive(Debug)]
 pub(super) struct Server {
     pid: Pid,
     messages: SyncSender<ToServe>,
-    last_words: Arc<Mutex<VecDeque<String>>>,
+    stderr_tail: Arc<Mutex<VecDeque<String>>>,
     log_end: Receiver<()>,
 }
 
@@ -71,8 +71,8 @@ impl Server {
             .spawn()?;
         // Init reaps all its children itself; this handle is only good for its pipes.
         let pid = Pid::from_child(&child);
-        let (messages, queue) = sync_channel(QUEUE);
-        let last_words = Arc::new(Mutex::new(VecDeque::new()));
+        let (messages, queue) = sync_channel(QUEUE_LENGTH);
+        let stderr_tail = Arc::new(Mutex::new(VecDeque::new()));
         if let Some(pipe) = child.stdin.take() {
             spawn("to server", move || write_messages(pipe, &queue))?;
         }
@@ -82,13 +82,13 @@ impl Server {
         }
         let (log_ended, log_end) = sync_channel::<()>(0);
         if let Some(pipe) = child.stderr.take() {
-            let (words, log) = (Arc::clone(&last_words), log.clone());
+            let (tail, log) = (Arc::clone(&stderr_tail), log.clone());
             spawn("server log", move || {
-                read_log(pipe, &words, &log);
+                read_log(pipe, &tail, &log);
                 drop(log_ended);
             })?;
         }
-        Ok(Self { pid, messages, last_words, log_end })
+        Ok(Self { pid, messages, stderr_tail, log_end })
     }
 
     /// Its process.
@@ -108,10 +108,10 @@ impl Server {
     }
 
     /// The end of its log, after it has ended.
-    pub(super) fn last_words(&self) -> Vec<String> {
+    pub(super) fn stderr_tail(&self) -> Vec<String> {
         // What it wrote last may still be on its way through the pipe.
-        let _ = self.log_end.recv_timeout(LAST_WORDS_LIMIT);
-        self.last_words.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        let _ = self.log_end.recv_timeout(STDERR_TAIL_TIMEOUT);
+        self.stderr_tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
@@ -141,16 +141,16 @@ fn read_messages(pipe: impl Read, pid: Pid, events: &Sender<Event>, log: &Log) {
     }
 }
 
-fn read_log(pipe: impl Read, last_words: &Mutex<VecDeque<String>>, log: &Log) {
+fn read_log(pipe: impl Read, stderr_tail: &Mutex<VecDeque<String>>, log: &Log) {
     for line in Lines::new(pipe, LOG_LINE_LIMIT) {
         let Line::Whole(bytes) = line else { continue };
         let text = String::from_utf8_lossy(&bytes).into_owned();
         log.server_says(&text);
-        let mut words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
-        if words.len() == LAST_WORDS {
-            words.pop_front();
+        let mut tail = stderr_tail.lock().unwrap_or_else(PoisonError::into_inner);
+        if tail.len() == STDERR_TAIL_LINES {
+            tail.pop_front();
         }
-        words.push_back(text);
+        tail.push_back(text);
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::system::{RebootCommand, reboot};
 
 use super::disk::data::{self, Data};
 use super::log::Log;
-use super::persistent_state::Keepsakes;
+use super::persistent_state::PersistentState;
 use super::watchdog::Watchdog;
 
 /// Why the box goes down.
@@ -29,10 +29,10 @@ pub(super) fn finish(
     goal: Goal,
     log: &Log,
     data: &Data,
-    keepsakes: Option<&Keepsakes>,
+    state: Option<&PersistentState>,
     watchdog: Watchdog,
 ) -> Infallible {
-    let kept = keepsakes.map_or(Ok(()), |keepsakes| keepsakes.save_clock().and(keepsakes.save_seed()));
+    let kept = state.map_or(Ok(()), |state| state.save_clock().and(state.save_seed()));
     if let Err(error) = kept {
         log.say(format!("time and seed cannot be kept: {error}"));
     }

@@ -15,24 +15,24 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// No pause is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A server that ran this long has started well: its next failure counts as the first.
-const GOOD_RUN: Duration = Duration::from_secs(60);
+const STABLE_AFTER: Duration = Duration::from_secs(60);
 /// So many failures in a row are trouble for a person to see.
-const TROUBLE: u32 = 3;
+const FAILURES_SHOWN: u32 = 3;
 /// A server that was healthy and then silent for so long hangs.
-const SILENCE: Duration = Duration::from_secs(60);
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
 /// A server that never became healthy may take so long to start: a large store is read again after a crash.
-const START_LIMIT: Duration = Duration::from_secs(600);
+const START_TIMEOUT: Duration = Duration::from_secs(600);
 /// From the request to stop to SIGTERM.
-const POLITE: Duration = Duration::from_secs(10);
+const SIGTERM_AFTER: Duration = Duration::from_secs(10);
 /// From the request to stop to SIGKILL.
-const IMPOLITE: Duration = Duration::from_secs(20);
+const SIGKILL_AFTER: Duration = Duration::from_secs(20);
 
 /// A point in time, as the time since the machine started.
 type Now = Duration;
 
 /// What to do about the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum Command {
     /// Start it.
     Start,
     /// Ask it to stop, by the pipe.
@@ -45,9 +45,9 @@ pub(super) enum Order {
 
 /// How things are with the server, for LED and screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outlook {
+pub(super) enum Health {
     /// As they should be.
-    Fine,
+    Healthy,
     /// It keeps failing; so many times in a row.
     Failing(u32),
 }
@@ -63,7 +63,7 @@ pub(super) struct Supervision {
 #[derive(Debug)]
 enum State {
     Waiting { until: Now },
-    Running { since: Now, last_sign: Option<Now>, killed: bool },
+    Running { since: Now, last_heartbeat: Option<Now>, killed: bool },
     Stopping { asked: Now, done: StopStep },
     Stopped,
 }
@@ -83,17 +83,17 @@ impl Supervision {
     }
 
     /// The next thing to do.
-    pub(super) fn poll(&mut self, now: Now) -> Option<Order> {
+    pub(super) fn poll(&mut self, now: Now) -> Option<Command> {
         match &mut self.state {
             State::Waiting { until } if *until <= now => {
-                self.state = State::Running { since: now, last_sign: None, killed: false };
-                Some(Order::Start)
+                self.state = State::Running { since: now, last_heartbeat: None, killed: false };
+                Some(Command::Start)
             }
-            State::Running { since, last_sign, killed }
-                if !*killed && now >= deadline(*since, *last_sign) =>
+            State::Running { since, last_heartbeat, killed }
+                if !*killed && now >= deadline(*since, *last_heartbeat) =>
             {
                 *killed = true;
-                Some(Order::Kill)
+                Some(Command::Kill)
             }
             State::Stopping { asked, done } => stop_step(now.saturating_sub(*asked), done),
             _ => None,
@@ -104,17 +104,19 @@ impl Supervision {
     pub(super) fn wake_at(&self) -> Option<Now> {
         match &self.state {
             State::Waiting { until } => Some(*until),
-            State::Running { since, last_sign, killed: false } => Some(deadline(*since, *last_sign)),
-            State::Stopping { asked, done: StopStep::Asked } => Some(*asked + POLITE),
-            State::Stopping { asked, done: StopStep::Terminated } => Some(*asked + IMPOLITE),
+            State::Running { since, last_heartbeat, killed: false } => {
+                Some(deadline(*since, *last_heartbeat))
+            }
+            State::Stopping { asked, done: StopStep::Asked } => Some(*asked + SIGTERM_AFTER),
+            State::Stopping { asked, done: StopStep::Terminated } => Some(*asked + SIGKILL_AFTER),
             _ => None,
         }
     }
 
     /// The server said that it is well.
-    pub(super) fn sign_of_life(&mut self, now: Now) {
-        if let State::Running { last_sign, .. } = &mut self.state {
-            *last_sign = Some(now);
+    pub(super) fn heartbeat(&mut self, now: Now) {
+        if let State::Running { last_heartbeat, .. } = &mut self.state {
+            *last_heartbeat = Some(now);
         }
     }
 
@@ -122,7 +124,7 @@ impl Supervision {
     pub(super) fn ended(&mut self, now: Now) {
         match &self.state {
             State::Running { since, .. } => {
-                let well = now.saturating_sub(*since) >= GOOD_RUN;
+                let well = now.saturating_sub(*since) >= STABLE_AFTER;
                 self.failures = if well { 1 } else { self.failures.saturating_add(1) };
                 self.state = State::Waiting { until: now + pause(self.failures) };
             }
@@ -146,17 +148,17 @@ impl Supervision {
     }
 
     /// How things are. A server that runs well again is fine before its failures are forgotten.
-    pub(super) fn outlook(&self) -> Outlook {
+    pub(super) fn health(&self) -> Health {
         match self.state {
-            State::Running { last_sign: Some(_), .. } => Outlook::Fine,
-            _ if self.failures < TROUBLE => Outlook::Fine,
-            _ => Outlook::Failing(self.failures),
+            State::Running { last_heartbeat: Some(_), .. } => Health::Healthy,
+            _ if self.failures < FAILURES_SHOWN => Health::Healthy,
+            _ => Health::Failing(self.failures),
         }
     }
 }
 
-fn deadline(since: Now, last_sign: Option<Now>) -> Now {
-    last_sign.map_or(since + START_LIMIT, |sign| sign + SILENCE)
+fn deadline(since: Now, last_heartbeat: Option<Now>) -> Now {
+    last_heartbeat.map_or(since + START_TIMEOUT, |heartbeat| heartbeat + HEARTBEAT_TIMEOUT)
 }
 
 fn pause(failures: u32) -> Duration {
@@ -164,22 +166,22 @@ fn pause(failures: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE)
 }
 
-fn stop_step(waited: Duration, done: &mut StopStep) -> Option<Order> {
-    let (step, order) = match done {
-        StopStep::Nothing => (StopStep::Asked, Order::AskToStop),
-        StopStep::Asked if waited >= POLITE => (StopStep::Terminated, Order::Terminate),
-        StopStep::Terminated if waited >= IMPOLITE => (StopStep::Killed, Order::Kill),
+fn stop_step(waited: Duration, done: &mut StopStep) -> Option<Command> {
+    let (step, command) = match done {
+        StopStep::Nothing => (StopStep::Asked, Command::AskToStop),
+        StopStep::Asked if waited >= SIGTERM_AFTER => (StopStep::Terminated, Command::Terminate),
+        StopStep::Terminated if waited >= SIGKILL_AFTER => (StopStep::Killed, Command::Kill),
         _ => return None,
     };
     *done = step;
-    Some(order)
+    Some(command)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Order, Outlook, Supervision};
+    use super::{Command, Health, Supervision};
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -188,36 +190,36 @@ mod tests {
     #[test]
     fn a_server_that_keeps_failing_is_restarted_ever_more_slowly_and_reported() {
         let mut machine = Supervision::new(at(5));
-        assert_eq!(machine.poll(at(5)), Some(Order::Start));
+        assert_eq!(machine.poll(at(5)), Some(Command::Start));
         assert_eq!(machine.poll(at(5)), None);
         let mut now = 5;
         let mut pauses = Vec::new();
-        let mut outlooks = Vec::new();
+        let mut healths = Vec::new();
         for _ in 0..8 {
             machine.ended(at(now));
             let next = machine.wake_at().unwrap().as_secs();
             pauses.push(next - now);
-            outlooks.push(machine.outlook());
+            healths.push(machine.health());
             assert_eq!(machine.poll(at(next - 1)), None);
-            assert_eq!(machine.poll(at(next)), Some(Order::Start));
+            assert_eq!(machine.poll(at(next)), Some(Command::Start));
             now = next;
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(outlooks[..3], [Outlook::Fine, Outlook::Fine, Outlook::Failing(3)]);
-        machine.sign_of_life(at(now + 1));
-        assert_eq!(machine.outlook(), Outlook::Fine);
+        assert_eq!(healths[..3], [Health::Healthy, Health::Healthy, Health::Failing(3)]);
+        machine.heartbeat(at(now + 1));
+        assert_eq!(machine.health(), Health::Healthy);
     }
 
     #[test]
     fn a_good_run_makes_the_next_failure_the_first() {
         let mut machine = Supervision::new(at(0));
         for start in [0, 1, 3, 7] {
-            assert_eq!(machine.poll(at(start)), Some(Order::Start));
+            assert_eq!(machine.poll(at(start)), Some(Command::Start));
             machine.ended(at(start));
         }
-        assert_eq!(machine.poll(at(15)), Some(Order::Start));
+        assert_eq!(machine.poll(at(15)), Some(Command::Start));
         machine.ended(at(15 + 60));
-        assert_eq!(machine.outlook(), Outlook::Fine);
+        assert_eq!(machine.health(), Health::Healthy);
         assert_eq!(machine.wake_at(), Some(at(76)));
     }
 
@@ -225,13 +227,13 @@ mod tests {
     fn a_server_that_hangs_is_killed_once() {
         let mut machine = Supervision::new(at(0));
         machine.poll(at(0));
-        machine.sign_of_life(at(10));
+        machine.heartbeat(at(10));
         assert_eq!(machine.wake_at(), Some(at(70)));
         assert_eq!(machine.poll(at(69)), None);
-        assert_eq!(machine.poll(at(70)), Some(Order::Kill));
+        assert_eq!(machine.poll(at(70)), Some(Command::Kill));
         assert_eq!(machine.poll(at(71)), None);
         machine.ended(at(71));
-        assert_eq!(machine.poll(at(72)), Some(Order::Start));
+        assert_eq!(machine.poll(at(72)), Some(Command::Start));
     }
 
     #[test]
@@ -239,7 +241,7 @@ mod tests {
         let mut machine = Supervision::new(at(0));
         machine.poll(at(0));
         assert_eq!(machine.poll(at(599)), None);
-        assert_eq!(machine.poll(at(600)), Some(Order::Kill));
+        assert_eq!(machine.poll(at(600)), Some(Command::Kill));
     }
 
     #[test]
@@ -247,12 +249,12 @@ mod tests {
         let mut machine = Supervision::new(at(0));
         machine.poll(at(0));
         machine.stop(at(100));
-        assert_eq!(machine.poll(at(100)), Some(Order::AskToStop));
+        assert_eq!(machine.poll(at(100)), Some(Command::AskToStop));
         assert_eq!(machine.poll(at(100)), None);
         assert_eq!(machine.wake_at(), Some(at(110)));
-        assert_eq!(machine.poll(at(110)), Some(Order::Terminate));
+        assert_eq!(machine.poll(at(110)), Some(Command::Terminate));
         assert_eq!(machine.wake_at(), Some(at(120)));
-        assert_eq!(machine.poll(at(120)), Some(Order::Kill));
+        assert_eq!(machine.poll(at(120)), Some(Command::Kill));
         assert_eq!(machine.poll(at(500)), None);
         assert!(!machine.is_stopped());
         machine.ended(at(501));

@@ -15,10 +15,10 @@ const KERNEL_GROUP: u32 = 1;
 /// One event is at most a page.
 const EVENT_LIMIT: usize = 4096;
 /// So many events are swallowed at once; a storm of them is one reason to look, not thousands.
-const STORM: usize = 1000;
+const EVENTS_PER_WAKE: usize = 1000;
 
 /// If an event is missed, look again after this.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Looks for something now and whenever a device came or went, at most for `limit`.
 pub(super) fn wait_for<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
@@ -32,7 +32,7 @@ pub(super) fn wait_for<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) 
         if left.is_zero() {
             return None;
         }
-        events.as_ref()?.wait(left.min(LOOK_AGAIN));
+        events.as_ref()?.wait(left.min(POLL_INTERVAL));
     }
 }
 
@@ -56,7 +56,7 @@ impl Uevents {
         let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
         if let Ok(1..) = poll(&mut fds, Some(&timespec(limit))) {
             let mut event = [0; EVENT_LIMIT];
-            for _ in 0..STORM {
+            for _ in 0..EVENTS_PER_WAKE {
                 if recv(&self.socket, &mut event, RecvFlags::empty()).is_err() {
                     break;
                 }

@@ -29,7 +29,7 @@ pub(super) struct Watchdog {
 
 #[derive(Debug)]
 struct Feeder {
-    vouched_until: Arc<AtomicU64>,
+    feed_until: Arc<AtomicU64>,
     end: Sender<()>,
     thread: thread::JoinHandle<()>,
 }
@@ -63,9 +63,9 @@ impl Watchdog {
     }
 
     /// The watchdog may be fed until this time after the start of the machine.
-    pub(super) fn vouch(&self, until: Duration) {
+    pub(super) fn feed_until(&self, until: Duration) {
         if let Some(feeder) = &self.feeder {
-            feeder.vouched_until.fetch_max(until.as_secs(), Ordering::Relaxed);
+            feeder.feed_until.fetch_max(until.as_secs(), Ordering::Relaxed);
         }
     }
 
@@ -80,18 +80,18 @@ impl Watchdog {
 
 impl Feeder {
     fn start(device: File) -> std::io::Result<Self> {
-        let vouched_until = Arc::new(AtomicU64::new(0));
+        let feed_until = Arc::new(AtomicU64::new(0));
         let (end, ended) = channel();
-        let until = Arc::clone(&vouched_until);
+        let until = Arc::clone(&feed_until);
         let thread =
             thread::Builder::new().name("watchdog".to_owned()).spawn(move || feed(device, &until, &ended))?;
-        Ok(Self { vouched_until, end, thread })
+        Ok(Self { feed_until, end, thread })
     }
 }
 
-fn feed(mut device: impl Write, vouched_until: &AtomicU64, ended: &Receiver<()>) {
+fn feed(mut device: impl Write, feed_until: &AtomicU64, ended: &Receiver<()>) {
     loop {
-        if uptime().as_secs() <= vouched_until.load(Ordering::Relaxed) {
+        if uptime().as_secs() <= feed_until.load(Ordering::Relaxed) {
             // A watchdog that refuses food bites; there is nothing better to do about it.
             let _ = device.write_all(b"\n");
         }

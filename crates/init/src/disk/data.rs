@@ -14,9 +14,9 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::super::log::Log;
 use super::super::parameters::PartitionIdentity;
-use super::find::{Disk, Partition, Places, wait_for_disk, wait_for_partition};
+use super::find::{Disk, Partition, SystemPaths, wait_for_disk, wait_for_partition};
 use super::mbr::{DATA_NUMBER, DataEntry, find_data, with_data};
-use super::superblock::{Content, Ext4, HEAD, Health, examine};
+use super::superblock::{Check, Content, Ext4, HEAD, examine};
 use super::template::{mark_unfinished, write_template};
 
 /// Where the data partition is mounted.
@@ -33,11 +33,11 @@ pub(crate) const SERVER_ID: u32 = 1000;
 const TEMPLATE: &str = "/usr/share/hearth/data.ext4.gz";
 const E2FSCK: &str = "/sbin/e2fsck";
 /// The kernel makes a device file in no time; more means trouble.
-const DEVICE_LIMIT: Duration = Duration::from_secs(10);
+const DEVICE_TIMEOUT: Duration = Duration::from_secs(10);
 /// e2fsck's exit status when it does not find a file system.
 const NO_FILE_SYSTEM: i32 = 8;
 /// Lines of e2fsck's words that are kept.
-const WORDS_LIMIT: usize = 20;
+const E2FSCK_LINES: usize = 20;
 const SECTOR: u64 = disk_ioctl::SECTOR;
 const MEBIBYTE: u64 = 1024 * 1024;
 
@@ -73,8 +73,8 @@ impl Data {
 
 /// Finds, makes, checks, mounts and grows the data partition.
 pub(crate) fn prepare(boot: Option<PartitionIdentity>, log: &Log) -> Data {
-    let places = Places::system();
-    let partition = match locate(boot, &places, log) {
+    let paths = SystemPaths::system();
+    let partition = match locate(boot, &paths, log) {
         Ok(partition) => partition,
         Err(trouble) => return Data::Absent { device: None, trouble },
     };
@@ -127,13 +127,13 @@ pub(crate) fn unmount_data() -> rustix::io::Result<()> {
     }
 }
 
-fn locate(boot: Option<PartitionIdentity>, places: &Places, log: &Log) -> Result<Partition, String> {
+fn locate(boot: Option<PartitionIdentity>, paths: &SystemPaths, log: &Log) -> Result<Partition, String> {
     let Some(boot) = boot else {
         return Err("the boot loader did not say from which disk it started (hearth.boot=)".to_owned());
     };
-    let disk = wait_for_disk(places, boot.disk)
+    let disk = wait_for_disk(paths, boot.disk)
         .ok_or_else(|| format!("no disk with the signature {:08x} appeared", boot.disk))?;
-    let extent = match find_data(&disk.table, disk.sectors).map_err(|refusal| refusal.to_string())? {
+    let extent = match find_data(&disk.table, disk.sectors).map_err(|error| error.to_string())? {
         DataEntry::Present(extent) => extent,
         DataEntry::Missing(extent) => {
             create_entry(&disk, extent)
@@ -141,7 +141,7 @@ fn locate(boot: Option<PartitionIdentity>, places: &Places, log: &Log) -> Result
             extent
         }
     };
-    announce(places, &disk, extent, log)
+    announce(paths, &disk, extent, log)
 }
 
 /// Steps 1 and 2 of the picture in `mod.rs`.
@@ -154,8 +154,8 @@ fn create_entry(disk: &Disk, extent: Extent) -> io::Result<()> {
 }
 
 /// Makes the kernel know the partition.
-fn announce(places: &Places, disk: &Disk, extent: Extent, log: &Log) -> Result<Partition, String> {
-    if let Some(known) = wait_for_partition(places, disk, DATA_NUMBER, Duration::ZERO) {
+fn announce(paths: &SystemPaths, disk: &Disk, extent: Extent, log: &Log) -> Result<Partition, String> {
+    if let Some(known) = wait_for_partition(paths, disk, DATA_NUMBER, Duration::ZERO) {
         return Ok(known);
     }
     let number = i32::from(DATA_NUMBER);
@@ -164,7 +164,7 @@ fn announce(places: &Places, disk: &Disk, extent: Extent, log: &Log) -> Result<P
     if let Err(error) = added {
         log.say(format!("the kernel does not take the new partition: {error}"));
     }
-    wait_for_partition(places, disk, DATA_NUMBER, DEVICE_LIMIT)
+    wait_for_partition(paths, disk, DATA_NUMBER, DEVICE_TIMEOUT)
         .ok_or_else(|| "the kernel does not show the data partition".to_owned())
 }
 
@@ -173,8 +173,8 @@ fn make_ready(partition: &Partition, log: &Log) -> Result<(), String> {
     let content =
         read_head(partition).map_err(|error| format!("the data partition cannot be read: {error}"))?;
     match content {
-        Content::Ext4(Ext4 { health: Health::Good, .. }) => Ok(()),
-        Content::Ext4(Ext4 { health: Health::NeedsCheck, .. }) => {
+        Content::Ext4(Ext4 { check: Check::NotNeeded, .. }) => Ok(()),
+        Content::Ext4(Ext4 { check: Check::Needed, .. }) => {
             log.say("the data partition asks for a check");
             check(partition, log)
         }
@@ -226,7 +226,7 @@ fn run_check(partition: &Partition, how: &[&str], log: &Log) -> Result<Option<i3
         .output()
         .map_err(|error| format!("{E2FSCK} cannot be started: {error}"))?;
     for text in [&output.stdout, &output.stderr] {
-        for line in String::from_utf8_lossy(text).lines().filter(|line| !line.is_empty()).take(WORDS_LIMIT) {
+        for line in String::from_utf8_lossy(text).lines().filter(|line| !line.is_empty()).take(E2FSCK_LINES) {
             log.say(format!("e2fsck: {line}"));
         }
     }

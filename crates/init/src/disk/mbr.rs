@@ -23,7 +23,7 @@ pub(crate) enum DataEntry {
 
 /// Why the table is not touched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum TableError {
     /// The sector is no partition table at all.
     #[error("the first sector of the disk is no partition table")]
     NoTable,
@@ -47,23 +47,23 @@ pub(crate) fn disk_signature(table: &[u8; MBR]) -> Option<u32> {
 }
 
 /// Finds the data partition, or its place on a disk of `disk_sectors` sectors.
-pub(crate) fn find_data(table: &[u8; MBR], disk_sectors: u64) -> Result<DataEntry, Refusal> {
-    let table = PartitionTable::decode(table).map_err(|_| Refusal::NoTable)?;
+pub(crate) fn find_data(table: &[u8; MBR], disk_sectors: u64) -> Result<DataEntry, TableError> {
+    let table = PartitionTable::decode(table).map_err(|_| TableError::NoTable)?;
     let disk_size = disk_sectors.saturating_mul(SECTOR);
     match table.partition(DATA_PARTITION) {
         None => place(&table, disk_size).map(DataEntry::Missing),
-        Some(found) if found.kind != Kind::Linux as u8 => Err(Refusal::Foreign(found.kind)),
-        Some(found) if found.extent.end() > disk_size => Err(Refusal::BeyondDisk),
+        Some(found) if found.kind != Kind::Linux as u8 => Err(TableError::Foreign(found.kind)),
+        Some(found) if found.extent.end() > disk_size => Err(TableError::BeyondDisk),
         Some(found) => Ok(DataEntry::Present(found.extent)),
     }
 }
 
 /// The same table with the data partition in it; no other byte changes.
-pub(crate) fn with_data(table: &[u8; MBR], data: Extent) -> Result<[u8; MBR], Refusal> {
-    let mut entries = PartitionTable::decode(table).map_err(|_| Refusal::NoTable)?;
+pub(crate) fn with_data(table: &[u8; MBR], data: Extent) -> Result<[u8; MBR], TableError> {
+    let mut entries = PartitionTable::decode(table).map_err(|_| TableError::NoTable)?;
     let partition = Partition { kind: Kind::Linux as u8, active: false, extent: data };
-    entries.set(DATA_PARTITION, partition).map_err(|_| Refusal::BeyondDisk)?;
-    let bytes = entries.encode().map_err(|_| Refusal::BeyondDisk)?;
+    entries.set(DATA_PARTITION, partition).map_err(|_| TableError::BeyondDisk)?;
+    let bytes = entries.encode().map_err(|_| TableError::BeyondDisk)?;
     let mut new = *table;
     if let (Some(old), Some(bytes)) = (new.get_mut(DATA_ENTRY), bytes.get(DATA_ENTRY)) {
         old.copy_from_slice(bytes);
@@ -71,19 +71,19 @@ pub(crate) fn with_data(table: &[u8; MBR], data: Extent) -> Result<[u8; MBR], Re
     Ok(new)
 }
 
-fn place(table: &PartitionTable, disk_size: u64) -> Result<Extent, Refusal> {
+fn place(table: &PartitionTable, disk_size: u64) -> Result<Extent, TableError> {
     let layout = Layout::new();
     for (number, partition) in table.iter() {
         if partition.extent.end() > layout.data_start {
-            return Err(Refusal::Occupied(u8::try_from(number).unwrap_or(DATA_NUMBER)));
+            return Err(TableError::Occupied(u8::try_from(number).unwrap_or(DATA_NUMBER)));
         }
     }
-    layout.data(disk_size).map_err(|_| Refusal::TooSmall(disk_size / MIB))
+    layout.data(disk_size).map_err(|_| TableError::TooSmall(disk_size / MIB))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DataEntry, Extent, MBR, MIB, Refusal, SECTOR, disk_signature, find_data, with_data};
+    use super::{DataEntry, Extent, MBR, MIB, SECTOR, TableError, disk_signature, find_data, with_data};
 
     const GIBIBYTE: u64 = 2 * 1024 * 1024;
 
@@ -123,20 +123,20 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_not_touched() {
-        assert_eq!(find_data(&[0; MBR], GIBIBYTE), Err(Refusal::NoTable));
-        assert_eq!(find_data(&image(), 200 * 2048), Err(Refusal::TooSmall(200)));
+        assert_eq!(find_data(&[0; MBR], GIBIBYTE), Err(TableError::NoTable));
+        assert_eq!(find_data(&image(), 200 * 2048), Err(TableError::TooSmall(200)));
 
         let mut foreign = image();
         foreign[494 + 4] = 0x07;
         foreign[494 + 12] = 1;
-        assert_eq!(find_data(&foreign, GIBIBYTE), Err(Refusal::Foreign(7)));
+        assert_eq!(find_data(&foreign, GIBIBYTE), Err(TableError::Foreign(7)));
 
         let mut occupied = image();
         occupied[478 + 12..478 + 16].copy_from_slice(&(65 * 2048_u32).to_le_bytes());
-        assert_eq!(find_data(&occupied, GIBIBYTE), Err(Refusal::Occupied(3)));
+        assert_eq!(find_data(&occupied, GIBIBYTE), Err(TableError::Occupied(3)));
 
         let full = with_data(&image(), Extent { start: 184 * MIB, length: 1024 * MIB }).unwrap();
-        assert_eq!(find_data(&full, GIBIBYTE), Err(Refusal::BeyondDisk));
+        assert_eq!(find_data(&full, GIBIBYTE), Err(TableError::BeyondDisk));
     }
 
     #[test]

@@ -40,14 +40,14 @@ pub(crate) struct Ext4 {
     /// Bytes of a block.
     pub(crate) block_size: u64,
     /// Whether it asks for a check.
-    pub(crate) health: Health,
+    pub(crate) check: Check,
 }
 
 /// Whether a file system asks for a check. Replaying the journal needs none: the kernel does it when mounting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Health {
-    Good,
-    NeedsCheck,
+pub(crate) enum Check {
+    NotNeeded,
+    Needed,
 }
 
 impl Ext4 {
@@ -93,13 +93,13 @@ fn superblock(bytes: &[u8]) -> Option<Ext4> {
     Some(Ext4 {
         blocks: high << 32 | u64::from(blocks_low),
         block_size: 1024 << log_block_size,
-        health: if due || broken { Health::NeedsCheck } else { Health::Good },
+        check: if due || broken { Check::Needed } else { Check::NotNeeded },
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Content, Ext4, HEAD, Health, examine, unfinished_sector};
+    use super::{Check, Content, Ext4, HEAD, examine, unfinished_sector};
 
     fn head(change: impl FnOnce(&mut [u8])) -> [u8; HEAD] {
         let mut head = [0; HEAD];
@@ -113,22 +113,22 @@ mod tests {
         head
     }
 
-    fn ext4(health: Health) -> Content {
-        Content::Ext4(Ext4 { blocks: 4096, block_size: 4096, health })
+    fn ext4(check: Check) -> Content {
+        Content::Ext4(Ext4 { blocks: 4096, block_size: 4096, check })
     }
 
     #[test]
     fn the_superblock_tells_size_and_health() {
         let rows: [(&str, [u8; HEAD], Content); 8] = [
-            ("good", head(|_| {}), ext4(Health::Good)),
-            ("journal to replay", head(|s| s[0x60] = 4), ext4(Health::Good)),
-            ("errors seen", head(|s| s[0x3a] = 3), ext4(Health::NeedsCheck)),
-            ("not clean", head(|s| s[0x3a] = 0), ext4(Health::NeedsCheck)),
-            ("error counter", head(|s| s[0x194] = 1), ext4(Health::NeedsCheck)),
+            ("good", head(|_| {}), ext4(Check::NotNeeded)),
+            ("journal to replay", head(|s| s[0x60] = 4), ext4(Check::NotNeeded)),
+            ("errors seen", head(|s| s[0x3a] = 3), ext4(Check::Needed)),
+            ("not clean", head(|s| s[0x3a] = 0), ext4(Check::Needed)),
+            ("error counter", head(|s| s[0x194] = 1), ext4(Check::Needed)),
             (
                 "mount count reached",
                 head(|s| s[0x34..0x38].copy_from_slice(&[20, 0, 20, 0])),
-                ext4(Health::NeedsCheck),
+                ext4(Check::Needed),
             ),
             ("no magic", head(|s| s[0x38] = 0), Content::Damaged),
             ("impossible block size", head(|s| s[0x18] = 60), Content::Damaged),
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_file_system_grows_only_into_whole_blocks_it_does_not_have() {
-        let found = Ext4 { blocks: 4096, block_size: 4096, health: Health::Good };
+        let found = Ext4 { blocks: 4096, block_size: 4096, check: Check::NotNeeded };
         assert_eq!(found.grown_to(16 << 20), None);
         assert_eq!(found.grown_to((16 << 20) + 4095), None);
         assert_eq!(found.grown_to(32 << 20), Some(8192));
