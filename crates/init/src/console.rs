@@ -1,5 +1,5 @@
-//! The screens of the box: every console of the kernel, written by one thread so that a slow or dead line delays
-//! nobody. What is shown is decided elsewhere.
+//! The output to the kernel's consoles, written by a thread of its own, so that a slow or dead serial line delays nothing
+//! else. The content is decided elsewhere.
 //!
 //! A console is a display (`tty1`: HDMI) or a line (`ttyS1`: serial). A display shows the last screen and nothing
 //! else; before the first screen, and after [`Consoles::end_screen`], it shows log lines. A line gets everything, one
@@ -17,14 +17,14 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::time::timespec;
 
-/// Things to show that may wait for a slow line; further ones are dropped.
+/// Messages that wait for a slow line; further ones are dropped.
 const QUEUE_LENGTH: usize = 512;
-/// A console that takes nothing for so long loses the rest of what it was to show.
+/// The longest wait for a console to take more bytes; after it the rest of the message is dropped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Clears display and scroll-back, hides the cursor.
+/// Hides the cursor and clears display and scroll-back (ECMA-48 CUP, ED; ED 3 is xterm's and the kernel's).
 const CLEAR: &str = "\x1b[?25l\x1b[H\x1b[2J\x1b[3J";
 
-/// The way to the consoles.
+/// A handle to the consoles' thread.
 #[derive(Clone, Debug)]
 pub(super) struct Consoles {
     messages: SyncSender<Message>,
@@ -100,7 +100,7 @@ fn write_all<W: Write + WaitWritable>(screens: &mut [Screen<W>], messages: &Rece
     }
 }
 
-/// What a console is.
+/// The kind of a console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Display,
@@ -169,9 +169,9 @@ impl<W: Write + WaitWritable> Screen<W> {
     }
 }
 
-/// Something that may be full for a while.
+/// A non-blocking writer that can be waited for.
 trait WaitWritable {
-    /// Waits until it takes more; false when it did not.
+    /// Waits until it takes more bytes; false after `limit`.
     fn wait(&self, limit: Duration) -> bool;
 }
 

@@ -1,6 +1,6 @@
-//! What the box is called. Pure: the sources are given, the name comes out.
+//! The name of the box. Pure: the sources are given, the name comes out.
 
-/// Where a name can come from, best first.
+/// The sources of a name, best first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sources {
     /// The name given at an earlier start: it is part of every address, so it never changes by itself.
@@ -33,7 +33,7 @@ impl BoxName {
         Self(format!("{PREFIX}{high:02x}{low:02x}"))
     }
 
-    /// Whether the sources so far give a name that will not change when better ones turn up.
+    /// True when the sources so far give a name that later, better sources cannot change.
     pub(super) fn is_certain(sources: &Sources) -> bool {
         sources.saved.as_deref().and_then(Self::parse).is_some()
             || sources.serial.as_deref().and_then(last_digits).is_some()

@@ -1,17 +1,18 @@
-//! Which keys are the button. Every key of every device is, except the power key; several at once count as one.
+//! The mapping of keys to the button: every key of every device is the button, except the power key; several keys at
+//! once count as one.
 
 use std::collections::BTreeSet;
 
 use rpi_led::keys::{KEY_POWER, KeyEvent, Motion};
 
-/// What a key means.
+/// An event of the button or of the power key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ButtonEvent {
     /// The button went down.
     Pressed,
     /// The button came up.
     Released,
-    /// The box shall switch itself off.
+    /// The power key went down.
     PowerOff,
 }
 
@@ -22,7 +23,7 @@ pub(super) struct KeyMap {
 }
 
 impl KeyMap {
-    /// What this key's motion means, if anything.
+    /// The event of this key's motion, if it is one.
     pub(super) fn handle(&mut self, event: KeyEvent) -> Option<ButtonEvent> {
         match (event.code, event.motion) {
             (KEY_POWER, Motion::Down) => Some(ButtonEvent::PowerOff),

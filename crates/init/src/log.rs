@@ -1,4 +1,4 @@
-//! What init says: to the kernel's ring buffer, to the consoles, and to a capped file on the data partition.
+//! Init's log: to the kernel's ring buffer, to the consoles, and to a capped file on the data partition.
 //!
 //! A line on a console looks like the kernel's own: `[   3.214] hearth: data partition created`. The file on the
 //! data partition is for the next start: [`Log::keep_trouble`] writes it through, everything else may lose its last
@@ -23,7 +23,7 @@ const LINE_LIMIT: usize = 900;
 /// Lines of the last trouble shown at the next start.
 const TROUBLE_SHOWN: usize = 12;
 
-/// The way to say something. Cheap to clone.
+/// A handle to the log. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
     inner: Arc<Inner>,
@@ -43,10 +43,10 @@ enum Kept {
     Closed,
 }
 
-/// Who says it.
+/// The origin of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LogSource {
-    /// Init itself: for everybody to see.
+    /// Init itself: shown on the consoles too.
     Init,
     /// The mail server's own log: not for the consoles.
     Server,
@@ -59,7 +59,7 @@ impl Log {
         Self { inner: Arc::new(Inner { consoles, kernel, kept }) }
     }
 
-    /// Says one line.
+    /// Logs one line.
     pub(super) fn say(&self, message: impl AsRef<str>) {
         self.write(LogSource::Init, message.as_ref());
     }
@@ -162,7 +162,7 @@ const TROUBLE_FILE: &str = "trouble.log";
 fn take_trouble(directory: &Path) -> Vec<String> {
     let path = directory.join(TROUBLE_FILE);
     let Ok(text) = fs::read(&path) else { return Vec::new() };
-    // If this fails the same trouble is shown again, which harms nobody.
+    // If this fails the same trouble is shown again at the next start, which does no harm.
     let _ = fs::rename(&path, directory.join("trouble.shown.log"));
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();

@@ -1,4 +1,4 @@
-//! How much memory the box's two processes hold: said once, when the server is ready, for whoever measures boxes.
+//! The resident memory of server and init: logged once, when the server is ready, for measurements of boxes.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! What happens when init panics in spite of everything: it is written down, and the box starts again in order. The
-//! process itself must not end, because the kernel panics without its first process.
+//! The panic hook: a panic is logged to the disk, and the box restarts in order. The process itself must not end, because
+//! the kernel panics without its first process.
 
 use std::panic::PanicHookInfo;
 use std::sync::mpsc::{Sender, channel};
@@ -12,7 +12,7 @@ use rustix::system::{RebootCommand, reboot};
 use super::event::Event;
 use super::log::Log;
 
-/// Time for the consoles to show why.
+/// Time for the consoles to show the reason.
 const REBOOT_DELAY: Duration = Duration::from_secs(5);
 
 /// Installs the hook. It never returns, so that no thread unwinds or aborts: a helper's thread stands still and the

@@ -1,4 +1,5 @@
-//! What the boot loader says to init on the kernel's command line. Reading `/proc/cmdline` is the caller's business.
+//! Init's parameters on the kernel's command line, set by the boot loader. Reading `/proc/cmdline` is the caller's
+//! business.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,13 +13,13 @@ pub(super) struct Parameters {
     pub(super) watchdog: WatchdogChoice,
 }
 
-/// Whether init may open the watchdog device.
+/// The use of the watchdog device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum WatchdogChoice {
-    /// When there is one.
+    /// Open it, if there is one.
     #[default]
     Use,
-    /// Never: opening it resets some emulators.
+    /// Never open it: that resets some emulators.
     LeaveAlone,
 }
 
@@ -45,7 +46,7 @@ impl Parameters {
                         "{word} is no partition identity; one looks like hearth.boot=1ab50001-02"
                     )),
                 },
-                // U-Boot says which slot it started. Nothing here depends on it: only updates will.
+                // The slot that U-Boot started. Nothing here depends on it: only updates will.
                 Some(("hearth.slot", "A" | "B")) => {}
                 Some(("hearth.watchdog", "off")) => parameters.watchdog = WatchdogChoice::LeaveAlone,
                 Some(("hearth.watchdog", "on")) => parameters.watchdog = WatchdogChoice::Use,

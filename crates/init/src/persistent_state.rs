@@ -1,5 +1,5 @@
-//! The little things that must outlive a start: the time, a seed for the random numbers, the box's name. All in init's
-//! own directory on the data partition, each replaced by renaming.
+//! The state of init that outlives a start: the time, a seed for the kernel's random numbers, the box's name. All in init's
+//! own directory on the data partition, each file replaced by a rename.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -12,17 +12,17 @@ use super::identity::BoxName;
 use super::log::Log;
 use super::time::set_calendar;
 
-/// What the image says about itself.
+/// The description of the image, written when it was built.
 const BUILD: &str = "/etc/hearth/build.json";
 /// Bytes of the seed, as `random(4)` advises.
 const SEED_SIZE: usize = 512;
-/// No file here is larger.
+/// The most bytes that are read of a file.
 const FILE_LIMIT: u64 = 4096;
 
 /// The part of `/etc/hearth/build.json` that init reads.
 #[derive(Debug, Deserialize)]
 struct Build {
-    /// When the image was built, in seconds since 1970.
+    /// The time of the build, in seconds since 1970.
     build_time: u64,
 }
 

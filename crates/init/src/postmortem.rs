@@ -1,5 +1,5 @@
-//! What a kernel that died left in the firmware's memory (`pstore`): moved to the logs, so that a person can read it and
-//! the memory is free for the next time.
+//! The records of a kernel panic (`pstore`): moved from the reserved memory to the logs, where they can be read, so that
+//! the memory is free for the next panic.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,9 +7,9 @@ use std::path::Path;
 
 use super::log::Log;
 
-/// No record is kept longer than this.
+/// The most bytes kept of a record.
 const RECORD_SIZE_LIMIT: u64 = 256 * 1024;
-/// Records of one death; a broken memory must not fill the card.
+/// The most records kept of one panic; a broken memory must not fill the card.
 const RECORDS_LIMIT: usize = 16;
 
 /// Moves the records from `store` (`/sys/fs/pstore`) to `logs`, over those of an earlier death.

@@ -1,5 +1,5 @@
-//! The end of a start: everything kept, everything unmounted, then off, again, or again with nothing on the card.
-//! The server has ended before this.
+//! Shutdown: state saved, data partition unmounted, then power-off, restart, or restart with an erased data partition.
+//! The children have ended before this.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -13,18 +13,18 @@ use super::log::Log;
 use super::persistent_state::PersistentState;
 use super::watchdog::Watchdog;
 
-/// Why the box goes down.
+/// The purpose of a shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
-    /// To be switched off.
+    /// Power-off.
     PowerOff,
-    /// To start again.
+    /// Restart.
     Restart,
-    /// To start again as if it were new.
+    /// Restart as a new box: the data partition is erased.
     FactoryReset,
 }
 
-/// Ends this start.
+/// Shuts the box down.
 pub(super) fn finish(
     goal: Goal,
     log: &Log,

@@ -1,5 +1,5 @@
-//! The kernel's word that a device came or went, to wait for instead of sleeping. Which device it was is found out by
-//! looking again.
+//! The kernel's notifications of added and removed devices (uevents), to wait for instead of sleeping. Their content is
+//! not read: after each the caller looks again.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv,
 
 use super::time::{timespec, uptime};
 
-/// The multicast group in which the kernel itself speaks.
+/// The multicast group of the kernel's own uevents; udevd would use group 2.
 const KERNEL_GROUP: u32 = 1;
 /// One event is at most a page.
 const EVENT_LIMIT: usize = 4096;
-/// So many events are swallowed at once; a storm of them is one reason to look, not thousands.
+/// Events read after one wake-up: a burst of them is one reason to look, not thousands.
 const EVENTS_PER_WAKE: usize = 1000;
 
-/// If an event is missed, look again after this.
+/// The longest wait between two looks, in case an event was missed.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Looks for something now and whenever a device came or went, at most for `limit`.
@@ -36,14 +36,14 @@ pub(super) fn wait_for<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) 
     }
 }
 
-/// An ear for device events. Listen before looking, or an event between the two is missed.
+/// A subscription to device events. It must be opened before the first look, or an event between the two is missed.
 #[derive(Debug)]
 struct Uevents {
     socket: OwnedFd,
 }
 
 impl Uevents {
-    /// Starts to listen.
+    /// Subscribes.
     fn listen() -> rustix::io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(KOBJECT_UEVENT))?;
@@ -51,7 +51,7 @@ impl Uevents {
         Ok(Self { socket })
     }
 
-    /// Waits until a device came or went since the last call, at most for `limit`.
+    /// Waits until a device was added or removed since the last call, at most for `limit`.
     fn wait(&self, limit: Duration) {
         let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
         if let Ok(1..) = poll(&mut fds, Some(&timespec(limit))) {

@@ -1,7 +1,6 @@
-//! The hardware watchdog: fed by a thread for as long as somebody vouches for the box, and no longer.
-//!
-//! Whoever vouches says until when ([`Watchdog::vouch`]). If nobody does any more, because init itself hangs or the
-//! server has been unwell for minutes, the hardware resets the board.
+//! The hardware watchdog: fed by a thread until the deadline that the event loop moves forward with
+//! [`Watchdog::feed_until`]. When the deadline passes, because init itself hangs or the server has sent no heartbeat for
+//! minutes, the hardware resets the board.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -16,7 +15,7 @@ use super::log::Log;
 use super::parameters::WatchdogChoice;
 use super::time::uptime;
 
-/// A third of the shortest time-out we meet, the Pi's 15 s, with room to spare.
+/// Less than a third of the shortest hardware timeout of our boards, the Pi's 15 s.
 const FEED_EVERY: Duration = Duration::from_secs(4);
 /// Keeps a closed watchdog from biting (`Documentation/watchdog/watchdog-api.rst`, "magic close").
 const MAGIC_CLOSE: &[u8] = b"V";

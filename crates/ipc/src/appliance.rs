@@ -1,4 +1,4 @@
-//! What `hearth init` and `hearth serve` say to each other on the box: one JSON object a line, over two pipes.
+//! The messages between `hearth init` and `hearth serve` on the box: one JSON object a line, over two pipes.
 //!
 //! `init` starts `hearth serve --appliance` with the server's standard input and output as the two pipes; the server's
 //! standard error is its log. Init owns the devices (LED, button, screen, network) and knows nothing of mail; the

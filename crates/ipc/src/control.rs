@@ -9,28 +9,28 @@ use serde::{Deserialize, Serialize};
 /// The longest line of either side, in bytes: a list of all invites fits.
 pub const LINE_LIMIT: usize = 256 * 1024;
 
-/// What can be asked.
+/// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// How is the server?
+    /// The server's status.
     Status,
     /// Open the pairing window.
     Pair,
     /// Make an invite.
     MakeInvite {
-        /// How many people it lets in.
+        /// The number of accounts that can be made with it.
         uses: u32,
-        /// For how many seconds.
+        /// Its lifetime in seconds.
         lifetime: u64,
     },
-    /// Which invites are there?
+    /// The list of invites.
     Invites,
     /// Revoke the invite with this ID.
     RevokeInvite(String),
 }
 
-/// What is answered.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
@@ -40,7 +40,7 @@ pub enum Response {
     Pairing {
         /// The link to scan or to tap.
         link: String,
-        /// When the window closes, in words.
+        /// The end of the window, in words.
         closes: String,
     },
     /// The invite is made.
@@ -53,14 +53,14 @@ pub enum Response {
     Refused(String),
 }
 
-/// An invite that was just made; its links are told this once.
+/// An invite that was just made. Its links are in no later response: the store keeps a digest only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewInvite {
-    /// What the owner calls it.
+    /// Its ID, by which it is revoked.
     pub id: String,
-    /// How many people it lets in.
+    /// The number of accounts that can be made with it.
     pub uses: u32,
-    /// When it ends, in seconds since 1970.
+    /// Its end, in seconds since 1970.
     pub expires: u64,
     /// The link that the QR code holds: for the app, or for a browser where no app would accept the certificate.
     pub link: String,
@@ -71,29 +71,29 @@ pub struct NewInvite {
 /// An invite without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptInvite {
-    /// What the owner calls it.
+    /// Its ID, by which it is revoked.
     pub id: String,
-    /// How many people it still lets in.
+    /// The number of accounts that can still be made with it.
     pub uses_left: u32,
-    /// When it ends, in seconds since 1970.
+    /// Its end, in seconds since 1970.
     pub expires: u64,
-    /// Whether it lets anybody in.
+    /// Its state.
     pub state: InviteState,
 }
 
-/// Whether an invite lets anybody in.
+/// The state of an invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InviteState {
-    /// It does.
+    /// An account can be made with it.
     Valid,
-    /// It has let in as many as it says.
+    /// All its uses are used up.
     UsedUp,
-    /// Its time is over.
+    /// Its end is past.
     Expired,
 }
 
-/// What the owner may know of a running server.
+/// The status of a running server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerStatus {
     /// The server's version.
@@ -102,31 +102,31 @@ pub struct ServerStatus {
     pub kernel: String,
     /// The mail domain.
     pub domain: String,
-    /// Who may create an account: `open`, `pairing`, `invite` or `closed`.
+    /// The registration mode: `open`, `pairing`, `invite` or `closed`.
     pub registration: String,
     /// The number of accounts.
     pub accounts: usize,
     /// The number of open connections.
     pub connections: u32,
-    /// How many connections may be open: as configured, or what the machine's memory bears.
+    /// The most connections that may be open: as configured, or as many as the machine's memory bears.
     pub connections_limit: u32,
     /// Messages that wait for other relays.
     pub queue: usize,
-    /// What wakes phones; none when push is off.
+    /// The counters of notifications; none when push is off.
     pub push: Option<PushStatus>,
     /// The disk that holds the mail.
     pub disk: Option<DiskStatus>,
-    /// Whether the server signed its certificate itself.
+    /// True when the server signed its certificate itself.
     pub certificate_self_signed: bool,
     /// The certificate's names, or its file.
     pub certificate: Vec<String>,
-    /// From when on clients refuse the certificate, in seconds since 1970.
+    /// The end of the certificate's validity, in seconds since 1970.
     pub certificate_expires: Option<u64>,
-    /// What the server really listens on, by service.
+    /// The addresses that the server listens on, by service; the ports are the real ones where 0 was configured.
     pub listening: BTreeMap<String, Vec<SocketAddr>>,
-    /// When the pairing window closes, in words, if it is open.
+    /// The end of the pairing window, in words, if it is open.
     pub pairing_window: Option<String>,
-    /// What needs attention, one sentence each.
+    /// Problems that need attention, one sentence each.
     pub troubles: Vec<String>,
 }
 

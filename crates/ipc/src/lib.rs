@@ -1,7 +1,7 @@
-//! What the box's processes say to each other: one JSON object a line, of bounded length.
+//! The messages between the box's processes: one JSON object a line, of bounded length.
 //!
 //! [`appliance`] has the messages between `hearth init` and `hearth serve`, [`control`] those of the server's control
-//! socket, [`lines`] the framing of both. Who sits at either end, and over which pipe or socket, is not known here.
+//! socket, [`lines`] the framing of both. The pipes and sockets, and the processes at their ends, are not known here.
 #![forbid(unsafe_code)]
 
 pub mod appliance;

@@ -33,7 +33,7 @@ impl Line {
     ///
     /// # Errors
     ///
-    /// When the line was too long, or is not the JSON of such a message.
+    /// [`LineError::TooLong`] for a line beyond the limit, [`LineError::Json`] for one that is no such message.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, LineError> {
         match self {
             Self::Whole(bytes) => Ok(serde_json::from_slice(bytes)?),
@@ -46,7 +46,7 @@ impl Line {
 ///
 /// # Errors
 ///
-/// When the message has no form in JSON, which no message of this crate is without.
+/// For a message that has no form in JSON; each message of this crate has one.
 pub fn encode<T: Serialize>(message: &T) -> serde_json::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');

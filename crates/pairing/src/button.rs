@@ -70,7 +70,7 @@ impl Button {
         let due = self.tick(now);
         match std::mem::take(&mut self.state) {
             State::Down { .. } => Some(Gesture::ShortPress),
-            // Nobody has seen a countdown that starts with its own end.
+            // The countdown would begin with its own end: it was never shown.
             State::CountingDown { .. } if due == Some(Gesture::CountdownStarted) => None,
             State::CountingDown { .. } => Some(Gesture::CountdownCancelled),
             State::Up | State::Spent => due,
@@ -94,7 +94,7 @@ impl Button {
         }
     }
 
-    /// When [`Button::tick`] has something to tell, if no release comes before.
+    /// The time of the next gesture of [`Button::tick`], if no release comes before.
     #[must_use]
     pub fn wake_at(&self) -> Option<Now> {
         match self.state {
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_late_caller_hears_what_holds_now() {
-        // Longer than short, and over before anybody was warned.
+        // Longer than short, and over before the warning.
         play(&[(0, Press, None, Some(1_501)), (4_000, Release, None, None)]);
         play(&[(0, Press, None, Some(1_501)), (12_000, Release, Some(FactoryReset), None)]);
         play(&[(0, Press, None, Some(1_501)), (12_000, Tick, Some(FactoryReset), None)]);

@@ -1,8 +1,8 @@
-//! The one table of what the LED says; the README repeats it in words.
+//! The table of LED states and their patterns; the README repeats it in words.
 
 use serde::{Deserialize, Serialize};
 
-/// What the box is doing, as far as its LED can tell.
+/// The state of the box that its LED shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LedState {
@@ -27,9 +27,9 @@ pub enum LedState {
 /// One step of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Whether the LED is lit.
+    /// True: the LED is lit; false: it is dark.
     pub lit: bool,
-    /// For how long, in milliseconds; a pattern of one step is steady.
+    /// The duration in milliseconds; a pattern of one step is steady.
     pub milliseconds: u64,
 }
 
@@ -42,7 +42,7 @@ const fn dark(milliseconds: u64) -> Step {
 }
 
 impl LedState {
-    /// Every state, in the order of the table in the README.
+    /// All states, in the order of the table in the README.
     pub const ALL: [Self; 8] = [
         Self::Booting,
         Self::WaitingForNetwork,
@@ -54,7 +54,7 @@ impl LedState {
         Self::ResetCountdown,
     ];
 
-    /// What the LED does, over and over.
+    /// The steps of the LED, repeated without end.
     #[must_use]
     pub fn pattern(self) -> &'static [Step] {
         match self {

@@ -2,7 +2,7 @@
 
 use mail_types::{Address, Secret};
 
-/// Where a client reaches the box.
+/// The servers of the box, as a client reaches them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Host name or IP address, as the client should connect to it.

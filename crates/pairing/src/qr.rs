@@ -5,7 +5,7 @@ use qrcode::{Color, EcLevel, QrCode};
 /// The light border around a code, in modules; the standard asks for four.
 const QUIET_ZONE: usize = 4;
 
-/// Why there is no code.
+/// The reason why a text has no QR code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QrError {
     /// More text than a QR code holds (about 2300 bytes).

@@ -1,37 +1,38 @@
-//! What the screens show: plain text that fits an 80-column console.
+//! The text of the screens: plain, at most 80 columns wide, but for the link.
 
 use std::net::IpAddr;
 
 use crate::{LedState, half_blocks};
 
-/// What stands before the link on a line of its own; programs that watch a console look for it.
+/// The label before the link, on a line of its own; programs that watch a console search for it.
 pub const PAIRING_LINK_LABEL: &str = "Pairing link: ";
 
-/// What a person may know of the box without asking.
+/// The status of the box as screens and the web's start page show it. Nothing in it is secret, but for the code of
+/// an open window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// The mail domain, which is also the box's name: `hearth-1a2b.local`.
     pub name: String,
     /// The box's addresses in the home network.
     pub addresses: Vec<IpAddr>,
-    /// What the LED says.
+    /// The state of the LED.
     pub led: LedState,
-    /// How many accounts there are.
+    /// The number of accounts.
     pub accounts: usize,
     /// The version of the software.
     pub version: String,
-    /// What needs attention, one sentence each.
+    /// Problems that need attention, one sentence each.
     pub troubles: Vec<String>,
-    /// The open pairing window, if it is.
+    /// The code of the open pairing window.
     pub invitation: Option<Invitation>,
 }
 
-/// What the QR code says while the window is open.
+/// A pairing code: the content of the QR code while the window is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invitation {
     /// The link to scan or to tap.
     pub link: String,
-    /// When the window closes, in words: "in 5 minutes", "when the first account exists".
+    /// The end of the window in words: "in 5 minutes", "when the first account exists".
     pub closes: String,
 }
 

@@ -17,7 +17,7 @@ use crate::LedState;
 
 /// From a request to open the window to its end.
 pub const OPEN_FOR: Duration = Duration::from_secs(5 * 60);
-/// How long the LED shows [`LedState::AccountCreated`].
+/// The time for which the LED shows [`LedState::AccountCreated`].
 const CELEBRATION: Duration = Duration::from_secs(5);
 
 /// Something that happened.
@@ -27,14 +27,14 @@ pub enum Input {
     OpenRequested,
     /// An account was created.
     AccountCreated,
-    /// Whether the box has an address.
+    /// The box got its first address, or lost its last one.
     Network {
-        /// True once there is one.
+        /// True while it has an address.
         up: bool,
     },
-    /// Whether something needs a person's attention.
+    /// A problem that needs attention appeared, or the last one is gone.
     Trouble {
-        /// True while something does.
+        /// True while there is a problem.
         present: bool,
     },
     /// The time of the last [`Output::WakeAt`] has come.
@@ -143,7 +143,7 @@ impl PairingWindow {
         }
     }
 
-    /// Everything that is due because time has passed.
+    /// Ends the window and the celebration when their time has come.
     fn pass_time(&mut self, now: Instant) {
         if let Some(WindowEnd::At(end)) = self.end
             && now >= end
@@ -155,7 +155,7 @@ impl PairingWindow {
         }
     }
 
-    /// Says what the LED shows and when to wake, if either changed.
+    /// Emits the LED's state and the time to wake, if either has changed.
     fn settle(&mut self) {
         let led = self.led();
         if self.shown != Some(led) {

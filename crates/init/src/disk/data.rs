@@ -19,7 +19,7 @@ use super::mbr::{DATA_NUMBER, DataEntry, find_data, with_data};
 use super::superblock::{Check, Content, Ext4, HEAD, examine};
 use super::template::{mark_unfinished, write_template};
 
-/// Where the data partition is mounted.
+/// The mount point of the data partition.
 pub(crate) const DATA: &str = "/data";
 /// The server's directory on it.
 pub(crate) const STORE: &str = "/data/store";
@@ -32,11 +32,11 @@ pub(crate) const SERVER_ID: u32 = 1000;
 
 const TEMPLATE: &str = "/usr/share/hearth/data.ext4.gz";
 const E2FSCK: &str = "/sbin/e2fsck";
-/// The kernel makes a device file in no time; more means trouble.
+/// The longest wait for the kernel to make the partition's device file.
 const DEVICE_TIMEOUT: Duration = Duration::from_secs(10);
 /// e2fsck's exit status when it does not find a file system.
 const NO_FILE_SYSTEM: i32 = 8;
-/// Lines of e2fsck's words that are kept.
+/// Lines of e2fsck's output that are logged, of each of its two streams.
 const E2FSCK_LINES: usize = 20;
 const SECTOR: u64 = disk_ioctl::SECTOR;
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -105,7 +105,7 @@ pub(crate) fn prepare(boot: Option<PartitionIdentity>, log: &Log) -> Data {
 pub(crate) fn invalidate(device: &Path, log: &Log) -> io::Result<()> {
     let file = OpenOptions::new().read(true).write(true).open(device)?;
     mark_unfinished(&file, 0)?;
-    // Whatever the disk can forget without wearing out is forgotten too; many cards cannot.
+    // The rest is discarded where the disk can do so without writing; many cards cannot.
     let size = rustix::fs::seek(&file, rustix::fs::SeekFrom::End(0))?;
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     let rest = size.saturating_sub(HEAD as u64);
@@ -168,7 +168,7 @@ fn announce(paths: &SystemPaths, disk: &Disk, extent: Extent, log: &Log) -> Resu
         .ok_or_else(|| "the kernel does not show the data partition".to_owned())
 }
 
-/// Leaves an ext4 that can be mounted, or says why not.
+/// Leaves an ext4 that can be mounted, or returns the reason why not.
 fn make_ready(partition: &Partition, log: &Log) -> Result<(), String> {
     let content =
         read_head(partition).map_err(|error| format!("the data partition cannot be read: {error}"))?;
@@ -251,12 +251,12 @@ fn safe_flags() -> MountFlags {
 }
 
 fn mount_data(partition: &Partition, more: MountFlags) -> rustix::io::Result<()> {
-    // Without the directory the mount fails and says so.
+    // Without the directory the mount fails, and its error is reported.
     let _ = fs::create_dir_all(DATA);
     mount(&partition.device, DATA, "ext4", safe_flags() | more, c"errors=remount-ro")
 }
 
-/// The last resort: nothing is written, so that nothing more is lost, and a person may still save the mail.
+/// Mounts the partition read-only: nothing more is lost, and the mail can still be copied off the card.
 fn fall_back(partition: Partition, trouble: String) -> Data {
     match mount_data(&partition, MountFlags::RDONLY) {
         Ok(()) => Data::ReadOnly { device: partition.device, trouble },

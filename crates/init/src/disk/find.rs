@@ -1,4 +1,4 @@
-//! Which disk is the card, and what the kernel calls its partitions. Only reads.
+//! The search for the card among the disks, and for its partitions' device files. Only reads.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::super::uevents::wait_for;
 use super::mbr::{MBR, disk_signature};
 
-/// A card may answer this late.
+/// The longest wait for the card to appear.
 const DISK_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Where the kernel shows block devices.
+/// The directories in which the kernel shows block devices.
 #[derive(Clone, Debug)]
 pub(crate) struct SystemPaths {
     /// `/sys/class/block`.

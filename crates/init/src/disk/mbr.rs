@@ -1,4 +1,4 @@
-//! The partition table of the card: which disk it is, where the data partition is or goes. Bytes in, bytes out.
+//! The partition table of the card: the disk's signature, and the extent of the data partition. Bytes in, bytes out.
 
 use boot_slot::Extent;
 use boot_slot::layout::{DATA_PARTITION, Layout, MIB};
@@ -9,10 +9,10 @@ pub(crate) const MBR: usize = 512;
 /// The number of the data partition.
 pub(crate) const DATA_NUMBER: u8 = 4;
 
-/// Where the data partition's entry lies in the table, the fourth of four.
+/// The bytes of the data partition's entry in the table, the fourth of four.
 const DATA_ENTRY: std::ops::Range<usize> = 494..510;
 
-/// What the table says of the data partition.
+/// The table's entry for the data partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DataEntry {
     /// It is there.
@@ -21,7 +21,7 @@ pub(crate) enum DataEntry {
     Missing(Extent),
 }
 
-/// Why the table is not touched.
+/// The reason why the table is not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TableError {
     /// The sector is no partition table at all.

@@ -1,5 +1,5 @@
-//! What the first bytes of the data partition say: unfinished, an ext4 in some condition, or damaged. Bytes in,
-//! decision out.
+//! The classification of the data partition by its first bytes: unfinished, an ext4 in some condition, or damaged. Bytes
+//! in, decision out.
 //!
 //! A partition on which the template is being written carries [`UNFINISHED`] in its first sector from before the
 //! partition table names it until everything else is on disk. So "never finished" and "was good once" are told apart
@@ -18,10 +18,10 @@ const STATE_VALID: u16 = 1;
 const STATE_ERRORS: u16 = 2;
 /// `INCOMPAT_64BIT`: block numbers have upper halves.
 const INCOMPAT_64BIT: u32 = 0x80;
-/// No block is larger than 64 KiB: `2^6` KiB.
+/// The exponent of the largest block, 64 KiB: `2^6` KiB.
 const LOG_BLOCK_LIMIT: u32 = 6;
 
-/// What the start of the data partition shows.
+/// The content of the data partition, by its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// The template has to be written, from its beginning.
@@ -39,11 +39,11 @@ pub(crate) struct Ext4 {
     pub(crate) blocks: u64,
     /// Bytes of a block.
     pub(crate) block_size: u64,
-    /// Whether it asks for a check.
+    /// Whether e2fsck must run before the mount.
     pub(crate) check: Check,
 }
 
-/// Whether a file system asks for a check. Replaying the journal needs none: the kernel does it when mounting.
+/// The need for a run of e2fsck. Replaying the journal needs none: the kernel does it when mounting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
     NotNeeded,
@@ -51,7 +51,7 @@ pub(crate) enum Check {
 }
 
 impl Ext4 {
-    /// How many blocks it has once it fills `bytes`, if that is more than now.
+    /// The number of blocks that fills `bytes`, if that is more than it has.
     pub(crate) fn grown_to(&self, bytes: u64) -> Option<u64> {
         let blocks = bytes / self.block_size;
         (blocks > self.blocks).then_some(blocks)

@@ -9,7 +9,7 @@ use super::superblock::{Content, FIRST_SECTOR, HEAD, examine, unfinished_sector}
 /// Bytes moved at once.
 const CHUNK: usize = 256 * 1024;
 
-/// What a partition must be able to do.
+/// A partition that can be written: a file, and in tests a recorder.
 pub(super) trait Device {
     /// Writes at a position, all or an error.
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
