@@ -1,5 +1,6 @@
 //! QR codes as text for terminals and screens, and as SVG for the web page.
 
+use qrcode::render::unicode::Dense1x2;
 use qrcode::{Color, EcLevel, QrCode};
 
 /// The light border around a code, in modules; the standard asks for four.
@@ -44,21 +45,12 @@ impl Modules {
 
 /// The code in half-block characters, two rows a line, light modules drawn: for light text on a dark background.
 pub fn half_blocks(text: &str) -> Result<String, QrError> {
-    let modules = Modules::new(text)?;
-    let mut lines = String::new();
-    for y in (0..modules.width).step_by(2) {
-        for x in 0..modules.width {
-            let upper = !modules.is_dark(x, y);
-            let lower = y + 1 < modules.width && !modules.is_dark(x, y + 1);
-            lines.push(match (upper, lower) {
-                (true, true) => '█',
-                (true, false) => '▀',
-                (false, true) => '▄',
-                (false, false) => ' ',
-            });
-        }
-        lines.push('\n');
-    }
+    // The renderer draws what it calls dark; on a dark background the light modules are drawn. Its quiet zone is the
+    // standard's, as ours is.
+    let code = Modules::new(text)?.code;
+    let mut lines =
+        code.render().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).module_dimensions(1, 1).build();
+    lines.push('\n');
     Ok(lines)
 }
 
@@ -98,6 +90,28 @@ mod tests {
         assert!(rows[0].iter().chain(&rows[1]).all(|&c| c == '█'), "the quiet zone is light");
         // The upper left finder: seven dark modules beside the quiet zone.
         assert!(rows[2][4..11].iter().all(|&c| c == '▄' || c == ' '));
+    }
+
+    #[test]
+    fn each_half_of_a_character_is_one_module() {
+        let text = "dclogin:a@b?p=c&v=1";
+        let modules = Modules::new(text).unwrap();
+        let lines = half_blocks(text).unwrap();
+        assert_eq!(lines.lines().count(), modules.width.div_ceil(2));
+        for (row, line) in lines.lines().enumerate() {
+            assert_eq!(line.chars().count(), modules.width);
+            for (x, half_block) in line.chars().enumerate() {
+                let (upper, lower) = (row * 2, row * 2 + 1);
+                let drawn = |y: usize| y < modules.width && !modules.is_dark(x, y);
+                let expected = match (drawn(upper), drawn(lower)) {
+                    (true, true) => '█',
+                    (true, false) => '▀',
+                    (false, true) => '▄',
+                    (false, false) => ' ',
+                };
+                assert_eq!(half_block, expected, "column {x}, line {row}");
+            }
+        }
     }
 
     #[test]
