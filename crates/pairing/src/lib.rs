@@ -16,5 +16,5 @@ pub use button::{Button, Gesture, HOLD_FOR_RESET, SHORT_PRESS};
 pub use led::{LedState, Step};
 pub use link::{Endpoint, login_link};
 pub use qr::{QrError, half_blocks, svg};
-pub use screen::{Invitation, PAIRING_LINK_LABEL, Status, screen};
+pub use screen::{DisplayStatus, PAIRING_LINK_LABEL, PairingCode, screen};
 pub use window::{Input, OPEN_FOR, Output, PairingWindow, WindowEnd};

@@ -10,7 +10,7 @@ pub const PAIRING_LINK_LABEL: &str = "Pairing link: ";
 /// The status of the box as screens and the web's start page show it. Nothing in it is secret, but for the code of
 /// an open window.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
+pub struct DisplayStatus {
     /// The mail domain, which is also the box's name: `hearth-1a2b.local`.
     pub name: String,
     /// The box's addresses in the home network.
@@ -24,12 +24,12 @@ pub struct Status {
     /// Problems that need attention, one sentence each.
     pub troubles: Vec<String>,
     /// The code of the open pairing window.
-    pub invitation: Option<Invitation>,
+    pub code: Option<PairingCode>,
 }
 
 /// A pairing code: the content of the QR code while the window is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invitation {
+pub struct PairingCode {
     /// The link to scan or to tap.
     pub link: String,
     /// The end of the window in words: "in 5 minutes", "when the first account exists".
@@ -38,7 +38,7 @@ pub struct Invitation {
 
 /// The whole screen.
 #[must_use]
-pub fn screen(status: &Status) -> String {
+pub fn screen(status: &DisplayStatus) -> String {
     let addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
     let addresses = if addresses.is_empty() { "none yet".to_owned() } else { addresses.join(", ") };
     let mut text = format!(
@@ -51,32 +51,34 @@ pub fn screen(status: &Status) -> String {
     for trouble in &status.troubles {
         text.push_str(&format!("  Attention: {trouble}\n"));
     }
-    match &status.invitation {
-        Some(invitation) => text.push_str(&invite(invitation)),
+    match &status.code {
+        Some(code) => text.push_str(&code_text(code)),
         None => text.push_str("\n  Press the button to add a person or a device.\n"),
     }
     text
 }
 
-fn invite(invitation: &Invitation) -> String {
-    let Invitation { link, closes } = invitation;
-    let code = half_blocks(link).unwrap_or_else(|error| format!("({error})\n"));
-    format!("\n  Scan with Delta Chat; the window closes {closes}.\n\n{code}\n{PAIRING_LINK_LABEL}{link}\n")
+fn code_text(code: &PairingCode) -> String {
+    let PairingCode { link, closes } = code;
+    let picture = half_blocks(link).unwrap_or_else(|error| format!("({error})\n"));
+    format!(
+        "\n  Scan with Delta Chat; the window closes {closes}.\n\n{picture}\n{PAIRING_LINK_LABEL}{link}\n"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn status(invitation: Option<Invitation>) -> Status {
-        Status {
+    fn status(code: Option<PairingCode>) -> DisplayStatus {
+        DisplayStatus {
             name: "hearth-1a2b.local".into(),
             addresses: vec!["192.168.1.7".parse().unwrap()],
             led: LedState::Ready,
             accounts: 2,
             version: "0.1.0".into(),
             troubles: vec!["The disk is nearly full.".into()],
-            invitation,
+            code,
         }
     }
 
@@ -93,7 +95,7 @@ mod tests {
     fn an_open_window_shows_code_and_link_within_80_columns() {
         let link = "dclogin:abcdefghi@hearth-1a2b.local?p=abcdefghijklmnopqrstuv&v=1&ih=192.168.100.100&ip=993&is=ssl\
                     &sh=192.168.100.100&sp=465&ss=ssl&ic=3";
-        let text = screen(&status(Some(Invitation { link: link.into(), closes: "in 5 minutes".into() })));
+        let text = screen(&status(Some(PairingCode { link: link.into(), closes: "in 5 minutes".into() })));
         assert!(text.lines().any(|line| line == format!("{PAIRING_LINK_LABEL}{link}")));
         let widest = text.lines().filter(|line| line.contains('█')).map(|line| line.chars().count()).max();
         assert!(widest.is_some_and(|width| width <= 80), "{widest:?}");

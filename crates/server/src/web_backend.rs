@@ -37,7 +37,7 @@ impl WebBackend {
 }
 
 impl web::Backend for WebBackend {
-    fn status(&self) -> pairing::Status {
+    fn status(&self) -> pairing::DisplayStatus {
         self.pairing.watch().borrow().status.clone()
     }
 

@@ -14,7 +14,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The server behind the pages.
 pub trait Backend: Send + Sync + 'static {
     /// The state of the box, with the pairing link while the pairing window is open.
-    fn status(&self) -> pairing::Status;
+    fn status(&self) -> pairing::DisplayStatus;
 
     /// Fresh credentials. They are on no disk: the first login with them creates the account.
     ///

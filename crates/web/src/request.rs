@@ -36,7 +36,7 @@ pub struct PageContext<'a> {
     /// The settings of the server.
     pub site: &'a Site,
     /// The state of the box at the time of the request.
-    pub status: pairing::Status,
+    pub status: pairing::DisplayStatus,
 }
 
 /// The format of an answer about an account (RFC 9110 section 12.5.1).

@@ -257,15 +257,15 @@ pub(super) mod tests {
         }
     }
 
-    fn status() -> pairing::Status {
-        pairing::Status {
+    fn status() -> pairing::DisplayStatus {
+        pairing::DisplayStatus {
             name: "hearth-1a2b.local".into(),
             addresses: vec![],
             led: pairing::LedState::PairingOpen,
             accounts: 0,
             version: "0.1.0".into(),
             troubles: vec![],
-            invitation: Some(pairing::Invitation { link: "dclogin:x?p=1&v=1".into(), closes: "soon".into() }),
+            code: Some(pairing::PairingCode { link: "dclogin:x?p=1&v=1".into(), closes: "soon".into() }),
         }
     }
 

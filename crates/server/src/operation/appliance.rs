@@ -93,7 +93,7 @@ pub(crate) async fn show_on_terminal(mut watched: watch::Receiver<View>) {
     let mut shown = None;
     loop {
         let view = watched.borrow_and_update().clone();
-        let link = view.status.invitation.map(|invitation| invitation.link);
+        let link = view.status.code.map(|code| code.link);
         if link.is_some() && link != shown {
             let _ = tokio::io::stderr().write_all(format!("{}\n", view.screen).as_bytes()).await;
         }

@@ -78,9 +78,9 @@ async fn serve(stream: UnixStream, server: &ControlServer) -> anyhow::Result<()>
 }
 
 async fn pair(observed: &Observed) -> Response {
-    let opened = observed.pairing.open().await.and_then(|view| view.status.invitation);
+    let opened = observed.pairing.open().await.and_then(|view| view.status.code);
     match opened {
-        Some(invitation) => Response::Pairing { link: invitation.link, closes: invitation.closes },
+        Some(code) => Response::Pairing { link: code.link, closes: code.closes },
         None => Response::Refused("The configuration's registration lets nobody in by pairing.".to_owned()),
     }
 }
@@ -114,7 +114,7 @@ fn status(observed: &Observed) -> ServerStatus {
         certificate: certificate.names,
         certificate_expires: certificate.expires.map(|time| time.0),
         listening: listening.collect(),
-        pairing_window: view.status.invitation.map(|invitation| invitation.closes),
+        pairing_window: view.status.code.map(|code| code.closes),
         troubles: view.status.troubles,
     }
 }

@@ -46,31 +46,31 @@ async fn a_renewed_certificate_is_shown_and_a_broken_one_is_told() {
     let tls = &server.observed().tls;
     let mut watched = CertificateFiles::new(certificate.clone(), key_file.clone());
     watched.reload(tls, Reload::IfChanged);
-    assert_eq!((shown(&house).await, expiry(&house).await), (first, Some(1_893_456_000)));
-    let mut phone = house.imap(ALICE).await;
+    assert_eq!((shown(&server).await, expiry(&server).await), (first, Some(1_893_456_000)));
+    let mut phone = server.imap(ALICE).await;
 
     let second = renew(files.path(), 2031, &key);
     watched.reload(tls, Reload::IfChanged);
-    assert_eq!((shown(&house).await, expiry(&house).await), (second.clone(), Some(1_924_992_000)));
-    assert_eq!(health::check(house.server()).await, health::Health::default());
+    assert_eq!((shown(&server).await, expiry(&server).await), (second.clone(), Some(1_924_992_000)));
+    assert_eq!(health::check(server.observed()).await, health::Health::default());
 
     // The certificate of another key: half of a renewal.
     let other = KeyPair::generate().unwrap();
     let third = renew(files.path(), 2032, &other);
     watched.reload(tls, Reload::IfChanged);
-    assert_eq!(shown(&house).await, second);
-    let worries = health::check(house.server()).await.worrying;
+    assert_eq!(shown(&server).await, second);
+    let worries = health::check(server.observed()).await.worrying;
     assert!(worries.iter().any(|worry| worry.contains("do not belong together")), "{worries:?}");
 
     std::fs::write(&key_file, other.serialize_pem()).unwrap();
     watched.reload(tls, Reload::Always);
-    assert_eq!(shown(&house).await, third);
-    assert_eq!(health::check(house.server()).await, health::Health::default());
+    assert_eq!(shown(&server).await, third);
+    assert_eq!(health::check(server.observed()).await, health::Health::default());
 
     std::fs::remove_file(&certificate).unwrap();
     watched.reload(tls, Reload::IfChanged);
-    assert_eq!(shown(&house).await, third);
-    assert!(!health::check(house.server()).await.worrying.is_empty());
+    assert_eq!(shown(&server).await, third);
+    assert!(!health::check(server.observed()).await.worrying.is_empty());
 
     phone.send("a2 NOOP").await;
     phone.expect("a2 OK").await;

@@ -3,7 +3,7 @@
 //! A person who knows nothing about servers stands before it: it says what this is, what to do now, and nothing else.
 
 use maud::{Markup, html};
-use pairing::{Invitation, LedState, Status};
+use pairing::{DisplayStatus, LedState, PairingCode};
 use relay_policy::Registration;
 
 use super::{Page, Width, open_button, qr_code};
@@ -19,7 +19,7 @@ enum PageState<'a> {
     /// The server is not reachable yet.
     Starting,
     /// By this code.
-    Code(&'a Invitation),
+    Code(&'a PairingCode),
     /// By a code that a press of the button brings up.
     ButtonNeeded,
     /// By a code that the page `/new` makes.
@@ -31,8 +31,8 @@ enum PageState<'a> {
 }
 
 impl<'a> PageState<'a> {
-    fn of(status: &'a Status, registration: Registration) -> Self {
-        match (&status.invitation, status.led, registration) {
+    fn of(status: &'a DisplayStatus, registration: Registration) -> Self {
+        match (&status.code, status.led, registration) {
             (_, LedState::Booting | LedState::WaitingForNetwork, _) => Self::Starting,
             (Some(invitation), _, _) => Self::Code(invitation),
             (None, _, Registration::Pairing) => Self::ButtonNeeded,
@@ -87,7 +87,7 @@ impl<'a> PageState<'a> {
 }
 
 /// The start page; outside of the home network it has neither code nor state.
-pub(crate) fn start(site: &Site, status: &Status, from_home: bool) -> String {
+pub(crate) fn start(site: &Site, status: &DisplayStatus, from_home: bool) -> String {
     if !from_home {
         return outside(&status.name);
     }
@@ -104,7 +104,7 @@ pub(crate) fn start(site: &Site, status: &Status, from_home: bool) -> String {
         title: &status.name,
         name: &status.name,
         refresh: Some(REFRESH_SECONDS),
-        width: if status.invitation.is_some() { Width::Wide } else { Width::Text },
+        width: if status.code.is_some() { Width::Wide } else { Width::Text },
         main,
         bottom: state(status),
     }
@@ -124,8 +124,8 @@ fn outside(name: &str) -> String {
 }
 
 /// The code, the same as a link for the phone that shows it, and the way to use either.
-fn code(invitation: &Invitation, accounts: usize) -> Markup {
-    let Invitation { link, closes } = invitation;
+fn code(invitation: &PairingCode, accounts: usize) -> Markup {
+    let PairingCode { link, closes } = invitation;
     html! {
         h1 {
             @if accounts == 0 { "Welcome! Let’s add the first person" } @else { "Join the chat of this home" }
@@ -165,7 +165,7 @@ fn steps() -> Markup {
 }
 
 /// The state of the box, for the bottom of the page.
-fn state(status: &Status) -> Markup {
+fn state(status: &DisplayStatus) -> Markup {
     let addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
     html! {
         dl.state {
@@ -187,21 +187,21 @@ mod tests {
     use crate::routes::tests::site;
     use crate::site::Certificate;
 
-    fn status(led: LedState, invitation: Option<Invitation>) -> Status {
-        Status {
+    fn status(led: LedState, invitation: Option<PairingCode>) -> DisplayStatus {
+        DisplayStatus {
             name: "hearth-1a2b.local".into(),
             addresses: vec!["192.168.1.7".parse().unwrap()],
             led,
             accounts: 2,
             version: "0.1.0".into(),
             troubles: Vec::new(),
-            invitation,
+            code: invitation,
         }
     }
 
     #[test]
     fn each_state_of_the_box_has_its_heading() {
-        let invitation = Invitation { link: "dclogin:x?p=1&v=1".into(), closes: "in 5 minutes".into() };
+        let invitation = PairingCode { link: "dclogin:x?p=1&v=1".into(), closes: "in 5 minutes".into() };
         for (led, invitation, registration, expected) in [
             (LedState::Booting, None, Registration::Pairing, "Just a moment"),
             (LedState::WaitingForNetwork, Some(invitation.clone()), Registration::Pairing, "Just a moment"),

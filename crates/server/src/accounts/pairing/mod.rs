@@ -13,7 +13,7 @@ mod tests;
 use std::net::IpAddr;
 
 use mail_types::{Address, Secret};
-use pairing::Status;
+use pairing::DisplayStatus;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use mint::Credentials;
@@ -26,7 +26,7 @@ const COMMANDS_WAITING: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct View {
     /// What a person may know of the box, pairing code included while the window is open.
-    pub(crate) status: Status,
+    pub(crate) status: DisplayStatus,
     /// The whole text of the screens.
     pub(crate) screen: String,
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use host::clock;
 use mail_types::Domain;
 use pairing::{
-    Endpoint, Input, Invitation, LedState, Output, PairingWindow, Status, WindowEnd, login_link, screen,
+    DisplayStatus, Endpoint, Input, LedState, Output, PairingCode, PairingWindow, WindowEnd, login_link,
+    screen,
 };
 use relay_policy::Registration;
 use tokio::sync::{mpsc, watch};
@@ -165,14 +166,14 @@ impl PairingTask {
 
     /// Draws the view anew; whoever watches is woken only if it differs.
     fn show(&mut self, now: Instant) {
-        let invitation = self.machine.end().zip(self.codes.first()).map(|(window, code)| Invitation {
+        let code = self.machine.end().zip(self.codes.first()).map(|(window, code)| PairingCode {
             link: login_link(&code.address, &code.password, &endpoint(&self.setup, &self.addresses)),
             closes: closes(window, now),
         });
-        let status = Status {
+        let status = DisplayStatus {
             led: self.led,
             troubles: self.troubles.clone(),
-            invitation,
+            code,
             ..status(&self.setup.domain, self.accounts, &self.addresses)
         };
         let view = View { screen: screen(&status), status };
@@ -193,15 +194,15 @@ impl PairingTask {
 }
 
 /// What a box that has just started says of itself.
-fn status(domain: &Domain, accounts: usize, addresses: &[IpAddr]) -> Status {
-    Status {
+fn status(domain: &Domain, accounts: usize, addresses: &[IpAddr]) -> DisplayStatus {
+    DisplayStatus {
         name: domain.to_string(),
         addresses: addresses.to_vec(),
         led: LedState::Booting,
         accounts,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         troubles: Vec::new(),
-        invitation: None,
+        code: None,
     }
 }
 
