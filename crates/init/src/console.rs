@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::time::timespec;
+use host::clock::poll_timeout;
 
 /// Messages that wait for a slow line; further ones are dropped.
 const QUEUE_LENGTH: usize = 512;
@@ -178,7 +178,7 @@ trait WaitWritable {
 impl WaitWritable for File {
     fn wait(&self, limit: Duration) -> bool {
         let mut fds = [PollFd::new(self, PollFlags::OUT)];
-        matches!(poll(&mut fds, Some(&timespec(limit))), Ok(1..))
+        matches!(poll(&mut fds, Some(&poll_timeout(limit))), Ok(1..))
     }
 }
 

@@ -23,8 +23,8 @@ use super::persistent_state::PersistentState;
 use super::server::Server;
 use super::shutdown::{Goal, finish};
 use super::supervision::{Command, Health, Supervision};
-use super::time::uptime;
 use super::watchdog::Watchdog;
+use host::clock::uptime;
 
 /// How often the time is written down.
 const SAVE_CLOCK_EVERY: Duration = Duration::from_secs(3600);

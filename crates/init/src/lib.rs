@@ -25,7 +25,6 @@ mod server;
 mod shutdown;
 mod supervision;
 mod system;
-mod time;
 mod uevents;
 mod watchdog;
 
@@ -53,9 +52,9 @@ use self::identity::{BoxName, Sources};
 use self::log::Log;
 use self::parameters::Parameters;
 use self::persistent_state::{PersistentState, read_small};
-use self::time::uptime;
 use self::uevents::wait_for;
 use self::watchdog::Watchdog;
+use host::clock::uptime;
 
 const DEVICE_TREE: &str = "/proc/device-tree";
 /// The LED of the image's own overlay, and the one on the board.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::console::Consoles;
-use super::time::uptime;
+use host::clock::uptime;
 
 /// Lines kept in memory until the data partition is there.
 const EARLY_LINES: usize = 200;

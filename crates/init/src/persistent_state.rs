@@ -1,16 +1,16 @@
 //! The state of init that outlives a start: the time, a seed for the kernel's random numbers, the box's name. All in init's
 //! own directory on the data partition, each file replaced by a rename.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use host::{clock, entropy};
+use host::clock::UnixTime;
+use host::{clock, entropy, file};
 use serde::Deserialize;
 
 use super::identity::BoxName;
 use super::log::Log;
-use super::time::set_calendar;
 
 /// The description of the image, written when it was built.
 const BUILD: &str = "/etc/hearth/build.json";
@@ -44,7 +44,7 @@ fn not_before(floor: u64, what: &str, log: &Log) {
     if clock::wall().0 >= floor {
         return;
     }
-    match set_calendar(floor) {
+    match clock::set_wall(UnixTime(floor)) {
         Ok(()) => log.say(format!("the clock is set to {what}")),
         Err(error) => log.say(format!("the clock cannot be set: {error}")),
     }
@@ -96,12 +96,7 @@ impl PersistentState {
     }
 
     fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        let (new, place) = (self.directory.join(format!("{name}.new")), self.directory.join(name));
-        let mut file = File::create(&new)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&new, &place)?;
-        File::open(&self.directory)?.sync_all()
+        file::replace(&self.directory.join(name), content)
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 
-use super::time::{timespec, uptime};
+use host::clock::{poll_timeout, uptime};
 
 /// The multicast group of the kernel's own uevents; udevd would use group 2.
 const KERNEL_GROUP: u32 = 1;
@@ -54,7 +54,7 @@ impl Uevents {
     /// Waits until a device was added or removed since the last call, at most for `limit`.
     fn wait(&self, limit: Duration) {
         let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
-        if let Ok(1..) = poll(&mut fds, Some(&timespec(limit))) {
+        if let Ok(1..) = poll(&mut fds, Some(&poll_timeout(limit))) {
             let mut event = [0; EVENT_LIMIT];
             for _ in 0..EVENTS_PER_WAKE {
                 if recv(&self.socket, &mut event, RecvFlags::empty()).is_err() {

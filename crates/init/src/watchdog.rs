@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::log::Log;
 use super::parameters::WatchdogChoice;
-use super::time::uptime;
+use host::clock::uptime;
 
 /// Less than a third of the shortest hardware timeout of our boards, the Pi's 15 s.
 const FEED_EVERY: Duration = Duration::from_secs(4);

@@ -19,10 +19,10 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use host::clock::{poll_timeout, uptime};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::Error;
-use crate::clock::{now, timespec};
 use crate::dhcp::{Client, Input, Lease, Output, RequestOptions};
 use crate::netlink::{ChangeSubscription, Link, LinkKind, Netlink, Usability};
 use crate::packet_socket::PacketSocket;
@@ -117,13 +117,13 @@ struct Configurator<'a, N, R> {
 
 /// Waits for a frame, a netlink notification or a client's timeout; true when the kernel's tables should be read again.
 fn wait(changes: &ChangeSubscription, interfaces: &mut BTreeMap<u32, Interface<'_>>) -> Result<bool, Error> {
-    let now = now();
+    let now = uptime();
     let wake = interfaces.values_mut().filter_map(|interface| interface.client.wake_at(now)).min();
     let limit = wake.map_or(LONGEST_WAIT, |wake| wake.saturating_sub(now)).clamp(SHORTEST_WAIT, LONGEST_WAIT);
     let mut fds = vec![PollFd::new(changes, PollFlags::IN)];
     let sockets = interfaces.values().filter_map(|interface| interface.socket.as_ref());
     fds.extend(sockets.map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
-    match poll(&mut fds, Some(&timespec(limit))) {
+    match poll(&mut fds, Some(&poll_timeout(limit))) {
         Ok(0) => Ok(limit == LONGEST_WAIT),
         Ok(_) => Ok(fds.first().is_some_and(|fd| !fd.revents().is_empty())),
         Err(rustix::io::Errno::INTR) => Ok(false),
@@ -173,7 +173,7 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
 
     fn refresh_carrier(&mut self, link: Link) -> io::Result<()> {
         let Some(mac) = link.mac else { return Ok(()) };
-        let now = now();
+        let now = uptime();
         let input = if link.has_carrier { Input::LinkUp } else { Input::LinkDown };
         let index = link.index;
         if !self.interfaces.contains_key(&index) {
@@ -205,7 +205,7 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
     fn serve_clients(&mut self) -> io::Result<()> {
         let indexes: Vec<u32> = self.interfaces.keys().copied().collect();
         for index in indexes {
-            let now = now();
+            let now = uptime();
             for frame in self.received_frames(index) {
                 self.drive_client(index, now, Input::Frame(&frame))?;
             }

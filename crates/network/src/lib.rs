@@ -16,7 +16,6 @@
 //! Sockets are in [`netlink::Netlink`], `packet_socket` and the two loops.
 #![forbid(unsafe_code)]
 
-mod clock;
 pub mod configuration;
 pub mod dhcp;
 pub mod mdns;

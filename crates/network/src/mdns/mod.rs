@@ -16,13 +16,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use host::clock::{poll_timeout, uptime};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with, sockopt};
 
 pub use responder::{Output, Responder};
 
 use crate::Error;
-use crate::clock::{now, timespec};
 use crate::netlink::{ChangeSubscription, InterfaceAddress, LinkKind, Netlink, Usability};
 use message::MESSAGE_LIMIT;
 use responder::PORT;
@@ -85,13 +85,13 @@ struct Server<'a, W> {
 impl<W: FnMut(String) -> io::Result<()>> Server<'_, W> {
     /// Waits for a packet, a netlink notification or a responder's timeout; true when there was a notification.
     fn wait(&self, changes: &ChangeSubscription) -> Result<bool, Error> {
-        let now = now();
+        let now = uptime();
         let wake = self.links.values().filter_map(|link| link.responder.wake_at()).min();
         let limit =
             wake.map_or(LONGEST_WAIT, |wake| wake.saturating_sub(now)).clamp(SHORTEST_WAIT, LONGEST_WAIT);
         let mut fds = vec![PollFd::new(changes, PollFlags::IN)];
         fds.extend(self.sockets().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
-        match poll(&mut fds, Some(&timespec(limit))) {
+        match poll(&mut fds, Some(&poll_timeout(limit))) {
             Ok(_) => Ok(fds.first().is_some_and(|fd| !fd.revents().is_empty())),
             Err(rustix::io::Errno::INTR) => Ok(false),
             Err(error) => Err(failed(error.into())),
@@ -133,7 +133,7 @@ impl<W: FnMut(String) -> io::Result<()>> Server<'_, W> {
                     own.iter().filter(|own| is_announced(own)).map(|own| own.address).collect();
                 announced.sort();
                 known.own = own;
-                known.responder.set_addresses(now(), &announced);
+                known.responder.set_addresses(uptime(), &announced);
             }
         }
         Ok(())
@@ -159,7 +159,7 @@ impl<W: FnMut(String) -> io::Result<()>> Server<'_, W> {
                 packets.push((from, buffer.get(..length).unwrap_or_default().to_owned()));
             }
         }
-        let now = now();
+        let now = uptime();
         for (from, packet) in packets {
             if let Some(link) =
                 self.links.iter_mut().find_map(|(index, link)| link.has(*index, from).then_some(link))
