@@ -34,7 +34,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 use std::{fs, io, thread};
 
-use host::entropy;
+use host::{entropy, file};
 use network::configuration::{Report, Settings, run_configuration};
 use network::mdns;
 use network::netlink::Netlink;
@@ -145,7 +145,7 @@ fn raise_links(log: &Log) {
 
 /// Keeps the box on the household's network and its name known there, in two threads of their own.
 fn join_network(name: &BoxName, sender: &Sender<Event>, log: &Log) {
-    let settings = Settings { name: name.as_str().to_owned(), resolver_file: "/etc/resolv.conf".into() };
+    let settings = Settings { name: name.as_str().to_owned() };
     let (sender, own_log) = (sender.clone(), log.clone());
     let on_network = move || {
         let chance = || entropy::bytes().map(u64::from_ne_bytes).unwrap_or_default();
@@ -153,6 +153,13 @@ fn join_network(name: &BoxName, sender: &Sender<Event>, log: &Log) {
             match report {
                 Report::Addresses(addresses) => {
                     sender.send(Event::Addresses(addresses)).map_err(io::Error::other)?;
+                }
+                Report::Resolvers(resolvers) => {
+                    let text: String =
+                        resolvers.iter().map(|resolver| format!("nameserver {resolver}\n")).collect();
+                    if let Err(error) = file::replace(Path::new("/etc/resolv.conf"), text.as_bytes()) {
+                        own_log.say(format!("the list of name servers cannot be written: {error}"));
+                    }
                 }
                 Report::Warning(warning) => own_log.say(format!("network: {warning}")),
             }

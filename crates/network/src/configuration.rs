@@ -1,22 +1,21 @@
 //! The interface configuration: each Ethernet interface that exists or appears gets a DHCP client (RFC 2131), and each
-//! lease is written into the kernel's address and routing tables and into the resolver file. The use of the addresses is
-//! the caller's business.
+//! lease is written into the kernel's address and routing tables. The use of the addresses and of the name servers is the
+//! caller's business.
 //!
 //! ```text
 //! netlink notification ─▶ refresh: links, addresses ─▶ LinkUp, LinkDown ─┐
 //! frame on an interface ─────────────────────────────────────────▶ Frame ├▶ dhcp::Client
 //! timeout ────────────────────────────────────────────────────────▶ Tick ┘        │
-//! kernel tables, resolver file, Report::Addresses ◀── Send, Bound, Lost ◀─────────┘
+//! kernel tables, Report::Addresses, Report::Resolvers ◀── Send, Bound, Lost ◀─────┘
 //! ```
 //!
-//! Needs `CAP_NET_ADMIN` (netlink) and `CAP_NET_RAW` (packet sockets), nothing else of root's.
+//! Needs `CAP_NET_ADMIN` (netlink) and `CAP_NET_RAW` (packet sockets), nothing else of root's, and no file.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use host::clock::{poll_timeout, uptime};
@@ -41,8 +40,6 @@ const CLIENT_PORT: u16 = 68;
 pub struct Settings {
     /// The host name sent to the DHCP server (option 12, RFC 2132, 3.14).
     pub name: String,
-    /// The path of `resolv.conf`. It is replaced by a rename, so its directory must be writable for the process.
-    pub resolver_file: PathBuf,
 }
 
 /// An event for the caller of [`run_configuration`].
@@ -50,6 +47,8 @@ pub struct Settings {
 pub enum Report {
     /// The complete list of the machine's globally usable addresses, IPv4 first, after it has changed.
     Addresses(Vec<IpAddr>),
+    /// The complete list of the name servers of all leases, after it has changed.
+    Resolvers(Vec<Ipv4Addr>),
     /// The text of an error that is not final: the operation is tried again.
     Warning(String),
 }
@@ -73,11 +72,11 @@ pub fn run_configuration(
     let mut configurator = Configurator {
         netlink: Netlink::open()?,
         options: &options,
-        resolver_file: &settings.resolver_file,
         random,
         report,
         interfaces: BTreeMap::new(),
         addresses: None,
+        resolvers: Vec::new(),
     };
     // The clients read from packet sockets, which the kernel's UDP does not know of: without a socket on the port it
     // would answer each DHCP reply with "port unreachable" (ICMP). A refused bind costs no more than that.
@@ -106,13 +105,14 @@ struct Interface<'a> {
 struct Configurator<'a, N, R> {
     netlink: Netlink,
     options: &'a RequestOptions<'a>,
-    resolver_file: &'a Path,
     random: N,
     report: R,
     /// By the kernel's interface index.
     interfaces: BTreeMap<u32, Interface<'a>>,
     /// The last list reported.
     addresses: Option<Vec<IpAddr>>,
+    /// The last list reported.
+    resolvers: Vec<Ipv4Addr>,
 }
 
 /// Waits for a frame, a netlink notification or a client's timeout; true when the kernel's tables should be read again.
@@ -149,10 +149,8 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
                 link.index == *index && link.mac == known.link.mac && link.name == known.link.name
             })
         });
-        if self.interfaces.len() != known
-            && let Err(error) = self.write_resolvers()
-        {
-            self.warn(&error)?;
+        if self.interfaces.len() != known {
+            self.report_resolvers()?;
         }
         for link in links {
             if link.kind == LinkKind::Other {
@@ -245,7 +243,7 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
                 self.warn(&error)?;
             }
         }
-        Ok(())
+        self.report_resolvers()
     }
 
     fn send(&mut self, index: u32, frame: &[u8]) -> Result<(), Error> {
@@ -299,48 +297,22 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
                 self.netlink.set_default_route(index, router)?;
             }
         }
-        self.write_resolvers()
+        Ok(())
     }
 
-    /// Writes the name servers of all leases into the resolver file.
-    fn write_resolvers(&mut self) -> Result<(), Error> {
+    /// Reports the name servers of all leases, if they have changed.
+    fn report_resolvers(&mut self) -> io::Result<()> {
         let leases = self.interfaces.values().filter_map(|interface| interface.client.lease());
         let mut resolvers: Vec<Ipv4Addr> = leases.flat_map(|lease| lease.resolvers.iter().copied()).collect();
         resolvers.dedup();
-        host::file::replace(self.resolver_file, resolver_text(&resolvers).as_bytes())
-            .map_err(|source| Error::Socket { doing: "write the list of name servers", source })
+        if self.resolvers == resolvers {
+            return Ok(());
+        }
+        self.resolvers.clone_from(&resolvers);
+        (self.report)(Report::Resolvers(resolvers))
     }
 
     fn warn(&mut self, error: &Error) -> io::Result<()> {
         (self.report)(Report::Warning(error.to_string()))
-    }
-}
-
-fn resolver_text(resolvers: &[Ipv4Addr]) -> String {
-    resolvers.iter().map(|resolver| format!("nameserver {resolver}\n")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::net::Ipv4Addr;
-
-    use super::resolver_text;
-
-    #[test]
-    fn the_resolver_file_is_replaced_as_a_whole() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("resolv.conf");
-        for (resolvers, text) in [
-            (
-                vec![Ipv4Addr::new(192, 168, 1, 1), Ipv4Addr::new(9, 9, 9, 9)],
-                "nameserver 192.168.1.1\nnameserver 9.9.9.9\n",
-            ),
-            (vec![], ""),
-        ] {
-            host::file::replace(&path, resolver_text(&resolvers).as_bytes()).unwrap();
-            assert_eq!(fs::read_to_string(&path).unwrap(), text);
-        }
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left behind");
     }
 }

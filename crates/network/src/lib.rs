@@ -5,7 +5,7 @@
 //!
 //! | entry point | does | privileges | reports |
 //! |---|---|---|---|
-//! | [`configuration::run_configuration`] | DHCP, addresses, routes, resolver file | `CAP_NET_ADMIN`, `CAP_NET_RAW`; write access to the resolver file's directory | [`configuration::Report`] |
+//! | [`configuration::run_configuration`] | DHCP, addresses, routes | `CAP_NET_ADMIN`, `CAP_NET_RAW` | [`configuration::Report`] |
 //! | [`mdns::run_responder`] | answers for `NAME.local` on UDP port 5353 | none; reads links and addresses by netlink itself | texts of warnings |
 //!
 //! Both run in the calling thread for ever, and return an error when their socket to the kernel fails or their report

@@ -156,6 +156,16 @@ mod tests {
         }
     }
 
+    /// Waits for the report of the name servers.
+    fn wait_for_resolvers(reports: &Receiver<Report>) -> Vec<String> {
+        loop {
+            match reports.recv_timeout(LIMIT).unwrap() {
+                Report::Resolvers(resolvers) => return resolvers.iter().map(ToString::to_string).collect(),
+                Report::Addresses(_) | Report::Warning(_) => {}
+            }
+        }
+    }
+
     fn leased(addresses: &[IpAddr]) -> bool {
         addresses
             .iter()
@@ -170,8 +180,7 @@ mod tests {
         }
         let directory = tempfile::tempdir().unwrap();
         let mut lab = Lab::new();
-        let resolver_file = directory.path().join("resolv.conf");
-        let settings = Settings { name: "hearth-0203".to_owned(), resolver_file: resolver_file.clone() };
+        let settings = Settings { name: "hearth-0203".to_owned() };
         let home = lab.home.clone();
         let (sender, reports) = channel();
         let follower = thread::spawn(move || {
@@ -183,6 +192,7 @@ mod tests {
 
         wait_for(&reports, |addresses| addresses.is_empty());
         lab.start_server(directory.path());
+        assert_eq!(wait_for_resolvers(&reports), ["192.168.77.1", "9.9.9.9"]);
         wait_for(&reports, leased);
         let home = lab.home.clone();
         let shown = |arguments: &[&str]| {
@@ -193,14 +203,11 @@ mod tests {
         assert!(route.contains("via 192.168.77.1 dev eth7 proto dhcp"), "{route}");
         let interface = shown(&["address", "show", "dev", "eth7"]);
         assert!(interface.contains("/24 brd 192.168.77.255 scope global"), "{interface}");
-        assert_eq!(
-            fs::read_to_string(&resolver_file).unwrap(),
-            "nameserver 192.168.77.1\nnameserver 9.9.9.9\n"
-        );
         let leases = fs::read_to_string(directory.path().join("leases")).unwrap();
         assert!(leases.contains(" hearth-0203 "), "the router knows the name: {leases}");
 
         ip(&["-n", &lab.router, "link", "set", "cable", "down"]);
+        assert!(wait_for_resolvers(&reports).is_empty());
         wait_for(&reports, |addresses| !leased(addresses));
         assert_eq!(shown(&["route", "show", "default"]), "");
         ip(&["-n", &lab.router, "link", "set", "cable", "up"]);
