@@ -1,5 +1,6 @@
 //! One block in U-Boot's environment format, which U-Boot itself reads and writes with `env import -c` and
-//! `env export -c`. Knows bytes only; what the keys mean is `state.rs`.
+//! `env export -c`. Bytes only; the keys are in `state.rs`. Ours, because it is no more than a checksum and a list of
+//! strings.
 //!
 //! ```text
 //! 0      4                                             16384
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::Error;
 
-/// Size of a boot state block and of the boot partition's `uboot.env`, as Debian's `rpi_arm64` U-Boot is compiled.
+/// Bytes of a boot state block and of the boot partition's `uboot.env`: the value in Debian's build of `rpi_arm64`.
 pub const BLOCK_SIZE: usize = 16 * 1024;
 
 /// Keys and values of one block, in key order.
@@ -23,7 +24,11 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Sets one key; a later value replaces an earlier one.
+    /// Sets a key's value, in place of an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unstorable`] for an empty key, `=` in a key, or a zero byte or line break in either.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
         let breaks = |c: char| matches!(c, '\0' | '\n' | '\r');
         if key.is_empty() || key.contains('=') || key.contains(breaks) {
@@ -48,6 +53,10 @@ impl Environment {
     }
 
     /// The block's bytes, exactly [`BLOCK_SIZE`] of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`].
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let mut content = Vec::with_capacity(BLOCK_SIZE);
         for (key, value) in &self.entries {
@@ -57,7 +66,7 @@ impl Environment {
             content.push(0);
         }
         content.push(0);
-        // An empty list ends in two zero bytes like any other.
+        // The end of any list is two zero bytes: that of the last entry and one more. An empty list has them, too.
         if content.len() < 2 {
             content.push(0);
         }
@@ -70,7 +79,11 @@ impl Environment {
         Ok(block)
     }
 
-    /// Reads a block; a block whose checksum is wrong is refused as a whole.
+    /// Parses a block.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BlockSize`], [`Error::Checksum`], [`Error::NotKeyValue`].
     pub fn decode(block: &[u8]) -> Result<Self, Error> {
         if block.len() != BLOCK_SIZE {
             return Err(Error::BlockSize { found: block.len() });

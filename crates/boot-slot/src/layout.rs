@@ -5,10 +5,10 @@
 
 use crate::{BLOCK_SIZE, Error, Extent, Slot, mbr};
 
-/// The map of a card.
+/// The layout of a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    /// The two copies of the boot state; copy 1 is believed first, copy 2 is written first.
+    /// The two copies of the boot state; copy 1 is read first, copy 2 is written first.
     pub boot_state: [Extent; 2],
     /// Partition 1, FAT32: Pi firmware, U-Boot, the owner's settings file.
     pub boot: Extent,
@@ -16,7 +16,7 @@ pub struct Layout {
     pub slot_a: Extent,
     /// Partition 3, FAT16.
     pub slot_b: Extent,
-    /// First byte of partition 4, ext4, which reaches to the card's end.
+    /// Offset of partition 4, ext4, which reaches to the card's end.
     pub data_start: u64,
 }
 
@@ -37,7 +37,7 @@ impl Layout {
         }
     }
 
-    /// Where a slot lies.
+    /// The partition of a slot.
     #[must_use]
     pub const fn slot(&self, slot: Slot) -> Extent {
         match slot {
@@ -47,12 +47,16 @@ impl Layout {
     }
 
     /// Partition 4 on a card of `card_size` bytes: to the end, rounded down to whole erase blocks of 4 MiB.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CardTooSmall`] when less than [`SMALLEST_DATA`] would be left for it.
     pub fn data(&self, card_size: u64) -> Result<Extent, Error> {
         let needed = self.data_start + SMALLEST_DATA;
         if card_size < needed {
             return Err(Error::CardTooSmall { size: card_size, needed });
         }
-        // The table counts sectors in 32 bits: what lies beyond 2 TiB stays unused.
+        // The partition table counts sectors in 32 bits: the rest of a card beyond 2 TiB stays unused.
         let end = card_size.min(mbr::LARGEST_CARD);
         let length = (end - self.data_start) / ERASE_BLOCK * ERASE_BLOCK;
         Ok(Extent { start: self.data_start, length })
@@ -78,11 +82,11 @@ impl Default for Layout {
 pub const BOOT_PARTITION: usize = 1;
 /// Number of the data partition.
 pub const DATA_PARTITION: usize = 4;
-/// One mebibyte, the grain of the layout.
+/// Bytes of a mebibyte, the unit of alignment of the layout.
 pub const MIB: u64 = 1024 * 1024;
-/// The data partition is refused below this: the pre-made file system of 16 MiB, and as much again for mail.
+/// Bytes of the smallest data partition: the pre-made file system of 16 MiB, and as much again for mail.
 pub const SMALLEST_DATA: u64 = 32 * MIB;
-/// An erase block of common cards; the data partition shares none with what comes behind it.
+/// Bytes of an erase block of common cards: the data partition ends at the end of one.
 const ERASE_BLOCK: u64 = 4 * MIB;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The card's fixed map and the choice between its two slots: where things lie, which slot boots next, and what may be
-//! written when. Shared by the builder (which makes cards), `hearth init` (which runs on them) and the lab.
+//! The card's fixed layout and the choice between its two slots: offsets, the slot that boots next, and the order of
+//! writes. Shared by the builder (which makes cards), `hearth init` (which runs on them) and the lab.
 //!
 //! Pure: bytes and facts in, bytes and decisions out. Nothing here opens a disk, reads a clock or draws random numbers.
 //!
 //! ```text
 //! LBA 0     partition table            mbr.rs
-//! 8 MiB     boot state, copy 1         environment.rs (bytes), state.rs (meaning)
+//! 8 MiB     boot state, copy 1         environment.rs (bytes), state.rs (rules)
 //! 9 MiB     boot state, copy 2
 //! 16 MiB    p1 boot partition          layout.rs knows every offset
 //! 56 MiB    p2 slot A
@@ -24,16 +24,16 @@ pub use environment::{BLOCK_SIZE, Environment};
 pub use extent::Extent;
 pub use state::{BootState, Choice, Slot, Standing, TRIES, Trial, choose};
 
-/// What can be wrong with bytes read from a card.
+/// An error in the bytes of a card, or in a request to write them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A block does not have the size it must have.
+    /// A boot state block is not [`BLOCK_SIZE`] bytes long.
     #[error("a boot state block has {found} bytes, it must have {BLOCK_SIZE}")]
     BlockSize {
-        /// How many bytes were given.
+        /// Bytes given.
         found: usize,
     },
-    /// A block's checksum does not fit its content: torn write, bit rot, or never written.
+    /// A block's checksum does not fit its content: a torn write, bit rot, or a block that was never written.
     #[error("a boot state block is damaged: its checksum is {stored:08x}, its content says {computed:08x}")]
     Checksum {
         /// The checksum in the block.
@@ -47,15 +47,15 @@ pub enum Error {
     /// Keys and values need more room than a block has.
     #[error("{needed} bytes of keys and values do not fit into a block of {BLOCK_SIZE} bytes")]
     TooLarge {
-        /// How many bytes they need.
+        /// Bytes needed.
         needed: usize,
     },
-    /// A key or a value contains what the format cannot hold.
+    /// A key or a value contains a character that the format cannot hold.
     #[error(
         "{0:?} cannot be stored: keys hold no '=', and neither keys nor values hold a zero byte or a line break"
     )]
     Unstorable(String),
-    /// A text that names no slot.
+    /// The text names no slot.
     #[error("{0:?} is not a slot: say A or B")]
     NotASlot(String),
     /// The first sector is not a partition table.
@@ -72,7 +72,7 @@ pub enum Error {
         /// Length in bytes.
         length: u64,
     },
-    /// The card is smaller than the map needs.
+    /// The card is smaller than the layout needs.
     #[error("the card has {size} bytes, Hearth needs at least {needed}")]
     CardTooSmall {
         /// The card's size in bytes.

@@ -1,5 +1,6 @@
-//! The partition table in the card's first sector: read, written and extended as bytes. Plain MBR, because GPT and hybrid
-//! tables break on real boards. Nothing here touches a disk.
+//! The partition table (MBR) in the card's first sector: read, written and extended as bytes. MBR, because GPT and hybrid
+//! tables break on real boards. Ours, because it is 64 bytes, and the one entry that `init` adds must leave all others as
+//! they are, bit by bit. Nothing here touches a disk.
 //!
 //! ```text
 //! 0            440        444   446         510  512
@@ -10,12 +11,12 @@
 
 use crate::{Error, Extent};
 
-/// Size of a sector, and of the table.
+/// Bytes of a sector, and of the table.
 pub const SECTOR: u64 = 512;
-/// Cards are used up to here; the table cannot express more.
+/// Bytes of a card that the table can address: the number of a sector has 32 bits.
 pub const LARGEST_CARD: u64 = (u32::MAX as u64) * SECTOR;
 
-/// What a partition holds, as the table says it.
+/// The type byte of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -30,18 +31,18 @@ pub enum Kind {
 /// One entry of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partition {
-    /// The type byte; [`Kind`] names those we write.
+    /// The type byte; [`Kind`] has those that Hearth writes.
     pub kind: u8,
-    /// Whether the entry is marked active; some boot ROMs look for it.
+    /// The active flag, which some boot ROMs look for.
     pub active: bool,
-    /// Where it lies.
+    /// The partition's byte range.
     pub extent: Extent,
 }
 
 /// The whole table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionTable {
-    /// The card's identity: partition 2 is known to the kernel as `PARTUUID=<disk id>-02`.
+    /// The disk signature: the kernel knows partition 2 as `PARTUUID=<disk id>-02`.
     pub disk_id: u32,
     /// Entries 1 to 4.
     partitions: [Option<Partition>; 4],
@@ -55,6 +56,10 @@ impl PartitionTable {
     }
 
     /// Sets entry `number` (1 to 4).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PartitionNumber`], and [`Error::PartitionRange`] when the table cannot express the range.
     pub fn set(&mut self, number: usize, partition: Partition) -> Result<(), Error> {
         sectors(partition.extent)?;
         let slot = number.checked_sub(1).and_then(|index| self.partitions.get_mut(index));
@@ -73,13 +78,17 @@ impl PartitionTable {
         self.partitions.iter().enumerate().filter_map(|(index, entry)| entry.map(|found| (index + 1, found)))
     }
 
-    /// The identity Linux and U-Boot give a partition, such as `1ab50001-02`.
+    /// The PARTUUID that Linux and U-Boot derive for a partition, such as `1ab50001-02`.
     #[must_use]
     pub fn partition_uuid(&self, number: usize) -> String {
         format!("{:08x}-{number:02x}", self.disk_id)
     }
 
-    /// Reads the first sector of a card.
+    /// Parses the first sector of a card.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPartitionTable`] without the signature 55 aa.
     pub fn decode(sector: &[u8; 512]) -> Result<Self, Error> {
         let (body, signature) = sector.split_at(510);
         if signature != SIGNATURE {
@@ -94,7 +103,11 @@ impl PartitionTable {
         Ok(Self { disk_id, partitions })
     }
 
-    /// The first sector's bytes.
+    /// The first sector's bytes, without boot code.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PartitionRange`] for a range that the table cannot express.
     pub fn encode(&self) -> Result<[u8; 512], Error> {
         let mut bytes = vec![0; 440];
         bytes.extend_from_slice(&self.disk_id.to_le_bytes());
@@ -121,7 +134,7 @@ fn encode_entry(entry: Option<Partition>) -> Result<[u8; 16], Error> {
     let mut bytes = [0; 16];
     let Some(Partition { kind, active, extent }) = entry else { return Ok(bytes) };
     let (first, count) = sectors(extent)?;
-    // Cylinders, heads and sectors are long dead; this value says "look at the sector numbers instead".
+    // Addresses by cylinder, head and sector are obsolete; this value refers the reader to the sector numbers.
     let [c, h, s] = CHS_UNUSED;
     let [f0, f1, f2, f3] = first.to_le_bytes();
     let [n0, n1, n2, n3] = count.to_le_bytes();

@@ -1,8 +1,8 @@
-//! What the boot state means: two slots, their try counters, and a trial. `image/boot.scr` follows the same rules on the
+//! The boot state: two slots, their try counters, and a trial. `image/boot.scr` follows the same rules on the
 //! card before Linux runs; [`choose`] is its twin, and a test keeps the keys of both equal.
 //!
 //! Rules:
-//! * Copy 1 is believed if its checksum is right, otherwise copy 2, otherwise the state of a fresh card.
+//! * Copy 1 is in force if its checksum is right, otherwise copy 2, otherwise the state of a fresh card.
 //! * The first slot of ORDER boots while it has tries left; during a trial each boot takes one try away first.
 //! * Without tries left the other slot boots. A try that cannot be written down is not taken.
 //! * Writers write copy 2, flush, then copy 1, flush: a power cut in between leaves the old state in force.
@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Environment, Error};
 
-/// How often a new slot may be tried before the old one comes back.
+/// Boots of a new slot before the old one comes back.
 pub const TRIES: u8 = 3;
 
-/// One of the two places an operating system can be in.
+/// One of the two partitions for an operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Slot {
     /// Partition 2.
@@ -31,7 +31,7 @@ pub enum Slot {
 }
 
 impl Slot {
-    /// The other one.
+    /// The other slot.
     #[must_use]
     pub const fn other(self) -> Self {
         match self {
@@ -72,16 +72,16 @@ impl std::str::FromStr for Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trial {
-    /// The first slot has proven itself.
+    /// The first slot is confirmed.
     Settled,
-    /// The first slot is new: every boot costs a try.
+    /// The first slot is new: each boot costs a try.
     Running,
 }
 
-/// What a boot state block says.
+/// The content of a boot state block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootState {
-    /// The slot to boot while it has tries left; the other one is the way back.
+    /// The slot to boot while it has tries left; the other one is the fallback.
     pub first: Slot,
     /// Tries left of slot A; zero also means that nothing bootable is in it.
     pub a_left: u8,
@@ -91,18 +91,18 @@ pub struct BootState {
     pub trial: Trial,
 }
 
-/// What a booted system learns about itself from the state.
+/// The standing of a booted system according to the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// No trial: this is the system of the house.
+    /// No trial is running.
     Settled,
     /// This system is on trial and should settle once it has proven healthy.
     OnTrial {
-        /// How many boots remain after this one.
+        /// Boots that remain after this one.
         left: u8,
     },
-    /// The other slot was to run, and did not make it.
+    /// The other slot used up its tries.
     FellBack {
         /// The slot that failed.
         failed: Slot,
@@ -150,7 +150,7 @@ impl BootState {
         Self::settled(running, other_left)
     }
 
-    /// How the system that boots from `running` stands.
+    /// The standing of the system that was booted from `running`.
     #[must_use]
     pub fn standing(&self, running: Slot) -> Standing {
         match self.trial {
@@ -177,6 +177,10 @@ impl BootState {
     }
 
     /// The bytes of a block with this state.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Environment`], none of which this content causes.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let mut environment = Environment::default();
         environment.set("FORMAT", "1")?;
@@ -187,8 +191,12 @@ impl BootState {
         environment.encode()
     }
 
-    /// Reads a block as the boot script does: with a right checksum every content means something bootable, so that
-    /// a later version's additions never stop a card from booting.
+    /// Parses a block as the boot script does: with a right checksum every content is a bootable state, so that a later
+    /// version's additions never stop a card from booting.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Environment::decode`].
     pub fn decode(block: &[u8]) -> Result<Self, Error> {
         let environment = Environment::decode(block)?;
         let left = |key| match environment.value(key) {
@@ -224,12 +232,12 @@ impl BootState {
     }
 }
 
-/// What the boot script does.
+/// The boot script's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
     /// The slot to boot.
     pub slot: Slot,
-    /// The state to write to both copies first; if that fails, the other slot boots instead.
+    /// The state to write to both copies before the boot; if that fails, the other slot boots instead.
     pub write_first: Option<BootState>,
 }
 
