@@ -105,7 +105,7 @@ impl Store {
             None => match File::open(&path) {
                 Ok(file) => Source::File(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    // Whoever expunged it in this moment has removed the record before the file.
+                    // An expunge at this moment has removed the record before the file.
                     find(&self.read())?;
                     return Err(Error::Damaged { path, what: "the message's file is missing".to_owned() });
                 }

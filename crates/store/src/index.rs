@@ -182,7 +182,7 @@ fn guarded<T: Send + 'static>(
     let (tell, told) = sync_channel(1);
     let marked_directory = directory.to_owned();
     let work = move || {
-        // Whoever asked may have given up.
+        // The caller may have given up.
         let _ = tell.send(marked(&marked_directory, call));
     };
     std::thread::Builder::new().name("store-index".to_owned()).spawn(work).ok()?;

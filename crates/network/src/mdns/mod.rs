@@ -3,8 +3,8 @@
 //! owns the sockets.
 //!
 //! Needs no privilege: port 5353 is above 1024, and netlink gives links and addresses to any process. It is meant for a
-//! process of its own, since anybody on the network may send it packets. Ours, because the mDNS crates are whole service
-//! discovery libraries with threads of their own, and one name needs a thousand lines with their tests.
+//! process of its own, since any host on the network may send it packets. Ours, because the mDNS crates register and
+//! browse services, with threads or a runtime of their own, and one name is a small part of that.
 
 mod message;
 mod responder;

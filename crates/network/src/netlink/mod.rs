@@ -1,5 +1,5 @@
 //! Requests to the kernel about interfaces, addresses and routes, by a netlink socket (`rtnetlink(7)`). Ours, because seven
-//! messages are needed, and the netlink crates bring an async runtime and some ten dependencies with them.
+//! requests are needed, for which `rtnetlink` would bring an async runtime.
 
 mod message;
 
