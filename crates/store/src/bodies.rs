@@ -62,7 +62,7 @@ impl BodyFiles {
         shards.iter().try_for_each(|shard| files::sync_directory(shard))
     }
 
-    /// Removes the files that got their names and then no record, since the power went in between; bodies from
+    /// Removes the files that have a name and no record, since a power cut came in between; bodies from
     /// `first` on are all such.
     pub(crate) fn remove_from(&self, first: u64) -> Result<()> {
         for shard in files::names(&self.messages)?
@@ -252,7 +252,7 @@ impl Drop for Spool {
     }
 }
 
-/// A message's bytes. Reading them from the beginning to the end verifies their checksum: the read that would give
+/// A message's bytes. Reading them from the beginning to the end verifies their checksum: the read that would return
 /// the last bytes fails when they are not what was delivered.
 #[derive(Debug)]
 pub struct BodyReader {

@@ -57,7 +57,7 @@ pub(crate) fn mailboxes(state: &State) -> Result<Vec<MailboxId>> {
     ids.collect::<Option<_>>().ok_or(Error::Bug("a mailbox's key is too short"))
 }
 
-/// Writes the bodies that lie in these files to a new pack, and gives their new places.
+/// Copies the bodies in the `leaving` files to a new pack, and returns their new places.
 pub(crate) fn write_pack(
     directory: &Path,
     state: &State,
@@ -92,7 +92,7 @@ pub(crate) fn scan_packs(directory: &Path, mut visit: impl FnMut(u64, Place)) ->
     for position in Kind::Pack.positions(directory)? {
         let container = ContainerId { kind: Kind::Pack, position };
         let mut reader = Reader::open(Kind::Pack, directory, position)?;
-        // A damaged pack gives what lies before the damage.
+        // Of a damaged pack, the bodies before the damage are used.
         while let Ok(Some((start, frame))) = reader.next() {
             for operation in frame.operations().flatten() {
                 if let Operation::Body { body, offset, length } = operation {
@@ -141,7 +141,7 @@ impl Exporter {
     }
 }
 
-/// The mailboxes whose records do not agree with their counters get new counters; gives how many.
+/// New counters for the mailboxes whose records do not agree with theirs.
 ///
 /// Needed only after a part of the journal was lost. UIDNEXT and modification sequences only grow.
 pub(crate) fn recount(state: &mut State) -> Result<Edits> {

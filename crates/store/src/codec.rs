@@ -1,6 +1,6 @@
 //! Bytes of records and frames: little-endian numbers and length-prefixed strings, read without ever trusting a length.
 
-/// Takes fields off the front of a byte string; every method gives `None` when it is too short.
+/// Takes fields off the front of a byte string; every method returns `None` when it is too short.
 pub(crate) struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

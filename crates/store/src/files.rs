@@ -1,4 +1,4 @@
-//! File operations of the store, each with its error's context; nothing here knows what the files mean.
+//! File operations of the store, each with its error's context, for files of any content.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, IoSliceMut};
@@ -9,7 +9,7 @@ use rustix::io::ReadWriteFlags;
 
 use crate::error::{Error, Result};
 
-/// Everything in the store is the server's alone.
+/// Permissions: for the server's user alone.
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
@@ -69,14 +69,15 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Reads a stretch of a file.
+/// Reads a range of a file.
 pub(crate) fn read_at(file: &File, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, offset).map_err(Error::io("read", path))?;
     Ok(bytes)
 }
 
-/// Reads a stretch of a file if the kernel has it in memory; `None` where it has not, or cannot tell.
+/// Reads a range of a file if it is in the page cache; `None` if it is not, or the file system does not support the
+/// question (`RWF_NOWAIT`).
 pub(crate) fn read_at_hand(file: &File, offset: u64, length: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut buffers = [IoSliceMut::new(&mut bytes)];
@@ -89,7 +90,7 @@ pub(crate) fn hex_number(name: &str) -> Option<u64> {
     u64::from_str_radix(name, 16).ok()
 }
 
-/// The names in a directory that are valid UTF-8, sorted. The store gives no others.
+/// The names in a directory that are valid UTF-8, sorted; the store uses no others.
 pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(Error::io("list the directory", path))? {

@@ -6,16 +6,16 @@
 //! ```
 //!
 //! The checksum covers everything but itself. `durable` is the newest sequence that was known to be on disk when the
-//! frame was written; it tells a tail that a power cut tore off (and that was never acknowledged) from acknowledged
+//! frame was written; it distinguishes a tail that a power cut tore off (never acknowledged) from acknowledged
 //! bytes that rotted: only the latter are followed by a frame that counts them as durable.
 
 use crate::codec::{Fields, put_string};
 
 /// Bytes before the operations.
 pub(crate) const HEADER: usize = 24;
-/// Where the bytes of a body lie in a frame that holds nothing else: behind tag, key and length.
+/// Offset of a body's bytes in a frame that holds nothing else: behind tag, key and length.
 pub(crate) const BODY_OFFSET: usize = HEADER + 1 + 4 + 8 + 4;
-/// The longest frame that is written or believed, in bytes of operations.
+/// Bytes of operations in the longest frame that is written, or accepted when read.
 pub(crate) const LIMIT: usize = 64 << 20;
 
 /// One effect of a transaction; unknown tags of a newer release are skipped.
@@ -68,7 +68,7 @@ impl FrameBuilder {
         put_string(&mut self.0, value);
     }
 
-    /// Appends the finished frame; gives false, and appends nothing, when it is over the limit.
+    /// Appends the finished frame; returns false, and appends nothing, when it is over the limit.
     pub(crate) fn finish(self, sequence: u64, durable: u64, out: &mut Vec<u8>) -> bool {
         let Some(length) = u32::try_from(self.0.len()).ok().filter(|_| self.0.len() <= LIMIT) else {
             return false;

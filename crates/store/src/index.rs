@@ -1,9 +1,9 @@
 //! The index: a copy of the message records as of the last export, so that they need not all be in memory.
 //! The only file that names sled.
 //!
-//! Nothing here is trusted. sled 0.34 can lose what it said it had flushed, refuse to open, or give back single pages
+//! The index is never trusted. sled 0.34 can lose flushed data, refuse to open, or return single pages
 //! as they were before; so the index carries the journal position up to which it is complete, every mailbox that is
-//! read from it is compared with its counters (see `state`), and whatever is wrong, it is made again from the export.
+//! read from it is compared with its counters (see `state`), and after any error it is rebuilt from the export.
 //! Changes since the export are not here but in memory, as they are in the journal anyway: most messages are
 //! deleted before they ever get here, and the card is spared.
 
@@ -39,7 +39,7 @@ pub(crate) struct Index {
 #[derive(Debug)]
 struct Base {
     records: Records,
-    /// The export that it can be made again from.
+    /// The position of the export from which it can be rebuilt.
     export: Option<u64>,
 }
 
@@ -55,9 +55,9 @@ enum Records {
 pub(crate) enum Found {
     /// Usable as it was.
     Complete,
-    /// Missing, behind, ahead or damaged, and made again from the export.
+    /// Missing, behind, ahead or damaged, and rebuilt from the export.
     Rebuilt,
-    /// It could not be made again; the records are in memory.
+    /// It could not be rebuilt; the records are in memory.
     InMemory,
 }
 
@@ -137,7 +137,7 @@ impl Index {
         Ok(())
     }
 
-    /// From now on the index is made again from this export.
+    /// Sets the export from which the index is rebuilt.
     pub(crate) fn set_export(&self, export: u64) {
         self.base.write().export = Some(export);
     }
@@ -173,7 +173,7 @@ impl Index {
 const BUSY: &str = "busy";
 
 /// Calls sled for something that writes, in a thread of its own: after an error of the disk, sled 0.34 may wait for
-/// ever for a write that failed. An error, a panic and too long a wait all give `None`; a thread that hangs is left
+/// ever for a write that failed. An error, a panic and a timeout all return `None`; a thread that hangs is left
 /// behind, with its mark.
 fn guarded<T: Send + 'static>(
     directory: &Path,
@@ -189,7 +189,7 @@ fn guarded<T: Send + 'static>(
     told.recv_timeout(CALL_TIMEOUT).ok().flatten()
 }
 
-/// Closes a data base, which writes, without waiting for it for ever.
+/// Closes a database, which writes, with the time limit.
 fn discard(records: Records) {
     let (tell, told) = sync_channel::<()>(1);
     let work = move || {
@@ -197,7 +197,7 @@ fn discard(records: Records) {
         drop(tell);
     };
     if std::thread::Builder::new().name("store-index".to_owned()).spawn(work).is_ok() {
-        // It ends with the sender; what would be lost can be made again.
+        // The wait ends when the sender is dropped. What sled may lose after a timeout can be rebuilt.
         let _ = told.recv_timeout(CALL_TIMEOUT);
     }
 }
@@ -209,17 +209,17 @@ impl Drop for Index {
     }
 }
 
-/// Calls sled; an error and a panic both give `None`.
+/// Calls sled, with the mark set meanwhile; an error and a panic both return `None`.
 fn marked<T>(directory: &Path, call: impl FnOnce() -> Option<T>) -> Option<T> {
     let busy = directory.join(BUSY);
-    // The mark is a help, not a condition: on a full disk it cannot be made.
+    // A missing mark is no reason not to call: on a full disk it cannot be made.
     let _ = fs::write(&busy, []);
     let result = catch_unwind(AssertUnwindSafe(call)).ok().flatten();
     let _ = fs::remove_file(&busy);
     result
 }
 
-/// The data base that is there, if there is exactly one and sled can open it.
+/// The existing database, if there is exactly one and sled can open it.
 fn existing(directory: &Path) -> Option<sled::Db> {
     let names = files::names(directory).ok()?;
     let [name] = names.as_slice() else { return None };

@@ -1,6 +1,6 @@
 //! A stopped store, looked at and handled as a whole: what `hearth store` does.
 //!
-//! Opening a store repairs what can be repaired, here as in the server; a report tells of it.
+//! Opening a store repairs all damage that can be repaired, here as in the server, and reports it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,7 +30,7 @@ pub struct Check {
     pub mailboxes: u64,
     /// Messages whose every byte was read and compared with its checksum.
     pub messages: u64,
-    /// Files that no record spoke of; they were removed.
+    /// Body files without a record; they were removed.
     pub stray_files: u64,
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn counters(mailbox: MailboxId) -> Key {
 /// All counters.
 pub(crate) const COUNTERS: &[u8] = b"C";
 
-/// The table of small bodies' places. It is in exports only; journals tell of places by what lies in them.
+/// The table of small bodies' places. It is in exports only; in journals the bodies themselves are the places.
 pub(crate) const PLACES: u8 = b'L';
 
 /// A small body's place.

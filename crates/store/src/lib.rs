@@ -1,6 +1,6 @@
 //! Accounts, mailboxes and messages on disk; the only crate that names sled.
 //!
-//! The truth is one append-only journal and the message files; everything else can be made again from them.
+//! The journal, which is append-only, and the message files are the truth; everything else can be rebuilt from them.
 //!
 //! ```text
 //! DIR/lock                    held while a process has the store open

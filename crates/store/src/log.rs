@@ -188,7 +188,7 @@ impl Writer {
         })
     }
 
-    /// Appends a frame and gives where it begins.
+    /// Appends a frame and returns its offset.
     pub(crate) fn append(&mut self, frame: FrameBuilder) -> Result<u64> {
         self.sequence += 1;
         self.frame.clear();
@@ -201,7 +201,7 @@ impl Writer {
         Ok(start)
     }
 
-    /// Syncs the file, reads it back, and gives it its name, durably.
+    /// Syncs the file, reads it back, and publishes it under its final name.
     pub(crate) fn finish(self) -> Result<File> {
         let file =
             self.out.into_inner().map_err(|error| Error::io("write", &self.path)(error.into_error()))?;

@@ -140,7 +140,7 @@ impl Store {
         })
     }
 
-    /// Takes a name off the list; it need not be there.
+    /// Removes a subscription; it need not exist.
     ///
     /// # Errors
     ///
@@ -219,7 +219,7 @@ fn empty_counters(account: u64, uid_validity: UidValidity) -> Counters {
     }
 }
 
-/// Deletes a mailbox with its messages and metadata; its watchers are told.
+/// Deletes a mailbox with its messages and metadata, and records the change for its watchers.
 pub(crate) fn delete(transaction: &mut Transaction<'_>, account: u64, mailbox: MailboxId) -> Result<()> {
     transaction.note_change(mailbox, account)?;
     for (key, value) in transaction.messages(mailbox)? {

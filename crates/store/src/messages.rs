@@ -38,7 +38,7 @@ impl Store {
         self.start(move |transaction| change_flags(transaction, mailbox, &uids, &change))
     }
 
-    /// Removes some messages for ever and gives the UIDs that were there.
+    /// Removes messages for ever; returns the UIDs that existed.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl Store {
         self.start_expunge(mailbox, uids).wait()
     }
 
-    /// Begins to remove some messages for ever; does not block. Gives the UIDs that were there.
+    /// Begins to remove messages for ever; does not block. The result is the UIDs that existed.
     pub fn start_expunge(&self, mailbox: MailboxId, uids: &[Uid]) -> Pending<Vec<Uid>> {
         let uids = uids.to_vec();
         self.start(move |transaction| {
@@ -213,7 +213,7 @@ impl MailboxEdit {
         Ok(uid)
     }
 
-    /// Takes a message away, if it is there. Its body stays.
+    /// Removes a message's record, if it exists, and returns it. Its body stays.
     fn remove(&mut self, transaction: &mut Transaction<'_>, uid: Uid) -> Result<Option<MessageRecord>> {
         let Some(value) = transaction.message(self.mailbox, uid)? else { return Ok(None) };
         let record = decode(&value)?;

@@ -1,4 +1,4 @@
-//! Where the small bodies lie: inside the current journal, the one before it, or a pack.
+//! The places of the small bodies: in the current journal, the one before it, or a pack.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,7 +21,7 @@ pub(crate) struct ContainerId {
 pub(crate) struct Container {
     pub(crate) file: Arc<File>,
     pub(crate) path: PathBuf,
-    /// Bodies that something refers to; they may be empty, so their bytes do not tell whether there are any.
+    /// Bodies that something refers to; they may be empty, so zero bytes do not mean that there are none.
     bodies: usize,
     /// Their bytes.
     live: u64,
@@ -29,7 +29,7 @@ pub(crate) struct Container {
     total: u64,
 }
 
-/// Where a small body lies.
+/// The place of a small body: container, offset, length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) container: ContainerId,
@@ -66,7 +66,7 @@ impl Places {
         self.slot(id).is_some()
     }
 
-    /// Forgets a file; nothing may lie in it any more.
+    /// Removes a container; no body may be in it any more.
     pub(crate) fn remove_container(&mut self, id: ContainerId) {
         if let Some((_, container)) = self.containers.iter_mut().find(|(known, _)| *known == id) {
             *container = None;
@@ -78,7 +78,7 @@ impl Places {
         self.containers.iter().filter_map(|(id, container)| Some((*id, container.as_ref()?)))
     }
 
-    /// Notes where a body lies, instead of where it lay before.
+    /// Sets a body's place, instead of the one before.
     pub(crate) fn insert(&mut self, body: u64, place: Place) -> Result<()> {
         self.remove(body);
         let slot = self.slot(place.container).ok_or(Error::Bug("a body lies in an unknown file"))?;
@@ -92,7 +92,7 @@ impl Places {
         Ok(())
     }
 
-    /// Forgets a body; gives whether it was a small one.
+    /// Removes a body's place; returns whether it had one, and so was a small body.
     pub(crate) fn remove(&mut self, body: u64) -> bool {
         let Some(Compact { length, slot, .. }) = self.bodies.remove(&body) else { return false };
         let slot = usize::try_from(slot).unwrap_or(usize::MAX);
@@ -103,7 +103,7 @@ impl Places {
         true
     }
 
-    /// Where a body lies, and the file to read it from.
+    /// A body's place, and the file to read it from.
     pub(crate) fn find(&self, body: u64) -> Option<(Place, &Container)> {
         let Compact { offset, length, slot } = *self.bodies.get(&body)?;
         let (container, file) = self.containers.get(usize::try_from(slot).ok()?)?;

@@ -141,7 +141,7 @@ fn load_export(
             Err(trouble) => return Err(trouble),
         }
     }
-    // Without a sound export only a journal from the very beginning tells everything.
+    // Without a sound export only a journal from position 0 is complete.
     match first_trouble {
         Some(trouble) if journals.first() != Some(&0) => Err(trouble),
         None if journals.first().is_some_and(|first| *first != 0) => {

@@ -17,7 +17,7 @@ use crate::types::MailboxId;
 /// Ids given out by one transaction; an id is the transaction's sequence and a number below this.
 const IDS_PER_TRANSACTION: u64 = 1 << 16;
 
-/// The lowest number that a transaction gives out; all higher ones belong to it or to later transactions.
+/// The lowest id of a transaction; all higher ones belong to it or to later transactions.
 pub(crate) fn first_id(sequence: u64) -> u64 {
     sequence.wrapping_mul(IDS_PER_TRANSACTION)
 }
@@ -34,7 +34,7 @@ pub(crate) struct Effects {
     pub(crate) freed: Vec<u64>,
     /// Expunged messages: mailbox, UID, modification sequence, and the mailbox's modification sequence before.
     pub(crate) expunged: Vec<(MailboxId, Uid, ModSeq, ModSeq)>,
-    /// Mailboxes whose watchers are to be told.
+    /// Mailboxes that changed, for the callback.
     pub(crate) changed: BTreeSet<(Address, MailboxId)>,
 }
 
@@ -185,7 +185,7 @@ impl<'a> Transaction<'a> {
         self.note_change(mailbox, counters.account)
     }
 
-    /// The mailbox's watchers are told when this is durable.
+    /// Records a change for the mailbox's watchers, for when it is durable.
     pub(crate) fn note_change(&mut self, mailbox: MailboxId, account: u64) -> Result<()> {
         let name = self.value(&keys::account_name(account)).and_then(|name| std::str::from_utf8(name).ok());
         let address =

@@ -344,7 +344,7 @@ pub struct OpenReport {
     pub replayed: u64,
     /// Bytes of unfinished writes that were cut off; a power cut leaves them, and none of them was acknowledged.
     pub torn_bytes: u64,
-    /// The index was not usable and was made again; a power cut during a checkpoint may cause it.
+    /// Whether the index was unusable and was rebuilt; a power cut during a checkpoint may cause that.
     pub index_rebuilt: bool,
     /// Damage and its repair, a sentence each, for the operator. Empty on a sound disk.
     pub damage: Vec<String>,

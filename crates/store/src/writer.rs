@@ -179,7 +179,7 @@ impl Writer {
                 // they are removed only if the append was undone.
                 if matches!(failure, AppendError::Undone(_)) {
                     for (_, body) in &effects.files {
-                        // What stays goes when the store is opened: no record speaks of it.
+                        // A file that cannot be removed now goes at the next start: no record refers to it.
                         let _ = self.shared.bodies.remove(*body);
                     }
                 }
@@ -223,7 +223,7 @@ impl Writer {
         }
     }
 
-    /// Shows a durable batch to the readers, at once and as a whole, and tells the mailboxes' watchers.
+    /// Makes a durable batch visible to readers as a whole, and calls the callback for the mailboxes in it.
     fn publish(&mut self, frames: &[u8], start: u64, effects: Effects) -> Result<()> {
         let Effects { edits, freed, expunged, changed, .. } = effects;
         let container = ContainerId { kind: Kind::Journal, position: self.journal.position() };
