@@ -154,38 +154,26 @@ impl Framer {
     /// The next frame, if the input holds it whole.
     pub(crate) fn next_frame(&mut self) -> Option<Frame> {
         loop {
-            match &mut self.state {
+            match self.state {
                 State::Line => return self.next_line(),
                 State::AwaitDecision(_) => return None,
+                // Behind a literal the line of its command goes on.
+                State::Literal { left: 0 } | State::Stream { left: 0 } => self.state = State::Line,
+                State::SkipLiteral { left: 0 } => self.state = State::SkipLine { tail: Vec::new() },
                 State::Literal { left } => {
-                    let wanted = *left;
-                    if wanted == 0 {
-                        self.state = State::Line;
-                        continue;
-                    }
-                    let bytes = self.take_up_to(wanted)?;
+                    let bytes = self.take_up_to(left)?;
                     self.command.extend_from_slice(&bytes);
-                    self.state = State::Literal { left: wanted - length(&bytes) };
+                    self.state = State::Literal { left: left - length(&bytes) };
                 }
                 State::Stream { left } => {
-                    let wanted = *left;
-                    if wanted == 0 {
-                        self.state = State::Line;
-                        continue;
-                    }
-                    let bytes = self.take_up_to(wanted)?;
-                    self.state = State::Stream { left: wanted - length(&bytes) };
+                    let bytes = self.take_up_to(left)?;
+                    self.state = State::Stream { left: left - length(&bytes) };
                     return Some(Frame::Chunk(bytes));
                 }
                 State::SkipLine { .. } => self.skip_line()?,
                 State::SkipLiteral { left } => {
-                    let wanted = *left;
-                    if wanted == 0 {
-                        self.state = State::SkipLine { tail: Vec::new() };
-                        continue;
-                    }
-                    let bytes = self.take_up_to(wanted)?;
-                    self.state = State::SkipLiteral { left: wanted - length(&bytes) };
+                    let bytes = self.take_up_to(left)?;
+                    self.state = State::SkipLiteral { left: left - length(&bytes) };
                 }
             }
         }

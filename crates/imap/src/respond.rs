@@ -100,8 +100,8 @@ impl From<Fault> for Completion {
 pub(crate) fn string(value: &[u8]) -> Vec<u8> {
     /// Longest quoted string in bytes; longer ones go as literals, which no client has to scan.
     const QUOTED_LIMIT: usize = 1_000;
-    let plain = |&byte: &u8| (0x20..0x7f).contains(&byte);
-    if value.len() <= QUOTED_LIMIT && value.iter().all(plain) { quoted(value) } else { literal(value) }
+    let printable = value.iter().all(|byte| (0x20..0x7f).contains(byte));
+    if value.len() <= QUOTED_LIMIT && printable { quoted(value) } else { literal(value) }
 }
 
 /// RFC 3501: literal = "{" number "}" CRLF *CHAR8

@@ -20,6 +20,16 @@ pub(crate) enum Bound {
     Star,
 }
 
+impl Bound {
+    /// The number, `largest` for `*`.
+    fn number(self, largest: Option<u32>) -> Option<u32> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Star => largest,
+        }
+    }
+}
+
 /// A set of message sequence numbers or UIDs: ranges in the order of the command, either end first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SequenceSet(pub(crate) Vec<(Bound, Bound)>);
@@ -28,15 +38,8 @@ impl SequenceSet {
     /// The set as ascending ranges with gaps between them, `largest` in place of `*`. In an empty mailbox, where
     /// `largest` is `None`, a range with `*` in it is empty.
     pub(crate) fn ranges(&self, largest: Option<u32>) -> Vec<(u32, u32)> {
-        let value = |bound: Bound| match bound {
-            Bound::Number(number) => Some(number),
-            Bound::Star => largest,
-        };
-        let ordered = |&(from, to): &(Bound, Bound)| match (value(from), value(to)) {
-            (Some(a), Some(b)) => Some((a.min(b), a.max(b))),
-            _ => None,
-        };
-        let mut ranges: Vec<(u32, u32)> = self.0.iter().filter_map(ordered).collect();
+        let numbers = self.0.iter().filter_map(|(a, b)| Some((a.number(largest)?, b.number(largest)?)));
+        let mut ranges: Vec<(u32, u32)> = numbers.map(|(a, b)| (a.min(b), a.max(b))).collect();
         ranges.sort_unstable();
         // Ascending by start: a range overlaps or touches the last merged one, or begins a new one behind it.
         let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
@@ -64,8 +67,9 @@ pub(crate) fn write_set(numbers: impl IntoIterator<Item = u32>) -> String {
             _ => ranges.push((number, number)),
         }
     }
-    let write = |&(from, to): &(u32, u32)| if from == to { from.to_string() } else { format!("{from}:{to}") };
-    ranges.iter().map(write).collect::<Vec<_>>().join(",")
+    let written =
+        ranges.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}:{to}") });
+    written.collect::<Vec<_>>().join(",")
 }
 
 /// Ascending UIDs as a sequence set.

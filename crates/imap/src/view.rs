@@ -132,11 +132,12 @@ impl View {
             Numbering::Sequence => {
                 let largest = u32::try_from(self.messages.len()).ok().filter(|&count| count > 0);
                 // Judged by the ranges as the client wrote them: merging would hide one that is out of bounds.
-                let beyond = |&(from, to): &(Bound, Bound)| match (from, to) {
-                    (Bound::Number(a), Bound::Number(b)) => a.min(b) > largest.unwrap_or(0),
-                    _ => false,
-                };
-                if set.0.iter().any(beyond) {
+                let last = largest.unwrap_or(0);
+                if set
+                    .0
+                    .iter()
+                    .any(|range| matches!(*range, (Bound::Number(a), Bound::Number(b)) if a.min(b) > last))
+                {
                     return Err(NoSuchMessage);
                 }
                 let mut uids = Vec::new();
@@ -153,10 +154,9 @@ impl View {
 
     /// The UIDs of the messages with `\Deleted` that are not expunged.
     pub(crate) fn deleted(&self) -> Vec<Uid> {
-        let deleted = |message: &&Message| {
-            message.flags.has(SystemFlag::Deleted) && message.presence == Presence::Present
-        };
-        self.messages.iter().filter(deleted).map(|message| message.uid).collect()
+        let present = self.messages.iter().filter(|message| message.presence == Presence::Present);
+        let deleted = present.filter(|message| message.flags.has(SystemFlag::Deleted));
+        deleted.map(|message| message.uid).collect()
     }
 
     /// All keywords in use, if some were not announced yet; they count as announced from now on.
@@ -183,12 +183,11 @@ impl View {
 
     /// The messages with `\Recent`, ascending.
     pub(crate) fn recent_uids(&self) -> impl Iterator<Item = Uid> {
-        let within = |range: &std::ops::Range<u32>| {
+        self.recent.ranges().iter().flat_map(|range| {
             let first = self.messages.partition_point(|message| message.uid.get() < range.start);
-            let end = range.end;
-            self.messages.iter().skip(first).map(|message| message.uid).take_while(move |uid| uid.get() < end)
-        };
-        self.recent.ranges().iter().flat_map(within)
+            let uids = self.messages.iter().skip(first).map(|message| message.uid);
+            uids.take_while(|uid| uid.get() < range.end)
+        })
     }
 
     /// The number of messages with `\Recent`: `RECENT`.
@@ -209,18 +208,16 @@ impl View {
     /// The expunged UIDs in the ranges for `VANISHED (EARLIER)`, ascending. Messages that still have a sequence number
     /// are left out: they are reported by `VANISHED` when the number is removed.
     pub(crate) fn vanished(&self, expunged: &Expunged, ranges: &[(u32, u32)]) -> Vec<u32> {
-        let numbered =
-            |uid: u32| self.messages.binary_search_by_key(&uid, |message| message.uid.get()).is_ok();
         match expunged {
             Expunged::These(uids) => {
-                let asked = |uid: &u32| ranges.iter().any(|(from, to)| (from..=to).contains(&uid));
-                uids.iter().map(|uid| uid.get()).filter(|&uid| !numbered(uid)).filter(asked).collect()
+                let vanished = uids.iter().map(|uid| uid.get()).filter(|&uid| !self.has_number(uid));
+                vanished.filter(|uid| ranges.iter().any(|(from, to)| (from..=to).contains(&uid))).collect()
             }
             // Without a list, every UID given so far that has no message counts as expunged.
             Expunged::AllBut(_) => {
                 let last = self.uid_next.get().saturating_sub(1);
                 let all = ranges.iter().flat_map(|&(from, to)| from..=to.min(last));
-                all.filter(|&uid| !numbered(uid)).collect()
+                all.filter(|&uid| !self.has_number(uid)).collect()
             }
         }
     }
@@ -318,6 +315,11 @@ impl View {
             present
         });
         removed
+    }
+
+    /// True if the message with this UID has a sequence number.
+    fn has_number(&self, uid: u32) -> bool {
+        self.messages.binary_search_by_key(&uid, |message| message.uid.get()).is_ok()
     }
 
     fn index(&self, uid: Uid) -> Option<usize> {

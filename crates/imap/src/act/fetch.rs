@@ -5,7 +5,7 @@ use mail_types::{Flags, SystemFlag, Uid};
 
 use super::fetch_response::{Content, respond};
 use super::job::{Context, Event, Job, Step};
-use crate::command::{Fetch, FetchItem, MarkSeen, SectionText, Vanished};
+use crate::command::{Fetch, FetchItem, FetchSection, MarkSeen, SectionText, Vanished};
 use crate::dialogue::{Answer, CommandFailure, HEAD_LIMIT, Question};
 use crate::mail::{Access, Expunged, FlagChange, FlagMode};
 use crate::message::header::{self, HEADER_LIMIT};
@@ -138,19 +138,19 @@ impl Fetching {
     /// The question that marks the next messages as seen, if the command does that and some are not.
     fn mark_seen(&mut self, context: &mut Context<'_>) -> Option<Question> {
         self.marked = self.next + SEEN_BATCH;
-        let marks = |item: &FetchItem| match item {
-            FetchItem::Section(section) => section.seen == MarkSeen::Yes,
-            _ => false,
-        };
+        let marks = self
+            .fetch
+            .items
+            .iter()
+            .any(|item| matches!(item, FetchItem::Section(section) if section.seen == MarkSeen::Yes));
         let view = context.view()?;
-        if view.access == Access::ReadOnly || !self.fetch.items.iter().any(marks) {
+        if view.access == Access::ReadOnly || !marks {
             self.marked = usize::MAX;
             return None;
         }
-        let unseen =
-            |uid: &Uid| view.find(*uid).is_some_and(|(_, message)| !message.flags.has(SystemFlag::Seen));
-        let batch = self.uids.iter().skip(self.next).take(SEEN_BATCH).copied();
-        let uids: Vec<Uid> = batch.filter(unseen).collect();
+        let batch = self.uids.iter().skip(self.next).take(SEEN_BATCH).filter_map(|&uid| view.find(uid));
+        let unseen = batch.filter(|(_, message)| !message.flags.has(SystemFlag::Seen));
+        let uids: Vec<Uid> = unseen.map(|(_, message)| message.uid).collect();
         let flags: Flags = [SystemFlag::Seen].into_iter().collect();
         (!uids.is_empty()).then(|| Question::StoreFlags {
             mailbox: view.mailbox.clone(),
@@ -176,15 +176,12 @@ impl Fetching {
 
     /// Bytes to read along with opening the message.
     fn head(&self) -> u32 {
-        let whole = |item: &FetchItem| match item {
-            FetchItem::Section(section) => {
-                section.partial.is_none()
-                    && matches!(section.section.text, SectionText::Whole | SectionText::Text)
-            }
-            _ => false,
-        };
+        let wants_body = self.fetch.items.iter().any(|item| {
+            matches!(item, FetchItem::Section(FetchSection { section, partial: None, .. })
+                if matches!(section.text, SectionText::Whole | SectionText::Text))
+        });
         match self.need {
-            _ if self.fetch.items.iter().any(whole) => HEAD_LIMIT,
+            _ if wants_body => HEAD_LIMIT,
             Need::View | Need::Bytes => 0,
             Need::Header => HEADER_HEAD,
             Need::Structure => HEAD_LIMIT,

@@ -188,11 +188,12 @@ fn write_name(out: &mut Writer, section: &FetchSection) {
     levels.extend(text.map(str::to_owned));
     out.text(&levels.join("."));
     if let Some(names) = names {
-        let write = |name: &String| {
-            if name.bytes().all(is_atom_char) { name.clone().into_bytes() } else { string(name.as_bytes()) }
-        };
+        let names = names
+            .iter()
+            .map(String::as_bytes)
+            .map(|name| if name.iter().copied().all(is_atom_char) { name.to_vec() } else { string(name) });
         out.text(" (");
-        out.bytes(&names.iter().map(write).collect::<Vec<_>>().join(&b' '));
+        out.bytes(&names.collect::<Vec<_>>().join(&b' '));
         out.text(")");
     }
     out.text("]");

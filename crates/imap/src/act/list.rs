@@ -155,26 +155,32 @@ fn line(kind: &str, attributes: &[&str], name: &MailboxName) -> Vec<u8> {
     [start.as_bytes(), &string(name.to_wire().as_bytes())].concat()
 }
 
+impl Node {
+    /// A name that is only superior to others.
+    fn unlisted() -> Self {
+        Self {
+            existence: Existence::NameOnly,
+            subscription: Subscription::Unsubscribed,
+            special_use: None,
+            children: Children::default(),
+        }
+    }
+}
+
 /// All names, with superior names that are not listed themselves.
 fn hierarchy(mailboxes: Vec<Mailbox>, matched: impl Fn(&MailboxName) -> bool) -> BTreeMap<MailboxName, Node> {
     let mut nodes: BTreeMap<MailboxName, Node> = BTreeMap::new();
-    let empty = || Node {
-        existence: Existence::NameOnly,
-        subscription: Subscription::Unsubscribed,
-        special_use: None,
-        children: Children::default(),
-    };
     for mailbox in mailboxes {
         let hidden = !matched(&mailbox.name);
         let mut above = mailbox.name.parent();
         while let Some(name) = above {
             above = name.parent();
-            let children = &mut nodes.entry(name).or_insert_with(empty).children;
+            let children = &mut nodes.entry(name).or_insert_with(Node::unlisted).children;
             children.existing += usize::from(mailbox.existence == Existence::Exists);
             children.subscribed += usize::from(hidden && mailbox.subscription == Subscription::Subscribed);
             children.special += usize::from(hidden && mailbox.special_use.is_some());
         }
-        let node = nodes.entry(mailbox.name).or_insert_with(empty);
+        let node = nodes.entry(mailbox.name).or_insert_with(Node::unlisted);
         node.existence = mailbox.existence;
         node.subscription = mailbox.subscription;
         node.special_use = mailbox.special_use;

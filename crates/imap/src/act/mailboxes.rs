@@ -64,7 +64,7 @@ impl Job for Status {
 
 /// The untagged `STATUS` response (RFC 3501 section 7.2.4).
 pub(super) fn status_line(mailbox: &MailboxName, items: &[StatusItem], status: &MailboxStatus) -> Vec<u8> {
-    let write = |item: &StatusItem| match item {
+    let items = items.iter().map(|item| match item {
         StatusItem::Messages => format!("MESSAGES {}", status.messages),
         StatusItem::Recent => format!("RECENT {}", status.recent),
         StatusItem::UidNext => format!("UIDNEXT {}", status.uid_next.get()),
@@ -73,8 +73,8 @@ pub(super) fn status_line(mailbox: &MailboxName, items: &[StatusItem], status: &
         StatusItem::Deleted => format!("DELETED {}", status.deleted),
         StatusItem::Size => format!("SIZE {}", status.size),
         StatusItem::HighestModSeq => format!("HIGHESTMODSEQ {}", status.highest_modseq.0),
-    };
-    let items = items.iter().map(write).collect::<Vec<_>>().join(" ");
+    });
+    let items = items.collect::<Vec<_>>().join(" ");
     let name = string(mailbox.to_wire().as_bytes());
     [b"* STATUS ".as_slice(), &name, b" (", items.as_bytes(), b")\r\n"].concat()
 }

@@ -20,9 +20,11 @@ impl Get {
     ) -> Completion {
         // With other depths the names that exist are not known from the command.
         if self.0.depth == MetadataDepth::Zero {
-            let missing = |entry: &&String| !values.iter().any(|(name, _)| name == *entry);
-            let missing: Vec<_> = self.0.entries.iter().filter(missing).cloned().collect();
-            values.extend(missing.into_iter().map(|entry| (entry, None)));
+            for entry in &self.0.entries {
+                if !values.iter().any(|(name, _)| name == entry) {
+                    values.push((entry.clone(), None));
+                }
+            }
             values.sort_by_key(|(name, _)| self.0.entries.iter().position(|entry| entry == name));
         }
         let limit = self.0.max_size.map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(usize::MAX));

@@ -223,10 +223,9 @@ impl Searching {
 
     /// Collects the parts with text in `waiting`, and the texts that the headers of parts contain in `seen`.
     fn collect(&self, entity: Entity, waiting: &mut Vec<Entity>, seen: &mut BTreeSet<String>) {
-        let holds = |text: &&String| header_holds(&entity.head, text);
         // The header of the message itself, at 0, is evaluated for its own keys.
         if entity.header.start > 0 {
-            seen.extend(self.texts.iter().filter(holds).cloned());
+            seen.extend(self.texts.iter().filter(|text| header_holds(&entity.head, text)).cloned());
         }
         match entity.kind {
             Kind::Multipart(parts) => parts.into_iter().for_each(|part| self.collect(part, waiting, seen)),
@@ -283,22 +282,23 @@ impl Searching {
     /// The highest modification sequence of the messages returned (RFC 7162 section 3.1.10): with `ALL` and `COUNT` of
     /// all that were found, otherwise of those that `MIN` and `MAX` name.
     fn highest_modseq(&self) -> Option<u64> {
-        let modseq = |found: &Found| found.modseq.0;
-        let returned = |wanted| self.search.returns.as_ref().is_some_and(|returns| returns.contains(wanted));
-        if self.search.returns.is_none() || returned(&SearchReturn::All) || returned(&SearchReturn::Count) {
-            return self.found.iter().map(modseq).max();
+        let modseqs = || self.found.iter().map(|found| found.modseq.0);
+        let Some(returns) = &self.search.returns else {
+            return modseqs().max();
+        };
+        if returns.contains(&SearchReturn::All) || returns.contains(&SearchReturn::Count) {
+            return modseqs().max();
         }
-        let least = self.found.first().filter(|_| returned(&SearchReturn::Min));
-        let greatest = self.found.last().filter(|_| returned(&SearchReturn::Max));
-        least.into_iter().chain(greatest).map(modseq).max()
+        let least = modseqs().next().filter(|_| returns.contains(&SearchReturn::Min));
+        let greatest = modseqs().next_back().filter(|_| returns.contains(&SearchReturn::Max));
+        least.max(greatest)
     }
 
     fn emit_results(&self, context: &mut Context<'_>) {
-        let number = |found: &Found| match self.search.numbering {
-            Numbering::Sequence => found.number,
-            Numbering::Uid => found.uid.get(),
+        let numbers: Vec<u32> = match self.search.numbering {
+            Numbering::Sequence => self.found.iter().map(|found| found.number).collect(),
+            Numbering::Uid => self.found.iter().map(|found| found.uid.get()).collect(),
         };
-        let numbers: Vec<u32> = self.found.iter().map(number).collect();
         let highest = self.highest_modseq().filter(|_| self.search.key.uses_modseq());
         let Some(returns) = &self.search.returns else {
             let list: Vec<String> = numbers.iter().map(u32::to_string).collect();

@@ -70,8 +70,8 @@ impl SearchKey {
             Self::Uids(uids) => Some(uids.binary_search(&message.uid).is_ok()),
             Self::Flag(flag) => Some(message.flags.has(*flag)),
             Self::Keyword(wanted) => {
-                let same = |keyword: &Keyword| keyword.as_str().eq_ignore_ascii_case(wanted);
-                Some(message.flags.keywords.iter().any(same))
+                let mut names = message.flags.keywords.iter().map(Keyword::as_str);
+                Some(names.any(|name| name.eq_ignore_ascii_case(wanted)))
             }
             Self::Arrived(when, day) => Some(when.holds(datetime::day_of(message.internal_date), *day)),
             Self::Larger(size) => Some(message.size > *size),
@@ -133,14 +133,12 @@ fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = Vec<u8>> 
 
 /// True if an address of the field, written without comments and spaces, contains a text in lower case.
 fn addresses_hold(value: &[u8], text: &str) -> bool {
-    let holds = |entry: address::Entry| {
-        let (Some(mailbox), Some(host)) = (entry.mailbox, entry.host) else {
-            return false;
-        };
-        let written = [mailbox, host].join(&b'@');
-        String::from_utf8_lossy(&written).to_lowercase().contains(text)
-    };
-    address::parse(value).into_iter().any(holds)
+    let mut addresses = address::parse(value).into_iter().filter_map(|entry| {
+        // The entries that begin and end a group have no host (RFC 3501 section 7.4.2).
+        let address = [entry.mailbox?, entry.host?].join(&b'@');
+        Some(String::from_utf8_lossy(&address).to_lowercase())
+    });
+    addresses.any(|address| address.contains(text))
 }
 
 /// True if any field of a header, its name included, contains a text in lower case.

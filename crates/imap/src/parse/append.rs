@@ -7,7 +7,6 @@ use super::cursor::{Cursor, Parsed, Syntax};
 use super::tag::{Tagged, tag};
 use crate::command::{Append, Command};
 use crate::datetime;
-use crate::fault::Fault;
 use crate::frame::Announcement;
 
 /// RFC 3501: append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal; none if the literal that is
@@ -46,36 +45,36 @@ fn arguments(cursor: &mut Cursor<'_>, literal: Announcement) -> Parsed<Append> {
 
 /// RFC 3501: date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE
 fn date_time(cursor: &mut Cursor<'_>) -> Parsed<UnixTime> {
-    const WRONG: Fault = Syntax("a date is malformed");
-    cursor.require("\"", "a date is malformed")?;
+    const MALFORMED: &str = "a date is malformed";
+    cursor.require("\"", MALFORMED)?;
     cursor.skip_spaces();
     let day = i64::from(cursor.number()?);
-    cursor.require("-", "a date is malformed")?;
-    let month = cursor.take_while(|byte| byte.is_ascii_alphabetic(), "a date is malformed")?;
-    let month = datetime::month(month).ok_or(WRONG)?;
-    cursor.require("-", "a date is malformed")?;
+    cursor.require("-", MALFORMED)?;
+    let month = cursor.take_while(|byte| byte.is_ascii_alphabetic(), MALFORMED)?;
+    let month = datetime::month(month).ok_or(Syntax(MALFORMED))?;
+    cursor.require("-", MALFORMED)?;
     let year = i64::from(cursor.number()?);
     cursor.space()?;
     let hour = i64::from(cursor.number()?);
-    cursor.require(":", "a date is malformed")?;
+    cursor.require(":", MALFORMED)?;
     let minute = i64::from(cursor.number()?);
-    cursor.require(":", "a date is malformed")?;
+    cursor.require(":", MALFORMED)?;
     let second = i64::from(cursor.number()?);
     cursor.space()?;
     let east = match cursor.peek() {
         Some(b'+') => 1,
         Some(b'-') => -1,
-        _ => return Err(WRONG),
+        _ => return Err(Syntax(MALFORMED)),
     };
     let _ = cursor.skip("+") || cursor.skip("-");
     let zone = i64::from(cursor.number()?);
-    cursor.require("\"", "a date is malformed")?;
+    cursor.require("\"", MALFORMED)?;
     if zone > 2_359 || zone % 100 > 59 {
-        return Err(WRONG);
+        return Err(Syntax(MALFORMED));
     }
-    let days = datetime::days(year, month, day).ok_or(WRONG)?;
+    let days = datetime::days(year, month, day).ok_or(Syntax(MALFORMED))?;
     let offset = east * (zone / 100 * 60 + zone % 100);
-    let seconds = datetime::seconds(days, (hour, minute, second), offset).ok_or(WRONG)?;
+    let seconds = datetime::seconds(days, (hour, minute, second), offset).ok_or(Syntax(MALFORMED))?;
     // `UnixTime` begins with 1970: earlier dates become its first second.
     Ok(UnixTime(u64::try_from(seconds).unwrap_or(0)))
 }

@@ -55,10 +55,8 @@ pub(super) fn flag(cursor: &mut Cursor<'_>, flags: &mut Flags) -> Parsed<()> {
         return Ok(());
     }
     let name = cursor.atom()?;
-    let known = |flag: &SystemFlag| {
-        flag.as_str().strip_prefix('\\').is_some_and(|known| known.eq_ignore_ascii_case(name))
-    };
-    match SystemFlag::ALL.into_iter().find(known) {
+    let mut known = SystemFlag::ALL.into_iter();
+    match known.find(|flag| flag.as_str().trim_start_matches('\\').eq_ignore_ascii_case(name)) {
         Some(flag) => {
             flags.system.insert(flag);
             Ok(())

@@ -74,10 +74,6 @@ fn macro_or_item(cursor: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
 fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
     let name = cursor
         .take_while(|byte| byte.is_ascii_alphanumeric() || byte == b'.', "something to fetch is missing")?;
-    let old = |text, seen, name| {
-        let section = Section { path: Vec::new(), text };
-        FetchItem::Section(FetchSection { section, partial: None, seen, name })
-    };
     Ok(match name.to_ascii_uppercase().as_str() {
         "UID" => FetchItem::Uid,
         "FLAGS" => FetchItem::Flags,
@@ -94,6 +90,12 @@ fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
         "BODY.PEEK" => section_item(cursor, MarkSeen::No)?,
         _ => return Err(Syntax("there is no such thing to fetch")),
     })
+}
+
+/// The items that are older names of a section of the whole message.
+fn old(text: SectionText, seen: MarkSeen, name: SectionName) -> FetchItem {
+    let section = Section { path: Vec::new(), text };
+    FetchItem::Section(FetchSection { section, partial: None, seen, name })
 }
 
 /// RFC 3501: "BODY" [".PEEK"] section ["<" number "." nz-number ">"]

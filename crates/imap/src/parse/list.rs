@@ -80,16 +80,21 @@ fn return_options(cursor: &mut Cursor<'_>, list: &mut List) -> Parsed<()> {
     Ok(())
 }
 
-/// RFC 3501: list-mailbox = 1*list-char / string; list-char = ATOM-CHAR / list-wildcards / resp-specials
+/// RFC 3501: list-mailbox = 1*list-char / string
 fn pattern(cursor: &mut Cursor<'_>) -> Parsed<String> {
     let bytes = match cursor.peek() {
         Some(b'"' | b'{') => cursor.string()?,
         _ => {
-            let list_char = |byte| is_astring_char(byte) || byte == b'*' || byte == b'%';
-            cursor.take_while(list_char, "a pattern is missing")?.as_bytes().to_vec()
+            let pattern = cursor.take_while(is_list_char, "a pattern is missing")?;
+            pattern.as_bytes().to_vec()
         }
     };
     decoded(&bytes)
+}
+
+/// RFC 3501: list-char = ATOM-CHAR / list-wildcards / resp-specials
+fn is_list_char(byte: u8) -> bool {
+    is_astring_char(byte) || byte == b'*' || byte == b'%'
 }
 
 /// A pattern in modified UTF-7, decoded. Any other stands for itself and matches no name, which is no fault.

@@ -85,7 +85,7 @@ impl Keys {
         }
         cursor.space()?;
         match name.as_str() {
-            "NOT" => Ok(SearchKey::Not(Box::new(self.key(cursor, deeper)?))),
+            "NOT" => Ok(not(self.key(cursor, deeper)?)),
             "OR" => {
                 let one = self.key(cursor, deeper)?;
                 cursor.space()?;
@@ -98,7 +98,6 @@ impl Keys {
 
 /// Keys without an argument.
 fn simple(name: &str) -> Option<SearchKey> {
-    let not = |key| SearchKey::Not(Box::new(key));
     Some(match name {
         "ALL" => SearchKey::All,
         "RECENT" => SearchKey::Recent,
@@ -118,6 +117,10 @@ fn simple(name: &str) -> Option<SearchKey> {
     })
 }
 
+fn not(key: SearchKey) -> SearchKey {
+    SearchKey::Not(Box::new(key))
+}
+
 /// Keys with an argument.
 fn with_argument(name: &str, cursor: &mut Cursor<'_>) -> Parsed<SearchKey> {
     Ok(match name {
@@ -131,7 +134,7 @@ fn with_argument(name: &str, cursor: &mut Cursor<'_>) -> Parsed<SearchKey> {
         "BODY" => SearchKey::Body(lower_case(cursor)?),
         "TEXT" => SearchKey::Text(lower_case(cursor)?),
         "KEYWORD" => SearchKey::Keyword(cursor.atom()?.to_owned()),
-        "UNKEYWORD" => SearchKey::Not(Box::new(SearchKey::Keyword(cursor.atom()?.to_owned()))),
+        "UNKEYWORD" => not(SearchKey::Keyword(cursor.atom()?.to_owned())),
         "UID" => SearchKey::Set(sequence_set(cursor)?, Numbering::Uid),
         "LARGER" => SearchKey::Larger(cursor.number64()?),
         "SMALLER" => SearchKey::Smaller(cursor.number64()?),
