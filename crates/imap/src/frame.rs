@@ -12,6 +12,8 @@
 
 use std::mem;
 
+use crate::length::length;
+
 /// The longest announcement of a literal, in bytes: `~{18446744073709551615+}`.
 const ANNOUNCEMENT_LENGTH: usize = 24;
 /// Bytes kept of an oversize command, in which its tag can be found.
@@ -267,10 +269,6 @@ impl Framer {
 /// The error of a literal that does not fit into the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OverLimit;
-
-fn length(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
-}
 
 fn strip_line_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);

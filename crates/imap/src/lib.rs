@@ -20,6 +20,7 @@ mod datetime;
 mod dialogue;
 mod fault;
 mod frame;
+mod length;
 mod limits;
 mod mail;
 mod mailbox_name;

@@ -45,6 +45,21 @@ impl Completion {
         self
     }
 
+    /// The completion of a command that names a sequence number beyond the last message.
+    pub(crate) fn no_such_message() -> Self {
+        Self::bad("There is no message with such a number")
+    }
+
+    /// The completion of a change to a mailbox opened by `EXAMINE`.
+    pub(crate) fn read_only() -> Self {
+        Self::no("The mailbox is read-only")
+    }
+
+    /// The completion of a command that needs `ENABLE QRESYNC` before it (RFC 7162 section 3.2.3).
+    pub(crate) fn qresync_not_enabled() -> Self {
+        Self::bad("Say ENABLE QRESYNC first")
+    }
+
     /// The completion after an answer that does not belong to the question, a fault of the driver: `UNAVAILABLE`.
     pub(crate) fn unexpected() -> Self {
         Self::from(CommandFailure::Unavailable)

@@ -5,6 +5,7 @@ use super::job::{Context, Event, Job, Step};
 use crate::command::Append;
 use crate::dialogue::{Answer, CommandFailure, Output, Question};
 use crate::frame::Frame;
+use crate::length::length;
 use crate::respond::Completion;
 use crate::state::{Freshness, State};
 
@@ -43,7 +44,7 @@ impl Appending {
     fn take(&mut self, context: &mut Context<'_>, frame: Frame) -> Step {
         match frame {
             Frame::Chunk(bytes) => {
-                self.left = self.left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                self.left = self.left.saturating_sub(length(&bytes));
                 context.out.push(Output::Spool(bytes));
                 Step::AwaitInput
             }

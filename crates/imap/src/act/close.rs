@@ -52,9 +52,7 @@ impl Job for Close {
         }
         if self.next == Next::Refresh {
             self.next = Next::Expunge;
-            if *context.freshness != Freshness::Fresh
-                && let Some(question) = changes_question(context)
-            {
+            if let Some(question) = refresh(context) {
                 return Step::Ask(question);
             }
         }
@@ -125,12 +123,10 @@ impl Job for Expunge {
         }
         if self.next == Next::Refresh {
             if context.view().is_some_and(|view| view.access == Access::ReadOnly) {
-                return Step::Done(Completion::no("The mailbox is read-only"));
+                return Step::Done(Completion::read_only());
             }
             self.next = Next::Expunge;
-            if *context.freshness != Freshness::Fresh
-                && let Some(question) = changes_question(context)
-            {
+            if let Some(question) = refresh(context) {
                 return Step::Ask(question);
             }
         }
@@ -150,5 +146,13 @@ impl Job for Expunge {
             }
             _ => completion,
         })
+    }
+}
+
+/// The question for changes, if the view may lack flags that other sessions have set.
+fn refresh(context: &mut Context<'_>) -> Option<Question> {
+    match context.freshness {
+        Freshness::Fresh => None,
+        Freshness::Stale | Freshness::Unreachable => changes_question(context),
     }
 }

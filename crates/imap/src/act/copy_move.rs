@@ -27,7 +27,7 @@ impl CopyMoveJob {
             return Step::Done(Completion::unexpected());
         };
         if view.access == Access::ReadOnly && self.copy_move.originals == Originals::Remove {
-            return Step::Done(Completion::no("The mailbox is read-only"));
+            return Step::Done(Completion::read_only());
         }
         let (mailbox, to) = (view.mailbox.clone(), self.copy_move.to.clone());
         match view.resolve(&self.copy_move.set, self.copy_move.numbering) {
@@ -36,7 +36,7 @@ impl CopyMoveJob {
                 Originals::Keep => Question::Copy { mailbox, uids, to },
                 Originals::Remove => Question::Move { mailbox, uids, to },
             }),
-            Err(_) => Step::Done(Completion::bad("There is no message with such a number")),
+            Err(_) => Step::Done(Completion::no_such_message()),
         }
     }
 

@@ -7,6 +7,7 @@ use super::fetch_response::{Content, respond};
 use super::job::{Context, Event, Job, Step};
 use crate::command::{Fetch, FetchItem, FetchSection, MarkSeen, SectionText, Vanished};
 use crate::dialogue::{Answer, CommandFailure, HEAD_LIMIT, Question};
+use crate::length::length;
 use crate::mail::{Access, Expunged, FlagChange, FlagMode};
 use crate::message::header::{self, HEADER_LIMIT};
 use crate::message::structure::Walker;
@@ -99,7 +100,7 @@ impl Fetching {
             return Step::Done(Completion::unexpected());
         };
         let Ok(mut uids) = view.resolve(&self.fetch.set, self.fetch.numbering) else {
-            return Step::Done(Completion::bad("There is no message with such a number"));
+            return Step::Done(Completion::no_such_message());
         };
         if let Some(since) = self.fetch.changed_since {
             uids.retain(|&uid| view.find(uid).is_some_and(|(_, message)| message.modseq > since));
@@ -107,7 +108,7 @@ impl Fetching {
         self.uids = uids;
         match (self.fetch.vanished, self.fetch.changed_since) {
             (Vanished::Report, Some(_)) if tracking != Tracking::Qresync => {
-                Step::Done(Completion::bad("Say ENABLE QRESYNC first"))
+                Step::Done(Completion::qresync_not_enabled())
             }
             (Vanished::Report, Some(since)) => Step::Ask(view.changes_since(since)),
             _ => self.go_on(context),
@@ -190,7 +191,7 @@ impl Fetching {
 
     /// Takes bytes of the open message, and reads on or sends the response.
     fn read(&mut self, context: &mut Context<'_>, mut reading: Reading, bytes: &[u8]) -> Step {
-        reading.read += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        reading.read += length(bytes);
         if let Some(walker) = &mut reading.walker {
             walker.feed(bytes);
         }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::command::{FetchItem, FetchSection, MarkSeen, Section, SectionName, SectionText};
 use crate::datetime::write_date_time;
+use crate::length::length;
 use crate::message::bodystructure::{self, Extensions};
 use crate::message::envelope;
 use crate::message::header::{Selection, select};
@@ -38,7 +39,7 @@ impl Content {
         if let Some(structure) = &self.structure {
             return structure.header.end;
         }
-        u64::try_from(self.header().len()).unwrap_or(u64::MAX)
+        length(self.header())
     }
 }
 
@@ -107,7 +108,7 @@ fn write_section(out: &mut Writer, section: &FetchSection, content: &Content) {
     match find(&section.section, content) {
         Found::Range(range) => write_range(out, clip(range, section.partial), content),
         Found::Bytes(bytes) => {
-            let whole = 0..u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let whole = 0..length(&bytes);
             let range = clip(whole, section.partial);
             out.bytes(&literal(slice(&bytes, &range).unwrap_or(&[])));
         }

@@ -9,6 +9,7 @@ use super::job::{Context, Event, Job, Step};
 use super::search_evaluation::{Known, header_holds};
 use crate::command::{Charset, Search, SearchReturn};
 use crate::dialogue::{Answer, CommandFailure, Question, READ_LIMIT};
+use crate::length::length;
 use crate::message::decode::body_text;
 use crate::message::header::{self, HEADER_LIMIT};
 use crate::message::structure::{Entity, Kind, Walker};
@@ -333,8 +334,4 @@ impl Job for Searching {
             _ => Step::Done(Completion::unexpected()),
         }
     }
-}
-
-fn length(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

@@ -57,7 +57,7 @@ impl Job for Selecting {
                 if matches!(self.select.tracking, SelectTracking::Qresync(_))
                     && *context.tracking != Tracking::Qresync
                 {
-                    return Step::Done(Completion::bad("Say ENABLE QRESYNC first"));
+                    return Step::Done(Completion::qresync_not_enabled());
                 }
                 // A failing SELECT leaves no mailbox selected (RFC 3501 section 6.3.1).
                 if matches!(context.state, State::Selected(_)) {

@@ -32,7 +32,7 @@ impl Storing {
             return Step::Done(Completion::unexpected());
         };
         if view.access == Access::ReadOnly {
-            return Step::Done(Completion::no("The mailbox is read-only"));
+            return Step::Done(Completion::read_only());
         }
         match view.resolve(&self.store.set, self.store.numbering) {
             Ok(uids) if uids.is_empty() => Step::Done(Completion::ok("Store completed")),
@@ -45,7 +45,7 @@ impl Storing {
                     unchanged_since: self.store.unchanged_since,
                 })
             }
-            Err(_) => Step::Done(Completion::bad("There is no message with such a number")),
+            Err(_) => Step::Done(Completion::no_such_message()),
         }
     }
 
