@@ -124,7 +124,7 @@ pub(crate) struct List {
     pub(crate) reference: String,
     pub(crate) patterns: Vec<String>,
     pub(crate) select: BTreeSet<ListSelect>,
-    pub(crate) wants: BTreeSet<ListReturn>,
+    pub(crate) returns: BTreeSet<ListReturn>,
     /// `RETURN (STATUS (...))` of RFC 5819.
     pub(crate) status: Vec<StatusItem>,
 }

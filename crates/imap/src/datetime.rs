@@ -4,7 +4,7 @@ use mail_types::UnixTime;
 use message::date;
 use time::{Date, Month, UtcDateTime};
 
-const DAY_SECONDS: i64 = 86_400;
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// RFC 3501: date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE, in UTC.
 pub(crate) fn write_date_time(time: UnixTime) -> String {
@@ -30,12 +30,12 @@ pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 pub(crate) fn seconds(days: i64, time: (i64, i64, i64), offset: i64) -> Option<i64> {
     let (hour, minute, second) = time;
     let valid = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..=60).contains(&second);
-    valid.then(|| days * DAY_SECONDS + hour * 3600 + minute * 60 + second - offset * 60)
+    valid.then(|| days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second - offset * 60)
 }
 
 /// Days since 1970-01-01, in UTC.
 pub(crate) fn day_of(time: UnixTime) -> i64 {
-    i64::try_from(time.0).unwrap_or(i64::MAX).div_euclid(DAY_SECONDS)
+    i64::try_from(time.0).unwrap_or(i64::MAX).div_euclid(SECONDS_PER_DAY)
 }
 
 /// Days since 1970-01-01 of the date in a `Date` field (RFC 5322 section 3.3). Its time and time zone are disregarded,

@@ -94,8 +94,8 @@ pub enum Question {
     },
     /// Count the messages of a mailbox. → [`Answer::Status`]
     Status(MailboxName),
-    /// Open a mailbox, to be told of its changes from now on. → [`Answer::Opened`]. Its new messages then count as
-    /// told of, unless it is opened for reading only (RFC 3501 section 2.3.2).
+    /// Open a mailbox, and report its changes from now on. → [`Answer::Opened`]. Its new messages then lose
+    /// `\Recent` for other sessions, unless it is opened for reading only (RFC 3501 section 2.3.2).
     OpenMailbox {
         /// The mailbox.
         mailbox: MailboxName,
@@ -105,7 +105,7 @@ pub enum Question {
     /// Close the mailbox opened last, and report no more of its changes. → [`Answer::Done`]
     LeaveMailbox,
     /// List the changes of a mailbox after the modification sequence `since`. → [`Answer::Changes`]. New messages
-    /// then count as told of, as with [`Self::OpenMailbox`].
+    /// then lose `\Recent` for other sessions, as with [`Self::OpenMailbox`].
     Changes {
         /// The open mailbox.
         mailbox: MailboxName,

@@ -68,7 +68,7 @@ pub struct Mailbox {
 pub struct MailboxStatus {
     /// Number of messages.
     pub messages: u32,
-    /// Number of messages with `\Recent`: no session was told of them yet.
+    /// Number of messages with `\Recent`: no session was notified of them yet.
     pub recent: u32,
     /// Number of messages without `\Seen`.
     pub unseen: u32,
@@ -93,7 +93,7 @@ pub struct Snapshot {
     pub uid_next: Uid,
     /// `HIGHESTMODSEQ`: the modification sequence of the latest change.
     pub highest_modseq: ModSeq,
-    /// The lowest UID with `\Recent`: no session was told of messages from here on (RFC 3501 section 2.3.2).
+    /// The lowest UID with `\Recent`: no session was notified of messages from here on (RFC 3501 section 2.3.2).
     pub recent_from: Uid,
     /// All messages, ascending by UID.
     pub messages: Vec<MessageInfo>,
@@ -136,7 +136,7 @@ pub struct MailboxChanges {
     pub uid_next: Uid,
     /// `HIGHESTMODSEQ`: the modification sequence of the latest change.
     pub highest_modseq: ModSeq,
-    /// The lowest UID with `\Recent`: no session was told of messages from here on (RFC 3501 section 2.3.2).
+    /// The lowest UID with `\Recent`: no session was notified of messages from here on (RFC 3501 section 2.3.2).
     pub recent_from: Uid,
 }
 

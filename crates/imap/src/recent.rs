@@ -1,5 +1,5 @@
-//! `\Recent` (RFC 3501 section 2.3.2): the UIDs that this session was the first to be told of. The driver says from
-//! which UID on no session was told of messages; these ranges remember it for as long as the mailbox is open.
+//! `\Recent` (RFC 3501 section 2.3.2): the UIDs that this session was the first to be notified of. The driver says from
+//! which UID on no session was notified; these ranges remember it for as long as the mailbox is open.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use mail_types::Uid;
 pub(crate) struct Recent(Vec<Range<u32>>);
 
 impl Recent {
-    /// Adds the messages from `from` on and before `next`, of which this session is the first to be told. Neither
+    /// Adds the messages from `from` on and before `next`, of which this session is the first to be notified. Neither
     /// bound ever decreases.
     pub(crate) fn add(&mut self, from: Uid, next: Uid) {
         let (from, next) = (from.get(), next.get());

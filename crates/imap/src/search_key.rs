@@ -28,9 +28,9 @@ pub(crate) enum SearchKey {
     /// A keyword is set, in any case.
     Keyword(String),
     /// The internal date, compared with a day since 1970-01-01.
-    Arrived(When, i64),
+    Arrived(DateComparison, i64),
     /// The `Date` field, compared with a day since 1970-01-01.
-    Sent(When, i64),
+    Sent(DateComparison, i64),
     /// Longer than this number of bytes.
     Larger(u64),
     /// Shorter than this number of bytes.
@@ -47,11 +47,14 @@ pub(crate) enum SearchKey {
     Text(String),
 }
 
-/// The comparison of a day with the day in the key.
+/// The comparison of a date with the date in the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
+pub(crate) enum DateComparison {
+    /// Earlier.
     Before,
+    /// The same day.
     On,
+    /// The same day or later.
     Since,
 }
 
@@ -68,14 +71,14 @@ impl SearchKey {
     }
 
     /// Collects the texts of all `BODY` and `TEXT` keys, which have to be searched for in bodies.
-    pub(crate) fn texts(&self, texts: &mut BTreeSet<String>) {
+    pub(crate) fn body_texts(&self, texts: &mut BTreeSet<String>) {
         match self {
-            Self::And(keys) => keys.iter().for_each(|key| key.texts(texts)),
+            Self::And(keys) => keys.iter().for_each(|key| key.body_texts(texts)),
             Self::Or(one, other) => {
-                one.texts(texts);
-                other.texts(texts);
+                one.body_texts(texts);
+                other.body_texts(texts);
             }
-            Self::Not(key) => key.texts(texts),
+            Self::Not(key) => key.body_texts(texts),
             Self::Body(text) | Self::Text(text) => drop(texts.insert(text.clone())),
             _ => {}
         }

@@ -106,7 +106,7 @@ impl Session {
             settings,
             transport,
             state,
-            framer: Framer::new(limits::COMMAND_BEFORE_LOGIN),
+            framer: Framer::new(limits::COMMAND_BYTES_BEFORE_LOGIN),
             phase: Phase::AwaitCommand,
             answer: None,
             out,
@@ -121,7 +121,7 @@ impl Session {
     /// True if the driver may read from the client now.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        !matches!(self.phase, Phase::Over | Phase::AwaitTls) && self.framer.waiting() < limits::INPUT
+        !matches!(self.phase, Phase::Over | Phase::AwaitTls) && self.framer.waiting() < limits::INPUT_BYTES
     }
 
     /// Records an event. Call [`poll`](Self::poll) afterwards.
@@ -368,7 +368,7 @@ impl Session {
                 }
             }
             State::NotAuthenticated => {}
-            State::Authenticated | State::Selected(_) => self.framer.set_limit(limits::COMMAND),
+            State::Authenticated | State::Selected(_) => self.framer.set_limit(limits::COMMAND_BYTES),
         }
     }
 

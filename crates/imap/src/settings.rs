@@ -23,7 +23,7 @@ pub enum PushOffer {
 /// Settings that all sessions of a server share.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The `name` in the response to `ID` (RFC 2971 section 3.3), also said in the greeting.
+    /// The `name` in the response to `ID` (RFC 2971 section 3.3), and in the greeting.
     pub product: String,
     /// The `version` in the response to `ID`.
     pub version: String,

@@ -58,7 +58,7 @@ pub(crate) struct Message {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Presence {
     Present,
-    /// Expunged in the mailbox, which the client has not been told.
+    /// Expunged in the mailbox, not yet reported to the client.
     Expunged,
 }
 
@@ -200,7 +200,7 @@ impl View {
         Question::Changes { mailbox: self.mailbox.clone(), access: self.access, since }
     }
 
-    /// Records the messages of which this session is the first to be told.
+    /// Records the messages of which this session is the first to be notified.
     pub(crate) fn note_recent(&mut self, changes: &MailboxChanges) {
         self.recent.add(changes.recent_from, changes.uid_next);
     }

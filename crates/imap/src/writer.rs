@@ -40,7 +40,7 @@ impl Writer {
 
     /// Adds a question. Text below a chunk may wait behind it, because more text follows the answer.
     pub(crate) fn ask(&mut self, output: Output) {
-        if !self.outputs.is_empty() || self.gathered.len() >= limits::OUTPUT_CHUNK {
+        if !self.outputs.is_empty() || self.gathered.len() >= limits::OUTPUT_CHUNK_BYTES {
             self.flush();
         }
         self.outputs.push_back(output);
@@ -56,7 +56,7 @@ impl Writer {
 
     /// The next action, or a chunk of text.
     pub(crate) fn next(&mut self) -> Option<Output> {
-        if self.outputs.is_empty() && self.gathered.len() >= limits::OUTPUT_CHUNK {
+        if self.outputs.is_empty() && self.gathered.len() >= limits::OUTPUT_CHUNK_BYTES {
             self.flush();
         }
         self.outputs.pop_front()

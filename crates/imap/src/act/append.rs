@@ -23,7 +23,7 @@ impl Appending {
         Self { append, left }
     }
 
-    /// Checks sizes, and asks whether the message fits before the client is told to send it.
+    /// Checks sizes, and asks whether the message fits before the client sends it.
     fn begin(&self, context: &Context<'_>) -> Step {
         let size = self.append.literal.size;
         if size == 0 {

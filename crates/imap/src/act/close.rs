@@ -13,13 +13,13 @@ use crate::state::{Freshness, State, Tracking};
 /// The job of `CLOSE` (RFC 3501 section 6.4.2), which expunges, or `UNSELECT` (RFC 3691), which does not.
 #[derive(Debug)]
 pub(super) struct Close {
-    next: Next,
+    next: Stage,
     done: &'static str,
 }
 
 /// The next stage of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+enum Stage {
     /// Ask for the flags that other sessions have set.
     Refresh,
     Expunge,
@@ -29,18 +29,18 @@ enum Next {
 
 impl Close {
     pub(super) fn expunging() -> Self {
-        Self { next: Next::Refresh, done: "Close completed" }
+        Self { next: Stage::Refresh, done: "Close completed" }
     }
 
-    pub(super) fn quietly() -> Self {
-        Self { next: Next::Leave, done: "Unselect completed" }
+    pub(super) fn without_expunge() -> Self {
+        Self { next: Stage::Leave, done: "Unselect completed" }
     }
 }
 
 impl Job for Close {
     fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
         match event {
-            Event::Answer(Answer::Failed(failure)) if self.next == Next::Leave => {
+            Event::Answer(Answer::Failed(failure)) if self.next == Stage::Leave => {
                 // The messages were not expunged: the mailbox stays selected, so that the client can try again.
                 return Step::Done(failure.into());
             }
@@ -50,14 +50,14 @@ impl Job for Close {
             }
             _ => {}
         }
-        if self.next == Next::Refresh {
-            self.next = Next::Expunge;
+        if self.next == Stage::Refresh {
+            self.next = Stage::Expunge;
             if let Some(question) = refresh(context) {
                 return Step::Ask(question);
             }
         }
-        if self.next == Next::Expunge {
-            self.next = Next::Leave;
+        if self.next == Stage::Expunge {
+            self.next = Stage::Leave;
             if let Some(view) = context.view()
                 && view.access == Access::ReadWrite
                 && let uids = view.deleted()
@@ -66,8 +66,8 @@ impl Job for Close {
                 return Step::Ask(Question::Expunge { mailbox: view.mailbox.clone(), uids });
             }
         }
-        if self.next == Next::Leave {
-            self.next = Next::Finish;
+        if self.next == Stage::Leave {
+            self.next = Stage::Finish;
             return Step::Ask(Question::LeaveMailbox);
         }
         *context.state = State::Authenticated;
@@ -79,12 +79,12 @@ impl Job for Close {
 #[derive(Debug)]
 pub(super) struct Expunge {
     set: Option<SequenceSet>,
-    next: Next,
+    next: Stage,
 }
 
 impl Expunge {
     pub(super) fn new(set: Option<SequenceSet>) -> Self {
-        Self { set, next: Next::Refresh }
+        Self { set, next: Stage::Refresh }
     }
 
     /// The messages with `\Deleted` that the command names.
@@ -116,22 +116,22 @@ impl Job for Expunge {
                 }
                 highest = Some(highest_modseq);
             }
-            Event::Answer(Answer::Failed(failure)) if self.next == Next::Finish => {
+            Event::Answer(Answer::Failed(failure)) if self.next == Stage::Finish => {
                 return Step::Done(failure.into());
             }
             _ => {}
         }
-        if self.next == Next::Refresh {
+        if self.next == Stage::Refresh {
             if context.view().is_some_and(|view| view.access == Access::ReadOnly) {
                 return Step::Done(Completion::read_only());
             }
-            self.next = Next::Expunge;
+            self.next = Stage::Expunge;
             if let Some(question) = refresh(context) {
                 return Step::Ask(question);
             }
         }
-        if self.next == Next::Expunge {
-            self.next = Next::Finish;
+        if self.next == Stage::Expunge {
+            self.next = Stage::Finish;
             let uids = self.uids(context);
             if let Some(view) = context.view()
                 && !uids.is_empty()

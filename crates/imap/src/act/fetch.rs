@@ -20,9 +20,9 @@ const SEEN_BATCH: usize = 100;
 /// Messages answered from the view in one step.
 const VIEW_BATCH: usize = 100;
 /// Each further read of a message, in bytes.
-const CHUNK: u64 = 262_144;
+const CHUNK_BYTES: u64 = 262_144;
 /// First read of a message of which only the header is wanted, in bytes: nearly all headers are shorter.
-const HEADER_HEAD: u32 = 16_384;
+const HEADER_HEAD_BYTES: u32 = 16_384;
 
 /// The job of `FETCH`.
 #[derive(Debug)]
@@ -35,15 +35,15 @@ pub(super) struct Fetching {
     /// Messages before this index are marked as seen.
     marked: usize,
     reading: Option<Reading>,
-    asked: Asked,
+    open_question: OpenQuestion,
     outcome: Outcome,
 }
 
 /// The open question, by the treatment of its failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+enum OpenQuestion {
     /// Marking messages as seen, whose failure is ignored.
-    Mark,
+    MarkSeen,
     /// Any other, whose failure fails the command.
     Other,
 }
@@ -88,7 +88,16 @@ impl Fetching {
         }
         let need = fetch.items.iter().map(need).max().unwrap_or(Need::View);
         let (uids, outcome) = (Vec::new(), Outcome::Complete);
-        Self { fetch, need, uids, next: 0, marked: 0, reading: None, asked: Asked::Other, outcome }
+        Self {
+            fetch,
+            need,
+            uids,
+            next: 0,
+            marked: 0,
+            reading: None,
+            open_question: OpenQuestion::Other,
+            outcome,
+        }
     }
 
     fn begin(&mut self, context: &mut Context<'_>) -> Step {
@@ -126,10 +135,10 @@ impl Fetching {
         if self.next >= self.marked
             && let Some(question) = self.mark_seen(context)
         {
-            self.asked = Asked::Mark;
+            self.open_question = OpenQuestion::MarkSeen;
             return Step::Ask(question);
         }
-        self.asked = Asked::Other;
+        self.open_question = OpenQuestion::Other;
         let Some(view) = context.view() else {
             return Step::Done(Completion::unexpected());
         };
@@ -184,7 +193,7 @@ impl Fetching {
         match self.need {
             _ if wants_body => HEAD_LIMIT,
             Need::View | Need::Bytes => 0,
-            Need::Header => HEADER_HEAD,
+            Need::Header => HEADER_HEAD_BYTES,
             Need::Structure => HEAD_LIMIT,
         }
     }
@@ -195,8 +204,8 @@ impl Fetching {
         if let Some(walker) = &mut reading.walker {
             walker.feed(bytes);
         }
-        if let Some(until) = reading.wants(self.need) {
-            let range = reading.read..until.min(reading.read + CHUNK);
+        if let Some(until) = reading.unread_up_to(self.need) {
+            let range = reading.read..until.min(reading.read + CHUNK_BYTES);
             self.reading = Some(reading);
             return Step::Ask(Question::ReadMessage(range));
         }
@@ -245,7 +254,7 @@ impl Fetching {
                 self.go_on(context)
             }
             // A full disk must not prevent reading, which is how room is made.
-            (Answer::Failed(_), _) if self.asked == Asked::Mark => self.go_on(context),
+            (Answer::Failed(_), _) if self.open_question == OpenQuestion::MarkSeen => self.go_on(context),
             (Answer::Failed(CommandFailure::Gone), _) => {
                 self.outcome = Outcome::SomeGone;
                 self.next += 1;
@@ -278,7 +287,7 @@ impl Fetching {
 
 impl Reading {
     /// The number of bytes that must be read; `None` if enough have been.
-    fn wants(&mut self, need: Need) -> Option<u64> {
+    fn unread_up_to(&mut self, need: Need) -> Option<u64> {
         match need {
             Need::View | Need::Bytes => None,
             Need::Structure => Some(self.content.size).filter(|&size| self.read < size),

@@ -44,7 +44,7 @@ impl Content {
 }
 
 /// The content of a section.
-enum Found {
+enum SectionContent {
     /// A range of the message.
     Range(Range<u64>),
     /// Bytes composed from the message: a selection of header fields.
@@ -106,43 +106,47 @@ fn write_structure(out: &mut Writer, name: &str, content: &Content, extensions: 
 fn write_section(out: &mut Writer, section: &FetchSection, content: &Content) {
     write_name(out, section);
     match find(&section.section, content) {
-        Found::Range(range) => write_range(out, clip(range, section.partial), content),
-        Found::Bytes(bytes) => {
+        SectionContent::Range(range) => write_range(out, clip(range, section.partial), content),
+        SectionContent::Bytes(bytes) => {
             let whole = 0..length(&bytes);
             let range = clip(whole, section.partial);
             out.bytes(&literal(slice(&bytes, &range).unwrap_or(&[])));
         }
-        Found::Nothing => out.text("NIL"),
+        SectionContent::Nothing => out.text("NIL"),
     }
 }
 
 /// The content that a section specification names (RFC 3501 section 6.4.5).
-fn find(section: &Section, content: &Content) -> Found {
+fn find(section: &Section, content: &Content) -> SectionContent {
     if section.path.is_empty() {
         return match &section.text {
-            SectionText::Whole => Found::Range(0..content.size),
-            SectionText::Header | SectionText::Mime => Found::Range(0..content.header_length()),
-            SectionText::Text => Found::Range(content.header_length()..content.size),
-            SectionText::Fields(names) => Found::Bytes(select(content.header(), names, Selection::Only)),
-            SectionText::FieldsNot(names) => Found::Bytes(select(content.header(), names, Selection::Except)),
+            SectionText::Whole => SectionContent::Range(0..content.size),
+            SectionText::Header | SectionText::Mime => SectionContent::Range(0..content.header_length()),
+            SectionText::Text => SectionContent::Range(content.header_length()..content.size),
+            SectionText::Fields(names) => {
+                SectionContent::Bytes(select(content.header(), names, Selection::Only))
+            }
+            SectionText::FieldsNot(names) => {
+                SectionContent::Bytes(select(content.header(), names, Selection::Except))
+            }
         };
     }
     let Some(part) = content.structure.as_ref().and_then(|structure| structure.part(&section.path)) else {
-        return Found::Nothing;
+        return SectionContent::Nothing;
     };
     match (&section.text, &part.kind) {
-        (SectionText::Whole, _) => Found::Range(part.body.clone()),
-        (SectionText::Mime, _) => Found::Range(part.header.clone()),
-        (SectionText::Header, Kind::Message(message)) => Found::Range(message.header.clone()),
-        (SectionText::Text, Kind::Message(message)) => Found::Range(message.body.clone()),
+        (SectionText::Whole, _) => SectionContent::Range(part.body.clone()),
+        (SectionText::Mime, _) => SectionContent::Range(part.header.clone()),
+        (SectionText::Header, Kind::Message(message)) => SectionContent::Range(message.header.clone()),
+        (SectionText::Text, Kind::Message(message)) => SectionContent::Range(message.body.clone()),
         (SectionText::Fields(names), Kind::Message(message)) => {
-            Found::Bytes(select(&message.head, names, Selection::Only))
+            SectionContent::Bytes(select(&message.head, names, Selection::Only))
         }
         (SectionText::FieldsNot(names), Kind::Message(message)) => {
-            Found::Bytes(select(&message.head, names, Selection::Except))
+            SectionContent::Bytes(select(&message.head, names, Selection::Except))
         }
         // Only a message inside the message has a header and a text of its own.
-        _ => Found::Nothing,
+        _ => SectionContent::Nothing,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::respond::{Completion, string};
 pub(super) struct Listing {
     list: List,
     /// The mailboxes whose status is still to be sent.
-    waiting: VecDeque<MailboxName>,
+    pending_status: VecDeque<MailboxName>,
 }
 
 /// A name in the hierarchy, with its attributes.
@@ -40,7 +40,7 @@ struct Children {
 
 impl Listing {
     pub(super) fn new(list: List) -> Self {
-        Self { list, waiting: VecDeque::new() }
+        Self { list, pending_status: VecDeque::new() }
     }
 
     fn emit_mailboxes(&mut self, context: &mut Context<'_>, mailboxes: Vec<Mailbox>) {
@@ -60,7 +60,7 @@ impl Listing {
             };
             context.out.bytes(&line);
             if !self.list.status.is_empty() && node.existence == Existence::Exists {
-                self.waiting.push_back(name);
+                self.pending_status.push_back(name);
             }
         }
     }
@@ -81,11 +81,11 @@ impl Listing {
         let mut attributes = Vec::new();
         if node.existence == Existence::NameOnly {
             // The first implies the second, which is what clients know that ask for no extension (RFC 5258 section 3).
-            let extended = !select.is_empty() || !self.list.wants.is_empty();
+            let extended = !select.is_empty() || !self.list.returns.is_empty();
             attributes.push(if extended { "\\NonExistent" } else { "\\Noselect" });
         }
         attributes.push(if node.children.existing > 0 { "\\HasChildren" } else { "\\HasNoChildren" });
-        let tells = by_subscription || self.list.wants.contains(&ListReturn::Subscribed);
+        let tells = by_subscription || self.list.returns.contains(&ListReturn::Subscribed);
         if tells && node.subscription == Subscription::Subscribed {
             attributes.push("\\Subscribed");
         }
@@ -112,18 +112,18 @@ impl Job for Listing {
             Event::Go => return Step::Ask(Question::ListMailboxes),
             Event::Answer(Answer::Mailboxes(mailboxes)) => self.emit_mailboxes(context, mailboxes),
             Event::Answer(Answer::Status(status)) => {
-                if let Some(mailbox) = self.waiting.pop_front() {
+                if let Some(mailbox) = self.pending_status.pop_front() {
                     context.out.bytes(&status_line(&mailbox, &self.list.status, &status));
                 }
             }
             // A mailbox whose status cannot be read is passed over (RFC 5819 section 2).
-            Event::Answer(Answer::Failed(_)) if !self.waiting.is_empty() => {
-                self.waiting.pop_front();
+            Event::Answer(Answer::Failed(_)) if !self.pending_status.is_empty() => {
+                self.pending_status.pop_front();
             }
             Event::Answer(Answer::Failed(failure)) => return Step::Done(failure.into()),
             _ => return Step::Done(Completion::unexpected()),
         }
-        match self.waiting.front() {
+        match self.pending_status.front() {
             Some(mailbox) => Step::Ask(Question::Status(mailbox.clone())),
             None => Step::Done(completed(self.list.kind)),
         }

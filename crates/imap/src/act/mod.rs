@@ -64,7 +64,7 @@ pub(crate) fn job(command: Command) -> Box<dyn Job> {
         Command::GetMetadata(get) => Box::new(metadata::Get(get)),
         Command::SetMetadata(set) => Box::new(metadata::Set(Some(set))),
         Command::Close => Box::new(close::Close::expunging()),
-        Command::Unselect => Box::new(close::Close::quietly()),
+        Command::Unselect => Box::new(close::Close::without_expunge()),
         Command::Expunge(set) => Box::new(close::Expunge::new(set)),
         Command::Fetch(fetch) => Box::new(fetch::Fetching::new(fetch)),
         Command::Store(store) => Box::new(store::Storing::new(store)),

@@ -12,33 +12,34 @@ const ROOT: &str = "User quota";
 /// The job of `GETQUOTAROOT` of a mailbox, or of `GETQUOTA` of a root.
 #[derive(Debug)]
 pub(super) struct QuotaRoot {
-    asked: Asked,
+    argument: Argument,
 }
 
+/// The argument of the command.
 #[derive(Debug)]
-enum Asked {
+enum Argument {
     Mailbox(MailboxName),
     Root(Vec<u8>),
 }
 
 impl QuotaRoot {
     pub(super) fn of(mailbox: MailboxName) -> Self {
-        Self { asked: Asked::Mailbox(mailbox) }
+        Self { argument: Argument::Mailbox(mailbox) }
     }
 
     pub(super) fn named(root: Vec<u8>) -> Self {
-        Self { asked: Asked::Root(root) }
+        Self { argument: Argument::Root(root) }
     }
 
     fn emit_quota(&self, context: &mut Context<'_>, usage: QuotaUsage) -> Completion {
-        let text = match &self.asked {
-            Asked::Mailbox(mailbox) => {
+        let text = match &self.argument {
+            Argument::Mailbox(mailbox) => {
                 context.out.text("* QUOTAROOT ");
                 context.out.bytes(&string(mailbox.to_wire().as_bytes()));
                 context.out.text(&format!(" \"{ROOT}\"\r\n"));
                 "Getquotaroot completed"
             }
-            Asked::Root(_) => "Getquota completed",
+            Argument::Root(_) => "Getquota completed",
         };
         // In units of 1024 octets (RFC 2087 section 3).
         let limits = match usage.limit {
@@ -55,8 +56,8 @@ impl Job for QuotaRoot {
         match event {
             Event::Answer(Answer::Quota(usage)) => Step::Done(self.emit_quota(context, usage)),
             Event::Answer(Answer::Failed(failure)) => Step::Done(failure.into()),
-            Event::Go => match &self.asked {
-                Asked::Root(root) if root != ROOT.as_bytes() => {
+            Event::Go => match &self.argument {
+                Argument::Root(root) if root != ROOT.as_bytes() => {
                     Step::Done(Completion::no("There is no such quota root").code("NONEXISTENT"))
                 }
                 _ => Step::Ask(Question::Quota),

@@ -21,11 +21,11 @@ use crate::view::View;
 /// Messages evaluated from the view in one step.
 const VIEW_BATCH: usize = 1_000;
 /// First read of a message, in bytes: nearly all headers are shorter.
-const HEADER_HEAD: u32 = 16_384;
+const HEADER_HEAD_BYTES: u32 = 16_384;
 /// Each further read of a message, in bytes.
-const CHUNK: u64 = 262_144;
+const CHUNK_BYTES: u64 = 262_144;
 /// The part of a text that is searched, in bytes from its beginning.
-const PART_LIMIT: u64 = READ_LIMIT;
+const PART_BYTES: u64 = READ_LIMIT;
 
 /// The job of `SEARCH`.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ enum Stage {
 impl Searching {
     pub(super) fn new(search: Search) -> Self {
         let mut texts = BTreeSet::new();
-        search.key.texts(&mut texts);
+        search.key.body_texts(&mut texts);
         let (uids, found) = (Vec::new(), Vec::new());
         let outcome = Outcome::Complete;
         Self { search, uids, next: 0, found, reading: None, texts, begun: Begun::No, outcome }
@@ -108,11 +108,11 @@ impl Searching {
             self.search.key.resolve(view);
             self.uids = view.iter().map(|(_, message)| message.uid).collect();
         }
-        self.go_on(context)
+        self.evaluate_from_view(context)
     }
 
     /// Evaluates messages from the view, up to the next one that has to be read.
-    fn go_on(&mut self, context: &mut Context<'_>) -> Step {
+    fn evaluate_from_view(&mut self, context: &mut Context<'_>) -> Step {
         let State::Selected(view) = &mut *context.state else {
             return Step::Done(Completion::unexpected());
         };
@@ -128,10 +128,10 @@ impl Searching {
             let message = view.find(uid).map(|(_, message)| message);
             let known = message.map(|message| self.search.key.evaluate(message, Known::View));
             match known.unwrap_or(Some(false)) {
-                Some(verdict) => self.judge(view, verdict),
+                Some(verdict) => self.record_verdict(view, verdict),
                 None => {
                     let mailbox = view.mailbox.clone();
-                    return Step::Ask(Question::OpenMessage { mailbox, uid, head: HEADER_HEAD });
+                    return Step::Ask(Question::OpenMessage { mailbox, uid, head: HEADER_HEAD_BYTES });
                 }
             }
         }
@@ -139,7 +139,7 @@ impl Searching {
     }
 
     /// Records the verdict on the message at `next`, and goes on to the next.
-    fn judge(&mut self, view: &View, verdict: bool) {
+    fn record_verdict(&mut self, view: &View, verdict: bool) {
         let entry = self.uids.get(self.next).and_then(|&uid| view.find(uid));
         if let (true, Some((number, message))) = (verdict, entry) {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
@@ -168,7 +168,7 @@ impl Searching {
                 }
                 Stage::Texts { waiting, seen } => {
                     if let Some(part) = waiting.pop() {
-                        self.look_into(&part, &bytes, seen);
+                        self.search_part(&part, &bytes, seen);
                     }
                     self.read_texts(context, reading)
                 }
@@ -190,7 +190,7 @@ impl Searching {
             Some(end) => end,
             None if reading.read >= limit => reading.head.len(),
             None => {
-                let range = reading.read..limit.min(reading.read + CHUNK);
+                let range = reading.read..limit.min(reading.read + CHUNK_BYTES);
                 self.reading = Some(reading);
                 return Step::Ask(Question::ReadMessage(range));
             }
@@ -209,7 +209,7 @@ impl Searching {
     /// Reads the message to its end for its MIME structure.
     fn read_parts(&mut self, context: &mut Context<'_>, mut reading: Reading) -> Step {
         if reading.read < reading.size {
-            let range = reading.read..reading.size.min(reading.read + CHUNK);
+            let range = reading.read..reading.size.min(reading.read + CHUNK_BYTES);
             self.reading = Some(reading);
             return Step::Ask(Question::ReadMessage(range));
         }
@@ -248,7 +248,7 @@ impl Searching {
         };
         match waiting.last() {
             Some(part) if seen.len() < self.texts.len() => {
-                let range = part.body.start..part.body.end.min(part.body.start + PART_LIMIT);
+                let range = part.body.start..part.body.end.min(part.body.start + PART_BYTES);
                 self.reading = Some(reading);
                 Step::Ask(Question::ReadMessage(range))
             }
@@ -260,7 +260,7 @@ impl Searching {
     }
 
     /// Adds the texts that a part contains to `seen`.
-    fn look_into(&self, part: &Entity, bytes: &[u8], seen: &mut BTreeSet<String>) {
+    fn search_part(&self, part: &Entity, bytes: &[u8], seen: &mut BTreeSet<String>) {
         let encoding = header::find(&part.head, "Content-Transfer-Encoding").map(|field| field.value);
         let text = body_text(bytes, encoding, &part.content_type).to_lowercase();
         seen.extend(self.texts.iter().filter(|wanted| text.contains(wanted.as_str())).cloned());
@@ -276,7 +276,7 @@ impl Searching {
             Some(message) => self.search.key.evaluate(message, known)?,
             None => false,
         };
-        self.judge(view, verdict);
+        self.record_verdict(view, verdict);
         Some(Step::Again)
     }
 
@@ -329,7 +329,7 @@ impl Job for Searching {
     fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
         match (event, self.begun) {
             (Event::Go, Begun::No) => self.begin(context),
-            (Event::Go, Begun::Yes) => self.go_on(context),
+            (Event::Go, Begun::Yes) => self.evaluate_from_view(context),
             (Event::Answer(answer), _) => self.answer(context, answer),
             _ => Step::Done(Completion::unexpected()),
         }

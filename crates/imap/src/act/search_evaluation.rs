@@ -11,7 +11,7 @@ use crate::datetime;
 use crate::message::address;
 use crate::message::decode::header_text;
 use crate::message::header;
-use crate::search_key::{SearchKey, When};
+use crate::search_key::{DateComparison, SearchKey};
 use crate::view::{Message, View};
 
 /// The part of a message that has been read.
@@ -105,7 +105,7 @@ impl SearchKey {
     }
 }
 
-impl When {
+impl DateComparison {
     fn holds(self, day: i64, than: i64) -> bool {
         match self {
             Self::Before => day < than,

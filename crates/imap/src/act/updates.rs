@@ -75,7 +75,7 @@ pub(crate) fn emit_updates(
     if !view.has_unreported_expunges() {
         view.reported = view.synced;
     } else if tracking == Tracking::Qresync {
-        // A client may take the highest MODSEQ that it saw for the state of the mailbox, and would then never hear of
+        // A client may take the highest MODSEQ that it saw for the state of the mailbox, and would then never learn of
         // these expunges: the server has to name the sequence that was reported in full (RFC 7162 section 3.2).
         out.text(&format!("* OK [HIGHESTMODSEQ {}] Expunged messages wait to be told\r\n", view.reported.0));
     }

@@ -20,7 +20,7 @@ pub(super) fn list(cursor: &mut Cursor<'_>, kind: ListKind) -> Parsed<Command> {
         reference: String::new(),
         patterns: Vec::new(),
         select: BTreeSet::new(),
-        wants: BTreeSet::new(),
+        returns: BTreeSet::new(),
         status: Vec::new(),
     };
     if cursor.peek() == Some(b'(') && kind == ListKind::List {
@@ -65,7 +65,7 @@ fn return_options(cursor: &mut Cursor<'_>, list: &mut List) -> Parsed<()> {
     cursor.require("(", "an opening parenthesis is missing")?;
     while !cursor.close() {
         cursor.skip_spaces();
-        list.wants.insert(match cursor.atom()?.to_ascii_uppercase().as_str() {
+        list.returns.insert(match cursor.atom()?.to_ascii_uppercase().as_str() {
             "SUBSCRIBED" => ListReturn::Subscribed,
             "CHILDREN" => ListReturn::Children,
             "SPECIAL-USE" => ListReturn::SpecialUse,

@@ -7,7 +7,7 @@ use crate::command::{Command, Credentials};
 use crate::fault::Fault;
 
 /// The most pairs RFC 2971 allows.
-const ID_PAIRS: usize = 30;
+const ID_PAIR_LIMIT: usize = 30;
 
 /// RFC 3501: login = "LOGIN" SP userid SP password
 pub(super) fn login(cursor: &mut Cursor<'_>) -> Parsed<Command> {
@@ -58,7 +58,7 @@ pub(super) fn id(cursor: &mut Cursor<'_>) -> Parsed<Command> {
         return Ok(Command::Id);
     }
     cursor.require("(", "an opening parenthesis is missing")?;
-    for _ in 0..=ID_PAIRS {
+    for _ in 0..=ID_PAIR_LIMIT {
         if cursor.close() {
             return Ok(Command::Id);
         }

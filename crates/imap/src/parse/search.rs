@@ -9,7 +9,7 @@ use super::cursor::{Cursor, Parsed, Syntax};
 use crate::command::{Charset, Command, Search, SearchReturn};
 use crate::datetime;
 use crate::fault::Fault;
-use crate::search_key::{SearchKey, When};
+use crate::search_key::{DateComparison, SearchKey};
 use crate::sequence::Numbering;
 
 /// The most keys of one command.
@@ -138,12 +138,12 @@ fn with_argument(name: &str, cursor: &mut Cursor<'_>) -> Parsed<SearchKey> {
         "UID" => SearchKey::Set(sequence_set(cursor)?, Numbering::Uid),
         "LARGER" => SearchKey::Larger(cursor.number64()?),
         "SMALLER" => SearchKey::Smaller(cursor.number64()?),
-        "BEFORE" => SearchKey::Arrived(When::Before, date(cursor)?),
-        "ON" => SearchKey::Arrived(When::On, date(cursor)?),
-        "SINCE" => SearchKey::Arrived(When::Since, date(cursor)?),
-        "SENTBEFORE" => SearchKey::Sent(When::Before, date(cursor)?),
-        "SENTON" => SearchKey::Sent(When::On, date(cursor)?),
-        "SENTSINCE" => SearchKey::Sent(When::Since, date(cursor)?),
+        "BEFORE" => SearchKey::Arrived(DateComparison::Before, date(cursor)?),
+        "ON" => SearchKey::Arrived(DateComparison::On, date(cursor)?),
+        "SINCE" => SearchKey::Arrived(DateComparison::Since, date(cursor)?),
+        "SENTBEFORE" => SearchKey::Sent(DateComparison::Before, date(cursor)?),
+        "SENTON" => SearchKey::Sent(DateComparison::On, date(cursor)?),
+        "SENTSINCE" => SearchKey::Sent(DateComparison::Since, date(cursor)?),
         "MODSEQ" => modseq(cursor)?,
         _ => return Err(Syntax("unknown search key")),
     })
