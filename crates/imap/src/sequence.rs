@@ -52,6 +52,12 @@ impl SequenceSet {
         merged
     }
 
+    /// True if a range of the set lies wholly beyond `last`, which one with `*` never does. The ranges are taken as the
+    /// client wrote them: merging would hide one.
+    pub(crate) fn has_range_beyond(&self, last: u32) -> bool {
+        self.0.iter().any(|range| matches!(*range, (Bound::Number(a), Bound::Number(b)) if a.min(b) > last))
+    }
+
     /// True if the number is in the set, `largest` in place of `*`.
     pub(crate) fn contains(&self, number: u32, largest: Option<u32>) -> bool {
         self.ranges(largest).iter().any(|&(from, to)| (from..=to).contains(&number))

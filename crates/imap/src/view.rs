@@ -11,7 +11,7 @@ use crate::dialogue::Question;
 use crate::mail::{Access, Expunged, MailboxChanges, MessageFlags, MessageInfo, Snapshot};
 use crate::mailbox_name::MailboxName;
 use crate::recent::Recent;
-use crate::sequence::{Bound, Numbering, SequenceSet};
+use crate::sequence::{Numbering, SequenceSet};
 
 /// The most keywords announced in `FLAGS` and `PERMANENTFLAGS`.
 const KEYWORD_LIMIT: usize = 100;
@@ -131,13 +131,7 @@ impl View {
             }
             Numbering::Sequence => {
                 let largest = u32::try_from(self.messages.len()).ok().filter(|&count| count > 0);
-                // Judged by the ranges as the client wrote them: merging would hide one that is out of bounds.
-                let last = largest.unwrap_or(0);
-                if set
-                    .0
-                    .iter()
-                    .any(|range| matches!(*range, (Bound::Number(a), Bound::Number(b)) if a.min(b) > last))
-                {
+                if set.has_range_beyond(largest.unwrap_or(0)) {
                     return Err(NoSuchMessage);
                 }
                 let mut uids = Vec::new();

@@ -1,4 +1,4 @@
-//! Acting: one file per command. A [`Job`] carries out one command, with any number of questions and answers.
+//! Acting: one file per command or pair of commands. A [`Job`] carries out one command, with any number of questions and answers.
 
 mod append;
 mod authenticate;
