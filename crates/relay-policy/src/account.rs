@@ -1,8 +1,8 @@
-//! Who may become an account, and how fresh names and passwords are made.
+//! The rules for names and passwords of new accounts, and the generation of fresh ones.
 
 use mail_types::{Address, AddressError, Domain, LocalPart, Secret};
 
-/// Why no account comes into being.
+/// A name or password that a new account may not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountRefusal {
     /// The address is at a domain that is not served here.
@@ -30,8 +30,9 @@ pub struct AccountRules {
     pub password_min: usize,
 }
 
-/// The longest password; a longer one only costs time to hash.
+/// The longest password, in bytes; a longer one only costs time to hash.
 const PASSWORD_MAX: usize = 1024;
+/// The length of a fresh name, in characters.
 const NAME_LENGTH: usize = 9;
 const NAME_ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 const PASSWORD_ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -44,7 +45,7 @@ impl Default for AccountRules {
 }
 
 impl AccountRules {
-    /// Whether an account of this name and password may come into being. The password may hold anything: clients use
+    /// Whether an account of this name and password may be created. The password may hold anything: clients use
     /// all of ASCII's punctuation.
     pub fn check(
         &self,

@@ -18,13 +18,13 @@ use crate::packets::{NotEncrypted, Packets};
 
 const BEGIN: &[u8] = b"-----BEGIN PGP MESSAGE-----";
 const END: &[u8] = b"-----END PGP MESSAGE-----";
-/// Padding, the `=` of the checksum, and its four characters.
+/// The most bytes after the data: padding, the `=` of the checksum, and its four characters.
 const TAIL_LIMIT: usize = 7;
 
-/// What may stand between the first line and the data.
+/// The armour headers that are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Headers {
-    /// Our own clients write none; one would tell the program's name and version.
+    /// None, as chatmail clients write it; a header would tell the program's name and version.
     None,
     /// One `Version:` line, as old OpenPGP programs write it.
     Version,
@@ -38,13 +38,13 @@ pub(crate) struct Armour {
     body: Body,
 }
 
-/// All but the cutting into lines.
+/// The state behind the cutting into lines.
 #[derive(Debug)]
 struct Body {
     at: At,
     /// Up to three base64 characters that wait for the rest of their group.
     group: Vec<u8>,
-    /// What follows the data: padding and checksum.
+    /// Padding and checksum after the data.
     tail: Vec<u8>,
     /// A buffer that is used again and again.
     decoded: Vec<u8>,
@@ -72,7 +72,7 @@ impl Armour {
         Self { headers, lines: Lines::default(), body }
     }
 
-    /// Reads more of the text; trouble is remembered for the end.
+    /// Reads more of the text; [`Armour::finish`] returns the first error.
     pub(crate) fn push(&mut self, text: &[u8]) {
         if self.body.at == At::Failed {
             return;

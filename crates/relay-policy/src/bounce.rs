@@ -7,7 +7,7 @@ use mail_types::{Address, Domain, UnixTime};
 use message::date::write_date_time;
 use smtp::Reply;
 
-/// How much of the original header section is quoted.
+/// The longest quotation of the original header section, in bytes.
 const QUOTE_LIMIT: usize = 64 * 1024;
 
 /// A recipient that was not reached.
@@ -17,7 +17,7 @@ pub struct FailedRecipient {
     pub address: Address,
     /// The enhanced status code, such as `5.1.1`: class, subject, detail.
     pub status: (u8, u16, u16),
-    /// What the other side said, or what went wrong here.
+    /// The other server's reply, or a local failure.
     pub diagnostic: Reply,
 }
 
@@ -26,13 +26,13 @@ pub struct FailedRecipient {
 pub struct Bounce<'a> {
     /// Our mail domain.
     pub domain: &'a Domain,
-    /// Whom to tell.
+    /// The sender of the original message.
     pub to: &'a Address,
-    /// Who was not reached; at least one.
+    /// The recipients that were not reached; at least one.
     pub failed: &'a [FailedRecipient],
     /// The start of the original message: at least its header section. The body is not quoted.
     pub original: &'a [u8],
-    /// When this is written.
+    /// The time of writing.
     pub now: UnixTime,
     /// Chance for the Message-ID and the boundary.
     pub random: [u8; 16],
@@ -75,7 +75,7 @@ impl Bounce<'_> {
         report
     }
 
-    /// For people.
+    /// The text for a human reader (RFC 3462 section 1, first part).
     fn explanation(&self) -> String {
         let mut text = "This is the mail delivery system of your relay.\r\n\r\n\
                         Your message could not be delivered to:\r\n"
@@ -86,7 +86,7 @@ impl Bounce<'_> {
         text
     }
 
-    /// For programs: RFC 3464 section 2.
+    /// message/delivery-status (RFC 3464 section 2).
     fn status(&self, host: &str) -> String {
         let mut text = format!("Reporting-MTA: dns; {host}\r\n");
         for FailedRecipient { address, status: (class, subject, detail), diagnostic } in self.failed {

@@ -1,23 +1,24 @@
-//! Takes fields out of a message's own header section that tell more than a reader needs, in passing.
+//! Header clean-up: removes fields that tell more than a reader needs from a message's own header section, while it
+//! streams by.
 //!
 //! Parts further down and everything after the first empty line stay as they are, byte for byte: what is signed or
 //! encrypted there must not change.
 
 use memchr::memchr;
 
-/// Which way the message goes.
+/// The direction of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// From one of our own people, before it is signed and sent to other servers: no trace of the way it came, and a
-    /// subject that says nothing.
+    /// From a local account, before it is signed and sent to other servers: no trace of the way it came, and a subject
+    /// that says nothing.
     Submission,
     /// Into a mailbox, from another server: no trace of the way it came.
     LocalDelivery,
-    /// From one of our own people into a mailbox here: both.
+    /// From a local account into a local mailbox: both.
     SubmissionToLocal,
 }
 
-/// What happens to a field.
+/// The treatment of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
     Drop,
@@ -47,7 +48,7 @@ impl Purpose {
     }
 }
 
-/// The longest field name looked at; a longer one is none of those that are taken out.
+/// The longest field name compared, in bytes; the names of removed fields are shorter.
 const NAME_LIMIT: usize = 64;
 const HIDDEN_SUBJECT: &[u8] = b"Subject: [...]\r\n";
 
@@ -58,7 +59,7 @@ pub struct HeaderCleanup {
     at: At,
     /// The start of a line whose field is not known yet.
     held: Vec<u8>,
-    /// What happens to the field that was read last, and to its continuation lines.
+    /// The treatment of the current field and its continuation lines.
     rule: Rule,
 }
 
@@ -161,7 +162,7 @@ mod tests {
     const BODY: &str = "\r\nReceived: body\r\nSubject: body\r\n";
 
     #[test]
-    fn what_our_people_send_tells_nothing_of_its_way() {
+    fn a_submission_tells_nothing_of_its_way() {
         check(
             Purpose::Submission,
             MESSAGE,

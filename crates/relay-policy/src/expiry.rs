@@ -1,22 +1,23 @@
-//! What a mailbox lets go of, and when: pure functions over lists, so that days without power are caught up with by
-//! one run.
+//! Expiry of messages and accounts, and quotas: pure functions over lists, so that one run catches up with days without
+//! power.
 
 use mail_types::{Day, UnixTime};
 
+/// One day, in seconds.
 const DAY: u64 = 86_400;
 
 /// The rules of one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpiryRules {
-    /// Every message goes after so many days.
+    /// The lifetime of a message, in days.
     pub keep_days: u64,
-    /// A large one that some client has noticed goes after so many.
+    /// The lifetime of a large message that some client has noticed, in days.
     pub keep_large_days: u64,
-    /// More bytes than this are large.
+    /// The largest size that is not large, in bytes.
     pub large: u64,
-    /// An account nobody has logged into for so many days goes with all it holds.
+    /// The lifetime of an account, with all it holds, since its last login, in days.
     pub inactive_days: u32,
-    /// Trimming for space never touches what is younger than this many seconds.
+    /// The age below which trimming for space spares a message, in seconds.
     pub protected_seconds: u64,
 }
 
@@ -36,23 +37,23 @@ pub enum Noticed {
     NotYet,
 }
 
-/// A message as far as these rules need to know it.
+/// A message in a list that these rules judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held<K> {
-    /// How the caller names it.
+    /// The caller's key for it.
     pub key: K,
     /// Its size in bytes.
     pub size: u64,
-    /// When it came.
+    /// The time of its delivery.
     pub received: UnixTime,
-    /// Whether a client knows of it.
+    /// Whether a client has noticed it.
     pub noticed: Noticed,
 }
 
-/// The most messages of one account, if nobody says otherwise: far more than 20 days bring, and few enough to list.
-const MESSAGES: u64 = 100_000;
+/// The default limit of an account's messages: far more than 20 days bring, and few enough to list.
+const MESSAGE_COUNT_LIMIT: u64 = 100_000;
 
-/// How much one account may hold.
+/// The limits of one account's storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// In bytes.
@@ -61,7 +62,7 @@ pub struct Quota {
     pub messages: u64,
 }
 
-/// How much one account holds, or is to hold in addition.
+/// An amount of storage: held by an account, or to be added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     /// The sum of the messages' sizes in bytes.
@@ -82,17 +83,17 @@ impl Quota {
     /// So many bytes, in as many messages as is usual.
     #[must_use]
     pub fn of_bytes(bytes: u64) -> Self {
-        Self { bytes, messages: MESSAGES }
+        Self { bytes, messages: MESSAGE_COUNT_LIMIT }
     }
 
-    /// Whether so much more still fits.
+    /// Whether `more` fits beside `used`.
     #[must_use]
     pub fn admits(self, used: Load, more: Load) -> bool {
         used.bytes.saturating_add(more.bytes) <= self.bytes
             && used.messages.saturating_add(more.messages) <= self.messages
     }
 
-    /// Whether so much is reason to trim (75 %).
+    /// Whether the use is a reason to trim (75 %).
     #[must_use]
     pub fn wants_trimming(self, used: Load) -> bool {
         self.fills(used, 75)
@@ -105,7 +106,7 @@ impl Quota {
 }
 
 impl ExpiryRules {
-    /// The messages whose time has come. A clock that went backwards expires nothing.
+    /// The messages past their lifetime. A clock that went backwards expires nothing.
     #[must_use]
     pub fn expired<'a, K>(&self, now: UnixTime, messages: &'a [Held<K>]) -> Vec<&'a K> {
         let older = |message: &Held<K>, days: u64| age(now, message) > days.saturating_mul(DAY);
@@ -116,8 +117,8 @@ impl ExpiryRules {
         messages.iter().filter(gone).map(|message| &message.key).collect()
     }
 
-    /// The messages to let go, oldest first, so that no more than 70 % of the quota is used. The youngest are protected,
-    /// so that a flood fills a mailbox rather than emptying it.
+    /// The messages to delete, oldest first, so that at most 70 % of the quota is used. The youngest are protected, so
+    /// that a flood fills a mailbox rather than emptying it.
     #[must_use]
     pub fn trimmed<'a, K: Ord>(&self, now: UnixTime, quota: Quota, messages: &'a [Held<K>]) -> Vec<&'a K> {
         let bytes = messages.iter().fold(0_u64, |used, message| used.saturating_add(message.size));
@@ -137,7 +138,7 @@ impl ExpiryRules {
         trimmed
     }
 
-    /// Whether an account's time has come. One that was never logged into counts from the day it was made.
+    /// Whether an account is past its lifetime. One that was never logged into counts from the day it was made.
     #[must_use]
     pub fn account_expired(&self, last_login: Day, today: Day) -> bool {
         today.0.saturating_sub(last_login.0) > self.inactive_days

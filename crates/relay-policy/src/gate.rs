@@ -1,11 +1,13 @@
-//! The encryption gate: reads a message once, in pieces, and says what it is.
+//! The encryption gate: classifies a message in one pass over its pieces.
 //!
 //! ```text
 //! bytes -> lines -> header section -> parts -> transfer encoding -> armour -> packets
 //! ```
 //!
-//! What a message is follows from its structure alone, never from a word that stands somewhere in it. Whether it may
-//! pass is decided in [`crate::judge_outgoing`] and [`crate::judge_incoming`].
+//! The class follows from the structure alone, never from a word that stands somewhere in the message. The parsers are
+//! ours because they stream in bounded memory and are strict: a text that two programs may read differently has no
+//! class but [`Content::Clear`], while a general MIME parser makes something of it. Whether a message may pass is
+//! decided in [`crate::judge_outgoing`] and [`crate::judge_incoming`].
 
 use mail_types::Address;
 
@@ -17,10 +19,10 @@ use crate::refusal::Refusal;
 
 /// The largest header section taken, in bytes. The largest useful ones carry a key and a few hundred recipients.
 const HEADER_LIMIT: usize = 1024 * 1024;
-/// How much of a broken From field is quoted back.
+/// The longest quotation of a malformed From in a refusal, in characters.
 const QUOTE_LIMIT: usize = 100;
 
-/// What a message is, as far as anybody but its readers may know.
+/// The class of a message, as far as its structure tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// OpenPGP-encrypted as RFC 3156 has it, and nothing else.
@@ -31,7 +33,7 @@ pub enum Content {
     SetupMessage,
     /// A report by a mail server about a message.
     Bounce,
-    /// Anything else: clear text.
+    /// Any other message: clear text.
     Clear,
 }
 
@@ -40,7 +42,7 @@ pub enum Content {
 pub struct Inspected {
     /// The address in From.
     pub from: Address,
-    /// What the message is.
+    /// The class of the message.
     pub content: Content,
 }
 
@@ -59,18 +61,18 @@ enum At {
     Refused(Refusal),
 }
 
-/// What is known when the header section was read.
+/// The state after the header section.
 #[derive(Debug)]
 struct Body {
     from: Result<Address, Refusal>,
-    /// What the message is if the parts do not match.
+    /// The class if the parts do not match.
     otherwise: Content,
-    /// What it is if they do.
+    /// The pattern of the parts, and the class if they match.
     parts: Option<(Parts, Content)>,
 }
 
 impl Inspection {
-    /// For a message that one of our own people sends: armour without any header.
+    /// For a message of a local account: armour without any header.
     #[must_use]
     pub fn outgoing() -> Self {
         Self::new(Headers::None)
@@ -86,7 +88,7 @@ impl Inspection {
         Self { headers, lines: Lines::default(), at: At::Header(Collector::new(HEADER_LIMIT)) }
     }
 
-    /// Reads the next bytes; trouble is remembered for the end.
+    /// Reads the next bytes; [`Inspection::finish`] returns the first error.
     pub fn push(&mut self, bytes: &[u8]) {
         let Self { headers, lines, at } = self;
         if matches!(at, At::Refused(_)) {
@@ -97,7 +99,7 @@ impl Inspection {
         }
     }
 
-    /// What the message was.
+    /// The author and the class of the message, or the reason why it is unacceptable.
     pub fn finish(mut self) -> Result<Inspected, Refusal> {
         let Self { headers, lines, at } = &mut self;
         if lines.finish(|piece| at.take(piece, *headers)).is_err() && !matches!(at, At::Refused(_)) {
@@ -156,7 +158,7 @@ impl Body {
     }
 }
 
-/// What the header section alone makes of a message.
+/// The class by the header section alone.
 fn without_parts(header: &Header, media_type: &str, from: Option<&Address>) -> Content {
     let by_a_server = from.is_some_and(|from| from.local().as_str() == "mailer-daemon")
         && header.only("Auto-Submitted").is_some_and(|value| !value.is_empty());

@@ -1,13 +1,13 @@
-//! Invites: the text that lets somebody in, and the terms on which it does.
+//! Invites: tokens that create accounts, and their terms.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::account::mint_password;
 
-/// Characters of a token: 24 letters and digits are 142 bits, which nobody guesses.
+/// The length of a token in characters: 24 letters and digits are 142 bits.
 const TOKEN_LENGTH: usize = 24;
-/// The most people that one invite lets in: a link that many have is no invite any more.
+/// The most accounts that one invite creates: a link that many have is no invite any more.
 const USES_LIMIT: u32 = 100;
 /// The shortest life of an invite, in seconds.
 const SHORTEST_LIFE: u64 = 60;
@@ -18,7 +18,7 @@ const LONGEST_LIFE: u64 = 365 * 24 * 60 * 60;
 #[derive(Clone, PartialEq, Eq)]
 pub struct InviteToken(String);
 
-/// This text is no invite's.
+/// A text that is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an invite's token has {TOKEN_LENGTH} letters and digits")]
 pub struct InviteTokenError;
@@ -52,26 +52,26 @@ impl fmt::Debug for InviteToken {
     }
 }
 
-/// On what terms an invite lets people in.
+/// The terms of an invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InviteTerms {
     uses: u32,
     lifetime: u64,
 }
 
-/// Why there are no such terms.
+/// Terms outside of the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InviteTermsError {
-    /// Nobody, or a crowd.
+    /// No use, or too many.
     #[error("an invite lets in between 1 and {USES_LIMIT} people")]
     Uses,
-    /// Too short to be used, or so long that nobody remembers it.
+    /// Too short to be used, or too long to be remembered.
     #[error("an invite lives between one minute and 365 days")]
     Lifetime,
 }
 
 impl InviteTerms {
-    /// Terms from how many people and how many seconds.
+    /// Terms from a number of accounts and a lifetime in seconds.
     pub fn new(uses: u32, lifetime: u64) -> Result<Self, InviteTermsError> {
         if !(1..=USES_LIMIT).contains(&uses) {
             return Err(InviteTermsError::Uses);
@@ -82,20 +82,20 @@ impl InviteTerms {
         Ok(Self { uses, lifetime })
     }
 
-    /// How many people come in.
+    /// The number of accounts that the invite creates.
     #[must_use]
     pub fn uses(&self) -> u32 {
         self.uses
     }
 
-    /// For how long, in seconds.
+    /// The lifetime in seconds.
     #[must_use]
     pub fn lifetime(&self) -> u64 {
         self.lifetime
     }
 }
 
-/// The seconds of a time span as people write it: a number and `m`, `h`, `d` or `w`.
+/// The seconds of a time span in the notation of the command line: a number and `m`, `h`, `d` or `w`.
 pub fn parse_lifetime(text: &str) -> Result<u64, InviteLifetimeError> {
     let mut characters = text.chars();
     let unit = match characters.next_back() {
@@ -112,7 +112,7 @@ pub fn parse_lifetime(text: &str) -> Result<u64, InviteLifetimeError> {
     number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(InviteLifetimeError)
 }
 
-/// This text is no time span.
+/// A text that is no time span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it must be a number with a unit: 30m (minutes), 12h (hours), 7d (days) or 2w (weeks)")]
 pub struct InviteLifetimeError;

@@ -1,4 +1,4 @@
-//! Who may send what to whom: the order of decisions for mail that goes out and mail that comes in.
+//! The admission of outgoing and incoming messages: which checks apply, in which order.
 
 use mail_types::{Address, Domain};
 
@@ -14,7 +14,7 @@ pub fn may_send_as(login: &Address, sender: Option<&Address>) -> Result<(), Refu
     }
 }
 
-/// Whether a message of our own people may go on its way; the rate has been counted before, at MAIL.
+/// Whether a message of a local account may be delivered; the rate has been counted before, at MAIL.
 pub fn judge_outgoing(message: &Inspected, sender: &Address, recipients: &[Address]) -> Result<(), Refusal> {
     if message.from != *sender {
         return Err(Refusal::ForgedFrom { from: message.from.clone(), sender: sender.clone() });
@@ -27,7 +27,7 @@ pub fn judge_outgoing(message: &Inspected, sender: &Address, recipients: &[Addre
     }
 }
 
-/// Whether all the recipients of a message are willing to get clear text. Nobody is by default.
+/// Whether all recipients of a message accept clear text. By default an account does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cleartext {
     /// At least one recipient is not.
@@ -39,14 +39,13 @@ pub enum Cleartext {
 /// A message from elsewhere that passed the gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admitted {
-    /// Whom to tell if the message cannot be delivered; nobody when the envelope sender is not the author, so that
-    /// no bounce goes to somebody who wrote nothing.
+    /// The recipient of a bounce; none when the envelope sender is not the author, so that a forged sender gets none.
     pub bounce_to: Option<Address>,
-    /// How the origin is to be checked before the message is accepted.
+    /// The check of the origin that is due before the message is accepted.
     pub origin: Origin,
 }
 
-/// What proves where a message is from.
+/// The proof of a message's origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// From is at an address literal: there is no key to ask for, and end-to-end encryption alone protects.

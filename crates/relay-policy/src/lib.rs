@@ -1,12 +1,12 @@
-//! What chatmail allows: pure rules, each a function or a small machine with time and chance as arguments.
+//! The rules of a chatmail relay, pure: each a function or a small machine with time and chance as arguments.
 //!
 //! | question | answered by |
 //! |---|---|
 //! | may this message be sent or taken? | [`Inspection`], then [`judge_outgoing`] or [`judge_incoming`] |
 //! | too much mail? | [`RateLimiter`] |
 //! | what leaves the header? | [`HeaderCleanup`] |
-//! | who may become an account? | [`Registration`], [`AccountRules`], [`mint_name`], [`mint_password`]; not: [`JoinRefusal`] |
-//! | on what terms does an invite let people in? | [`InviteToken`], [`InviteTerms`] |
+//! | who may become an account? | [`Registration`], [`JoinRefusal`], [`AccountRules`], [`mint_name`] |
+//! | what are the terms of an invite? | [`InviteToken`], [`InviteTerms`] |
 //! | where does a recipient live? | [`route`] |
 //! | again, or give up? | [`RetrySchedule`] |
 //! | what goes when? | [`ExpiryRules`], [`token_is_expired`] |

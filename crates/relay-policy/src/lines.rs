@@ -1,8 +1,8 @@
-//! Cuts a stream into lines without holding more than a little of it.
+//! Cuts a stream into lines in bounded memory. A bare CR or LF is an error: two programs would cut differently.
 
 use memchr::memchr;
 
-/// A line up to this many bytes arrives whole; a longer one in pieces.
+/// The longest line that arrives whole, in bytes; a longer one comes in pieces.
 pub(crate) const WHOLE_LINE_LIMIT: usize = 4096;
 
 /// A piece of a line, without its CR LF.
@@ -31,12 +31,12 @@ pub(crate) struct BareLineEnd;
 pub(crate) struct Lines {
     /// The start of a line that has not ended yet.
     held: Vec<u8>,
-    /// Whether earlier pieces of that line have been given away.
+    /// Whether earlier pieces of that line have been passed on.
     within: bool,
 }
 
 impl Lines {
-    /// Gives every line that ends in `bytes`, and pieces of one that grows too long, to `take`.
+    /// Passes every line that ends in `bytes`, and pieces of one that grows too long, to `take`.
     pub(crate) fn push(&mut self, bytes: &[u8], mut take: impl FnMut(Piece<'_>)) -> Result<(), BareLineEnd> {
         let mut rest = bytes;
         while let Some(end) = memchr(b'\n', rest) {
@@ -68,7 +68,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Gives the last line if it has no end of its own.
+    /// Passes the last line, if it has no end of its own, to `take`.
     pub(crate) fn finish(&mut self, mut take: impl FnMut(Piece<'_>)) -> Result<(), BareLineEnd> {
         let text = std::mem::take(&mut self.held);
         let starts = !std::mem::take(&mut self.within);

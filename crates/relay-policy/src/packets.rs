@@ -48,7 +48,7 @@ enum State {
     Complete,
 }
 
-/// What comes after a piece of a body.
+/// The state after a piece of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     /// The packet ends.

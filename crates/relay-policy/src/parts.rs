@@ -1,7 +1,8 @@
-//! A multipart body (RFC 2046 section 5.1) held against a pattern, in passing.
+//! A multipart body (RFC 2046 section 5.1) matched against a pattern while it streams by. A parser of our own, because
+//! it must run in bounded memory and match nothing that has a second reading; parsers of whole messages do neither.
 //!
 //! Two patterns are known: an encrypted message (RFC 3156 section 4) and the clear-text request that opens
-//! SecureJoin. Whatever other programs could read differently from us is no match: text around the parts beyond a
+//! SecureJoin. A body that other programs could read differently is no match: text around the parts beyond a
 //! line or two, a delimiter with something behind it, a field that is there twice.
 
 use crate::armour::{Armour, Headers};
@@ -9,15 +10,15 @@ use crate::fields::{Collector, Header};
 use crate::lines::Piece;
 use crate::transfer::{Decoder, Encoding};
 
-/// The header section of a part: three short fields are usual.
+/// The largest header section of a part, in bytes; three short fields are usual.
 const PART_HEADER_LIMIT: usize = 16 * 1024;
-/// Decoded text of a part that must equal one of a few short lines.
+/// The longest decoded text of a part that must equal one of a few short lines, in bytes.
 const TEXT_LIMIT: usize = 1024;
-/// Text before the first and after the last part: some programs put a sentence there for old readers. More would be
-/// a place for clear text.
+/// The most text before the first and after the last part, in bytes: some programs put a sentence there for old
+/// readers. More would be a place for clear text.
 const MARGIN_LIMIT: usize = 1024;
 
-/// What the parts must be.
+/// The required parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pattern {
     /// `application/pgp-encrypted` and then `application/octet-stream` with an armoured message.
@@ -32,10 +33,10 @@ pub(crate) struct Parts {
     pattern: Pattern,
     /// `--boundary`
     delimiter: Vec<u8>,
-    /// How many parts have begun.
+    /// The number of parts begun.
     begun: usize,
     at: At,
-    /// How much text there is around the parts.
+    /// The text around the parts so far, in bytes.
     margin: usize,
     scratch: Vec<u8>,
 }
@@ -49,7 +50,7 @@ enum At {
     NoMatch,
 }
 
-/// Where decoded content goes.
+/// The consumer of a part's decoded content.
 #[derive(Debug)]
 enum Sink {
     /// Short text, which must be one of these when trimmed; compared in lower case if the second field says so.
@@ -63,7 +64,7 @@ enum Expected {
     SecureJoin,
 }
 
-/// What a line is to a multipart.
+/// A line's role in a multipart.
 enum Delimiter {
     No,
     Part,
@@ -143,7 +144,7 @@ impl Parts {
         }
     }
 
-    /// What to do with the part that has this header section; none if the pattern has no such part here.
+    /// The state for a part with this header section; none if the pattern has no such part here.
     fn part(&self, header: &Header) -> Option<At> {
         let unclear =
             header.has("Content-Transfer-Encoding") && header.only("Content-Transfer-Encoding").is_none();
@@ -177,7 +178,7 @@ impl Parts {
 }
 
 impl Sink {
-    /// Something if a part that ends here is what it should be.
+    /// Some if the part, ending here, has the required content.
     fn end(self, decoder: &Decoder) -> Option<()> {
         decoder.finish().ok()?;
         let matches = match self {

@@ -1,4 +1,4 @@
-//! When to notify which device: gathers, retries, and gives up. Tokens are opaque; whoever sends them is elsewhere.
+//! The schedule of push notifications: gathering, retries, giving up. Tokens are opaque, and sending is the caller's.
 //!
 //! A notification says nothing but that there is mail, so one that waits stands for every message that comes meanwhile.
 
@@ -8,26 +8,26 @@ use std::time::{Duration, Instant};
 
 use mail_types::{Address, UnixTime};
 
-/// Messages that come within this time of the first are told together.
-const GATHERING: Duration = Duration::from_secs(1);
-/// No device is tried again sooner than this after a failure.
-const FIRST_WAIT: Duration = Duration::from_secs(8);
-/// The wait after each failure; one more failure than these, and the notification is given up.
-const WAITS: [Duration; 4] =
-    [FIRST_WAIT, Duration::from_secs(64), Duration::from_secs(512), Duration::from_secs(4096)];
-/// A notification this long after the message helps nobody: five hours.
-const PATIENCE: Duration = Duration::from_secs(5 * 60 * 60);
-/// A device that has not registered for so many seconds is gone: 90 days.
+/// The delay of a first notification: messages that come meanwhile share it.
+const GATHER_WINDOW: Duration = Duration::from_secs(1);
+/// The shortest delay after a failure.
+const RETRY_DELAY_MIN: Duration = Duration::from_secs(8);
+/// The delays after the first, second, ... failure; after one failure more the notification is given up.
+const RETRY_DELAYS: [Duration; 4] =
+    [RETRY_DELAY_MIN, Duration::from_secs(64), Duration::from_secs(512), Duration::from_secs(4096)];
+/// The age of a message at which its notification is dropped: five hours.
+const NOTIFICATION_LIFETIME: Duration = Duration::from_secs(5 * 60 * 60);
+/// The lifetime of a token after its registration, in seconds: 90 days.
 const TOKEN_LIFETIME: u64 = 90 * 86_400;
-/// Clocks may differ by so many seconds; a registration further in the future is none.
-const TOKEN_LEEWAY: u64 = 60;
-/// The most devices that wait at a time; no household has as many, and memory has a bound.
-const DEVICES_LIMIT: usize = 10_000;
+/// The tolerated difference of clocks, in seconds; a registration further in the future is invalid.
+const CLOCK_SKEW_LIMIT: u64 = 60;
+/// The most devices in the queue: far more than a household has, and a bound for memory.
+const DEVICE_LIMIT: usize = 10_000;
 
-/// Whether a token counts that was registered then.
+/// Whether a token registered at this time is valid now.
 #[must_use]
 pub fn token_is_valid(registered: UnixTime, now: UnixTime) -> bool {
-    registered.0 <= now.0.saturating_add(TOKEN_LEEWAY) && !token_is_expired(registered, now)
+    registered.0 <= now.0.saturating_add(CLOCK_SKEW_LIMIT) && !token_is_expired(registered, now)
 }
 
 /// Whether a token was registered so long ago that it can be forgotten. One from the future cannot: the clock may be
@@ -37,50 +37,50 @@ pub fn token_is_expired(registered: UnixTime, now: UnixTime) -> bool {
     now.0.saturating_sub(registered.0) > TOKEN_LIFETIME
 }
 
-/// A device of somebody, as far as the push service and we can tell.
+/// A device that is to be notified of an account's messages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Device {
-    /// Whose mailbox it wants to hear of.
+    /// The account whose mailbox the device watches.
     pub account: Address,
-    /// What the push service knows it by.
+    /// The token that the push service issued for the device.
     pub token: Arc<str>,
 }
 
-/// What the push service said.
+/// The push service's answer to a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reception {
     /// It took the notification.
     Taken,
     /// It does not know the token (any more).
     Gone,
-    /// Anything else, or nothing at all.
+    /// Another answer, or none.
     Failed,
 }
 
-/// What to do now.
+/// An action for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushTask {
     /// Send a notification, then tell [`PushQueue::settle`].
     Send(Device),
-    /// This device will not hear of its messages; nothing is left to do.
+    /// The notification of this device is given up; nothing is left to do.
     GiveUp(Device),
 }
 
-/// All notifications that wait or are on their way.
+/// The queue of notifications, waiting or in flight.
 #[derive(Debug)]
 pub struct PushQueue {
     devices: BTreeMap<Device, Progress>,
-    /// Those that wait, by time.
+    /// The waiting ones, by the time at which they are due.
     due: BTreeSet<(Instant, Device)>,
-    under_way: usize,
+    in_flight: usize,
     at_once: usize,
 }
 
-/// How far one device's notification is.
+/// The progress of one device's notification.
 #[derive(Clone, Copy, Debug)]
 struct Progress {
     state: State,
-    /// From when on it helps nobody.
+    /// The end of the notification's lifetime.
     deadline: Instant,
     failures: usize,
 }
@@ -90,12 +90,12 @@ enum State {
     /// To be sent later.
     Waiting(Wait),
     /// With the push service; a message may have come since.
-    UnderWay { message: Option<Instant> },
+    InFlight { message: Option<Instant> },
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Wait {
-    /// When to send.
+    /// The time at which it is due.
     at: Instant,
     /// Not earlier than this, even if a message comes.
     not_before: Instant,
@@ -105,43 +105,44 @@ impl PushQueue {
     /// An empty queue that has at most so many notifications under way.
     #[must_use]
     pub fn new(at_once: usize) -> Self {
-        Self { devices: BTreeMap::new(), due: BTreeSet::new(), under_way: 0, at_once: at_once.max(1) }
+        Self { devices: BTreeMap::new(), due: BTreeSet::new(), in_flight: 0, at_once: at_once.max(1) }
     }
 
-    /// A message came so long ago that this device is to be notified of. One that is too old, or one device too many,
-    /// is let go.
+    /// Queues a notification of a message of this age. One past its lifetime, or of one device too many, is dropped.
     pub fn want(&mut self, now: Instant, device: Device, age: Duration) {
-        let Some(left) = PATIENCE.checked_sub(age).filter(|left| !left.is_zero()) else { return };
+        let Some(left) = NOTIFICATION_LIFETIME.checked_sub(age).filter(|left| !left.is_zero()) else {
+            return;
+        };
         let deadline = now + left;
         match self.devices.get(&device).copied() {
-            None if self.devices.len() < DEVICES_LIMIT => {
-                self.wait(device, Wait { at: now + GATHERING, not_before: now }, 0, deadline);
+            None if self.devices.len() < DEVICE_LIMIT => {
+                self.wait(device, Wait { at: now + GATHER_WINDOW, not_before: now }, 0, deadline);
             }
             None => {}
             Some(progress) => self.absorb(now, device, progress, deadline),
         }
     }
 
-    /// A device that is to be notified anyway. After failures the new message begins anew: the service may be back.
+    /// Adds a message to the notification of a queued device. Failures are forgotten: the service may be back.
     fn absorb(&mut self, now: Instant, device: Device, progress: Progress, deadline: Instant) {
         let deadline = progress.deadline.max(deadline);
         match progress.state {
             State::Waiting(Wait { at, not_before }) => {
                 self.due.remove(&(at, device.clone()));
-                let at = at.min(not_before.max(now + GATHERING));
+                let at = at.min(not_before.max(now + GATHER_WINDOW));
                 self.wait(device, Wait { at, not_before }, 0, deadline);
             }
-            State::UnderWay { message } => {
-                let state = State::UnderWay { message: message.or(Some(now)) };
+            State::InFlight { message } => {
+                let state = State::InFlight { message: message.or(Some(now)) };
                 self.devices.insert(device, Progress { state, deadline, ..progress });
             }
         }
     }
 
-    /// What to do at this time, one task after the other; none when there is nothing (yet).
+    /// The next task that is due at `now`; none when there is no more.
     pub fn poll(&mut self, now: Instant) -> Option<PushTask> {
         let (at, _) = self.due.first()?;
-        if *at > now || self.under_way >= self.at_once {
+        if *at > now || self.in_flight >= self.at_once {
             return None;
         }
         let (_, device) = self.due.pop_first()?;
@@ -150,32 +151,35 @@ impl PushQueue {
             self.devices.remove(&device);
             return Some(PushTask::GiveUp(device));
         }
-        progress.state = State::UnderWay { message: None };
-        self.under_way += 1;
+        progress.state = State::InFlight { message: None };
+        self.in_flight += 1;
         Some(PushTask::Send(device))
     }
 
-    /// When to poll again, if nothing else happens before; none while the next one waits for one under way.
+    /// The time of the next [`PushQueue::poll`], unless something else happens before; none while the next notification
+    /// waits for one in flight.
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at).filter(|_| self.under_way < self.at_once)
+        self.due.first().map(|(at, _)| *at).filter(|_| self.in_flight < self.at_once)
     }
 
-    /// Takes what became of a notification that was sent. Gives whether the device was given up.
+    /// Takes the outcome of a notification that was sent.
     pub fn settle(&mut self, now: Instant, device: &Device, reception: Reception) -> Settled {
         let Some(progress) = self.devices.remove(device) else { return Settled::Done };
-        let State::UnderWay { message } = progress.state else {
+        let State::InFlight { message } = progress.state else {
             // Nobody was asked to send this.
             self.devices.insert(device.clone(), progress);
             return Settled::Later;
         };
-        self.under_way = self.under_way.saturating_sub(1);
+        self.in_flight = self.in_flight.saturating_sub(1);
         let (failures, wait) = match (reception, message) {
-            (Reception::Taken, Some(message)) => (0, (message + GATHERING).saturating_duration_since(now)),
+            (Reception::Taken, Some(message)) => {
+                (0, (message + GATHER_WINDOW).saturating_duration_since(now))
+            }
             (Reception::Taken | Reception::Gone, _) => return Settled::Done,
             (Reception::Failed, message) => {
                 let before = if message.is_some() { 0 } else { progress.failures };
-                let Some(wait) = WAITS.get(before) else { return Settled::GivenUp };
+                let Some(wait) = RETRY_DELAYS.get(before) else { return Settled::GivenUp };
                 (before + 1, *wait)
             }
         };
@@ -183,7 +187,7 @@ impl PushQueue {
         if at >= progress.deadline {
             return Settled::GivenUp;
         }
-        let not_before = if failures > 0 { now + FIRST_WAIT } else { now };
+        let not_before = if failures > 0 { now + RETRY_DELAY_MIN } else { now };
         self.wait(device.clone(), Wait { at, not_before }, failures, progress.deadline);
         Settled::Later
     }
@@ -195,13 +199,13 @@ impl PushQueue {
         self.devices.range(first..).next().is_some_and(|(device, _)| device.account == *account)
     }
 
-    /// How many devices are still to be notified.
+    /// The number of devices that are still to be notified.
     #[must_use]
     pub fn len(&self) -> usize {
         self.devices.len()
     }
 
-    /// Whether there is nothing to do, now or later.
+    /// Whether the queue is empty: there is nothing to do, now or later.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.devices.is_empty()
@@ -213,7 +217,7 @@ impl PushQueue {
     }
 }
 
-/// What follows for a device from what the service said.
+/// The consequence of the service's answer for a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// It is notified, or gone.
@@ -263,7 +267,7 @@ mod tests {
             self.queue.settle(self.at(seconds), &device(name), reception)
         }
 
-        /// What is sent at this time, and when the queue wants to be woken next.
+        /// The notifications due at this time, and the queue's next wake-up.
         #[track_caller]
         fn check(&mut self, seconds: f64, sent: &[&str], wake_at: Option<f64>) {
             let mut found = Vec::new();
@@ -295,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_comes_while_the_notification_is_under_way_gets_its_own() {
+    fn a_message_that_comes_while_the_notification_is_in_flight_gets_its_own() {
         let mut line = Timeline::new(4);
         line.message(0.0, "anna/phone");
         line.check(1.0, &["anna/phone"], None);
@@ -383,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_are_under_way_at_once() {
+    fn only_so_many_are_in_flight_at_once() {
         let mut line = Timeline::new(2);
         for name in ["anna/phone", "anna/tablet", "ben/phone"] {
             line.message(0.0, name);

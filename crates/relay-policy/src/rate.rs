@@ -1,4 +1,4 @@
-//! How much mail one account may send: the generic cell rate algorithm (one token per interval, a bucket of a few).
+//! The rate limit of an account's submissions: the generic cell rate algorithm (a token per interval, a small bucket).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,8 +7,8 @@ use mail_types::Address;
 
 use crate::refusal::Refusal;
 
-/// How many senders are remembered. Those whose bucket is full again are forgotten, so this many have to be busy within
-/// one refill for the table to be full; then a new one is told to come again.
+/// The most senders in the table. Those with a full bucket are forgotten, so the table is full only if as many are busy
+/// within one refill; then a new sender gets a transient refusal.
 const TABLE_LIMIT: usize = 10_000;
 
 /// Counts messages per sender. Memory is bounded, and nothing is kept longer than a bucket takes to refill.
@@ -18,7 +18,7 @@ pub struct RateLimiter {
     interval: Duration,
     /// The time a whole bucket takes, less one token.
     tolerance: Duration,
-    /// When each sender's bucket is full again.
+    /// The time at which each sender's bucket is full again.
     full_at: BTreeMap<Address, Instant>,
     limit: usize,
     /// The table's size after the last sweep.

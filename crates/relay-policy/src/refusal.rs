@@ -1,4 +1,4 @@
-//! Why mail is refused, and the one table that puts it into replies. Clients and the tests of other projects match on
+//! Refusals of mail, and the one table of their replies. Clients and the tests of other projects match on
 //! some of these texts to the letter.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What to do with a message that another server did not take: again later, or tell the sender.
+//! The retry schedule of a message that another server did not accept (RFC 5321 section 4.5.4.1): retry, or bounce.
 //!
 //! A box at home is offline more often than a relay in a data centre, and so are its friends: patience is measured in
 //! days, and trouble of the connection never counts as a refusal.
@@ -9,14 +9,14 @@ use smtp::client::Fate;
 
 use crate::bounce::FailedRecipient;
 
-/// When to try again, and when to stop.
+/// The times of delivery attempts to another server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetrySchedule {
     /// Seconds until the second try; every further wait is twice as long.
     pub first_wait: u64,
     /// The longest wait in seconds.
     pub longest_wait: u64,
-    /// After so many seconds in the queue the sender is told.
+    /// The longest time in the queue, in seconds; then the message bounces.
     pub lifetime: u64,
 }
 
@@ -27,7 +27,7 @@ impl Default for RetrySchedule {
     }
 }
 
-/// How it goes on for one recipient.
+/// The next step for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The other server has the message.
@@ -38,22 +38,22 @@ pub enum Next {
     Bounce(FailedRecipient),
 }
 
-/// The way of a message so far.
+/// The history of a queued message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queued {
-    /// When it was accepted from its sender.
+    /// The time of its acceptance from the sender.
     pub since: UnixTime,
-    /// How often it was tried, this time included.
+    /// The number of attempts, the last one included.
     pub tries: u32,
 }
 
-/// RFC 3463: nobody answered.
+/// RFC 3463 X.4.1: no answer from host.
 const NO_ANSWER: (u8, u16, u16) = (4, 4, 1);
-/// RFC 3463: delivery time expired.
+/// RFC 3463 X.4.7: delivery time expired.
 const EXPIRED: (u8, u16, u16) = (4, 4, 7);
 
 impl RetrySchedule {
-    /// What follows from a fate. The chance spreads tries by up to an eighth, so that a queue which built up while
+    /// The consequence of a fate. The chance spreads tries by up to an eighth, so that a queue which built up while
     /// a server was away does not fall on it at once.
     #[must_use]
     pub fn next(&self, now: UnixTime, queued: Queued, recipient: &Address, fate: &Fate, chance: u8) -> Next {
@@ -110,7 +110,7 @@ mod tests {
         "ben@other.test".parse().unwrap()
     }
 
-    /// What is done with a fate `age` seconds after the message was accepted.
+    /// The step after a fate `age` seconds after the message was accepted.
     fn next(age: u64, tries: u32, fate: &Fate) -> Next {
         let queued = Queued { since: START, tries };
         RetrySchedule::default().next(UnixTime(START.0 + age), queued, &ben(), fate, 0)

@@ -1,8 +1,8 @@
-//! Where a recipient lives.
+//! Routing: local delivery, or relay to another server.
 
 use mail_types::{Address, Domain, LocalPart};
 
-/// Where a message for an address goes.
+/// The destination of a message for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// To the account of this address, which may or may not exist.

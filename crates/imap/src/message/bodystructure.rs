@@ -7,7 +7,7 @@ use super::header;
 use super::structure::{Entity, Kind};
 use crate::respond::string;
 
-/// Which of the two is written.
+/// The form of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extensions {
     /// `BODY`
@@ -16,7 +16,7 @@ pub(crate) enum Extensions {
     Tell,
 }
 
-/// Writes the structure of an entity and of all in it.
+/// Writes the structure of an entity and its parts.
 pub(crate) fn write(entity: &Entity, extensions: Extensions) -> Vec<u8> {
     match &entity.kind {
         Kind::Multipart(parts) => multipart(entity, parts, extensions),
@@ -70,7 +70,7 @@ fn single(entity: &Entity, message: Option<&Entity>, extensions: Extensions) -> 
     [b"(".as_slice(), &items.join(&b' '), b")"].concat()
 }
 
-/// A multipart without parts and a message that was not looked into must not look like those.
+/// The media type as told: a multipart without parts and a message that was not parsed must not look like those.
 fn media_type(entity: &Entity) -> (Vec<u8>, Vec<u8>) {
     let (kind, subtype) = entity.content_type.media_type().unwrap_or((b"text", b"plain"));
     let (kind, subtype) = (kind.to_ascii_uppercase(), subtype.to_ascii_uppercase());

@@ -1,4 +1,5 @@
-//! The tree of a message's parts, found while the message streams by: only places and headers are kept.
+//! The tree of a message's parts (MIME, RFC 2046), found while the message streams by. A parser of ours: those of other
+//! crates hold the whole message, while this one keeps only byte ranges and header sections, both limited.
 //!
 //! Works line by line: a delimiter of any multipart that is open closes everything inside it (RFC 2046 section 5.1),
 //! so a missing end cannot swallow what follows.
@@ -9,35 +10,35 @@ use message::parameters::{self, Parameterised};
 
 use super::header;
 
-/// The most parts of a message; further delimiters are text.
+/// The most parts of one message; further delimiters are text.
 const PART_LIMIT: usize = 500;
-/// The deepest nesting; what is deeper is not looked into.
+/// The deepest nesting of entities; a deeper one is a leaf.
 const DEPTH_LIMIT: usize = 30;
-/// The longest line that is looked at whole, in bytes.
+/// The longest line examined whole, in bytes.
 const LINE_LIMIT: usize = 16_384;
-/// Header bytes that are kept of all parts together.
+/// The most bytes of header sections kept, of all parts together.
 const HEAD_LIMIT: usize = 1_048_576;
-/// RFC 2046 section 5.1.1 allows 70.
+/// The longest boundary, in bytes; RFC 2046 section 5.1.1 allows 70.
 const BOUNDARY_LIMIT: usize = 256;
 
 /// A message, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entity {
-    /// The header with its empty line.
+    /// The header section with its empty line, as a range of the message's bytes.
     pub(crate) header: Range<u64>,
-    /// What follows.
+    /// The body.
     pub(crate) body: Range<u64>,
-    /// Lines of the body.
+    /// The number of lines of the body.
     pub(crate) lines: u64,
-    /// The bytes of the header.
+    /// The bytes of the header section, as far as the limit allows.
     pub(crate) head: Vec<u8>,
-    /// Its type, or the default for where it stands.
+    /// Its media type, or the default of its place (RFC 2046 section 5.1).
     pub(crate) content_type: Parameterised,
-    /// What is in it.
+    /// Its content.
     pub(crate) kind: Kind,
 }
 
-/// What an entity is made of.
+/// The content of an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Content.
@@ -79,9 +80,9 @@ pub(crate) struct Walker {
     line: Vec<u8>,
     /// Whether `line` continues one that was too long.
     continued: bool,
-    /// Where `line` begins.
+    /// The offset of `line` in the message, in bytes.
     offset: u64,
-    /// How long the previous line's end is: it belongs to a delimiter that follows.
+    /// The length of the previous line's end, in bytes: it belongs to a delimiter that follows.
     previous_end: u64,
     /// Whether there was nothing but that end in the previous line.
     previous_blank: bool,
@@ -95,7 +96,7 @@ pub(crate) struct Walker {
 struct Open {
     start: u64,
     head: Vec<u8>,
-    /// Where the body begins, and with which line, once that is known.
+    /// The offset of the body, and the number of its first line, once known.
     body: Option<(u64, u64)>,
     default_type: &'static [u8],
     content_type: Parameterised,
@@ -261,7 +262,7 @@ impl Open {
         Self { start, head: Vec::new(), body: None, default_type, content_type, content: Content::Leaf }
     }
 
-    /// The header is complete: what will the body be?
+    /// The header section is complete and decides the kind of the body.
     fn begin_body(&mut self, offset: u64, line: u64, look_inside: bool) {
         self.body = Some((offset, line));
         self.content_type = self.declared_type();
@@ -290,7 +291,7 @@ impl Open {
             .unwrap_or_else(|| parameters::parse(self.default_type))
     }
 
-    /// RFC 2046 section 5.2.1 forbids it, which does not stop everybody.
+    /// RFC 2046 section 5.2.1 forbids it; some programs do it all the same.
     fn is_encoded(&self) -> bool {
         header::find(&self.head, "Content-Transfer-Encoding").is_some_and(|field| {
             let value = field.value.trim_ascii();

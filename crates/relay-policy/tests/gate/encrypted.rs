@@ -1,4 +1,4 @@
-//! What counts as encrypted, and what only looks like it.
+//! Encrypted messages, and messages that only look like one.
 
 use relay_policy::Content;
 

@@ -1,4 +1,4 @@
-//! What may pass without encryption: requests to join, messages to oneself, bounces. And what does not parse.
+//! Messages that pass without encryption: requests to join, messages to oneself, bounces. And those that do not parse.
 
 use relay_policy::{Bounce, Content, FailedRecipient, Inspected, Refusal};
 
@@ -136,7 +136,7 @@ fn bounces_of_a_box_without_a_name_have_valid_headers() {
 }
 
 #[test]
-fn from_is_read_as_people_write_it() {
+fn from_is_read_in_its_usual_forms() {
     for (field, expected) in [
         ("anna@box.test", "anna@box.test"),
         ("<Anna@BOX.test>", "anna@box.test"),

@@ -109,7 +109,7 @@ pub(crate) fn inspect_bytes(way: Way, bytes: &[u8]) -> Result<Inspected, Refusal
     whole
 }
 
-/// What a message from anna@box.test is, going out and coming in.
+/// The classes of a message from anna@box.test, as outgoing and as incoming mail.
 #[track_caller]
 pub(crate) fn check(text: &str, out: Content, incoming: Content) {
     for (way, content) in [(Way::Out, out), (Way::In, incoming)] {
