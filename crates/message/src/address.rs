@@ -21,7 +21,14 @@ pub struct Entry {
 
 /// A token of the header's grammar (RFC 5322 section 3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
+struct Token {
+    kind: TokenKind,
+    /// Whether white space stands before it.
+    spaced: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum TokenKind {
     /// A run of atom, dot and domain-literal.
     Word(Vec<u8>),
     /// The content of a quoted string.
@@ -32,53 +39,93 @@ enum Token {
     Special(u8),
 }
 
-/// The members of an unfolded address-list, in order.
-#[must_use]
-pub fn parse(value: &[u8]) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let mut pending: Vec<Token> = Vec::new();
-    let mut angle = Vec::new();
-    let mut depth = Depth::Outside;
-    for token in tokens(value) {
-        if entries.len() >= MEMBER_LIMIT {
-            break;
-        }
-        match (token, depth) {
-            (Token::Special(b'<'), _) => depth = Depth::Angle,
-            (Token::Special(b'>'), _) => depth = Depth::Outside,
-            (Token::Special(b',' | b';'), Depth::Angle) => {}
-            (token, Depth::Angle) => angle.push(token),
-            (Token::Special(b':'), Depth::Outside) => {
-                let mailbox = Some(phrase(&pending));
-                entries.push(Entry { mailbox, ..Entry::default() });
-                pending.clear();
-            }
-            (Token::Special(end @ (b',' | b';')), Depth::Outside) => {
-                entries.extend(address(&pending, &angle));
-                pending.clear();
-                angle.clear();
-                if end == b';' {
-                    entries.push(Entry::default());
-                }
-            }
-            (token, Depth::Outside) => pending.push(token),
-        }
+impl Token {
+    fn is(&self, special: u8) -> bool {
+        self.kind == TokenKind::Special(special)
     }
-    entries.extend(address(&pending, &angle));
-    entries
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Depth {
-    Outside,
-    /// Between `<` and `>`.
-    Angle,
+/// The members of an unfolded address-list, in order.
+///
+/// Quirk: semicolons may separate addresses, as some programs for desks write them; a group need not end.
+#[must_use]
+pub fn parse(value: &[u8]) -> Vec<Entry> {
+    let mut list = List::default();
+    for token in tokens(value) {
+        if list.entries.len() >= MEMBER_LIMIT {
+            break;
+        }
+        list.push(token);
+    }
+    list.finish()
+}
+
+/// A list up to some token.
+#[derive(Default)]
+struct List {
+    entries: Vec<Entry>,
+    /// The tokens of the current address outside of angle brackets.
+    outside: Vec<Token>,
+    /// Those inside.
+    angle: Vec<Token>,
+    /// Whether a `<` is open.
+    in_angle: bool,
+    /// Whether a group is open. Marks of groups come in pairs: a client that counts them would lose its place.
+    in_group: bool,
+}
+
+impl List {
+    fn push(&mut self, token: Token) {
+        match token.kind {
+            TokenKind::Special(b'<') => {
+                // A second angle-addr without a comma is an address of its own.
+                if !self.in_angle && !self.angle.is_empty() {
+                    self.end_address();
+                }
+                self.in_angle = true;
+            }
+            TokenKind::Special(b'>') => self.in_angle = false,
+            TokenKind::Special(b',' | b';') if self.in_angle => {}
+            _ if self.in_angle => self.angle.push(token),
+            TokenKind::Special(b':') => {
+                let name = phrase(&self.outside);
+                self.outside.clear();
+                self.end_group();
+                self.entries.push(Entry { mailbox: Some(name), ..Entry::default() });
+                self.in_group = true;
+            }
+            TokenKind::Special(b',') => self.end_address(),
+            TokenKind::Special(b';') => {
+                self.end_address();
+                self.end_group();
+            }
+            _ => self.outside.push(token),
+        }
+    }
+
+    fn end_address(&mut self) {
+        self.entries.extend(address(&self.outside, &self.angle));
+        self.outside.clear();
+        self.angle.clear();
+    }
+
+    fn end_group(&mut self) {
+        if std::mem::take(&mut self.in_group) {
+            self.entries.push(Entry::default());
+        }
+    }
+
+    fn finish(mut self) -> Vec<Entry> {
+        self.end_address();
+        self.end_group();
+        self.entries
+    }
 }
 
 /// name-addr or addr-spec
 fn address(outside: &[Token], angle: &[Token]) -> Option<Entry> {
-    let comment = outside.iter().find_map(|token| match token {
-        Token::Comment(text) => Some(text.clone()),
+    let comment = outside.iter().find_map(|token| match &token.kind {
+        TokenKind::Comment(text) => Some(text.clone()),
         _ => None,
     });
     let (spec, name) = if angle.is_empty() {
@@ -86,13 +133,18 @@ fn address(outside: &[Token], angle: &[Token]) -> Option<Entry> {
     } else {
         (angle, Some(phrase(outside)).filter(|name| !name.is_empty()).or(comment))
     };
-    // A route (`<@relay:user@host>`) is obsolete; the address follows its colon.
-    let (route, spec) = match spec.iter().rposition(|token| *token == Token::Special(b':')) {
+    // A route (`<@relay:user@host>`) is obsolete; the address follows its colon. Without the `@` it is none, but a
+    // scheme (`<mailto:user@host>`) or another mistake, which stays where it is.
+    let colon = spec
+        .iter()
+        .rposition(|token| token.is(b':'))
+        .filter(|_| spec.first().is_some_and(|first| first.is(b'@')));
+    let (route, spec) = match colon {
         Some(colon) => (Some(route(spec.get(..colon)?)), spec.get(colon + 1..)?),
         None => (None, spec),
     };
-    let at = spec.iter().rposition(|token| *token == Token::Special(b'@'));
-    let (local, domain) = match at {
+    // No host has an `@`, so the last one separates: `a@b@c` is `a@b` at `c`.
+    let (local, domain) = match spec.iter().rposition(|token| token.is(b'@')) {
         Some(at) => (spec.get(..at)?, spec.get(at + 1..)?),
         None => (spec, [].as_slice()),
     };
@@ -106,60 +158,78 @@ fn address(outside: &[Token], angle: &[Token]) -> Option<Entry> {
 
 /// at-domain-list (RFC 3501 section 7.4.2): `@` before every domain, a comma between two.
 fn route(tokens: &[Token]) -> Vec<u8> {
-    let domains = tokens.split(|token| *token == Token::Special(b'@')).map(joined);
+    let domains = tokens.split(|token| token.is(b'@')).map(joined);
     let domains: Vec<_> = domains.filter(|domain| !domain.is_empty()).collect();
     domains.iter().map(|domain| [b"@", domain.as_slice()].concat()).collect::<Vec<_>>().join(&b',')
 }
 
-/// The words of a phrase, a space between two.
+/// A display name: a space between two words, and special characters where they stand (`anna@x <anna@x>`).
 fn phrase(tokens: &[Token]) -> Vec<u8> {
-    let words: Vec<&[u8]> = tokens.iter().filter_map(text).collect();
-    words.join(&b' ')
+    let mut text = Vec::new();
+    let mut after_word = false;
+    for token in tokens {
+        let word = matches!(token.kind, TokenKind::Word(_) | TokenKind::Quoted(_));
+        let Some(written) = written(token) else { continue };
+        if !text.is_empty() && (token.spaced || (word && after_word)) {
+            text.push(b' ');
+        }
+        text.extend_from_slice(written);
+        after_word = word;
+    }
+    text
 }
 
-/// The words of a local-part or a domain, without the white space that obsolete syntax allows.
+/// A local-part or a domain, without the white space that obsolete syntax allows.
 fn joined(tokens: &[Token]) -> Vec<u8> {
-    let words: Vec<&[u8]> = tokens.iter().filter_map(text).collect();
-    words.concat()
+    tokens.iter().filter_map(written).collect::<Vec<_>>().concat()
 }
 
-fn text(token: &Token) -> Option<&[u8]> {
-    match token {
-        Token::Word(text) | Token::Quoted(text) => Some(text),
-        Token::Comment(_) | Token::Special(_) => None,
+fn written(token: &Token) -> Option<&[u8]> {
+    match &token.kind {
+        TokenKind::Word(text) | TokenKind::Quoted(text) => Some(text),
+        TokenKind::Special(special) => Some(std::slice::from_ref(special)),
+        TokenKind::Comment(_) => None,
     }
 }
 
 fn tokens(value: &[u8]) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut rest = value;
+    let mut spaced = false;
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
-        match byte {
-            b'"' => tokens.push(Token::Quoted(enclosed(&mut rest, b'"'))),
-            b'(' => tokens.push(Token::Comment(enclosed(&mut rest, b')'))),
-            b'<' | b'>' | b'@' | b',' | b';' | b':' => tokens.push(Token::Special(byte)),
-            byte if byte.is_ascii_whitespace() => {}
-            byte => {
-                let literal = byte == b'[';
-                let mut word = vec![byte];
-                while let Some((&next, after)) = rest.split_first() {
-                    let ends = if literal {
-                        word.last() == Some(&b']')
-                    } else {
-                        next.is_ascii_whitespace() || b"\"()<>@,;:".contains(&next)
-                    };
-                    if ends {
-                        break;
-                    }
-                    word.push(next);
-                    rest = after;
-                }
-                tokens.push(Token::Word(word));
+        let kind = match byte {
+            b'"' => TokenKind::Quoted(enclosed(&mut rest, b'"')),
+            b'(' => TokenKind::Comment(enclosed(&mut rest, b')')),
+            b'<' | b'>' | b'@' | b',' | b';' | b':' => TokenKind::Special(byte),
+            byte if byte.is_ascii_whitespace() => {
+                spaced = true;
+                continue;
             }
-        }
+            byte => TokenKind::Word(word(byte, &mut rest)),
+        };
+        tokens.push(Token { kind, spaced: std::mem::take(&mut spaced) });
     }
     tokens
+}
+
+/// The word that begins with this byte.
+fn word(first: u8, rest: &mut &[u8]) -> Vec<u8> {
+    let literal = first == b'[';
+    let mut word = vec![first];
+    while let Some((&next, after)) = rest.split_first() {
+        let ends = if literal {
+            word.last() == Some(&b']')
+        } else {
+            next.is_ascii_whitespace() || b"\"()<>@,;:".contains(&next)
+        };
+        if ends {
+            break;
+        }
+        word.push(next);
+        *rest = after;
+    }
+    word
 }
 
 /// The text up to the closing byte, quoted-pairs resolved.
@@ -225,6 +295,39 @@ mod tests {
         );
         check("g: (nobody);", &[("-", "g", "-"), ("-", "-", "-")]);
         check("undisclosed-recipients:;", &[("-", "undisclosed-recipients", "-"), ("-", "-", "-")]);
+    }
+
+    #[test]
+    fn semicolons_separate_and_marks_of_groups_come_in_pairs() {
+        check("a@x; b@x; c@x", &[("-", "a", "x"), ("-", "b", "x"), ("-", "c", "x")]);
+        check("g: a@x; b@y;", &[("-", "g", "-"), ("-", "a", "x"), ("-", "-", "-"), ("-", "b", "y")]);
+        check("undisclosed-recipients:", &[("-", "undisclosed-recipients", "-"), ("-", "-", "-")]);
+        check(
+            "g: a@x, h: b@y",
+            &[
+                ("-", "g", "-"),
+                ("-", "a", "x"),
+                ("-", "-", "-"),
+                ("-", "h", "-"),
+                ("-", "b", "y"),
+                ("-", "-", "-"),
+            ],
+        );
+    }
+
+    #[test]
+    fn at_signs_stay_where_they_stand() {
+        check("anna@x.y <anna@x.y>", &[("anna@x.y", "anna", "x.y")]);
+        check("Anna (work) @ home <a@x>", &[("Anna @ home", "a", "x")]);
+        check("\"anna@home\" <\"anna@home\"@x.y>", &[("anna@home", "anna@home", "x.y")]);
+        check("a@b@c, <a@b@c>", &[("-", "a@b", "c"), ("-", "a@b", "c")]);
+    }
+
+    #[test]
+    fn odd_angles_make_no_routes_and_swallow_no_address() {
+        check("<mailto:anna@x>", &[("-", "mailto:anna", "x")]);
+        check("\"x\" <<anna@x>>", &[("x", "anna", "x")]);
+        check("<a@x> <b@y>, c@z", &[("-", "a", "x"), ("-", "b", "y"), ("-", "c", "z")]);
     }
 
     #[test]
