@@ -1,6 +1,8 @@
 //! A value with parameters (RFC 2045 section 5.1), as in `Content-Type` and `Content-Disposition`, read leniently: for
 //! telling a message as it is, as IMAP's BODYSTRUCTURE does. Decisions are [`crate::strict`]'s.
 
+use std::borrow::Cow;
+
 /// The most parameters of one value; further ones are left out.
 const PARAMETER_LIMIT: usize = 50;
 
@@ -14,9 +16,31 @@ pub struct Parameterised {
 }
 
 impl Parameterised {
-    /// The value of a parameter by its name in lower case.
+    /// The value of a parameter by its name in lower case; one in pieces is joined, one that is percent-encoded decoded
+    /// to the bytes of its charset (RFC 2231 sections 3 and 4).
     #[must_use]
-    pub fn parameter(&self, name: &str) -> Option<&[u8]> {
+    pub fn parameter(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if let Some(value) = self.find(name) {
+            return Some(Cow::Borrowed(value));
+        }
+        if let Some(value) = self.find(&format!("{name}*")) {
+            return Some(Cow::Owned(percent_decoded(without_charset(value))));
+        }
+        let mut joined = None;
+        for number in 0..PARAMETER_LIMIT {
+            let piece =
+                match (self.find(&format!("{name}*{number}")), self.find(&format!("{name}*{number}*"))) {
+                    (Some(piece), _) => piece.to_vec(),
+                    (None, Some(piece)) if number == 0 => percent_decoded(without_charset(piece)),
+                    (None, Some(piece)) => percent_decoded(piece),
+                    (None, None) => break,
+                };
+            joined.get_or_insert_with(Vec::new).extend(piece);
+        }
+        joined.map(Cow::Owned)
+    }
+
+    fn find(&self, name: &str) -> Option<&[u8]> {
         let named = |(own, _): &&(Vec<u8>, Vec<u8>)| own == name.as_bytes();
         self.parameters.iter().find(named).map(|(_, value)| value.as_slice())
     }
@@ -84,6 +108,30 @@ fn split(value: &[u8]) -> Vec<Vec<u8>> {
     pieces
 }
 
+/// extended-initial-value = [charset] "'" [language] "'" value (RFC 2231 section 7): the value.
+fn without_charset(value: &[u8]) -> &[u8] {
+    value.splitn(3, |byte| *byte == b'\'').nth(2).unwrap_or(value)
+}
+
+fn percent_decoded(value: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((&byte, after)) = rest.split_first() {
+        let digit = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        match (byte, after) {
+            (b'%', [high, low, after @ ..]) if digit(high).is_some() && digit(low).is_some() => {
+                decoded.extend(digit(high).zip(digit(low)).map(|(high, low)| high * 16 + low));
+                rest = after;
+            }
+            _ => {
+                decoded.push(byte);
+                rest = after;
+            }
+        }
+    }
+    decoded
+}
+
 /// The content of a quoted string, or the bytes as they are.
 fn unquoted(value: &[u8]) -> Vec<u8> {
     let value = value.trim_ascii();
@@ -110,10 +158,25 @@ mod tests {
     fn values_and_parameters_are_told_apart() {
         let parsed = parse(b" multipart/Mixed (a; comment);\r\n\tBoundary=\"a;\\\"b\" ; x = y;; broken");
         assert_eq!(parsed.media_type(), Some((b"multipart".as_slice(), b"Mixed".as_slice())));
-        assert_eq!(parsed.parameter("boundary"), Some(b"a;\"b".as_slice()));
-        assert_eq!(parsed.parameter("x"), Some(b"y".as_slice()));
+        assert_eq!(parsed.parameter("boundary").as_deref(), Some(b"a;\"b".as_slice()));
+        assert_eq!(parsed.parameter("x").as_deref(), Some(b"y".as_slice()));
         assert_eq!(parsed.parameters.len(), 2);
         assert_eq!(parse(b"text").media_type(), None);
         assert_eq!(parse(b"").media_type(), None);
+    }
+
+    #[test]
+    fn values_in_pieces_are_joined_and_decoded() {
+        for (value, expected) in [
+            ("m/x; boundary*0=ab; boundary*1=cd", Some("abcd")),
+            ("m/x; boundary*1=cd; boundary*0=\"a b\"", Some("a bcd")),
+            ("m/x; boundary*=us-ascii'en'a%20b%zz", Some("a b%zz")),
+            ("m/x; boundary*0*=utf-8''a%2; boundary*1=%20; boundary*2*=%20", Some("a%2%20 ")),
+            ("m/x; boundary=plain; boundary*0=other", Some("plain")),
+            ("m/x; boundary*1=alone", None),
+        ] {
+            let parsed = parse(value.as_bytes());
+            assert_eq!(parsed.parameter("boundary").as_deref(), expected.map(str::as_bytes), "{value}");
+        }
     }
 }

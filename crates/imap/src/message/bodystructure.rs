@@ -4,7 +4,7 @@ use message::parameters::{self, Parameterised};
 
 use super::envelope::{self, nstring};
 use super::header;
-use super::structure::{Entity, Kind};
+use super::structure::{Entity, Kind, Walker};
 use crate::respond::string;
 
 /// The form of the response.
@@ -46,6 +46,11 @@ fn multipart(entity: &Entity, parts: &[Entity], extensions: Extensions) -> Vec<u
 /// RFC 3501: body-type-1part = (body-type-basic / body-type-msg / body-type-text) [SP body-ext-1part]
 fn single(entity: &Entity, message: Option<&Entity>, extensions: Extensions) -> Vec<u8> {
     let (kind, subtype) = media_type(entity);
+    // RFC 3501 wants an envelope and a structure of every message, also of one whose transfer encoding (which RFC 2046
+    // section 5.2.1 forbids) or depth hides them: those of an empty one.
+    let hidden =
+        (message.is_none() && kind == b"MESSAGE" && subtype == b"RFC822").then(|| Walker::new().finish());
+    let message = message.or(hidden.as_ref());
     let encoding = field(entity, "Content-Transfer-Encoding").unwrap_or_else(|| b"7BIT".to_vec());
     let mut items = vec![
         string(&kind),
@@ -70,12 +75,11 @@ fn single(entity: &Entity, message: Option<&Entity>, extensions: Extensions) -> 
     [b"(".as_slice(), &items.join(&b' '), b")"].concat()
 }
 
-/// The media type as told: a multipart without parts and a message that was not parsed must not look like those.
+/// The media type as told: a multipart without parts must not look like one with parts.
 fn media_type(entity: &Entity) -> (Vec<u8>, Vec<u8>) {
     let (kind, subtype) = entity.content_type.media_type().unwrap_or((b"text", b"plain"));
     let (kind, subtype) = (kind.to_ascii_uppercase(), subtype.to_ascii_uppercase());
-    let hollow =
-        entity.kind == Kind::Leaf && (kind == b"MULTIPART" || (kind == b"MESSAGE" && subtype == b"RFC822"));
+    let hollow = entity.kind == Kind::Leaf && kind == b"MULTIPART";
     if hollow { (b"APPLICATION".to_vec(), b"OCTET-STREAM".to_vec()) } else { (kind, subtype) }
 }
 
@@ -108,8 +112,7 @@ fn field(entity: &Entity, name: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::structure::Walker;
-    use super::{Extensions, write};
+    use super::{Extensions, Walker, write};
 
     fn check(message: &str, extensions: Extensions, expected: &str) {
         let mut walker = Walker::new();
@@ -141,6 +144,24 @@ mod tests {
         let envelope = r#"(NIL "in" NIL NIL NIL NIL NIL NIL NIL NIL)"#;
         let nested = format!(r#"("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 19 {envelope} {inner} 3)"#);
         check(message, Extensions::Omit, &format!(r#"({text}{nested} "MIXED")"#));
+    }
+
+    #[test]
+    fn an_encoded_message_is_told_as_a_message() {
+        check(
+            "Content-Type: message/rfc822; name=\"fwd.eml\"\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogaW4NCg0KaGkNCg==\n",
+            Extensions::Omit,
+            r#"("MESSAGE" "RFC822" ("name" "fwd.eml") NIL NIL "BASE64" 30 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) ("TEXT" "PLAIN" ("charset" "us-ascii") NIL NIL "7BIT" 0 0) 1)"#,
+        );
+    }
+
+    #[test]
+    fn a_boundary_in_pieces_is_joined() {
+        check(
+            "Content-Type: multipart/mixed; boundary*0=ab; boundary*1=cd\n\n--abcd\n\nx\n--abcd--\n",
+            Extensions::Omit,
+            r#"(("TEXT" "PLAIN" ("charset" "us-ascii") NIL NIL "7BIT" 1 1) "MIXED")"#,
+        );
     }
 
     #[test]

@@ -13,7 +13,8 @@ const ENCODED_WORD_LIMIT: usize = 2_048;
 
 /// The text of a part's body.
 pub(crate) fn body_text(bytes: &[u8], encoding: Option<&[u8]>, content_type: &Parameterised) -> String {
-    let charset = content_type.parameter("charset").unwrap_or(b"utf-8");
+    let charset = content_type.parameter("charset");
+    let charset = charset.as_deref().unwrap_or(b"utf-8");
     let encoding = encoding.map(|encoding| encoding.trim_ascii().to_ascii_lowercase());
     match encoding.as_deref() {
         Some(b"base64") => text(&base64(bytes), charset),

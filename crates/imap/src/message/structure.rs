@@ -274,7 +274,7 @@ impl Open {
             && let Some(boundary) = boundary.filter(|b| !b.is_empty() && b.len() <= BOUNDARY_LIMIT)
         {
             self.content =
-                Content::Multipart { boundary: boundary.to_vec(), parts: Vec::new(), ended: Ended::No };
+                Content::Multipart { boundary: boundary.into_owned(), parts: Vec::new(), ended: Ended::No };
         } else if kind.eq_ignore_ascii_case(b"message")
             && subtype.eq_ignore_ascii_case(b"rfc822")
             && !self.is_encoded()
