@@ -77,7 +77,7 @@ fn confirm(drive: &Drive) -> anyhow::Result<()> {
     let name = drive.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     anyhow::ensure!(
         std::io::stdin().is_terminal(),
-        "nobody is there to ask whether {} may be erased; pass --yes",
+        "standard input is no terminal, so nothing can confirm that {} may be erased; pass --yes",
         drive.path.display()
     );
     let mut terminal = std::io::stderr();
