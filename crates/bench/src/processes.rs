@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The pause between two looks at what the server does.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The server's processes, found anew at every reading: some servers start one for each connection.
 #[derive(Clone, Debug)]
@@ -39,6 +44,20 @@ impl Processes {
             anonymous: sum.anonymous + one.anonymous,
             peak: sum.peak + one.peak,
         })
+    }
+
+    /// Returns once the server has done all that it was asked for: every thread sleeps, and none has run between two
+    /// looks. At once when no process was named.
+    pub(crate) async fn rest(&self) {
+        let mut before = None;
+        loop {
+            let switches: Option<Vec<_>> = self.found().into_iter().map(switches_asleep).collect();
+            if switches.is_some() && switches == before {
+                return;
+            }
+            before = switches;
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
     }
 
     /// From now on the peak is a new one, where the kernel permits it.
@@ -79,6 +98,19 @@ fn parent(id: u32) -> Option<u32> {
 /// utime, stime, cutime, cstime.
 fn cpu_ticks(id: u32) -> Option<u64> {
     Some(stat(id)?.get(11..15)?.iter().sum())
+}
+
+/// How often each thread has given up its processor so far, by thread; none if one of them runs or waits for a disk.
+fn switches_asleep(id: u32) -> Option<Vec<(PathBuf, u64)>> {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).ok()?;
+    let one = |thread: PathBuf| {
+        let status = fs::read_to_string(thread.join("status")).ok()?;
+        let value = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let count = |name| value(name)?.parse::<u64>().ok();
+        let switches = count("voluntary_ctxt_switches:")? + count("nonvoluntary_ctxt_switches:")?;
+        value("State:")?.starts_with('S').then_some((thread, switches))
+    };
+    threads.map(|thread| one(thread.ok()?.path())).collect()
 }
 
 fn memory_of(id: u32) -> Option<Memory> {

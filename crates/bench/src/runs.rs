@@ -143,6 +143,7 @@ impl Bench {
             0 => "connections in IDLE".to_owned(),
             mail => format!("connections in IDLE, {mail} messages each"),
         };
+        self.at_rest().await?;
         let row = self.row(&what, waiting.number, &start);
         let resting = self.start();
         tokio::time::sleep(waiting.watched).await;
@@ -320,6 +321,11 @@ impl Bench {
 
     pub(crate) async fn smtp(&self, account: &Account) -> Result<Smtp> {
         Smtp::login(&self.server.connector, &self.server.smtp, account).await
+    }
+
+    /// Waits until the server has taken in what was sent: memory that is read earlier is too little.
+    pub(crate) async fn at_rest(&self) -> Result<()> {
+        tokio::time::timeout(STEP_LIMIT, self.server.processes.rest()).await.context("the server never rests")
     }
 
     pub(crate) fn start(&self) -> Start {

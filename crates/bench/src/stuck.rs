@@ -56,6 +56,7 @@ impl Bench {
             smtp.text(&body).await?;
             connections.push(smtp);
         }
+        self.at_rest().await?;
         Ok(self.row("connections stuck while they send a message", crowd.number, &start))
     }
 
@@ -76,6 +77,7 @@ impl Bench {
             imap.begin("FETCH 1 BODY.PEEK[]\r\n").await?;
             connections.push(imap);
         }
+        self.at_rest().await?;
         Ok(self.row("connections stuck while they fetch a message", crowd.number, &start))
     }
 
@@ -89,6 +91,7 @@ impl Bench {
             imap.begin(&part).await?;
             connections.push(imap);
         }
+        self.at_rest().await?;
         Ok(self.row("connections stuck in a long command", crowd.number, &start))
     }
 }
