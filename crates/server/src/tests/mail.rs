@@ -157,7 +157,8 @@ fn bytes_below(directory: &std::path::Path, bytes: &mut Vec<u8>) {
         if kind.is_dir() && entry.file_name() != "run" {
             bytes_below(&entry.path(), bytes);
         } else if kind.is_file() {
-            bytes.extend(std::fs::read(entry.path()).unwrap());
+            // One that the server has just removed holds nothing.
+            bytes.extend(std::fs::read(entry.path()).unwrap_or_default());
         }
     }
 }
