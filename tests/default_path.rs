@@ -82,11 +82,11 @@ fn cmping_gets_all_its_answers() {
         let output =
             cmping.args(["-c", "5", "-i", "0.5", DOMAIN]).env("XDG_CACHE_HOME", home.path()).output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        ensure!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
         for line in said.lines().filter(|line| line.contains("loss") || line.contains("rtt")) {
             report(&format!("cmping: {line}"));
         }
-        ensure!(said.contains(" 0.00% loss"), "{said}");
+        // Its percentage and its exit status count what was sent, and the last answer may overtake that count.
+        ensure!(said.contains(" 5 received,"), "{said}{}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     });
 }

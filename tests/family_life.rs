@@ -2,7 +2,6 @@
 //! cores against the daemon on this machine.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use hearth_tests::core_process::CoreProcess;
@@ -10,6 +9,7 @@ use hearth_tests::delta_chat::Person;
 use hearth_tests::namespace::report;
 use hearth_tests::product::Daemon;
 use hearth_tests::story::{Limits, make_contact, send_film};
+use hearth_tests::waiting::{now, poll};
 use serde_json::json;
 
 const LIMITS: Limits = Limits::NATIVE;
@@ -85,11 +85,10 @@ fn reading_and_deleting_reach_the_other_side() {
         // A phone alone deletes from the server what it has fetched, so both mailboxes end up empty.
         ben.wait_for(LIMITS.text, "ImapMessageDeleted", |_| Some(()))?;
         let mut mailbox = daemon.account("ben000000", "a long password")?.log_in()?;
-        let end = now() + LIMITS.text;
-        while !mailbox.command("STATUS INBOX (MESSAGES)")?.iter().any(|line| line.contains("(MESSAGES 0)")) {
-            ensure!(now() < end, "Ben's mailbox is not empty");
-        }
-        Ok(())
+        poll(LIMITS.text, "Ben's mailbox is empty", || {
+            let status = mailbox.command("STATUS INBOX (MESSAGES)")?;
+            Ok(status.iter().any(|line| line.contains("(MESSAGES 0)")).then_some(()))
+        })
     });
 }
 
@@ -138,9 +137,4 @@ fn fifty_phones_come_back_after_a_restart() {
         ensure!(status["accounts"] == json!(50), "{status}");
         Ok(())
     });
-}
-
-#[expect(clippy::disallowed_methods, reason = "a measurement of other programs in real time")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -5,6 +5,7 @@ use hearth_tests::delta_chat::Person;
 use hearth_tests::product::Daemon;
 use hearth_tests::push_service::PushService;
 use hearth_tests::story::{Limits, make_contact, send_file};
+use serde_json::Value;
 
 #[test]
 fn two_people_pair_make_contact_and_exchange_texts_and_a_file() {
@@ -42,31 +43,31 @@ fn wake(daemon: &mut Daemon, service: &PushService) -> Result<()> {
     let token = service.next(limit)?;
     assert!(token.starts_with("openpgp:") && token.len() > 600, "the app encrypted its token: {token}");
     ben.sleep()?;
+    daemon.wait_for_status(limit, |status| status["push"]["pending"] == 0)?;
 
     // The service is in trouble when a message comes, and the server dies; after that it is woken all the same.
     service.answer(500);
     let sent = anna.send(annas_chat, "Are you asleep?")?;
     anna.wait_until_sent(sent, limit)?;
-    while daemon.status()?["push"]["failed"] == 0 {
-        service.next(limit)?;
-    }
+    daemon.wait_for_status(limit, |status| status["push"]["failed"] != 0)?;
     daemon.kill();
     service.answer(200);
     service.forget();
     daemon.switch_on()?;
     assert_eq!(service.next(limit)?, token, "the same device again");
+    daemon.wait_for_status(limit, |status| status["push"]["pending"] == 0)?;
 
     service.answer(410);
     let sent = anna.send(annas_chat, "Are you gone?")?;
     anna.wait_until_sent(sent, limit)?;
-    while daemon.status()?["push"]["gone"] == 0 {
-        service.next(limit)?;
-    }
+    let gone =
+        |status: &Value| (&status["push"]["pending"], &status["push"]["gone"]) == (&0.into(), &1.into());
+    daemon.wait_for_status(limit, gone)?;
     service.forget();
     let sent = anna.send(annas_chat, "Nobody is woken by this")?;
     anna.wait_until_sent(sent, limit)?;
-    let push = &daemon.status()?["push"];
-    assert_eq!((&push["pending"], &push["gone"]), (&0.into(), &1.into()), "{push}");
+    let status = daemon.status()?;
+    assert!(gone(&status), "{status}");
     assert!(!daemon.log().contains(&token), "the token is in the log");
     Ok(())
 }

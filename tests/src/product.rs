@@ -1,9 +1,10 @@
 //! The daemon on this machine: `hearth serve` with a folder and ports of its own, ended when dropped.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -11,9 +12,14 @@ use tempfile::TempDir;
 
 use crate::mail::Account;
 use crate::namespace::DOMAIN;
+use crate::ports::ReservedPort;
+use crate::waiting::poll;
 
 /// How long the daemon may take to say where it listens.
 const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// What a daemon listens for, as the configuration names it.
+const SERVICES: [&str; 6] = ["imaps", "imap", "submissions", "submission", "https", "http"];
 
 /// A running daemon with its own state.
 pub struct Daemon {
@@ -27,10 +33,9 @@ pub struct Daemon {
 }
 
 /// Under which name a daemon is found, and where it listens.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// At free ports of this machine; clients are told by the link.
-    FreePorts,
+    /// At ports of this machine that are its own, by service; clients are told by the link, and find it after a restart.
+    OwnPorts(Vec<(&'static str, ReservedPort)>),
     /// On the standard ports, as on the internet.
     StandardPorts,
 }
@@ -38,12 +43,14 @@ enum Place {
 impl Daemon {
     /// Starts a daemon with this registration mode; `more` is appended to its configuration.
     pub fn start(registration: &str, more: &str) -> Result<Self> {
-        Self::start_at(Place::FreePorts, "debug", registration, more)
+        Self::start_logging("debug", registration, more)
     }
 
     /// The same with this level of the log instead of the most talkative.
     pub fn start_logging(log_level: &'static str, registration: &str, more: &str) -> Result<Self> {
-        Self::start_at(Place::FreePorts, log_level, registration, more)
+        let own = SERVICES.map(|service| Ok((service, ReservedPort::new()?)));
+        let ports = own.into_iter().collect::<Result<_>>()?;
+        Self::start_at(Place::OwnPorts(ports), log_level, registration, more)
     }
 
     /// Starts a daemon as the mail server of [`crate::namespace::DOMAIN`], where anybody may join.
@@ -61,30 +68,21 @@ impl Daemon {
             more: more.to_owned(),
             log_level,
         };
-        daemon.configure(|_| Ok(0))?;
+        daemon.configure()?;
         daemon.switch_on()?;
-        // From now on the same ports, so that clients find it after a restart.
-        daemon.configure(|service| daemon.port(service))?;
         Ok(daemon)
     }
 
-    fn configure(&self, port: impl Fn(&str) -> Result<u16>) -> Result<()> {
-        let listen = || {
-            let mut listen = "[listen]\n".to_owned();
-            for service in ["imaps", "imap", "submissions", "submission", "https", "http"] {
-                listen.push_str(&format!("{service} = [\"127.0.0.1:{}\"]\n", port(service)?));
-            }
-            Ok::<_, anyhow::Error>(listen + "[pairing]\nhost = \"127.0.0.1\"\n")
-        };
-        let (domain, place) = match self.place {
-            Place::FreePorts => ("hearth.test", listen()?),
+    fn configure(&self) -> Result<()> {
+        let (domain, listen) = match &self.place {
+            Place::OwnPorts(ports) => ("hearth.test", listen(ports)),
             Place::StandardPorts => (DOMAIN, String::new()),
         };
         let Self { registration, more, .. } = self;
         // Tests reach for nobody else's service.
         let push = if more.contains("[push]") { "" } else { "push = { url = \"\" }\n" };
         let text = format!(
-            "{push}domain = \"{domain}\"\nregistration = \"{registration}\"\nstate_directory = \"{}\"\n{place}{more}\n",
+            "{push}domain = \"{domain}\"\nregistration = \"{registration}\"\nstate_directory = \"{}\"\n{listen}{more}\n",
             self.state().display()
         );
         Ok(std::fs::write(self.configuration(), text)?)
@@ -114,21 +112,16 @@ impl Daemon {
             .spawn()
             .context("starting the daemon")?;
         self.process = Some(process);
-        let end = now() + START_LIMIT;
-        while now() < end {
+        let started = poll(START_LIMIT, "the daemon says where it listens", || {
             if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten())
             {
-                bail!("the daemon ended with {status}: {}", self.log());
+                bail!("the daemon ended with {status}");
             }
-            if let Ok(text) = std::fs::read(&ports)
-                && let Ok(ports) = serde_json::from_slice(&text)
-            {
-                self.ports = ports;
-                return Ok(());
-            }
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-        bail!("the daemon did not say where it listens: {}", self.log());
+            // The file is renamed into its place, so it is whole or not there.
+            Ok(std::fs::read(&ports).ok().map(|text| serde_json::from_slice(&text)).transpose()?)
+        });
+        self.ports = started.with_context(|| format!("its log: {}", self.log()))?;
+        Ok(())
     }
 
     /// Ends it as a power cut would end it.
@@ -211,6 +204,17 @@ impl Daemon {
             .with_context(|| format!("hearth status: {}", String::from_utf8_lossy(&output.stderr)))
     }
 
+    /// The first status that is as wanted. A count in it may lag behind what caused it, so a test that acts on the count
+    /// waits for it here.
+    pub fn wait_for_status(&self, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut last = Value::Null;
+        let found = poll(limit, "the daemon's status is as wanted", || {
+            last = self.status()?;
+            Ok(wanted(&last).then(|| last.clone()))
+        });
+        found.with_context(|| format!("its last status: {last}"))
+    }
+
     /// The last of what it wrote to its log.
     pub fn log_tail(&self) -> String {
         let log = self.log();
@@ -239,14 +243,31 @@ impl Drop for Daemon {
     }
 }
 
-/// The program, built if it is not: cargo builds no other package's programs for a test.
-pub fn binary() -> Result<PathBuf> {
-    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    BUILT.get_or_init(|| program("hearth").ok()).clone().context("cargo build -p hearth failed")
+/// The part of a configuration that names ports.
+fn listen(ports: &[(&str, ReservedPort)]) -> String {
+    let lines =
+        ports.iter().map(|(service, port)| format!("{service} = [\"127.0.0.1:{}\"]\n", port.number()));
+    format!("[listen]\n{}[pairing]\nhost = \"127.0.0.1\"\n", lines.collect::<String>())
 }
 
-/// A program of another package, built if it is not.
+/// The program, built if it is not: cargo builds no other package's programs for a test.
+pub fn binary() -> Result<PathBuf> {
+    program("hearth")
+}
+
+/// A program of another package, built if it is not, once in a test's process.
 pub fn program(package: &str) -> Result<PathBuf> {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(program) = built.get(package) {
+        return Ok(program.clone());
+    }
+    let program = build(package)?;
+    built.insert(package.to_owned(), program.clone());
+    Ok(program)
+}
+
+fn build(package: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test.parent().and_then(Path::parent).context("the folder of the build")?;
     let target = folder.parent().context("the target folder")?;
@@ -258,9 +279,4 @@ pub fn program(package: &str) -> Result<PathBuf> {
         .status()?;
     ensure!(build.success(), "cargo build -p {package} failed");
     Ok(target.join("debug").join(package))
-}
-
-#[expect(clippy::disallowed_methods, reason = "an end-to-end test waits for other programs in real time")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -80,8 +80,9 @@ fn serve(stream: TcpStream, status: &AtomicU16, sender: &Sender<String>) -> Opti
         }
         let mut body = String::new();
         reader.by_ref().take(BODY_LIMIT.min(length)).read_to_string(&mut body).ok()?;
-        sender.send(body).ok()?;
+        // The status first: whoever hears of the token may change what later ones are answered with.
         let status = status.load(Ordering::SeqCst);
+        sender.send(body).ok()?;
         write!(writer, "HTTP/1.1 {status} as told\r\nContent-Length: 2\r\n\r\nok").ok()?;
     }
 }

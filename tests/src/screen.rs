@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
+
+use crate::waiting::poll;
 
 /// How long a program may take to show what is waited for.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -39,26 +41,25 @@ impl Screen {
 
     /// What the screen shows, once that is as wanted.
     pub fn wait(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
-        let end = now() + LIMIT;
         let mut shown = String::new();
-        while now() < end {
+        let found = poll(LIMIT, what, || {
             shown = self.tmux(&["capture-pane", "-p"]).with_context(|| format!("it ended at:\n{shown}"))?;
-            if wanted(&shown) {
-                return Ok(shown);
-            }
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
-        bail!("{what} is not to be seen within {} s, but:\n{shown}", LIMIT.as_secs());
+            Ok(wanted(&shown).then(|| shown.clone()))
+        });
+        found.with_context(|| format!("the screen shows:\n{shown}"))
     }
 
     /// Returns once the program has ended.
     pub fn wait_for_end(&self) -> Result<()> {
-        let end = now() + LIMIT;
-        while let Ok(shown) = self.tmux(&["capture-pane", "-p"]) {
-            ensure!(now() < end, "it did not end within {} s, but shows:\n{shown}", LIMIT.as_secs());
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
-        Ok(())
+        let mut shown = String::new();
+        let ended = poll(LIMIT, "the program has ended", || {
+            match self.tmux(&["capture-pane", "-p"]) {
+                Ok(screen) => shown = screen,
+                Err(_) => return Ok(Some(())),
+            }
+            Ok(None)
+        });
+        ended.with_context(|| format!("the screen shows:\n{shown}"))
     }
 
     fn tmux(&self, arguments: &[&str]) -> Result<String> {
@@ -81,9 +82,4 @@ impl Drop for Screen {
     fn drop(&mut self) {
         let _ = self.tmux(&["kill-server"]);
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "an end-to-end test waits for other programs in real time")]
-fn now() -> Instant {
-    Instant::now()
 }
