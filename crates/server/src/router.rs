@@ -21,7 +21,6 @@ use crate::connections::driver::{self, Backend, Ended, Event, Machine};
 use crate::connections::service::Service;
 use crate::imap::ImapBackend;
 use crate::mail_services::MailServices;
-use crate::operation::metrics;
 use crate::operation::observed::Observed;
 use crate::runtime::counters::Counters;
 use crate::submission::SubmissionBackend;
@@ -78,7 +77,8 @@ impl Router {
                 }
             }
             Service::Metrics => {
-                Box::pin(metrics::serve_connection(&self.observed, stream, &self.shutdown)).await;
+                let served = web::serve_metrics(stream, Arc::clone(&self.observed) as _);
+                Box::pin(self.shutdown.run_until_cancelled(served)).await;
                 Ok(())
             }
             Service::Http => self.pages(stream, web::Scheme::Http, peer).await,

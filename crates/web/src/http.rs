@@ -8,24 +8,19 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backend::Backend;
+use crate::connection::serve_http1;
 use crate::local;
 use crate::request::{Format, PageContext, Request, Scheme};
 use crate::routes::{self, Reply, Route};
 use crate::site::{Certificate, Site};
 
-/// The time a client has to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The lifetime of one connection; a page and its requests need seconds.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(120);
-/// The longest request head, in bytes.
-const HEAD_LIMIT: usize = 16 * 1024;
 
 /// The content security policy of all pages: their own style and icon, forms to this server; no scripts, no fetches, no
 /// frames.
@@ -46,13 +41,7 @@ pub async fn serve_connection<S>(
         let (site, backend) = (Arc::clone(&site), Arc::clone(&backend));
         async move { Ok::<_, Infallible>(answer(&request, scheme, peer, &site, backend.as_ref()).await) }
     });
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_LIMIT);
-    let connection = server.serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(CONNECTION_LIFETIME, connection).await {
-        Ok(Ok(())) | Err(_) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a web connection ended early"),
-    }
+    serve_http1(stream, CONNECTION_LIFETIME, service).await;
 }
 
 /// The response to one request. The request's body is never read: no page needs one.

@@ -1,14 +1,16 @@
 //! The web: start page with the pairing code, `/new`, invites, autoconfiguration, policy and information pages.
 //!
 //! [`routes`] decides the answer to a request from values alone; `http.rs` speaks HTTP around it. No account is created
-//! and no store is read here: that is asked of the [`Backend`].
+//! and no store is read here: that is asked of the [`Backend`]. [`serve_metrics`] serves the server's metrics.
 #![forbid(unsafe_code)]
 
 mod backend;
+mod connection;
 mod http;
 mod invite;
 mod join;
 mod local;
+mod metrics;
 mod pages;
 mod request;
 pub mod routes;
@@ -17,5 +19,6 @@ mod site;
 pub use backend::{Backend, BoxFuture, Credentials};
 pub use http::serve_connection;
 pub use invite::{Links, links};
+pub use metrics::{MetricsSource, serve_metrics};
 pub use request::{Format, PageContext, Request, Scheme};
 pub use site::{Certificate, Ports, Site, WebPorts};

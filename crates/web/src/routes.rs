@@ -9,10 +9,9 @@ use relay_policy::{InviteToken, JoinRefusal};
 
 use crate::backend::Credentials;
 use crate::invite::{self, InviteParam};
-use crate::join;
-use crate::pages;
 use crate::request::{Format, PageContext, Request, Scheme};
 use crate::site::{Certificate, Site};
+use crate::{join, pages};
 
 /// An answer, before HTTP wraps it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -137,7 +137,7 @@ impl Accounts {
         }
         let invited = match self.registration {
             Registration::Open => true,
-            Registration::Pairing => self.pairing.is_invited(address, password).await,
+            Registration::Pairing => self.pairing.is_valid(address, password).await,
             // Invites are redeemed on the web, which makes the account at once; a login makes none.
             Registration::Invite | Registration::Closed => false,
         };

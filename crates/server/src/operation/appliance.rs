@@ -34,7 +34,7 @@ async fn listen<R: AsyncRead + Unpin>(pairing: &PairingHandle, input: R) {
     let mut lines = Lines::new(input, LINE_LIMIT);
     while let Ok(Some(line)) = lines.next().await {
         match line.decode() {
-            Ok(ToServe::OpenPairingWindow) => pairing.happened(pairing::Input::OpenRequested).await,
+            Ok(ToServe::OpenPairingWindow) => pairing.input(pairing::Input::OpenRequested).await,
             Ok(ToServe::Addresses(addresses)) => pairing.addresses(addresses).await,
             Ok(ToServe::Stop) => return,
             Err(error) => tracing::warn!(%error, "a line from init was not understood and is dropped"),

@@ -6,5 +6,5 @@ pub(crate) mod control;
 pub(crate) mod expiry_task;
 pub(crate) mod health;
 mod invites;
-pub(crate) mod metrics;
+mod metrics;
 pub(crate) mod observed;

@@ -12,25 +12,26 @@ use pairing::{
 use relay_policy::Registration;
 use tokio::sync::{mpsc, watch};
 
-use crate::accounts::pairing::{COMMANDS_WAITING, Command, Credentials, PairingHandle, View};
+use crate::accounts::pairing::handle::{COMMAND_QUEUE_LENGTH, Command, PairingHandle, View};
+use crate::accounts::pairing::mint::Credentials;
 
-/// Codes of one window that are valid besides the newest: somebody may just have scanned one.
-const CODES_KEPT: usize = 8;
-/// The time the window's end is told in.
+/// The codes of one window that are valid, the newest included: a phone may just have scanned an older one.
+const VALID_CODES: usize = 8;
+/// The unit in which the window's end is shown.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What the task must know of the server.
+/// The task's settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     /// The part after the `@`.
     pub(crate) domain: Domain,
-    /// Whether the window lets anybody in at all.
+    /// The window is of use with `Open` and `Pairing` only.
     pub(crate) registration: Registration,
     /// The host that links name, if the configuration says so.
     pub(crate) host: Option<String>,
-    /// The ports that links name.
+    /// The port of IMAP over TLS that links name.
     pub(crate) imaps_port: u16,
-    /// The ports that links name.
+    /// The port of submission over TLS that links name.
     pub(crate) submissions_port: u16,
     /// The number of accounts at the start.
     pub(crate) accounts: usize,
@@ -38,7 +39,7 @@ pub(crate) struct Setup {
     pub(crate) addresses: Vec<IpAddr>,
 }
 
-/// The machine and everything around it.
+/// The machine and its surroundings.
 pub(crate) struct PairingTask {
     setup: Setup,
     machine: PairingWindow,
@@ -54,9 +55,9 @@ pub(crate) struct PairingTask {
 }
 
 impl PairingTask {
-    /// The task, not yet running, and the way to speak with it.
+    /// The task, not yet running, and its handle.
     pub(crate) fn new(setup: Setup) -> (Self, PairingHandle) {
-        let (sender, commands) = mpsc::channel(COMMANDS_WAITING);
+        let (sender, commands) = mpsc::channel(COMMAND_QUEUE_LENGTH);
         let status = status(&setup.domain, setup.accounts, &setup.addresses);
         let (view, watched) = watch::channel(View { status, screen: String::new() });
         let lets_in = matches!(setup.registration, Registration::Open | Registration::Pairing);
@@ -75,12 +76,12 @@ impl PairingTask {
         };
         let up = !task.addresses.is_empty();
         task.machine.handle(now, Input::Network { up });
-        task.carry_out();
+        task.carry_out_outputs();
         task.show(now);
         (task, PairingHandle { commands: sender, view: watched })
     }
 
-    /// Runs until nobody can send commands any more.
+    /// Runs until the last handle is dropped.
     pub(crate) async fn run(mut self) {
         loop {
             let now = clock::now();
@@ -91,7 +92,7 @@ impl PairingTask {
             };
             let now = clock::now();
             match woken {
-                Some(Some(command)) => self.obey(now, command),
+                Some(Some(command)) => self.carry_out_command(now, command),
                 Some(None) => return,
                 None => {
                     // The machine names a new time if it wants one; this one is used up.
@@ -99,14 +100,14 @@ impl PairingTask {
                     self.machine.handle(now, Input::Tick);
                 }
             }
-            self.carry_out();
+            self.carry_out_outputs();
             self.show(now);
         }
     }
 
-    fn obey(&mut self, now: Instant, command: Command) {
+    fn carry_out_command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Happened(input) => self.machine.handle(now, input),
+            Command::Input(input) => self.machine.handle(now, input),
             Command::Addresses(addresses) => {
                 self.machine.handle(now, Input::Network { up: !addresses.is_empty() });
                 self.addresses = addresses;
@@ -117,11 +118,11 @@ impl PairingTask {
             }
             Command::Open(answer) => {
                 self.machine.handle(now, Input::OpenRequested);
-                self.carry_out();
+                self.carry_out_outputs();
                 self.show(now);
                 let _ = answer.send(self.view.borrow().clone());
             }
-            Command::IsInvited(credentials, answer) => {
+            Command::IsValid(credentials, answer) => {
                 let known = self.codes.contains(&credentials);
                 let _ = answer.send(known && self.machine.end().is_some());
             }
@@ -130,14 +131,14 @@ impl PairingTask {
                 self.codes.retain(|code| code.address != address);
                 self.accounts += 1;
                 self.machine.handle(now, Input::AccountCreated);
-                self.carry_out();
+                self.carry_out_outputs();
                 self.show(now);
                 let _ = answer.send(());
             }
         }
     }
 
-    fn carry_out(&mut self) {
+    fn carry_out_outputs(&mut self) {
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Opened(_) => self.mint(),
@@ -151,20 +152,20 @@ impl PairingTask {
     fn mint(&mut self) {
         if !matches!(self.setup.registration, Registration::Open | Registration::Pairing) {
             tracing::warn!(
-                "the window stays empty: the configuration's registration lets nobody in this way"
+                "the window shows no code: the configuration's registration mode does not allow pairing"
             );
             return;
         }
         match Credentials::mint(&self.setup.domain) {
             Ok(code) => {
                 self.codes.insert(0, code);
-                self.codes.truncate(CODES_KEPT);
+                self.codes.truncate(VALID_CODES);
             }
             Err(error) => tracing::error!(error = format!("{error:#}"), "no pairing code could be made"),
         }
     }
 
-    /// Draws the view anew; whoever watches is woken only if it differs.
+    /// Makes the view anew; watchers are woken only if it differs.
     fn show(&mut self, now: Instant) {
         let code = self.machine.end().zip(self.codes.first()).map(|(window, code)| PairingCode {
             link: login_link(&code.address, &code.password, &endpoint(&self.setup, &self.addresses)),
@@ -184,7 +185,7 @@ impl PairingTask {
         });
     }
 
-    /// When the words for the window's end change next.
+    /// The time at which the words for the window's end change next.
     fn next_minute(&self, now: Instant) -> Option<Instant> {
         let Some(WindowEnd::At(end)) = self.machine.end() else { return None };
         let left = end.saturating_duration_since(now);
@@ -193,7 +194,7 @@ impl PairingTask {
     }
 }
 
-/// What a box that has just started says of itself.
+/// The status of a box that has just started.
 fn status(domain: &Domain, accounts: usize, addresses: &[IpAddr]) -> DisplayStatus {
     DisplayStatus {
         name: domain.to_string(),
@@ -206,7 +207,7 @@ fn status(domain: &Domain, accounts: usize, addresses: &[IpAddr]) -> DisplayStat
     }
 }
 
-/// Where links send clients.
+/// The endpoint that links name.
 pub(crate) fn endpoint(setup: &Setup, addresses: &[IpAddr]) -> Endpoint {
     let Setup { imaps_port, submissions_port, .. } = *setup;
     Endpoint { host: host(setup, addresses), imaps_port, submissions_port }

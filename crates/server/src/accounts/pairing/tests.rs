@@ -36,10 +36,10 @@ fn code(view: &View) -> (Address, Secret) {
 async fn the_first_boot_invites_one_person() {
     let pairing = start(setup(Registration::Pairing, 0));
     let (address, password) = code(&pairing.watch().borrow().clone());
-    assert!(pairing.is_invited(&address, &password).await);
-    assert!(!pairing.is_invited(&address, &Secret::new("guess")).await);
+    assert!(pairing.is_valid(&address, &password).await);
+    assert!(!pairing.is_valid(&address, &Secret::new("guess")).await);
     pairing.account_created(&address).await;
-    assert!(!pairing.is_invited(&address, &password).await);
+    assert!(!pairing.is_valid(&address, &password).await);
     let view = pairing.watch().borrow().clone();
     assert_eq!((view.status.code, view.status.accounts), (None, 1));
 }
@@ -53,10 +53,10 @@ async fn a_window_opened_by_hand_invites_one_person_after_another() {
     assert_eq!(view.status.code.as_ref().unwrap().closes, "in 5 minutes");
     let (first, password) = code(&view);
     pairing.account_created(&first).await;
-    assert!(!pairing.is_invited(&first, &password).await);
+    assert!(!pairing.is_valid(&first, &password).await);
     let (second, password) = code(&pairing.watch().borrow().clone());
     assert_ne!(first, second);
-    assert!(pairing.is_invited(&second, &password).await);
+    assert!(pairing.is_valid(&second, &password).await);
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_code_scanned_just_before_the_next_press_still_works() {
     let (first, password) = code(&pairing.open().await.unwrap());
     let (second, _) = code(&pairing.open().await.unwrap());
     assert_ne!(first, second);
-    assert!(pairing.is_invited(&first, &password).await);
+    assert!(pairing.is_valid(&first, &password).await);
 }
 
 #[tokio::test]

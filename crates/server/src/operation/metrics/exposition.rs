@@ -1,9 +1,6 @@
 //! The text of OpenMetrics 1.0.0 (<https://prometheus.io/docs/specs/om/open_metrics_spec/>): only what we have, which is
 //! whole numbers with a few fixed labels.
 
-/// The media type of the text.
-pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// The type of a metric family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
