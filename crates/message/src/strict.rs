@@ -59,11 +59,13 @@ pub fn media_type(value: &[u8]) -> Option<MediaType> {
 }
 
 /// parameter := attribute "=" value; value := token / quoted-string
+///
+/// RFC 822 lets comments stand beside the `=`, too. No program writes one there, and parsers disagree about it.
 fn parameter<'a>(scanner: &mut Scanner<'a>) -> Option<(&'a [u8], Vec<u8>)> {
     let attribute = scanner.take_while(is_token)?;
-    scanner.skip_comments()?;
+    scanner.skip_blanks();
     scanner.require(b'=')?;
-    scanner.skip_comments()?;
+    scanner.skip_blanks();
     let value = match scanner.peek()? {
         b'"' => scanner.quoted_string()?,
         _ => scanner.take_while(is_token)?.to_vec(),
@@ -172,6 +174,12 @@ impl<'a> Scanner<'a> {
         let (taken, rest) = self.rest.split_at_checked(end).filter(|(taken, _)| !taken.is_empty())?;
         self.rest = rest;
         Some(taken)
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t')) {
+            self.next();
+        }
     }
 
     /// CFWS: white space and comments, as much as there is. None if a comment does not end.
@@ -294,6 +302,8 @@ mod tests {
             "multipart/mixed; boundary=\"b\"=?utf-8?q?x?=",
             "multipart/mixed; boundary=\"b\\",
             "multipart/mixed; boundary=b (",
+            "multipart/mixed; boundary(c)=b",
+            "multipart/mixed; boundary=(c)b",
         ] {
             kind(value, None);
         }
