@@ -1,10 +1,12 @@
 //! The encryption gate and the header clean-up: any bytes as a message.
 
+use mail_parser::{MessageParser, MimeHeaders, PartType};
 use relay_policy::{Content, HeaderCleanup, Inspected, Inspection, Purpose, Refusal};
 
 use crate::pieces;
 
-/// A message is judged the same however it comes in pieces; one without a single packet is never encrypted.
+/// A message is judged the same however it comes in pieces; one without a single packet is never encrypted; and what is
+/// encrypted here is to another parser, too.
 pub(crate) fn gate(data: &[u8]) {
     for start in [Inspection::outgoing, Inspection::incoming] {
         let whole = inspect(start(), data, 0);
@@ -14,8 +16,38 @@ pub(crate) fn gate(data: &[u8]) {
         let has = |word: &[u8]| data.windows(word.len()).any(|part| part == word);
         if matches!(&whole, Ok(Inspected { content: Content::Encrypted, .. })) {
             assert!(has(b"-----BEGIN PGP MESSAGE-----"), "encrypted without armour");
+            let agreed = is_encrypted_to_mail_parser(data) || is_folded_beside_equals(data);
+            assert!(agreed, "another parser sees another message");
         }
     }
+}
+
+/// Whether mail-parser, which shares no code with the gate, sees `multipart/encrypted` with exactly two parts
+/// (RFC 3156 section 4).
+fn is_encrypted_to_mail_parser(data: &[u8]) -> bool {
+    MessageParser::default().parse(data).is_some_and(|message| {
+        let root = message.root_part();
+        let kind = root.content_type().map(|kind| (kind.ctype(), kind.subtype().unwrap_or_default()));
+        let named = kind.is_some_and(|(kind, subtype)| {
+            kind.eq_ignore_ascii_case("multipart") && subtype.eq_ignore_ascii_case("encrypted")
+        });
+        named && matches!(&root.body, PartType::Multipart(parts) if parts.len() == 2)
+    })
+}
+
+/// The one exception: RFC 822 section 3.1.4 lets white space, and with it a fold, stand beside the `=` of a parameter, and
+/// mail-parser ends the parameter there. It then sees text that holds nothing but the armour.
+fn is_folded_beside_equals(data: &[u8]) -> bool {
+    let content_type = message::fields(data).filter_map(Result::ok).find(|field| field.is("Content-Type"));
+    let pieces: Vec<&[u8]> = content_type
+        .map(|field| field.value.trim_ascii_end().split(|byte| *byte == b'=').collect())
+        .unwrap_or_default();
+    let folded = |blank: &[u8]| blank.contains(&b'\n');
+    pieces.windows(2).any(|pair| {
+        let (left, right) = (pair[0], pair[1]);
+        folded(&left[left.trim_ascii_end().len()..])
+            || folded(&right[..right.len() - right.trim_ascii_start().len()])
+    })
 }
 
 fn inspect(mut inspection: Inspection, data: &[u8], cuts: u64) -> Result<Inspected, Refusal> {
