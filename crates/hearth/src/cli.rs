@@ -91,6 +91,14 @@ The store is the directory `store` in the configuration's state directory. A ser
     Store(StoreCommand),
     /// Is the first process of a box; nothing else should start it.
     Init,
+    /// Is a process of the box that reads packets from the network; started by `init` only.
+    #[command(hide = true)]
+    Network {
+        /// `configuration` or `responder`.
+        role: init::Role,
+        /// The box's host name.
+        name: String,
+    },
 }
 
 /// The commands for invites.

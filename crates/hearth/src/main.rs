@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Invite(command) => invite::run(&command),
         Command::Store(command) => store::run(&command),
         Command::Init => init::run().map(|never| match never {}),
+        Command::Network { role, name } => init::run_network(role, &name).map(|never| match never {}),
     };
     outcome.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "hearth: {error:#}");

@@ -1,9 +1,9 @@
 //! The events of a running box: each thread of init sends them into one channel, which the event loop empties.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use ipc::appliance::ToInit;
+use ipc::network::FromNetwork;
 use rpi_led::keys::KeyEvent;
 use rustix::process::Pid;
 
@@ -16,8 +16,8 @@ pub(super) enum Event {
     Key(KeyEvent, Duration),
     /// A signal arrived.
     Signal(i32),
-    /// The complete list of the box's addresses.
-    Addresses(Vec<IpAddr>),
+    /// A message of the network process with this ID.
+    Network(Pid, FromNetwork),
     /// A thread of init panicked and stands still.
     ThreadPanicked,
 }

@@ -1,17 +1,19 @@
-//! The box while it lives: events in, devices and server kept in step with them. The decisions of their own are in
-//! `supervision.rs` and `pairing::Button`; this is where they meet.
+//! The event loop of a running box: events in, devices and child processes kept in step with them. The decisions are made
+//! in `supervision.rs` and [`pairing::Button`]; here they meet.
 
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use ipc::appliance::{ToInit, ToServe};
+use ipc::network::FromNetwork;
 use pairing::{Button, Gesture, LedState};
 use rpi_led::Lamp;
 use rpi_led::keys::KeyEvent;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
+use rustix::process::{WaitOptions, WaitStatus, wait};
 use signal_hook::consts::{SIGCHLD, SIGUSR2};
 
+use super::child::{Child, Process};
 use super::disk::data::Data;
 use super::display::Display;
 use super::event::Event;
@@ -19,16 +21,18 @@ use super::identity::BoxName;
 use super::keys::{ButtonEvent, KeyMap};
 use super::log::Log;
 use super::memory;
+use super::network_process::{Role, write_resolvers};
 use super::persistent_state::PersistentState;
 use super::server::Server;
+use super::service::{Executed, Service};
 use super::shutdown::{Goal, finish};
-use super::supervision::{Command, Health, Supervision};
+use super::supervision::{Health, Liveness, Supervision};
 use super::watchdog::Watchdog;
 use host::clock::uptime;
 
-/// How often the time is written down.
+/// The interval at which the time is saved.
 const SAVE_CLOCK_EVERY: Duration = Duration::from_secs(3600);
-/// How often the loop looks at its watches though nothing happens.
+/// The longest wait for an event; the watchdog's deadline is moved forward after each.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Events handled before the button's time is looked at again.
 const EVENTS_PER_TURN: usize = 256;
@@ -49,8 +53,8 @@ pub(super) struct Appliance {
 /// The state of the event loop.
 struct EventLoop {
     appliance: Appliance,
-    supervision: Supervision,
-    server: Option<Server>,
+    server: Service<Server>,
+    network: [(Role, Service<Child>); 2],
     display: Display,
     keys: KeyMap,
     button: Button,
@@ -62,7 +66,7 @@ struct EventLoop {
     goal: Option<Goal>,
 }
 
-/// Whether the server has been ready since the start of the box.
+/// The server's readiness since the start of the box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readiness {
     NotYet,
@@ -73,17 +77,21 @@ impl Appliance {
     /// Runs the event loop until the box is to go down, and takes it down.
     pub(super) fn run(mut self, events: &Receiver<Event>) -> ! {
         let now = uptime();
-        let mut supervision = Supervision::new(now);
+        let mut server = Service::new("the server", Supervision::new(now, Liveness::Heartbeats));
+        let unproven = || Supervision::new(now, Liveness::Unproven);
         let mut display = Display::new(self.lamp.take(), self.log.consoles().clone());
         if let Some(trouble) = self.data.trouble() {
             self.log.say(format!("the data partition is not usable: {trouble}"));
             display.set_screen(self.trouble_screen(trouble));
-            supervision.stop(now);
+            server.stop(now);
         }
         let mut event_loop = EventLoop {
             appliance: self,
-            supervision,
-            server: None,
+            server,
+            network: [
+                (Role::Configuration, Service::new("the network's configuration", unproven())),
+                (Role::Responder, Service::new("the responder for the box's name", unproven())),
+            ],
             display,
             keys: KeyMap::default(),
             button: Button::default(),
@@ -97,7 +105,7 @@ impl Appliance {
         loop {
             event_loop.execute_commands();
             if let Some(goal) = event_loop.goal
-                && event_loop.supervision.is_stopped()
+                && event_loop.server.is_stopped()
             {
                 let Self { log, data, state, watchdog, .. } = event_loop.appliance;
                 match finish(goal, &log, &data, state.as_ref(), watchdog) {}
@@ -111,7 +119,7 @@ impl Appliance {
                 event_loop.handle(event);
             }
             let gesture = event_loop.button.tick(now);
-            event_loop.obey(gesture);
+            event_loop.handle_gesture(gesture);
         }
     }
 
@@ -129,9 +137,7 @@ impl Appliance {
             }
         )
     }
-}
 
-impl Appliance {
     /// The warning while the button is held.
     fn countdown_screen(&self) -> String {
         let name = self.name.as_str();
@@ -153,49 +159,28 @@ impl Appliance {
 
 impl EventLoop {
     fn execute_commands(&mut self) {
-        while let Some(command) = self.supervision.poll(uptime()) {
-            match command {
-                Command::Start => self.start_server(),
-                Command::AskToStop => self.tell(ToServe::Stop),
-                Command::Terminate => self.signal(Signal::TERM, "asked by signal"),
-                Command::Kill => self.signal(Signal::KILL, "killed"),
-            }
+        let now = uptime();
+        let Appliance { sender, log, name, .. } = &self.appliance;
+        for (role, service) in &mut self.network {
+            service.execute(now, log, || role.start(name, sender, log));
+        }
+        if self.server.execute(now, log, || Server::start(sender, log)) == Executed::Started {
+            self.server_led = LedState::Booting;
+            self.tell(ToServe::Addresses(self.addresses.clone()));
         }
         self.show_led();
     }
 
-    fn start_server(&mut self) {
-        match Server::start(&self.appliance.sender, &self.appliance.log) {
-            Ok(server) => {
-                self.server = Some(server);
-                self.server_led = LedState::Booting;
-                self.tell(ToServe::Addresses(self.addresses.clone()));
-            }
-            Err(error) => {
-                self.appliance.log.say(format!("the server cannot be started: {error}"));
-                self.supervision.ended(uptime());
-            }
-        }
-    }
-
     fn tell(&self, message: ToServe) {
-        if let Some(server) = &self.server {
+        if let Some(server) = self.server.process() {
             server.tell(message);
-        }
-    }
-
-    fn signal(&self, signal: Signal, words: &str) {
-        if let Some(server) = &self.server {
-            self.appliance.log.say(format!("the server does not answer and is {words}"));
-            server.signal(signal);
         }
     }
 
     fn handle(&mut self, event: Event) {
         match event {
             Event::Server(pid, message) => {
-                // A late word of a server that has ended does not count.
-                if self.server.as_ref().is_some_and(|server| server.pid() == pid) {
+                if self.server.is(pid) {
                     self.handle_message(message);
                 }
             }
@@ -203,9 +188,35 @@ impl EventLoop {
             Event::Signal(SIGCHLD) => self.reap(),
             Event::Signal(SIGUSR2) => self.go_down(Goal::PowerOff),
             Event::Signal(_) | Event::ThreadPanicked => self.go_down(Goal::Restart),
-            Event::Addresses(addresses) => {
+            Event::Network(pid, message) => {
+                if let Some((role, _)) = self.network.iter().find(|(_, service)| service.is(pid)) {
+                    self.handle_network(*role, message);
+                }
+            }
+        }
+    }
+
+    fn handle_network(&mut self, role: Role, message: FromNetwork) {
+        match (role, message) {
+            (Role::Configuration, FromNetwork::Addresses(addresses)) => {
                 self.addresses.clone_from(&addresses);
                 self.tell(ToServe::Addresses(addresses));
+            }
+            (Role::Configuration, FromNetwork::Resolvers(resolvers)) => {
+                if let Err(error) = write_resolvers(&resolvers) {
+                    self.appliance.log.say(format!("the list of name servers cannot be written: {error}"));
+                }
+            }
+            (Role::Configuration, FromNetwork::Warning(text)) => {
+                self.appliance.log.say(format!("network: {text}"));
+            }
+            (Role::Responder, FromNetwork::Warning(text)) => {
+                self.appliance.log.say(format!("name: {text}"));
+            }
+            (Role::Responder, FromNetwork::Addresses(_) | FromNetwork::Resolvers(_)) => {
+                self.appliance
+                    .log
+                    .say("an address list from the responder is dropped: it has no right to set one");
             }
         }
     }
@@ -215,14 +226,14 @@ impl EventLoop {
             Some(ButtonEvent::Pressed) => self.button.press(at),
             Some(ButtonEvent::Released) => {
                 let gesture = self.button.release(at);
-                self.obey(gesture);
+                self.handle_gesture(gesture);
             }
             Some(ButtonEvent::PowerOff) => self.go_down(Goal::PowerOff),
             None => {}
         }
     }
 
-    fn obey(&mut self, gesture: Option<Gesture>) {
+    fn handle_gesture(&mut self, gesture: Option<Gesture>) {
         match gesture {
             Some(Gesture::ShortPress) => self.tell(ToServe::OpenPairingWindow),
             Some(Gesture::CountdownStarted) => {
@@ -253,9 +264,8 @@ impl EventLoop {
                 match self.readiness {
                     Readiness::NotYet => {
                         self.appliance.log.say(format!("ready after {:.1} s", now.as_secs_f64()));
-                        if let Some(words) =
-                            self.server.as_ref().and_then(|server| memory::words(server.pid()))
-                        {
+                        let pid = self.server.process().map(|server| server.child().pid());
+                        if let Some(words) = pid.and_then(memory::words) {
                             self.appliance.log.say(words);
                         }
                         self.readiness = Readiness::Reached;
@@ -271,7 +281,7 @@ impl EventLoop {
 
     fn heartbeat(&mut self, now: Duration) {
         self.last_heartbeat = now;
-        self.supervision.heartbeat(now);
+        self.server.heartbeat(now);
     }
 
     fn go_down(&mut self, goal: Goal) {
@@ -279,61 +289,50 @@ impl EventLoop {
             self.goal = Some(goal);
             self.display.end_screen();
             self.appliance.log.say("shutting down");
-            self.supervision.stop(uptime());
+            // The network stays until the server has closed its connections; the kernel ends its processes.
+            self.server.stop(uptime());
         }
     }
 
-    /// Takes notice of every child that ended: the server, and whatever was left to the first process.
+    /// Reaps every child that has ended: the box's own, and orphans, which become children of the first process.
     fn reap(&mut self) {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            if self.server.as_ref().is_some_and(|server| server.pid() == pid) {
-                self.server_ended(pid, status);
+            if self.server.is(pid) {
+                self.server_ended(status);
+            } else if let Some((_, service)) = self.network.iter_mut().find(|(_, service)| service.is(pid)) {
+                service.ended(uptime(), status, &self.appliance.log);
             }
         }
     }
 
-    fn server_ended(&mut self, pid: Pid, status: WaitStatus) {
-        let tail = self.server.take().map(|server| server.stderr_tail()).unwrap_or_default();
-        self.supervision.ended(uptime());
-        if self.supervision.is_stopped() {
-            return self.appliance.log.say("the server has ended");
+    fn server_ended(&mut self, status: WaitStatus) {
+        let report = self.server.ended(uptime(), status, &self.appliance.log);
+        if report.is_empty() {
+            return;
         }
-        let reason = match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => {
-                format!("the server (process {}) ended with status {code}", pid.as_raw_nonzero())
-            }
-            (None, Some(signal)) => {
-                format!("the server (process {}) was ended by signal {signal}", pid.as_raw_nonzero())
-            }
-            (None, None) => "the server ended".to_owned(),
-        };
-        self.appliance.log.say(&reason);
-        let mut trouble = vec![reason];
-        trouble.extend(tail.into_iter().map(|line| format!("  {line}")));
-        trouble.iter().skip(1).for_each(|line| self.appliance.log.say(line));
-        self.appliance.log.keep_trouble(&trouble);
-        if let Health::Failing(times) = self.supervision.health() {
-            self.display.set_screen(self.failing_screen(times, &trouble));
+        self.appliance.log.keep_trouble(&report);
+        if let Health::Failing(times) = self.server.health() {
+            self.display.set_screen(self.failing_screen(times, &report));
         }
     }
 
-    fn failing_screen(&self, times: u32, trouble: &[String]) -> String {
+    fn failing_screen(&self, times: u32, report: &[String]) -> String {
         let name = self.appliance.name.as_str();
         format!(
             "{name} needs attention\n\n\
              The mail server has failed {times} times in a row. It is started again and again.\n\n{}",
-            trouble.join("\n")
+            report.join("\n")
         )
     }
 
     fn show_led(&mut self) {
-        self.display.set_led(match (&self.appliance.data, self.supervision.health()) {
+        self.display.set_led(match (&self.appliance.data, self.server.health()) {
             (Data::Writable { .. }, Health::Healthy) => self.server_led,
             _ => LedState::NeedsAttention,
         });
     }
 
-    /// What is to be done from time to time.
+    /// Moves the watchdog's deadline forward, and saves the time when it is due.
     fn run_periodic_work(&mut self) {
         let now = uptime();
         let until = match self.appliance.data {
@@ -353,7 +352,8 @@ impl EventLoop {
     }
 
     fn timeout(&self) -> Duration {
-        let wake = [self.supervision.wake_at(), self.button.wake_at()].into_iter().flatten().min();
+        let services = self.network.iter().map(|(_, service)| service.wake_at());
+        let wake = services.chain([self.server.wake_at(), self.button.wake_at()]).flatten().min();
         wake.map_or(LONGEST_WAIT, |wake| wake.saturating_sub(uptime()).min(LONGEST_WAIT))
     }
 }

@@ -1,13 +1,18 @@
 //! The box's first process: `hearth init`. Small, privileged, knows devices and nothing of mail. It must never end and
-//! never panic; what fails here is said and lived with.
+//! never panic; each failure is logged and lived with.
 //!
 //! ```text
-//! mount ─▶ consoles ─▶ modules ─▶ watchdog, LED, keys, network ─▶ data partition ─▶ name ─▶ server, for ever
+//! mount ─▶ consoles ─▶ modules ─▶ watchdog, LED, keys ─▶ data partition ─▶ name ─▶ event loop, for ever
+//!                                                                                  ├─ hearth serve
+//!                                                                                  └─ hearth network (two)
 //! ```
 //!
-//! `run` walks this line once; from then on `event_loop.rs` reacts to events, all of which come through one channel.
+//! `run` walks this line once; from then on `event_loop.rs` reacts to events, all of which come through one channel, and
+//! keeps the child processes running. Nothing that comes from the network is parsed here: that is done by the children,
+//! whose messages are bounded ([`ipc`]). The factory reset is decided here, from the button alone.
 #![forbid(unsafe_code)]
 
+mod child;
 mod console;
 mod disk;
 mod display;
@@ -17,11 +22,13 @@ mod identity;
 mod keys;
 mod log;
 mod memory;
+mod network_process;
 mod panic;
 mod parameters;
 mod persistent_state;
 mod postmortem;
 mod server;
+mod service;
 mod shutdown;
 mod supervision;
 mod system;
@@ -34,9 +41,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 use std::{fs, io, thread};
 
-use host::{entropy, file};
-use network::configuration::{Report, Settings, run_configuration};
-use network::mdns;
+use host::entropy;
 use network::netlink::Netlink;
 use rpi_led::Lamp;
 use rustix::process::{Resource, Rlimit, getpid, setrlimit};
@@ -50,6 +55,7 @@ use self::event::Event;
 use self::event_loop::Appliance;
 use self::identity::{BoxName, Sources};
 use self::log::Log;
+pub use self::network_process::{Role, UnknownRole, run_network};
 use self::parameters::Parameters;
 use self::persistent_state::{PersistentState, read_small};
 use self::uevents::wait_for;
@@ -59,14 +65,18 @@ use host::clock::uptime;
 const DEVICE_TREE: &str = "/proc/device-tree";
 /// The LED of the image's own overlay, and the one on the board.
 const LEDS: [&str; 2] = ["hearth:status", "ACT"];
-/// An interface with an address of its own appears this late, USB adapters last.
+/// The longest wait for an interface with a hardware address; USB adapters appear last.
 const MAC_TIMEOUT: Duration = Duration::from_secs(15);
-/// The data partition's check may take this long on a large card before the watchdog loses patience.
+/// The longest time that the data partition's check may take on a large card before the watchdog resets the board.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(1800);
 /// Open files of the server: two thousand connections, and its own.
 const OPEN_FILES_LIMIT: u64 = 16_384;
 
-/// Runs the box; comes back only when it is not the first process.
+/// Runs the box.
+///
+/// # Errors
+///
+/// When it is not the first process, which is all that it checks before it begins.
 pub fn run() -> anyhow::Result<Infallible> {
     anyhow::ensure!(
         getpid().is_init(),
@@ -98,7 +108,6 @@ pub fn run() -> anyhow::Result<Infallible> {
     if let Err(error) = write_configuration(&name) {
         log.say(format!("the server's configuration cannot be written: {error}"));
     }
-    join_network(&name, &sender, &log);
     Appliance { log, sender, lamp: lamp.ok(), watchdog, data, state, name }.run(&events)
 }
 
@@ -118,7 +127,7 @@ fn read_parameters(log: &Log) -> Parameters {
     parameters
 }
 
-/// What init takes from itself and all its children, and what it gives them.
+/// Restricts init and all its children, and gives them the limits and ports that the server needs.
 fn restrict(log: &Log) {
     let complain = |what: &str, result: rustix::io::Result<()>| {
         if let Err(error) = result {
@@ -133,57 +142,14 @@ fn restrict(log: &Log) {
     system::set_switch(log, "net/ipv4/ip_unprivileged_port_start", "0");
 }
 
-/// Switches on what interfaces there are: the server speaks with itself over the loopback, and a cable takes seconds to
-/// come alive.
+/// Switches on the interfaces that exist: the server connects to itself over the loopback, and a cable takes seconds to
+/// get a carrier. Later ones are switched on by the configuration process.
 fn raise_links(log: &Log) {
     let raised = Netlink::open()
         .and_then(|mut netlink| netlink.links()?.iter().try_for_each(|link| netlink.set_up(link.index)));
     if let Err(error) = raised {
         log.say(format!("not every network interface can be switched on: {error}"));
     }
-}
-
-/// Keeps the box on the household's network and its name known there, in two threads of their own.
-fn join_network(name: &BoxName, sender: &Sender<Event>, log: &Log) {
-    let settings = Settings { name: name.as_str().to_owned() };
-    let (sender, own_log) = (sender.clone(), log.clone());
-    let on_network = move || {
-        let chance = || entropy::bytes().map(u64::from_ne_bytes).unwrap_or_default();
-        let report = |report| {
-            match report {
-                Report::Addresses(addresses) => {
-                    sender.send(Event::Addresses(addresses)).map_err(io::Error::other)?;
-                }
-                Report::Resolvers(resolvers) => {
-                    let text: String =
-                        resolvers.iter().map(|resolver| format!("nameserver {resolver}\n")).collect();
-                    if let Err(error) = file::replace(Path::new("/etc/resolv.conf"), text.as_bytes()) {
-                        own_log.say(format!("the list of name servers cannot be written: {error}"));
-                    }
-                }
-                Report::Warning(warning) => own_log.say(format!("network: {warning}")),
-            }
-            Ok(())
-        };
-        let Err(error) = run_configuration(&settings, chance, report);
-        own_log.say(format!("the network is given up: {error}"));
-    };
-    let (name, own_log) = (name.as_str().to_owned(), log.clone());
-    let by_name = move || {
-        let warn = |warning: String| {
-            own_log.say(format!("name: {warning}"));
-            Ok(())
-        };
-        let Err(error) = mdns::run_responder(&name, warn);
-        own_log.say(format!("the name is not told to the network: {error}"));
-    };
-    let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
-        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(work) {
-            log.say(format!("the thread \"{name}\" cannot be started: {error}"));
-        }
-    };
-    start("network", Box::new(on_network));
-    start("mdns", Box::new(by_name));
 }
 
 fn watch_keys(sender: &Sender<Event>, log: &Log) {
@@ -213,7 +179,7 @@ fn watch_signals(sender: &Sender<Event>, log: &Log) {
     }
 }
 
-/// Opens what earlier starts left on the data partition.
+/// Opens the state that earlier starts left on the data partition.
 fn open_persistent_state(data: &Data, log: &Log) -> Option<PersistentState> {
     let Data::Writable { .. } = data else { return None };
     match log.keep_in(Path::new(LOGS)) {
@@ -282,7 +248,7 @@ fn write_configuration(name: &BoxName) -> io::Result<()> {
     fs::write(path, configuration(name))
 }
 
-/// The server's configuration on a box that nobody has configured.
+/// The server's configuration on a box: defaults, but for the name, the way to join, and the store's directory.
 fn configuration(name: &BoxName) -> String {
     format!("domain = \"{}\"\nregistration = \"pairing\"\nstate_directory = \"{STORE}\"\n", name.domain())
 }

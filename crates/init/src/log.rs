@@ -50,6 +50,8 @@ pub(super) enum LogSource {
     Init,
     /// The mail server's own log: not for the consoles.
     Server,
+    /// The log of a network process: not for the consoles.
+    Network,
 }
 
 impl Log {
@@ -64,9 +66,9 @@ impl Log {
         self.write(LogSource::Init, message.as_ref());
     }
 
-    /// Passes on a line of the server's own log.
-    pub(super) fn server_says(&self, line: &str) {
-        self.write(LogSource::Server, line);
+    /// Logs a line of a child's own log.
+    pub(super) fn pass_on(&self, source: LogSource, line: &str) {
+        self.write(source, line);
     }
 
     /// The consoles, for screens.
@@ -148,10 +150,12 @@ impl Inner {
 }
 
 impl LogSource {
-    fn name(self) -> &'static str {
+    /// The name in front of its lines.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Init => "hearth",
             Self::Server => "hearth-serve",
+            Self::Network => "hearth-network",
         }
     }
 }
@@ -216,7 +220,7 @@ impl RotatingFile {
 mod tests {
     use std::fs;
 
-    use super::{Log, RotatingFile, printable};
+    use super::{Log, LogSource, RotatingFile, printable};
     use crate::console::Consoles;
 
     #[test]
@@ -226,7 +230,7 @@ mod tests {
         log.say("early");
         assert!(log.keep_in(directory.path()).unwrap().is_empty());
         log.say("late");
-        log.server_says("mail");
+        log.pass_on(LogSource::Server, "mail");
         log.close_file();
         log.say("too late");
         let text = fs::read_to_string(directory.path().join("hearth.log")).unwrap();

@@ -1,4 +1,5 @@
-//! When the server is started, restarted, given up on, stopped. A machine: time and events in, orders out.
+//! The supervision of a child process: starts, restarts after growing pauses, kills a process that hangs, stops. A machine:
+//! time and events in, commands out.
 //!
 //! ```text
 //!            Start            exited            due
@@ -7,20 +8,23 @@
 //!                        ▼               ▼
 //!                     Stopping ──────▶ Stopped
 //! ```
+//!
+//! Idle is a Waiting that is due at once. There is no last try: a box that is out of reach until its plug is pulled is
+//! worse than a process that fails once a minute.
 
 use std::time::Duration;
 
 /// The first pause before a restart; it doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// No pause is longer.
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A server that ran this long has started well: its next failure counts as the first.
+/// A process that ran this long has started well: its next failure counts as the first.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
-/// So many failures in a row are trouble for a person to see.
+/// The failures in a row from which on LED and screen report them.
 const FAILURES_SHOWN: u32 = 3;
-/// A server that was healthy and then silent for so long hangs.
+/// From the last heartbeat to SIGKILL.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
-/// A server that never became healthy may take so long to start: a large store is read again after a crash.
+/// From the start to SIGKILL for a process without its first heartbeat: a large store is read again after a crash.
 const START_TIMEOUT: Duration = Duration::from_secs(600);
 /// From the request to stop to SIGTERM.
 const SIGTERM_AFTER: Duration = Duration::from_secs(10);
@@ -30,12 +34,12 @@ const SIGKILL_AFTER: Duration = Duration::from_secs(20);
 /// A point in time, as the time since the machine started.
 type Now = Duration;
 
-/// What to do about the server.
+/// An action upon the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     /// Start it.
     Start,
-    /// Ask it to stop, by the pipe.
+    /// Ask it to end by itself.
     AskToStop,
     /// Send SIGTERM.
     Terminate,
@@ -43,12 +47,12 @@ pub(super) enum Command {
     Kill,
 }
 
-/// How things are with the server, for LED and screen.
+/// The health of the process over its restarts, for LED and screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Health {
-    /// As they should be.
+    /// It runs, or has not failed often enough to be reported.
     Healthy,
-    /// It keeps failing; so many times in a row.
+    /// It keeps failing; the number of failures in a row.
     Failing(u32),
 }
 
@@ -57,7 +61,18 @@ pub(super) enum Health {
 #[derive(Debug)]
 pub(super) struct Supervision {
     state: State,
+    liveness: Liveness,
+    /// In a row.
     failures: u32,
+}
+
+/// The proof that a running process does not hang.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Liveness {
+    /// Heartbeats: without them it is killed.
+    Heartbeats,
+    /// None: it runs until it ends.
+    Unproven,
 }
 
 #[derive(Debug)]
@@ -77,12 +92,12 @@ enum StopStep {
 }
 
 impl Supervision {
-    /// A machine that wants the server started at once.
-    pub(super) fn new(now: Now) -> Self {
-        Self { state: State::Waiting { until: now }, failures: 0 }
+    /// A machine whose first command is the start, at once.
+    pub(super) fn new(now: Now, liveness: Liveness) -> Self {
+        Self { state: State::Waiting { until: now }, liveness, failures: 0 }
     }
 
-    /// The next thing to do.
+    /// The next command.
     pub(super) fn poll(&mut self, now: Now) -> Option<Command> {
         match &mut self.state {
             State::Waiting { until } if *until <= now => {
@@ -90,7 +105,9 @@ impl Supervision {
                 Some(Command::Start)
             }
             State::Running { since, last_heartbeat, killed }
-                if !*killed && now >= deadline(*since, *last_heartbeat) =>
+                if !*killed
+                    && self.liveness == Liveness::Heartbeats
+                    && now >= deadline(*since, *last_heartbeat) =>
             {
                 *killed = true;
                 Some(Command::Kill)
@@ -100,11 +117,13 @@ impl Supervision {
         }
     }
 
-    /// When to poll again though nothing happened.
+    /// The time of the next poll, if nothing happens before.
     pub(super) fn wake_at(&self) -> Option<Now> {
         match &self.state {
             State::Waiting { until } => Some(*until),
-            State::Running { since, last_heartbeat, killed: false } => {
+            State::Running { since, last_heartbeat, killed: false }
+                if self.liveness == Liveness::Heartbeats =>
+            {
                 Some(deadline(*since, *last_heartbeat))
             }
             State::Stopping { asked, done: StopStep::Asked } => Some(*asked + SIGTERM_AFTER),
@@ -113,14 +132,14 @@ impl Supervision {
         }
     }
 
-    /// The server said that it is well.
+    /// A heartbeat of the process arrived.
     pub(super) fn heartbeat(&mut self, now: Now) {
         if let State::Running { last_heartbeat, .. } = &mut self.state {
             *last_heartbeat = Some(now);
         }
     }
 
-    /// The server ended, or could not be started.
+    /// The process ended, or could not be started.
     pub(super) fn ended(&mut self, now: Now) {
         match &self.state {
             State::Running { since, .. } => {
@@ -133,7 +152,7 @@ impl Supervision {
         }
     }
 
-    /// The box is going down: the server shall end, and stay ended.
+    /// The box is going down: the process shall end, and stay ended.
     pub(super) fn stop(&mut self, now: Now) {
         match &self.state {
             State::Running { .. } => self.state = State::Stopping { asked: now, done: StopStep::Nothing },
@@ -142,12 +161,12 @@ impl Supervision {
         }
     }
 
-    /// Whether the server has ended after [`Supervision::stop`].
+    /// True when the process has ended after [`Supervision::stop`].
     pub(super) fn is_stopped(&self) -> bool {
         matches!(self.state, State::Stopped)
     }
 
-    /// How things are. A server that runs well again is fine before its failures are forgotten.
+    /// The health of the process. One with a heartbeat is healthy before its failures are forgotten.
     pub(super) fn health(&self) -> Health {
         match self.state {
             State::Running { last_heartbeat: Some(_), .. } => Health::Healthy,
@@ -181,15 +200,19 @@ fn stop_step(waited: Duration, done: &mut StopStep) -> Option<Command> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Command, Health, Supervision};
+    use super::{Command, Health, Liveness, Supervision};
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
+    fn server(start: u64) -> Supervision {
+        Supervision::new(at(start), Liveness::Heartbeats)
+    }
+
     #[test]
     fn a_server_that_keeps_failing_is_restarted_ever_more_slowly_and_reported() {
-        let mut machine = Supervision::new(at(5));
+        let mut machine = server(5);
         assert_eq!(machine.poll(at(5)), Some(Command::Start));
         assert_eq!(machine.poll(at(5)), None);
         let mut now = 5;
@@ -212,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_good_run_makes_the_next_failure_the_first() {
-        let mut machine = Supervision::new(at(0));
+        let mut machine = server(0);
         for start in [0, 1, 3, 7] {
             assert_eq!(machine.poll(at(start)), Some(Command::Start));
             machine.ended(at(start));
@@ -225,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_server_that_hangs_is_killed_once() {
-        let mut machine = Supervision::new(at(0));
+        let mut machine = server(0);
         machine.poll(at(0));
         machine.heartbeat(at(10));
         assert_eq!(machine.wake_at(), Some(at(70)));
@@ -238,15 +261,25 @@ mod tests {
 
     #[test]
     fn a_server_that_never_gets_ready_has_ten_minutes() {
-        let mut machine = Supervision::new(at(0));
+        let mut machine = server(0);
         machine.poll(at(0));
         assert_eq!(machine.poll(at(599)), None);
         assert_eq!(machine.poll(at(600)), Some(Command::Kill));
     }
 
     #[test]
+    fn a_process_without_heartbeats_runs_until_it_ends() {
+        let mut machine = Supervision::new(at(0), Liveness::Unproven);
+        assert_eq!(machine.poll(at(0)), Some(Command::Start));
+        assert_eq!(machine.wake_at(), None);
+        assert_eq!(machine.poll(at(1_000_000)), None);
+        machine.ended(at(1_000_000));
+        assert_eq!(machine.poll(at(1_000_001)), Some(Command::Start));
+    }
+
+    #[test]
     fn stopping_asks_then_terminates_then_kills() {
-        let mut machine = Supervision::new(at(0));
+        let mut machine = server(0);
         machine.poll(at(0));
         machine.stop(at(100));
         assert_eq!(machine.poll(at(100)), Some(Command::AskToStop));
@@ -264,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_server_that_waits_for_its_restart_is_stopped_at_once() {
-        let mut machine = Supervision::new(at(0));
+        let mut machine = server(0);
         machine.poll(at(0));
         machine.ended(at(1));
         machine.stop(at(1));

@@ -1,0 +1,175 @@
+//! The two processes that read packets from the network, apart from the first process and from each other. A bug in one of
+//! them costs a line in the log and a new process, not the box.
+//!
+//! | process | user | rights | packets |
+//! |---|---|---|---|
+//! | `hearth network configuration NAME` | 1001 | `CAP_NET_ADMIN`, `CAP_NET_RAW` | DHCP, netlink |
+//! | `hearth network responder NAME` | 1002 | none | multicast DNS, netlink |
+//!
+//! Both are this binary, inherit `no_new_privs` and an empty environment, own no file, and report on their standard output
+//! ([`ipc::network`]). The responder is started as its user, as the server is. The configuration process is started as
+//! root, since capabilities survive a change of the user only if the process itself asks for that; it gives everything
+//! up but its two capabilities before it opens a socket.
+
+use std::convert::Infallible;
+use std::io::{self, Write};
+use std::net::Ipv4Addr;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+use std::sync::mpsc::Sender;
+
+use anyhow::Context;
+use host::{entropy, file};
+use ipc::lines;
+use ipc::network::{FromNetwork, LINE_LIMIT};
+use network::configuration::{Report, Settings, run_configuration};
+use network::mdns::run_responder;
+use rustix::process::{Gid, Uid, geteuid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
+
+use super::child::{Child, HEARTH};
+use super::event::Event;
+use super::identity::BoxName;
+use super::log::{Log, LogSource};
+
+/// The user and group of [`Role::Configuration`].
+const CONFIGURATION_ID: u32 = 1001;
+/// The user and group of [`Role::Responder`].
+const RESPONDER_ID: u32 = 1002;
+/// The capabilities that [`Role::Configuration`] keeps: rtnetlink's changes, and packet sockets.
+const CONFIGURATION_CAPABILITIES: CapabilitySet = CapabilitySet::NET_ADMIN.union(CapabilitySet::NET_RAW);
+/// The C library's list of name servers (`resolv.conf(5)`).
+const RESOLVER_FILE: &str = "/etc/resolv.conf";
+
+/// The task of a network process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// DHCP, addresses and routes.
+    Configuration,
+    /// The box's name by multicast DNS.
+    Responder,
+}
+
+/// The text names no role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the roles are \"configuration\" and \"responder\"")]
+pub struct UnknownRole;
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        [Self::Configuration, Self::Responder]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or(UnknownRole)
+    }
+}
+
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Responder => "responder",
+        }
+    }
+
+    /// Starts the process; its messages arrive as events.
+    pub(super) fn start(self, name: &BoxName, events: &Sender<Event>, log: &Log) -> io::Result<Child> {
+        let mut command = Command::new(HEARTH);
+        command.args(["network", self.as_str(), name.as_str()]);
+        if self == Self::Responder {
+            command.uid(RESPONDER_ID).gid(RESPONDER_ID);
+        }
+        command.env_clear().stdin(Stdio::null());
+        let events = events.clone();
+        let deliver =
+            move |pid, message: FromNetwork| events.send(Event::Network(pid, message.bounded())).is_ok();
+        Child::start(&mut command, LogSource::Network, LINE_LIMIT, log, deliver).map(|(child, _)| child)
+    }
+}
+
+/// Runs a network process in the calling thread, which must be the only one.
+///
+/// # Errors
+///
+/// When the rights cannot be given up, when the kernel refuses its sockets, or when init has closed the pipe.
+pub fn run_network(role: Role, name: &str) -> anyhow::Result<Infallible> {
+    set_no_new_privs(true).context("setting no_new_privs")?;
+    // Not root: a developer's machine, where the process has been given its capabilities, or a test.
+    if geteuid().is_root() {
+        let (id, kept) = match role {
+            Role::Configuration => (CONFIGURATION_ID, CONFIGURATION_CAPABILITIES),
+            Role::Responder => (RESPONDER_ID, CapabilitySet::empty()),
+        };
+        give_up_rights(id, kept).context("giving up root's rights")?;
+    }
+    let send = |message: &FromNetwork| {
+        let mut out = io::stdout().lock();
+        out.write_all(&lines::encode(message).map_err(io::Error::other)?)?;
+        out.flush()
+    };
+    match role {
+        Role::Configuration => {
+            let settings = Settings { name: name.to_owned() };
+            // Without random bytes the transaction IDs are poor, and a box without network would be poorer.
+            let random = || entropy::bytes().map(u64::from_ne_bytes).unwrap_or_default();
+            let report = |report| match report {
+                Report::Addresses(addresses) => send(&FromNetwork::Addresses(addresses)),
+                Report::Resolvers(resolvers) => send(&FromNetwork::Resolvers(resolvers)),
+                Report::Warning(text) => send(&FromNetwork::Warning(text)),
+            };
+            Ok(run_configuration(&settings, random, report)?)
+        }
+        Role::Responder => Ok(run_responder(name, |text| send(&FromNetwork::Warning(text)))?),
+    }
+}
+
+/// Becomes user and group `id`, with no capabilities but `kept`.
+fn give_up_rights(id: u32, kept: CapabilitySet) -> rustix::io::Result<()> {
+    let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
+    set_thread_groups(&[])?;
+    set_thread_res_gid(group, group, group)?;
+    // Without this the change of the user would clear the permitted set; it clears the effective one in any case.
+    set_keep_capabilities(true)?;
+    set_thread_res_uid(user, user, user)?;
+    set_capabilities(
+        None,
+        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
+    )
+}
+
+/// Writes the list of name servers for the C library.
+pub(super) fn write_resolvers(resolvers: &[Ipv4Addr]) -> io::Result<()> {
+    file::replace(Path::new(RESOLVER_FILE), resolver_text(resolvers).as_bytes())
+}
+
+fn resolver_text(resolvers: &[Ipv4Addr]) -> String {
+    resolvers.iter().map(|resolver| format!("nameserver {resolver}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::{Ipv4Addr, Role, UnknownRole, resolver_text};
+
+    #[test]
+    fn a_role_is_read_as_it_is_written() {
+        for role in [Role::Configuration, Role::Responder] {
+            assert_eq!(role.as_str().parse(), Ok(role));
+        }
+        assert_eq!("root".parse::<Role>(), Err(UnknownRole));
+    }
+
+    #[test]
+    fn the_resolver_file_has_a_line_for_each_name_server() {
+        let resolvers = [Ipv4Addr::new(192, 168, 1, 1), Ipv4Addr::new(9, 9, 9, 9)];
+        assert_eq!(resolver_text(&resolvers), "nameserver 192.168.1.1\nnameserver 9.9.9.9\n");
+        assert_eq!(resolver_text(&[]), "");
+    }
+}

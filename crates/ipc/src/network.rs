@@ -1,0 +1,91 @@
+//! The messages of the network's processes to `hearth init`: one JSON object a line, on their standard output.
+//!
+//! These processes read packets from anybody on the network, so their messages are claims: init takes over no more than
+//! the limits below, and nothing but addresses in the lists of addresses. There are no messages the other way; a process
+//! gets its parameters on its command line, and ends when its standard output is closed.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+
+/// The longest line, in bytes.
+pub const LINE_LIMIT: usize = 16 * 1024;
+/// The most addresses that init takes over: eight interfaces with a few IPv6 prefixes each.
+pub const ADDRESSES_LIMIT: usize = 64;
+/// The most name servers that init takes over: `MAXNS` of `<resolv.h>`, since the C library reads no more.
+pub const RESOLVERS_LIMIT: usize = 3;
+
+/// From a network process to `init`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FromNetwork {
+    /// The complete list of the box's own addresses, link-local ones excepted.
+    Addresses(Vec<IpAddr>),
+    /// The complete list of the name servers.
+    Resolvers(Vec<Ipv4Addr>),
+    /// The text of an error that is not final.
+    Warning(String),
+}
+
+impl FromNetwork {
+    /// The message without entries that are no address of a host, and cut to the limits.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        match self {
+            Self::Addresses(addresses) => {
+                let usable = addresses.into_iter().filter(|address| is_host(*address));
+                Self::Addresses(usable.take(ADDRESSES_LIMIT).collect())
+            }
+            Self::Resolvers(resolvers) => {
+                let usable = resolvers.into_iter().filter(|address| is_host(IpAddr::V4(*address)));
+                Self::Resolvers(usable.take(RESOLVERS_LIMIT).collect())
+            }
+            // As long as its line at most; the log cuts its own lines.
+            Self::Warning(text) => Self::Warning(text),
+        }
+    }
+}
+
+/// Loopback is excluded too: to other hosts it means themselves, and no DHCP server can offer a name server there.
+fn is_host(address: IpAddr) -> bool {
+    let broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
+    !(address.is_unspecified() || address.is_multicast() || address.is_loopback() || broadcast)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::{ADDRESSES_LIMIT, FromNetwork, RESOLVERS_LIMIT};
+
+    #[test]
+    fn a_list_holds_addresses_of_hosts_only_and_not_too_many() {
+        let addresses: Vec<IpAddr> = [
+            "0.0.0.0",
+            "127.0.0.1",
+            "192.0.2.7",
+            "224.0.0.251",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "2001:db8::7",
+            "ff02::1",
+        ]
+        .map(|text| text.parse().unwrap())
+        .into();
+        let expected = vec!["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()];
+        assert_eq!(FromNetwork::Addresses(addresses).bounded(), FromNetwork::Addresses(expected));
+        let many = vec![IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)); 1000];
+        let FromNetwork::Addresses(kept) = FromNetwork::Addresses(many).bounded() else {
+            panic!("addresses")
+        };
+        assert_eq!(kept.len(), ADDRESSES_LIMIT);
+        let many = vec![Ipv4Addr::new(192, 0, 2, 1); 1000];
+        let FromNetwork::Resolvers(kept) = FromNetwork::Resolvers(many).bounded() else {
+            panic!("resolvers")
+        };
+        assert_eq!(kept.len(), RESOLVERS_LIMIT);
+        let none = FromNetwork::Resolvers(vec![Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED]).bounded();
+        assert_eq!(none, FromNetwork::Resolvers(Vec::new()));
+    }
+}

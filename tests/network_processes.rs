@@ -1,0 +1,204 @@
+//! The box's network processes on a real cable, as `hearth init` starts them: the rights they keep, the messages they
+//! send, and a killed one's successor. At the other end of the cable is `dnsmasq` as the router's DHCP server.
+//!
+//! Needs root, `ip` and `dnsmasq`; without them the tests say so and pass.
+
+use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use hearth_tests::namespace::report;
+use hearth_tests::product::binary;
+use serde_json::Value;
+
+/// The kernel and dnsmasq answer within moments; a busy machine takes longer.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Bits of `<linux/capability.h>`.
+const NET_ADMIN_AND_NET_RAW: u64 = 1 << 12 | 1 << 13;
+
+#[test]
+fn a_killed_configuration_process_is_replaced_by_one_that_gets_the_address_again() -> Result<()> {
+    let Some(home) = Home::new("configuration")? else { return Ok(()) };
+    let first = home.start("configuration")?;
+    first.wait_for("an address", |message| home.is_leased(&message["addresses"]))?;
+    assert_eq!(first.identity()?, ([1001; 4], [1001; 4], String::new()));
+    assert_eq!(first.capabilities()?, [0, NET_ADMIN_AND_NET_RAW, NET_ADMIN_AND_NET_RAW, 0]);
+    assert_eq!(first.status("NoNewPrivs")?, "1");
+    drop(first);
+
+    ip(&["-n", &home.name, "address", "flush", "dev", "eth7"])?;
+    let second = home.start("configuration")?;
+    second.wait_for("no address", |message| message["addresses"] == Value::Array(Vec::new()))?;
+    second.wait_for("the name servers", |message| {
+        message["resolvers"] == serde_json::json!(["192.168.78.1"])
+    })?;
+    second.wait_for("an address", |message| home.is_leased(&message["addresses"]))
+}
+
+#[test]
+fn the_responder_has_no_rights() -> Result<()> {
+    let Some(home) = Home::new("responder")? else { return Ok(()) };
+    let responder = home.start("responder")?;
+    // Its name is asked for and found in crates/network/tests; here it only has to live on with what it has left.
+    let router = home.start("configuration")?;
+    router.wait_for("an address", |message| home.is_leased(&message["addresses"]))?;
+    assert_eq!(responder.identity()?, ([1002; 4], [1002; 4], String::new()));
+    assert_eq!(responder.capabilities()?, [0; 4]);
+    assert_eq!(responder.status("NoNewPrivs")?, "1");
+    assert!(responder.messages.try_recv().is_err(), "it has nothing to warn of");
+    Ok(())
+}
+
+/// A box's network namespace, with a cable to a router's; gone when dropped.
+struct Home {
+    name: String,
+    router: String,
+    server: Option<Child>,
+    _leases: tempfile::TempDir,
+}
+
+impl Home {
+    fn new(test: &str) -> Result<Option<Self>> {
+        if let Some(missing) = missing() {
+            report(&format!("NOT RUN: this test needs {missing}"));
+            return Ok(None);
+        }
+        let id = std::process::id();
+        let (name, router) = (format!("hearth-{test}-{id}"), format!("hearth-{test}-router-{id}"));
+        let leases = tempfile::tempdir()?;
+        let mut home = Self { name, router, server: None, _leases: leases };
+        for name in [&home.name, &home.router] {
+            ip(&["netns", "add", name])?;
+            ip(&["-n", name, "link", "set", "lo", "up"])?;
+        }
+        let cable = ["link", "add", "cable", "type", "veth", "peer", "name", "eth7", "netns", &home.name];
+        ip(&[&["-n", &home.router][..], &cable].concat())?;
+        ip(&["-n", &home.router, "address", "add", "192.168.78.1/24", "dev", "cable"])?;
+        ip(&["-n", &home.router, "link", "set", "cable", "up"])?;
+        let server = Command::new("ip")
+            .args(["netns", "exec", &home.router, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null"])
+            .args(["--port=0", "--interface=cable", "--bind-interfaces", "--no-ping", "--log-facility=-"])
+            .args(["--dhcp-range=192.168.78.50,192.168.78.60,255.255.255.0,2m", "--dhcp-authoritative"])
+            .args(["--dhcp-option=option:dns-server,192.168.78.1", "--pid-file=", "--user=root"])
+            .arg(format!("--dhcp-leasefile={}", home._leases.path().join("leases").display()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        home.server = Some(server);
+        Ok(Some(home))
+    }
+
+    /// Starts a network process in the box's namespace.
+    fn start(&self, role: &str) -> Result<NetworkProcess> {
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", &self.name])
+            .arg(binary()?)
+            .args(["network", role, "hearth-0203"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let lines = BufReader::new(child.stdout.take().context("a pipe")?).lines();
+        let (sender, messages) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let message = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                if sender.send(message).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(NetworkProcess { child, messages })
+    }
+
+    fn is_leased(&self, addresses: &Value) -> bool {
+        let addresses = addresses.as_array().into_iter().flatten().filter_map(Value::as_str);
+        addresses
+            .filter_map(|address| address.parse().ok())
+            .any(|address| matches!(address, IpAddr::V4(address) if address.octets()[..3] == [192, 168, 78]))
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Some(server) = &mut self.server {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+        for name in [&self.name, &self.router] {
+            let _ = Command::new("ip").args(["netns", "delete", name]).status();
+        }
+    }
+}
+
+/// A running network process; killed when dropped.
+struct NetworkProcess {
+    child: Child,
+    messages: Receiver<Value>,
+}
+
+impl NetworkProcess {
+    /// Waits for a message; others pass by.
+    fn wait_for(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<()> {
+        let mut others = Vec::new();
+        loop {
+            match self.messages.recv_timeout(LIMIT) {
+                Ok(message) if wanted(&message) => return Ok(()),
+                Ok(message) => others.push(message),
+                Err(error) => anyhow::bail!("waiting for {what}: {error}; messages so far: {others:?}"),
+            }
+        }
+    }
+
+    /// A field of `/proc/PID/status` (proc(5)).
+    fn status(&self, field: &str) -> Result<String> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        Ok(value.with_context(|| format!("no {field} in {status}"))?.trim().to_owned())
+    }
+
+    /// Real, effective, saved and file system user; the same of groups; supplementary groups.
+    fn identity(&self) -> Result<([u32; 4], [u32; 4], String)> {
+        let four = |field| -> Result<[u32; 4]> {
+            let text = self.status(field)?;
+            let numbers: Vec<u32> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+            numbers.try_into().ok().with_context(|| format!("{field}: {text}"))
+        };
+        Ok((four("Uid")?, four("Gid")?, self.status("Groups")?))
+    }
+
+    /// The inheritable, permitted, effective and ambient sets.
+    fn capabilities(&self) -> Result<[u64; 4]> {
+        let set = |field| -> Result<u64> { Ok(u64::from_str_radix(&self.status(field)?, 16)?) };
+        Ok([set("CapInh")?, set("CapPrm")?, set("CapEff")?, set("CapAmb")?])
+    }
+}
+
+impl Drop for NetworkProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn ip(arguments: &[&str]) -> Result<()> {
+    let status = Command::new("ip").args(arguments).status()?;
+    ensure!(status.success(), "ip {arguments:?}");
+    Ok(())
+}
+
+fn missing() -> Option<&'static str> {
+    let has = |program: &str, argument: &str| Command::new(program).arg(argument).output().is_ok();
+    if !rustix::process::geteuid().is_root() {
+        Some("root, for network namespaces")
+    } else if !Path::new("/proc/self/ns/net").exists() || !has("ip", "-V") {
+        Some("ip (package iproute2)")
+    } else if !has("dnsmasq", "--version") {
+        Some("dnsmasq (package dnsmasq-base)")
+    } else {
+        None
+    }
+}
