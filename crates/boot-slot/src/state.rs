@@ -1,4 +1,4 @@
-//! The boot state: two slots, their try counters, and a trial. `image/boot.scr` follows the same rules on the
+//! The boot state: two slots, their try counters, and a trial. `image/u-boot/boot.cmd` follows the same rules on the
 //! card before Linux runs; [`choose`] is its twin, and a test keeps the keys of both equal.
 //!
 //! Rules:
