@@ -6,6 +6,7 @@ pub mod core_process;
 pub mod data_partition;
 pub mod delta_chat;
 pub mod mail;
+pub mod module_graph;
 pub mod namespace;
 pub mod ports;
 pub mod product;

@@ -10,13 +10,9 @@ use anyhow::Result;
 
 use crate::product::{self, Daemon};
 
-/// The server's name there. A name that begins with `_` needs no certificate from an authority: clients take any
-/// that bears the name (protocol note 1.6).
-pub const DOMAIN: &str = "_box.test";
-
 /// Tells the second life of a test that it is inside.
 const INSIDE: &str = "HEARTH_INSIDE_NAMESPACE";
-/// What `scripts/namespace` ends with where this user may not make one.
+/// The exit status of `scripts/namespace` where this user may not make one.
 const NOT_ALLOWED: i32 = 77;
 
 /// Runs a test's body in a network of its own. `test` is the test's name: its program is started once more, inside,
@@ -52,7 +48,7 @@ pub fn report(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// The same with a daemon for [`DOMAIN`], whose log is shown when the body fails; `more` is its configuration.
+/// The same with a daemon for [`product::DOMAIN`], whose log is shown when the body fails; `more` is its configuration.
 pub fn with_server(test: &str, more: &str, body: impl FnOnce(&mut Daemon) -> Result<()>) {
     alone(test, || {
         Daemon::start_for_domain(more)?.play(body);
