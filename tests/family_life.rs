@@ -1,4 +1,4 @@
-//! What families do besides texting: groups, large films, second devices, read receipts, deleting. Real Delta Chat
+//! Use in a family besides texting: groups, large films, second devices, read receipts, deleting. Real Delta Chat
 //! cores against the daemon on this machine.
 
 use std::sync::Arc;
@@ -87,7 +87,7 @@ fn reading_and_deleting_reach_the_other_side() {
         let mut mailbox = daemon.account("ben000000", "a long password")?.log_in()?;
         poll(LIMITS.text, "Ben's mailbox is empty", || {
             let status = mailbox.command("STATUS INBOX (MESSAGES)")?;
-            Ok(status.iter().any(|line| line.contains("(MESSAGES 0)")).then_some(()))
+            Ok(status.iter().any(|response| response.text.contains("(MESSAGES 0)")).then_some(()))
         })
     });
 }

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use test_support::Random;
 
 use crate::delta_chat::Person;
 
 /// The attachment's size, in bytes.
 pub const FILE_BYTES: usize = 5_000_000;
 
-/// What each step may take at most; an emulated Pi moves a tenth of a megabyte a second.
+/// The time limits of the steps; an emulated Pi moves a tenth of a megabyte a second.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// For a text or a step of making contact.
@@ -51,24 +52,10 @@ pub fn send_file(from: &Person, chat: u64, to: &Person, limits: Limits) -> Resul
 pub fn send_film(from: &Person, chat: u64, to: &Person, bytes: usize, limits: Limits) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("film.bin");
-    std::fs::write(&file, noise(bytes))?;
+    std::fs::write(&file, Random::new(0).bytes(bytes))?;
     let sent = from.send_file(chat, &file)?;
     from.wait_until_sent(sent, limits.file)?;
     let bytes = u64::try_from(bytes)?;
     to.wait_for_message(limits.file, |message| message.complete && message.file_bytes == bytes)?;
     Ok(())
-}
-
-/// The same bytes each time, as incompressible as film.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_be_bytes()
-    })
-    .flatten()
-    .take(length)
-    .collect()
 }

@@ -2,10 +2,15 @@
 
 use anyhow::{Context, Result};
 
-use crate::clients::Account;
-
 /// The names of new accounts begin behind those that are used again and again.
 const FIRST_NEW: usize = 5000;
+
+/// Somebody with an account.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) address: String,
+    pub(crate) password: String,
+}
 
 /// Numbered accounts.
 #[derive(Debug)]

@@ -5,7 +5,6 @@
 //! the same program in the same run.
 
 mod accounts;
-mod clients;
 mod compare;
 mod message;
 mod processes;
@@ -77,7 +76,7 @@ struct Measure {
     /// Print JSON, for programs.
     #[arg(long)]
     json: bool,
-    /// What to measure.
+    /// The measurement.
     #[command(subcommand)]
     what: What,
 }

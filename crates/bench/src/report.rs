@@ -1,4 +1,4 @@
-//! What was measured, as a table for people or as JSON.
+//! The measurements, as a table for people or as JSON.
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::processes::Memory;
 /// One measurement. Rates and latencies depend on the machine's load; CPU time and memory hardly do.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Row {
-    /// What was done.
+    /// The measured action, in words.
     pub(crate) what: String,
     /// How often.
     pub(crate) number: usize,
@@ -33,7 +33,7 @@ pub(crate) struct Column {
     pub(crate) value: fn(&Row) -> Option<f64>,
 }
 
-/// What a table shows of a row.
+/// The columns of a table.
 pub(crate) const COLUMNS: [Column; 7] = [
     Column { name: "per second", value: |row| row.per_second },
     Column { name: "CPU ms each", value: |row| row.cpu_milliseconds_each },

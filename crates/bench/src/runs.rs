@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use test_support::tls::Connector;
+use test_support::{Imap, Smtp};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::accounts::Accounts;
-use crate::clients::{Account, Imap, Smtp};
+use crate::accounts::{Account, Accounts};
 use crate::message;
 use crate::processes::Processes;
 use crate::report::Row;
-use crate::stream::Connector;
+use crate::stream::{Stream, connect};
 
 /// Bytes of a benchmark message, about.
 const MESSAGE: usize = 10_000;
@@ -67,8 +68,8 @@ struct Server {
 struct Pair {
     sender: Account,
     receiver: Account,
-    smtp: Smtp,
-    imap: Imap,
+    smtp: Smtp<Stream>,
+    imap: Imap<Stream>,
 }
 
 /// The clock and the server's CPU time at the start.
@@ -80,7 +81,7 @@ pub(crate) struct Start {
 impl Bench {
     pub(crate) fn new(imap: &str, smtp: &str, accounts: Accounts, processes: Processes) -> Result<Self> {
         let (imap, smtp, body) = (imap.to_owned(), smtp.to_owned(), message::body(MESSAGE));
-        let connector = Connector::new()?;
+        let connector = Connector::tls13()?;
         Ok(Self { server: Arc::new(Server { connector, imap, smtp, accounts, processes, body }) })
     }
 
@@ -173,7 +174,7 @@ impl Bench {
         let account = self.one_of_the_crowd(number);
         let address = account.address.as_str();
         let mut smtp = self.smtp(&account).await?;
-        smtp.begin(address, address).await?;
+        smtp.begin(address, &[address]).await?;
         smtp.text(&message::header(address, address, number)).await?;
         let (first, second) = body.split_at_checked(body.len() / 2).context("the body is not ASCII")?;
         smtp.text(first).await?;
@@ -275,7 +276,8 @@ impl Bench {
             let mut imap = bench.imap(&account).await?;
             let address = account.address.as_str();
             for number in imap.select().await?..mail {
-                imap.append(&(message::header(address, address, number) + &bench.server.body)).await?;
+                imap.append("INBOX", &(message::header(address, address, number) + &bench.server.body))
+                    .await?;
             }
             imap.logout().await
         })
@@ -315,12 +317,14 @@ impl Bench {
         self.server.accounts.numbered(number % IDLE_ACCOUNTS)
     }
 
-    pub(crate) async fn imap(&self, account: &Account) -> Result<Imap> {
-        Imap::login(&self.server.connector, &self.server.imap, account).await
+    pub(crate) async fn imap(&self, account: &Account) -> Result<Imap<Stream>> {
+        let stream = connect(&self.server.connector, &self.server.imap).await?;
+        Imap::login(stream, STEP_LIMIT, &account.address, &account.password).await
     }
 
-    pub(crate) async fn smtp(&self, account: &Account) -> Result<Smtp> {
-        Smtp::login(&self.server.connector, &self.server.smtp, account).await
+    pub(crate) async fn smtp(&self, account: &Account) -> Result<Smtp<Stream>> {
+        let stream = connect(&self.server.connector, &self.server.smtp).await?;
+        Smtp::login(stream, STEP_LIMIT, &account.address, &account.password).await
     }
 
     /// Waits until the server has taken in what was sent: memory that is read earlier is too little.
@@ -349,9 +353,15 @@ impl Pair {
 }
 
 /// Sends a whole message, up to the end of DATA.
-async fn send(smtp: &mut Smtp, from: &Account, to: &Account, body: &str, number: usize) -> Result<()> {
+async fn send(
+    smtp: &mut Smtp<Stream>,
+    from: &Account,
+    to: &Account,
+    body: &str,
+    number: usize,
+) -> Result<()> {
     let (from, to) = (from.address.as_str(), to.address.as_str());
-    smtp.begin(from, to).await?;
+    smtp.begin(from, &[to]).await?;
     let text = [message::header(from, to, number).as_str(), body, message::END].concat();
     smtp.text(&text).await
 }

@@ -51,7 +51,7 @@ impl Bench {
             let account = self.one_of_the_crowd(number);
             let address = account.address.as_str();
             let mut smtp = self.smtp(&account).await?;
-            smtp.begin(address, address).await?;
+            smtp.begin(address, &[address]).await?;
             smtp.text(&message::header(address, address, number)).await?;
             smtp.text(&body).await?;
             connections.push(smtp);
@@ -67,7 +67,7 @@ impl Bench {
         let address = account.address.as_str();
         let mut imap = self.imap(&account).await?;
         if imap.select().await? == 0 {
-            imap.append(&(message::header(address, address, 0) + &message::body(MESSAGE))).await?;
+            imap.append("INBOX", &(message::header(address, address, 0) + &message::body(MESSAGE))).await?;
         }
         let start = self.start();
         let mut connections = vec![imap];

@@ -12,7 +12,7 @@ use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
 use crate::message;
 
-/// What Delta Chat says from its connection to IDLE and out of it, with one new message (chatmail-protocol note,
+/// Delta Chat's commands from its connection to IDLE and out of it, with one new message (chatmail-protocol note,
 /// appendix A).
 const PHONE: &str = "\
 A1 LOGIN \"receiver@chat.test\" \"secret-secret\"\r

@@ -1,4 +1,4 @@
-//! What the machines without IO cost in instructions, counted by callgrind: the same number for the same program,
+//! The cost of the machines without IO in instructions, counted by callgrind: the same number for the same program,
 //! however busy the machine is. Here the benchmark knows our crates; the program `bench` does not.
 //!
 //! `cargo bench -p bench` prints the table (it needs valgrind); `-- --json` prints it for programs. To see where the
@@ -32,7 +32,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { what: "policy: gate and clean-up of 1 MB", run: policy::large },
 ];
 
-/// What is done before and besides the scenario costs the same in both runs, so that it falls out of the difference.
+/// Work before and besides the scenario costs the same in both runs, so that it falls out of the difference.
 const FEW: usize = 2;
 const MANY: usize = 22;
 

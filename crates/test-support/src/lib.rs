@@ -1,0 +1,29 @@
+//! Shared by tests and measurements. Never part of the product: `tests/tidy.rs` checks that no product crate links it.
+//!
+//! * [`Random`] and [`pieces`]: repeatable chance, for every crate's tests.
+//! * `tls`, `Lines`, `Script`, `Imap`, `Smtp`, `message` (feature `clients`): as much of a mail client as tests need.
+//!   Not a judge of protocols; real clients are.
+
+#[cfg(feature = "clients")]
+mod imap;
+#[cfg(feature = "clients")]
+mod lines;
+#[cfg(feature = "clients")]
+pub mod message;
+mod random;
+#[cfg(feature = "clients")]
+mod script;
+#[cfg(feature = "clients")]
+mod smtp;
+#[cfg(feature = "clients")]
+pub mod tls;
+
+#[cfg(feature = "clients")]
+pub use imap::{Fetched, Imap, Response};
+#[cfg(feature = "clients")]
+pub use lines::Lines;
+pub use random::{Random, pieces};
+#[cfg(feature = "clients")]
+pub use script::{Script, quoted, sasl_plain};
+#[cfg(feature = "clients")]
+pub use smtp::Smtp;
