@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use imap::{Input, Transport};
 
-use crate::split_first;
 use crate::world::{Parser, Wire, World};
+use crate::{split_first, texts_and_events};
 
-/// What may happen besides a client's bytes.
+/// An event other than a client's bytes.
 #[derive(Clone, Copy)]
 enum Event {
     /// A message arrives.
     Delivery,
+    /// The session is told of a change, and there is none.
+    Notice,
     /// Another program removes the message with this UID.
     Removal(u32),
     /// Time passes.
@@ -27,7 +29,8 @@ enum Event {
 impl Event {
     fn of(byte: u8) -> Self {
         match byte & 7 {
-            0 | 1 => Self::Delivery,
+            0 => Self::Delivery,
+            1 => Self::Notice,
             2 | 3 => Self::Removal(u32::from(byte >> 3)),
             4 => Self::Pause(Duration::from_secs(61)),
             5 => Self::Pause(Duration::from_secs(1_900)),
@@ -39,10 +42,15 @@ impl Event {
 
 /// Two connections of one account. However the network cuts what they say, the answers are the same.
 pub(crate) fn session(data: &[u8]) {
-    assert_eq!(dialogue(data, 1), dialogue(data, 2), "cutting matters");
+    let cut = dialogue(data, 1);
+    assert_eq!(cut, dialogue(data, 2), "cutting matters");
+    // What follows STARTTLS in the same packet matters, and must.
+    if split_first(data).0 & 3 != 0 {
+        assert_eq!(cut, dialogue(data, 0), "cutting matters");
+    }
 }
 
-/// What both connections heard, and how they ended.
+/// The output and the final state of both connections.
 fn dialogue(data: &[u8], cuts: u64) -> [(String, Wire); 2] {
     let (kind, data) = split_first(data);
     let mut world = World::new(cuts);
@@ -57,24 +65,31 @@ fn dialogue(data: &[u8], cuts: u64) -> [(String, Wire); 2] {
     };
     let second = world.select();
     let (mut speaking, mut silent) = (first, second);
-    let mut rest = data;
-    while !rest.is_empty() {
-        let end = rest.iter().position(|byte| *byte == 0xff).unwrap_or(rest.len());
-        let (text, after) = rest.split_at(end);
-        world.send(speaking, text);
-        rest = after.get(2..).unwrap_or_default();
-        match after.get(1).map(|byte| Event::of(*byte)) {
+    for (text, event) in texts_and_events(data) {
+        match cuts {
+            0 if world.wire(speaking) != Wire::Closed => world.input(speaking, Input::Bytes(text)),
+            0 => {}
+            _ => world.send(speaking, text),
+        }
+        match event.map(Event::of) {
             Some(Event::Delivery) => drop(world.change(|toy| toy.deliver("Subject: new\n\nx\n")).get()),
+            Some(Event::Notice) if world.wire(speaking) != Wire::Closed => {
+                world.input(speaking, Input::MailboxChanged);
+            }
             Some(Event::Removal(uid)) => remove(&mut world, uid),
             Some(Event::Pause(time)) => world.pass(time),
             Some(Event::OtherConnection) => std::mem::swap(&mut speaking, &mut silent),
             Some(Event::Shutdown) if world.wire(speaking) != Wire::Closed => {
                 world.input(speaking, Input::Shutdown);
             }
-            Some(Event::Shutdown) | None => {}
+            Some(Event::Notice | Event::Shutdown) | None => {}
         }
     }
-    [first, second].map(|number| (world.heard(number), world.wire(number)))
+    [first, second].map(|number| {
+        let end = (world.heard(number), world.wire(number));
+        world.input(number, Input::Closed);
+        end
+    })
 }
 
 fn remove(world: &mut World, uid: u32) {
@@ -94,10 +109,14 @@ pub(crate) fn message(data: &[u8]) {
     let phone = world.select();
     world.parser = Parser::DeltaChat;
     for items in [
+        "(BODY.PEEK[1] BODY.PEEK[1.1.MIME] BODY.PEEK[2.HEADER] BODY.PEEK[TEXT])",
         "(BODY.PEEK[1] BODY.PEEK[2.MIME] BODY.PEEK[1.1.HEADER] BODY.PEEK[TEXT]<1.9>)",
         "(BODY.PEEK[HEADER.FIELDS (FROM CHAT-VERSION)] BODY.PEEK[HEADER.FIELDS.NOT (DATE)] RFC822.SIZE)",
     ] {
         ask(&mut world, phone, &format!("FETCH 1 {items}"), "a OK Fetch completed\r\n");
+    }
+    if data.is_ascii() {
+        ask(&mut world, phone, "FETCH 1 (ENVELOPE BODYSTRUCTURE)", "a OK Fetch completed\r\n");
     }
     world.parser = Parser::Any;
     ask(&mut world, phone, "FETCH 1 (ENVELOPE BODY BODYSTRUCTURE)", "a OK Fetch completed\r\n");

@@ -1,56 +1,78 @@
-//! What is tried with any bytes whatever: each parser and each session machine as a function of bytes that panics when
+//! The fuzz targets: each parser and each session machine as a function of bytes that panics when
 //! something is wrong.
 //!
-//! `cargo test` plays the seeds and everything that was ever found; `scripts/fuzz` lets libFuzzer look for more, led by
-//! the code's coverage. A target takes bytes and nothing else, so that a finding is a file.
+//! `cargo test` plays the seeds, everything that was ever found, and some inputs that it invents, the same each time;
+//! `scripts/fuzz` lets libFuzzer look for more, led by the code's coverage. A target takes bytes and nothing else, so
+//! that a finding is a file.
 
 mod imap_machines;
+pub mod invention;
 mod network_packets;
 mod policy;
 mod smtp_machines;
 mod storage;
+mod text;
 mod words;
 #[expect(dead_code, reason = "the transcripts of the imap crate need more of their world than noise does")]
 #[path = "../../../crates/imap/tests/sessions/world/mod.rs"]
 mod world;
 
-/// A target: its name, and what is done with the bytes.
-pub type Target = (&'static str, fn(&[u8]));
+/// A parser or a machine, as a function of bytes that panics when something is wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name, which its folders and its dictionary bear.
+    pub name: &'static str,
+    /// The function.
+    pub run: fn(&[u8]),
+    /// The number of invented inputs that `cargo test` tries: as many as take a second or two without optimisation.
+    pub invented: u64,
+}
+
+impl Target {
+    const fn new(name: &'static str, run: fn(&[u8]), invented: u64) -> Self {
+        Self { name, run, invented }
+    }
+}
 
 /// All targets. Each has a folder in `seeds/` with inputs to begin with.
 pub const TARGETS: &[Target] = &[
-    ("imap-session", imap_machines::session),
-    ("imap-message", imap_machines::message),
-    ("smtp-session", smtp_machines::session),
-    ("smtp-content", smtp_machines::content),
-    ("smtp-client", smtp_machines::client),
-    ("gate", policy::gate),
-    ("header-cleanup", policy::cleanup),
-    ("words", words::words),
-    ("multicast-dns", network_packets::multicast_dns),
-    ("dhcp", network_packets::dhcp),
-    ("boot-state", storage::boot_state),
-    ("journal", storage::journal),
-    ("debian-package", storage::debian_package),
+    Target::new("imap-session", imap_machines::session, 400),
+    Target::new("imap-message", imap_machines::message, 400),
+    Target::new("smtp-session", smtp_machines::session, 3_000),
+    Target::new("smtp-content", smtp_machines::content, 3_000),
+    Target::new("smtp-client", smtp_machines::client, 5_000),
+    Target::new("gate", policy::gate, 2_500),
+    Target::new("header-cleanup", policy::cleanup, 2_500),
+    Target::new("words", words::words, 10_000),
+    Target::new("multicast-dns", network_packets::multicast_dns, 3_000),
+    Target::new("dhcp", network_packets::dhcp, 3_000),
+    Target::new("boot-state", storage::boot_state, 3_000),
+    Target::new("journal", storage::journal, 100),
+    Target::new("debian-package", storage::debian_package, 500),
+    Target::new("package-lists", text::package_lists, 500),
+    Target::new("header-section", text::header_section, 3_000),
+    Target::new("ipc-lines", text::ipc_lines, 3_000),
+    Target::new("configuration", text::configuration, 500),
 ];
+
+/// Separates text from an event in the bytes of a session: the next byte says which.
+const EVENT: u8 = 0xff;
 
 /// Divides the bytes: the first says something about how the rest is used.
 fn split_first(data: &[u8]) -> (u8, &[u8]) {
     data.split_first().map_or((0, data), |(first, rest)| (*first, rest))
 }
 
-/// Cuts bytes into pieces whose lengths follow from a seed; the seed zero cuts nothing.
-fn pieces(data: &[u8], seed: u64) -> impl Iterator<Item = &[u8]> {
-    let (mut rest, mut state) = (data, seed);
+/// Divides the bytes of a session at each [`EVENT`]: pieces of text, each with the event behind it, if there is one.
+fn texts_and_events(data: &[u8]) -> impl Iterator<Item = (&[u8], Option<u8>)> {
+    let mut rest = data;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed);
-        let most =
-            if seed == 0 { rest.len() } else { [1, 2, 9, 300][usize::try_from(state >> 62).unwrap_or(0)] };
-        let (piece, after) = rest.split_at(most.min(rest.len()));
-        rest = after;
-        Some(piece)
+        let end = rest.iter().position(|byte| *byte == EVENT).unwrap_or(rest.len());
+        let (text, after) = rest.split_at(end);
+        rest = after.get(2..).unwrap_or_default();
+        Some((text, after.get(1).copied()))
     })
 }

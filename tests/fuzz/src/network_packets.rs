@@ -1,4 +1,4 @@
-//! What anybody in the home network may send: packets of multicast DNS and of DHCP.
+//! Packets from the home network: multicast DNS and DHCP.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;

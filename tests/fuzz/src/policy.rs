@@ -1,12 +1,13 @@
 //! The encryption gate and the header clean-up: any bytes as a message.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use mail_parser::{MessageParser, MimeHeaders, PartType};
 use relay_policy::{Content, HeaderCleanup, Inspected, Inspection, Purpose, Refusal};
+use test_support::pieces;
 
-use crate::pieces;
-
-/// A message is judged the same however it comes in pieces; one without a single packet is never encrypted; and what is
-/// encrypted here is to another parser, too.
+/// A message is judged the same however it comes in pieces. One without a single packet is never encrypted; and what is
+/// encrypted here is to another parser, too: `multipart/encrypted` with two parts (RFC 3156 section 4).
 pub(crate) fn gate(data: &[u8]) {
     for start in [Inspection::outgoing, Inspection::incoming] {
         let whole = inspect(start(), data, 0);
@@ -18,6 +19,9 @@ pub(crate) fn gate(data: &[u8]) {
             assert!(has(b"-----BEGIN PGP MESSAGE-----"), "encrypted without armour");
             let agreed = is_encrypted_to_mail_parser(data) || is_folded_beside_equals(data);
             assert!(agreed, "another parser sees another message");
+            if let Some(Some(first)) = armoured(data) {
+                assert!(first & 0x80 != 0, "no OpenPGP packet begins with {first:#x}");
+            }
         }
     }
 }
@@ -50,6 +54,22 @@ fn is_folded_beside_equals(data: &[u8]) -> bool {
     })
 }
 
+/// The first byte in the armour of an encrypted message as another parser reads it, if it finds an armour.
+fn armoured(data: &[u8]) -> Option<Option<u8>> {
+    let message = MessageParser::new().parse(data)?;
+    let kind = message.root_part().content_type()?;
+    let parts = message.root_part().sub_parts()?;
+    let encrypted =
+        kind.ctype() == "multipart" && kind.subtype().is_some_and(|it| it.eq_ignore_ascii_case("encrypted"));
+    let [_, second] = parts else { return None };
+    let text = String::from_utf8_lossy(message.part(*second)?.contents()).into_owned();
+    let (_, armour) = text.split_once("-----BEGIN PGP MESSAGE-----").filter(|_| encrypted)?;
+    let (_, lines) =
+        armour.replace('\r', "").split_once("\n\n").map(|(a, b)| (a.to_owned(), b.to_owned()))?;
+    let digits: Vec<u8> = lines.bytes().filter(|byte| !byte.is_ascii_whitespace()).take(4).collect();
+    Some(STANDARD.decode(digits).ok().and_then(|bytes| bytes.first().copied()))
+}
+
 fn inspect(mut inspection: Inspection, data: &[u8], cuts: u64) -> Result<Inspected, Refusal> {
     for piece in pieces(data, cuts) {
         inspection.push(piece);
@@ -57,7 +77,7 @@ fn inspect(mut inspection: Inspection, data: &[u8], cuts: u64) -> Result<Inspect
     inspection.finish()
 }
 
-/// What leaves a header stays away, cleaning twice changes nothing, and the body is not touched.
+/// Cleaning is the same however the message is cut, changes nothing the second time, and leaves the body as it is.
 pub(crate) fn cleanup(data: &[u8]) {
     for purpose in [Purpose::Submission, Purpose::LocalDelivery, Purpose::SubmissionToLocal] {
         let once = clean(purpose, data, 0);
@@ -80,7 +100,7 @@ fn clean(purpose: Purpose, data: &[u8], cuts: u64) -> Vec<u8> {
     clean
 }
 
-/// What stands behind the empty line, with it.
+/// The body with the empty line before it.
 fn body(data: &[u8]) -> Option<&[u8]> {
     let at = data.windows(4).position(|part| part == b"\r\n\r\n")?;
     data.get(at + 2..)

@@ -1,22 +1,29 @@
 //! The SMTP machines: clients and servers that say anything, and content that could be read in two ways.
+//!
+//! In a session's bytes 0xff introduces something that the driver says, in turn or out of turn.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use smtp::client::{Body, Client, Encryption, Transaction};
+use smtp::client::{self, Body, Client, Encryption, Transaction};
 use smtp::{
     Answer, Content, ContentError, Input, Output, Progress, Question, Role, Session, Settings, Stuffing,
     Transport, table,
 };
 
-use crate::{pieces, split_first};
+use test_support::{Random, pieces};
 
-/// What one dialogue looks like from outside.
+use crate::{split_first, texts_and_events};
+
+/// The most that a message of the session may have, in bytes.
+const MESSAGE_LIMIT: usize = 300;
+
+/// The observable result of one dialogue.
 #[derive(Debug, Default, PartialEq)]
 struct Trace {
     sent: Vec<u8>,
     committed: Vec<u8>,
-    /// What was spooled since the last message.
+    /// The bytes spooled since the last message.
     spool: Vec<u8>,
     over_tls: bool,
     closed: bool,
@@ -55,21 +62,36 @@ fn start() -> Instant {
     Instant::now()
 }
 
+/// An input from a driver that does not wait for its turn.
+fn out_of_turn(event: u8) -> Input<'static> {
+    match event & 3 {
+        0 => Input::Tick,
+        1 => Input::TlsStarted,
+        _ => Input::Answer(Answer::Accepted),
+    }
+}
+
 fn dialogue(data: &[u8], cuts: u64, start: Instant) -> Trace {
     let (kind, data) = split_first(data);
     let role = if kind & 1 == 0 { Role::Submission } else { Role::Inbound };
     let transport = if kind & 2 == 0 { Transport::Tls } else { Transport::Plain };
-    let settings = Settings { message_limit: 300, recipient_limit: 3, ..Settings::new("box.test") };
+    let settings =
+        Settings { message_limit: MESSAGE_LIMIT as u64, recipient_limit: 3, ..Settings::new("box.test") };
     let mut session = Session::new(settings, role, transport);
     let mut trace = Trace::default();
-    let mut answers = u64::from(kind >> 2);
+    let mut answers = Random::new(u64::from(kind >> 2));
     run(&mut session, &mut trace, start, &mut answers);
-    for piece in pieces(data, cuts) {
-        if trace.closed || trace.over_tls {
-            break;
+    for (text, event) in texts_and_events(data) {
+        for piece in pieces(text, cuts) {
+            if !trace.closed && !trace.over_tls {
+                session.handle(start, Input::Bytes(piece));
+                run(&mut session, &mut trace, start, &mut answers);
+            }
         }
-        session.handle(start, Input::Bytes(piece));
-        run(&mut session, &mut trace, start, &mut answers);
+        if let Some(event) = event.filter(|_| !trace.closed && !trace.over_tls) {
+            session.handle(start, out_of_turn(event));
+            run(&mut session, &mut trace, start, &mut answers);
+        }
     }
     if !trace.over_tls {
         session.handle(start + Duration::from_secs(3_600), Input::Tick);
@@ -80,7 +102,7 @@ fn dialogue(data: &[u8], cuts: u64, start: Instant) -> Trace {
     trace
 }
 
-fn run(session: &mut Session, trace: &mut Trace, now: Instant, answers: &mut u64) {
+fn run(session: &mut Session, trace: &mut Trace, now: Instant, answers: &mut Random) {
     while let Some(output) = session.poll() {
         assert!(!trace.closed, "something after Close: {output:?}");
         match output {
@@ -88,13 +110,16 @@ fn run(session: &mut Session, trace: &mut Trace, now: Instant, answers: &mut u64
                 assert!(bytes.ends_with(b"\r\n"), "half a line");
                 trace.sent.extend(bytes);
             }
-            Output::Spool(bytes) => trace.spool.extend(bytes),
+            Output::Spool(bytes) => {
+                trace.spool.extend(bytes);
+                assert!(trace.spool.len() <= MESSAGE_LIMIT, "more is kept than a message may have");
+            }
             Output::DiscardSpool => trace.spool.clear(),
             Output::Ask(question) => {
                 if let Question::Commit { size, envelope, .. } = &question {
                     let spool = std::mem::take(&mut trace.spool);
                     assert_eq!(u64::try_from(spool.len()).ok(), Some(*size), "what is committed was spooled");
-                    assert!(!envelope.recipients.is_empty() && spool.len() <= 300);
+                    assert!(!envelope.recipients.is_empty() && spool.len() <= MESSAGE_LIMIT);
                     assert_eq!(
                         stuffed(&spool).map(drop),
                         Ok(()),
@@ -102,8 +127,7 @@ fn run(session: &mut Session, trace: &mut Trace, now: Instant, answers: &mut u64
                     );
                     trace.committed.extend(spool);
                 }
-                *answers = answers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                session.handle(now, Input::Answer(answer(*answers >> 60, &question)));
+                session.handle(now, Input::Answer(answer(answers.below(16), &question)));
             }
             Output::StartTls => trace.over_tls = true,
             Output::Close(_) => trace.closed = true,
@@ -112,7 +136,7 @@ fn run(session: &mut Session, trace: &mut Trace, now: Instant, answers: &mut u64
     }
 }
 
-fn answer(chance: u64, question: &Question) -> Answer {
+fn answer(chance: usize, question: &Question) -> Answer {
     match chance {
         0 | 1 => Answer::Refused(table::LOCAL_TROUBLE),
         2 => Answer::RefusedAtRecipients(table::LOCAL_TROUBLE),
@@ -130,7 +154,7 @@ fn stuffed(plain: &[u8]) -> Result<Vec<u8>, ContentError> {
     Ok(escaped)
 }
 
-/// What content becomes when it comes in pieces: the message and how many bytes of the input it took, or an error.
+/// Reads content in pieces: the message and how many bytes of the input it took, or an error.
 fn read(data: &[u8], cuts: u64) -> Result<(Vec<u8>, usize), ContentError> {
     let (mut content, mut plain, mut taken) = (Content::new(1 << 20), Vec::new(), 0);
     for piece in pieces(data, cuts) {
@@ -163,38 +187,74 @@ pub(crate) fn content(data: &[u8]) {
     }
 }
 
-/// A server that says anything: every message comes back with one fate per recipient, once.
+/// A server that says anything, and a driver that does not wait for its turn: every message comes back with one fate per
+/// recipient, once.
 pub(crate) fn client(data: &[u8]) {
-    use smtp::client::{Input, Output, Settings};
     let (kind, data) = split_first(data);
     let encryption = if kind & 1 == 0 { Encryption::Already } else { Encryption::IfOffered };
-    let mut client = Client::new(Settings { encryption, ..Settings::new("box.test") });
-    let (start, mut given, mut returned) = (start(), 0_u32, 0_u32);
-    for piece in pieces(data, u64::from(kind >> 1)).map(Some).chain([None]) {
-        client.handle(start, piece.map_or(Input::Closed, Input::Bytes));
-        while let Some(output) = client.poll() {
-            match output {
-                Output::Ready if given < 20 => {
-                    given += 1;
-                    let recipients =
-                        ["a@b.test", "c@b.test"].iter().filter_map(|text| text.parse().ok()).collect();
-                    let transaction = Transaction { sender: None, recipients, size: 5, body: Body::SevenBit };
-                    client.handle(start, Input::Deliver(transaction));
-                }
-                Output::Ready => client.handle(start, Input::Quit),
-                Output::Done(fates) => {
-                    returned += 1;
-                    assert_eq!(fates.len(), 2, "one fate per recipient");
-                }
-                Output::Send(bytes) => assert!(bytes.ends_with(b"\r\n"), "half a line"),
-                Output::StartTls => client.handle(start, Input::TlsStarted),
-                Output::WantContent => {
-                    client.handle(start, Input::Content(b".x\r\n"));
-                    client.handle(start, Input::ContentEnd);
-                }
-                _ => {}
-            }
+    let mut sender = Sender {
+        client: Client::new(client::Settings { encryption, ..client::Settings::new("box.test") }),
+        start: start(),
+        given: 0,
+        returned: 0,
+    };
+    for (text, event) in texts_and_events(data) {
+        for piece in pieces(text, u64::from(kind >> 1)) {
+            sender.handle(client::Input::Bytes(piece));
+        }
+        match event.map(|event| event % 5) {
+            Some(0) => sender.handle(client::Input::Tick),
+            Some(1) => sender.handle(client::Input::TlsStarted),
+            Some(2) => sender.handle(client::Input::Content(b".x\r\n")),
+            Some(3) => sender.handle(client::Input::ContentEnd),
+            Some(_) => sender.handle(client::Input::Quit),
+            None => {}
         }
     }
-    assert_eq!(given, returned, "every message comes back once");
+    sender.handle(client::Input::Closed);
+    assert_eq!(sender.given, sender.returned, "every message comes back once");
 }
+
+/// A client with the messages that it was given.
+struct Sender {
+    client: Client,
+    start: Instant,
+    given: u32,
+    returned: u32,
+}
+
+impl Sender {
+    fn handle(&mut self, input: client::Input<'_>) {
+        self.client.handle(self.start, input);
+        while let Some(output) = self.client.poll() {
+            self.act(output);
+        }
+    }
+
+    fn act(&mut self, output: client::Output) {
+        match output {
+            client::Output::Ready if self.given < MESSAGES_LIMIT => {
+                self.given += 1;
+                let recipients =
+                    ["a@b.test", "c@b.test"].iter().filter_map(|text| text.parse().ok()).collect();
+                let transaction = Transaction { sender: None, recipients, size: 5, body: Body::SevenBit };
+                self.client.handle(self.start, client::Input::Deliver(transaction));
+            }
+            client::Output::Ready => self.client.handle(self.start, client::Input::Quit),
+            client::Output::Done(fates) => {
+                self.returned += 1;
+                assert_eq!(fates.len(), 2, "one fate per recipient");
+            }
+            client::Output::Send(bytes) => assert!(bytes.ends_with(b"\r\n"), "half a line"),
+            client::Output::StartTls => self.client.handle(self.start, client::Input::TlsStarted),
+            client::Output::WantContent => {
+                self.client.handle(self.start, client::Input::Content(b".x\r\n"));
+                self.client.handle(self.start, client::Input::ContentEnd);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The messages that a client is given in one run.
+const MESSAGES_LIMIT: u32 = 60;

@@ -1,4 +1,4 @@
-//! What is read from a card: the boot state, the partition table, the store's journal, and a package for the image.
+//! Data read from a card: the boot state, the partition table, the store's journal, and a package for the image.
 
 use std::path::Path;
 
