@@ -7,9 +7,9 @@ mod delta_chat;
 #[cfg(test)]
 mod fetch;
 #[cfg(test)]
-mod mailboxes;
+mod limits;
 #[cfg(test)]
-mod noise;
+mod mailboxes;
 #[cfg(test)]
 mod others;
 #[cfg(test)]

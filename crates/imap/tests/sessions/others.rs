@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use mail_types::Uid;
+use test_support::Random;
 
 use crate::each_seed;
-use crate::world::{Chance, World};
+use crate::world::World;
 
 const MESSAGE: &str = "Subject: x\n\nbody\n";
 
@@ -296,7 +297,7 @@ fn a_store_in_trouble_is_not_asked_without_end() {
 fn a_client_that_follows_the_responses_is_never_misled() {
     for seed in 0..40 {
         println!("seed {seed}");
-        let (mut world, mut chance) = (World::new(seed), Chance::new(seed + 1_000));
+        let (mut world, mut random) = (World::new(seed), Random::new(seed + 1_000));
         for _ in 0..5 {
             world.toy.deliver(MESSAGE);
         }
@@ -305,18 +306,18 @@ fn a_client_that_follows_the_responses_is_never_misled() {
         for round in 0..60 {
             let inbox = imap::MailboxName::inbox();
             let present: Vec<Uid> = world.toy.mailboxes[&inbox].messages.keys().copied().collect();
-            match chance.below(4) {
+            match random.below(4) {
                 0 => drop(world.change(|toy| toy.deliver(MESSAGE)).get()),
                 1 if !present.is_empty() => {
-                    let uid = present[chance.below(present.len())].get();
+                    let uid = present[random.below(present.len())].get();
                     world.change(|toy| toy.remove(&inbox, uid));
                 }
                 _ => {}
             }
             let mut commands = String::new();
-            for pipelined in 0..=chance.below(3) {
+            for pipelined in 0..=random.below(3) {
                 let command = ["NOOP", "UID FETCH 1:* UID", "FETCH 1:* UID", "UID STORE 1:* +FLAGS (\\Seen)"];
-                writeln!(commands, "t{round}.{pipelined} {}\r", command[chance.below(4)]).unwrap();
+                writeln!(commands, "t{round}.{pipelined} {}\r", command[random.below(4)]).unwrap();
             }
             world.send(phone, commands.as_bytes());
             follow(&mut known, &world.heard(phone));

@@ -5,8 +5,9 @@ use std::fmt::Write;
 
 use imap::MailboxName;
 use mail_types::Uid;
+use test_support::Random;
 
-use crate::world::{Chance, Parser, World};
+use crate::world::{Parser, World};
 
 const MESSAGE: &str = "Subject: x\n\nbody\n";
 
@@ -154,7 +155,7 @@ fn ranges(set: &str, mut each: impl FnMut(u32)) {
 }
 
 /// Opens the mailbox again with what is remembered of it; whoever never heard a UID cannot remember it.
-fn come_back(world: &mut World, chance: Option<&mut Chance>, memory: &mut Memory) -> usize {
+fn come_back(world: &mut World, random: Option<&mut Random>, memory: &mut Memory) -> usize {
     memory.uids.retain(|&uid| uid != 0);
     memory.exists = memory.uids.len();
     let phone = world.login();
@@ -167,10 +168,10 @@ fn come_back(world: &mut World, chance: Option<&mut Chance>, memory: &mut Memory
     };
     world.send(phone, select.as_bytes());
     world.release_one(phone);
-    if let Some(chance) = chance
-        && chance.below(3) == 0
+    if let Some(random) = random
+        && random.below(3) == 0
     {
-        disturb(world, chance);
+        disturb(world, random);
     }
     world.release();
     let heard = world.heard(phone);
@@ -181,14 +182,14 @@ fn come_back(world: &mut World, chance: Option<&mut Chance>, memory: &mut Memory
 }
 
 /// Somebody else does something; the sessions hear of it now or later.
-fn disturb(world: &mut World, chance: &mut Chance) {
+fn disturb(world: &mut World, random: &mut Random) {
     let inbox = MailboxName::inbox();
     let present: Vec<Uid> = world.toy.mailboxes[&inbox].messages.keys().copied().collect();
-    match chance.below(3) {
-        0 if !present.is_empty() => world.toy.remove(&inbox, present[chance.below(present.len())].get()),
+    match random.below(3) {
+        0 if !present.is_empty() => world.toy.remove(&inbox, present[random.below(present.len())].get()),
         _ => drop(world.toy.deliver(MESSAGE)),
     }
-    world.slow = chance.below(2) == 0;
+    world.slow = random.below(2) == 0;
     world.change(|_| ());
 }
 
@@ -196,17 +197,17 @@ fn disturb(world: &mut World, chance: &mut Chance) {
 fn a_client_that_remembers_the_highest_modseq_misses_nothing() {
     for seed in 0..100 {
         println!("seed {seed}");
-        let (mut world, mut chance) = (World::new(seed), Chance::new(seed + 1_000));
+        let (mut world, mut random) = (World::new(seed), Random::new(seed + 1_000));
         world.parser = Parser::Any;
         world.toy.lists_survivors = seed % 5 == 0;
         world.toy.deliver(MESSAGE);
         let mut memory = Memory::default();
         for _ in 0..8 {
-            let phone = come_back(&mut world, Some(&mut chance), &mut memory);
-            for round in 0..chance.below(8) {
-                disturb(&mut world, &mut chance);
+            let phone = come_back(&mut world, Some(&mut random), &mut memory);
+            for round in 0..random.below(8) {
+                disturb(&mut world, &mut random);
                 let mut commands = String::new();
-                for pipelined in 0..=chance.below(3) {
+                for pipelined in 0..=random.below(3) {
                     let command = [
                         "NOOP",
                         "FETCH 1:* (UID FLAGS MODSEQ)",
@@ -215,7 +216,7 @@ fn a_client_that_remembers_the_highest_modseq_misses_nothing() {
                         "UID STORE 1:* +FLAGS (\\Deleted)",
                         "EXPUNGE",
                     ];
-                    writeln!(commands, "t{round}.{pipelined} {}\r", command[chance.below(6)]).unwrap();
+                    writeln!(commands, "t{round}.{pipelined} {}\r", command[random.below(6)]).unwrap();
                 }
                 world.send(phone, commands.as_bytes());
                 world.heard(phone).lines().for_each(|line| memory.hear(line));

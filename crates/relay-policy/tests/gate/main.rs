@@ -9,5 +9,3 @@ mod exceptions;
 mod judged;
 #[cfg(test)]
 mod message;
-#[cfg(test)]
-mod noise;

@@ -1,6 +1,7 @@
 //! Messages to inspect, and the inspection in pieces.
 
 use relay_policy::{Content, Inspected, Inspection, Refusal};
+use test_support::Random;
 
 /// Written by GnuPG 2.2 with a public key: an old-format session key, then new-format data.
 pub(crate) const GPG_TO_KEY: &str = "-----BEGIN PGP MESSAGE-----
@@ -96,7 +97,7 @@ pub(crate) fn inspect_bytes(way: Way, bytes: &[u8]) -> Result<Inspected, Refusal
     whole.push(bytes);
     let whole = whole.finish();
     for seed in 1..=8 {
-        let (mut random, mut inspection, mut rest) = (Random(seed), start(), bytes);
+        let (mut random, mut inspection, mut rest) = (Random::new(seed), start(), bytes);
         while !rest.is_empty() {
             // The first seed goes byte by byte.
             let most = if seed == 1 { 1 } else { rest.len().min(200) };
@@ -115,17 +116,5 @@ pub(crate) fn check(text: &str, out: Content, incoming: Content) {
     for (way, content) in [(Way::Out, out), (Way::In, incoming)] {
         let from = "anna@box.test".parse().unwrap();
         assert_eq!(inspect(way, text), Ok(Inspected { from, content }), "{way:?}\n{text}");
-    }
-}
-
-/// Chance that can be repeated (xorshift64).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(limit.max(1)).unwrap()).unwrap()
     }
 }

@@ -3,8 +3,6 @@
 #[cfg(test)]
 mod dialogues;
 #[cfg(test)]
-mod noise;
-#[cfg(test)]
 mod pair;
 #[cfg(test)]
 mod script;

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use smtp::client::{Body, Client, Encryption, Fate, Transaction};
 use smtp::{Answer, Question, Reply, Role, Session, Transport};
+use test_support::Random;
 
-use crate::script::{Random, start};
+use crate::script::start;
 
 /// A server that takes everything except mail for `nobody`.
 struct Server {
@@ -48,7 +49,7 @@ impl Server {
 }
 
 fn run(seed: u64, transport: Transport, messages: &[(&[&str], &str)]) -> (Vec<Vec<Fate>>, Server) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let encryption = if transport == Transport::Tls { Encryption::Already } else { Encryption::Required };
     let settings = smtp::client::Settings { encryption, ..smtp::client::Settings::new("a.test") };
     let mut client = Client::new(settings);

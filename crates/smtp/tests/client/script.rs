@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use smtp::client::{Body, Client, Fate, Input, Output, Settings, Transaction};
+use test_support::Random;
 
 struct Player {
     client: Client,
@@ -18,7 +19,7 @@ struct Player {
 
 pub(crate) fn check(settings: &Settings, script: &str) {
     for seed in 0..20_u64 {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut player = Player {
             client: Client::new(settings.clone()),
             now: start(),
@@ -31,7 +32,7 @@ pub(crate) fn check(settings: &Settings, script: &str) {
             let place = format!("seed {seed}, line {number}: {line}");
             let (who, what) = line.split_at(2);
             match who {
-                "S:" => player.hear(&format!("{}\r\n", what.trim()), &mut random),
+                "S:" => player.hear(&format!("{}\r\n", what.trim()), seed, &mut random),
                 "C:" => assert_eq!(player.said.pop_front().as_deref(), Some(what.trim()), "{place}"),
                 "! " => assert_eq!(player.events.pop_front().as_deref(), Some(what.trim()), "{place}"),
                 "> " => player.act(what.trim()),
@@ -45,10 +46,10 @@ pub(crate) fn check(settings: &Settings, script: &str) {
 
 impl Player {
     /// Seed 0 says lines whole, seed 1 byte by byte.
-    fn hear(&mut self, line: &str, random: &mut Random) {
+    fn hear(&mut self, line: &str, seed: u64, random: &mut Random) {
         let mut rest = line.as_bytes();
         while !rest.is_empty() {
-            let count = match random.0 {
+            let count = match seed {
                 0 => rest.len(),
                 1 => 1,
                 _ => 1 + random.below(rest.len()),
@@ -116,18 +117,6 @@ impl Player {
                 }
             }
         }
-    }
-}
-
-/// Chance that can be repeated (xorshift64).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(limit.max(1)).unwrap()).unwrap()
     }
 }
 

@@ -8,7 +8,7 @@ mod commands;
 #[cfg(test)]
 mod content;
 #[cfg(test)]
-mod noise;
+mod limits;
 #[cfg(test)]
 mod script;
 #[cfg(test)]

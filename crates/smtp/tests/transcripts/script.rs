@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use mail_types::Address;
 use smtp::{Answer, Envelope, Input, Output, Question, Role, Session, Settings, Transport, Why};
+use test_support::Random;
 
 /// The random splits that each transcript is tried with.
 const SEEDS: u64 = 20;
@@ -176,7 +177,7 @@ impl Script {
         self.play("whole", &mut |length| length);
         self.play("byte by byte", &mut |_| 1);
         for seed in 1..=SEEDS {
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             self.play(&format!("seed {seed}"), &mut |length| 1 + random.below(length));
         }
     }
@@ -295,22 +296,6 @@ impl Player {
             self.handle(Input::Tick);
         }
         self.now = end;
-    }
-}
-
-/// Chance that can be repeated (xorshift64).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(limit.max(1)).unwrap()).unwrap()
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use imap::{Answer, Input, MailboxName, Output, PushOffer, Question, Session, Settings, Transport};
+use test_support::Random;
 
 pub(crate) use toy::Toy;
 
@@ -16,7 +17,7 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) settings: Settings,
     connections: Vec<Connection>,
-    chance: Chance,
+    random: Random,
     /// True if answers are withheld until `World::release`.
     pub(crate) holding: bool,
     /// True if changes of mailboxes are not reported to the sessions for now.
@@ -52,22 +53,6 @@ pub(crate) enum Wire {
     Closed,
 }
 
-/// A small generator of pseudo-random numbers (xorshift); the seed is printed by the tests that fail.
-pub(crate) struct Chance(u64);
-
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % limit
-    }
-}
-
 impl World {
     #[expect(
         clippy::disallowed_methods,
@@ -81,7 +66,7 @@ impl World {
             now: Instant::now(),
             settings,
             connections: Vec::new(),
-            chance: Chance::new(seed),
+            random: Random::new(seed),
             holding: false,
             slow: false,
             parser: Parser::DeltaChat,
@@ -131,8 +116,8 @@ impl World {
                 assert_eq!(self.wire(number), Wire::Tls, "the session takes no more");
                 break;
             }
-            let longest = [1, 3, 17, 4_000][self.chance.below(4)];
-            let (piece, after) = rest.split_at(rest.len().min(1 + self.chance.below(longest)));
+            let longest = [1, 3, 17, 4_000][self.random.below(4)];
+            let (piece, after) = rest.split_at(rest.len().min(1 + self.random.below(longest)));
             rest = after;
             self.input(number, Input::Bytes(piece));
         }
