@@ -13,15 +13,16 @@ const PASSWORD: &str = "a long password";
 
 #[test]
 fn pythons_imaplib_reads_searches_moves_and_deletes() {
-    let daemon = Daemon::start("open", "").unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ordinary_client.py");
-    let port = daemon.port("imaps").unwrap().to_string();
-    let output = Command::new("python3")
-        .args([script, "127.0.0.1", &port, "ordinary1@hearth.test", PASSWORD])
-        .output()
-        .expect("python3 must be installed");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\nThe daemon's log ends with:{}", daemon.log_tail());
+    Daemon::start("open", "").unwrap().play(|daemon| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ordinary_client.py");
+        let port = daemon.port("imaps")?.to_string();
+        let output = Command::new("python3")
+            .args([script, "127.0.0.1", &port, "ordinary1@hearth.test", PASSWORD])
+            .output()
+            .context("python3 must be installed")?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    });
 }
 
 #[test]
@@ -97,7 +98,7 @@ impl Maildir {
         Ok(())
     }
 
-    /// What a mailbox holds: subjects with the letters of their flags.
+    /// The messages of a mailbox: subjects with the letters of their flags.
     fn subjects(&self, mailbox: &str) -> Result<BTreeMap<String, String>> {
         let files = self.files(mailbox)?.into_iter();
         files.map(|file| Ok((subject(&file)?, flags(&file).to_owned()))).collect()

@@ -20,7 +20,7 @@ pub const DOMAIN: &str = "_box.test";
 /// How long the daemon may take to say where it listens.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// What a daemon listens for, as the configuration names it.
+/// The daemon's services, as the configuration names them.
 const SERVICES: [&str; 6] = ["imaps", "imap", "submissions", "submission", "https", "http"];
 
 /// A running daemon with its own state.
@@ -90,11 +90,11 @@ impl Daemon {
         Ok(std::fs::write(self.configuration(), text)?)
     }
 
-    /// Plays a story with it; what went wrong is shown with the end of its log.
+    /// Plays a story with it, which must end well.
     #[track_caller]
     pub fn play(mut self, story: impl FnOnce(&mut Self) -> Result<()>) {
         if let Err(error) = story(&mut self) {
-            panic!("{error:?}\nThe daemon's log ends with:{}", self.log_tail());
+            panic!("{error:?}");
         }
     }
 
@@ -186,7 +186,7 @@ impl Daemon {
         link.with_context(|| format!("no link in: {text}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
-    /// What `hearth` prints when it is called like this with the daemon's configuration.
+    /// The output of `hearth` with these arguments and the daemon's configuration.
     pub fn hearth(&self, arguments: &[&str]) -> Result<String> {
         let output =
             Command::new(binary()?).args(arguments).arg("--config").arg(self.configuration()).output()?;
@@ -196,7 +196,7 @@ impl Daemon {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// What the daemon says of itself.
+    /// The daemon's status (`hearth status --json`).
     pub fn status(&self) -> Result<Value> {
         let output = Command::new(binary()?)
             .args(["status", "--json", "--config"])
@@ -218,7 +218,7 @@ impl Daemon {
     }
 
     /// The last of what it wrote to its log.
-    pub fn log_tail(&self) -> String {
+    fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().filter(|line| !line.contains(['█', '▀', '▄'])).collect();
         lines.iter().rev().take(40).rev().fold(String::new(), |tail, line| tail + "\n" + line)
@@ -242,6 +242,10 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.kill();
+        // Whatever failed in the test, the log may tell why.
+        if std::thread::panicking() {
+            eprintln!("The daemon's log ends with:{}", self.log_tail());
+        }
     }
 }
 
