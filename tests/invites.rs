@@ -50,7 +50,7 @@ fn story(daemon: &mut Daemon) -> Result<()> {
     Ok(())
 }
 
-/// What the server answers to a browser that opens this link.
+/// The server's answer to a browser that opens this link.
 fn browse(method: &str, link: &str) -> Result<String> {
     let (host, path) =
         link.strip_prefix("http://").and_then(|rest| rest.split_once('/')).context("a web link")?;

@@ -1,4 +1,4 @@
-//! What the daemon on this machine must not remember: its log and every file it keeps are searched after a busy run.
+//! Data that the daemon on this machine must not keep: its log and all its files are searched after a busy run.
 
 use std::path::Path;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 /// How long one picture may take, in seconds; a busy machine with a cold disk needs some twenty.
 const PICTURE_LIMIT: &str = "90";
 
-/// What keeps Chromium to the one page that it is asked for.
+/// Options that keep Chromium to the one page that it is asked for.
 const QUIET: [&str; 10] = [
     "--headless=new",
     // It refuses its sandbox to root, and tests in a container are often that; the only page is our own.
@@ -52,7 +52,7 @@ impl Browser {
         Ok(Self { directory: tempfile::tempdir()? })
     }
 
-    /// What the codes say that are to be seen at this address in a window of this size. Warnings about certificates
+    /// The texts of the QR codes seen at this address in a window of this size. Warnings about certificates
     /// are passed over.
     pub fn codes(&self, url: &str, window: Window) -> Result<Vec<String>> {
         scan(&self.picture(url, window)?)

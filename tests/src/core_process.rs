@@ -32,7 +32,7 @@ struct Requests {
     next: u64,
 }
 
-/// What the core has said so far: answers by number, and events by account.
+/// The core's output so far: answers by number, and events by account.
 #[derive(Default)]
 struct Log {
     answers: Mutex<HashMap<u64, Sender<Value>>>,
@@ -82,7 +82,7 @@ impl CoreProcess {
         }
     }
 
-    /// What happened in an account, oldest first.
+    /// The events of an account, oldest first.
     pub(crate) fn events(&self, account: u64) -> Vec<Value> {
         lock(&self.log.events).get(&account).cloned().unwrap_or_default()
     }

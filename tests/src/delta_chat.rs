@@ -168,7 +168,7 @@ impl Person {
         Ok(information["used_transport_settings"].as_str().context("settings in use")?.to_owned())
     }
 
-    /// What an ordinary mail client needs to look into this person's mailbox, where the ports are the standard ones.
+    /// The credentials with which an ordinary mail client looks into this person's mailbox, at the standard ports.
     pub fn credentials(&self) -> Result<mail::Account> {
         let transports = self.call("list_transports", [])?;
         let text =
@@ -266,7 +266,7 @@ impl Person {
         }
     }
 
-    /// What the core complained about, and its last events, for a failing test's message.
+    /// The core's complaints and its last events, for a failing test's message.
     #[must_use]
     pub fn last_errors(&self) -> String {
         let events = self.events();

@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: real clients, the story they tell, and helpers to start the product.
+//! Shared by the end-to-end tests: real clients, the story they tell, and helpers to start the product.
 
 pub mod boxes;
 pub mod browser;

@@ -36,7 +36,7 @@ impl PushService {
         Ok(Self { port, status, posted: Mutex::new(posted) })
     }
 
-    /// What to append to a daemon's configuration.
+    /// The part of a daemon's configuration that names this service.
     #[must_use]
     pub fn configuration(&self) -> String {
         format!("[push]\nurl = \"http://127.0.0.1:{}/notify\"", self.port)

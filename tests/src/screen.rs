@@ -39,7 +39,7 @@ impl Screen {
         self.tmux(&[&["send-keys"], keys].concat()).map(drop)
     }
 
-    /// What the screen shows, once that is as wanted.
+    /// The screen's text, once it is as wanted.
     pub fn wait(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
         let mut shown = String::new();
         let found = poll(LIMIT, what, || {

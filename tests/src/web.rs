@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 /// How long the server may be silent.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// What came back.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Of HTTP.
@@ -20,7 +20,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What a header says, if it is there.
+    /// The value of a header field, if it is there.
     #[must_use]
     pub fn header(&self, wanted: &str) -> Option<&str> {
         let mut fields = self.head.lines().filter_map(|line| line.split_once(':'));
@@ -44,7 +44,7 @@ pub fn get(port: u16, path: &str) -> Result<Answer> {
     )
 }
 
-/// What the server says to these very bytes, until it closes the connection.
+/// The response to these very bytes, read until the server closes the connection.
 pub fn ask(port: u16, request: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(ANSWER_LIMIT))?;
