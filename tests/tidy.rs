@@ -1,5 +1,5 @@
 //! House rules that no compiler checks: layers and what is linked, circles of files, the size and the head of files, the
-//! first words of doc comments, where `unsafe` may stand.
+//! first words of doc comments, the files that `crates/README.md` names, where `unsafe` may stand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -245,4 +245,47 @@ fn doc_comments_say_what_things_are() {
     assert!(found.is_empty(), "doc comments that begin with one of {BARE_WORDS:?}:{found}");
     let clean: Vec<_> = BARE_WORDS_LEFT.iter().filter(|part| !unclean.contains(**part)).collect();
     assert!(clean.is_empty(), "{clean:?} can leave the list of what is not yet clean");
+}
+
+#[test]
+fn what_the_readme_of_the_crates_names_exists() {
+    let readme = std::fs::read_to_string(repository().join("crates/README.md")).expect("crates/README.md");
+    let names = file_names();
+    let mut missing = Vec::new();
+    for named in quoted(&readme).filter(|name| is_path(name)) {
+        let (file, folder) = (format!("/{named}"), format!("/{}/", named.trim_end_matches('/')));
+        let is_there = |name: &String| {
+            let name = format!("/{name}");
+            name.ends_with(&file) || name.contains(&folder)
+        };
+        if !names.iter().any(is_there) {
+            missing.push(named.to_owned());
+        }
+    }
+    for link in readme.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+        if !link.is_empty() && !link.contains("://") && !repository().join("crates").join(link).exists() {
+            missing.push(link.to_owned());
+        }
+    }
+    let rows: BTreeSet<&str> =
+        readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let crates = crates();
+    missing
+        .extend(rows.iter().filter(|row| !crates.contains_key(**row)).map(|row| format!("the crate {row}")));
+    assert!(missing.is_empty(), "crates/README.md names what does not exist: {missing:#?}");
+    let untold: Vec<_> = crates.keys().filter(|name| !rows.contains(name.as_str())).collect();
+    assert!(untold.is_empty(), "the table in crates/README.md lacks {untold:?}");
+}
+
+/// The texts between backticks, but not in blocks of code.
+fn quoted(markdown: &str) -> impl Iterator<Item = &str> {
+    let prose = markdown.split("```").step_by(2);
+    prose.flat_map(|prose| prose.lines()).flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// Whether this is meant as a file or a folder of the repository.
+fn is_path(quoted: &str) -> bool {
+    let plain =
+        quoted.chars().all(|character| character.is_ascii_alphanumeric() || "/._-".contains(character));
+    plain && !quoted.starts_with(['/', '.']) && (quoted.ends_with(".rs") || quoted.contains('/'))
 }
