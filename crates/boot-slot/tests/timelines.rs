@@ -49,7 +49,7 @@ impl Card {
         }
     }
 
-    /// What the boot script does at power-on.
+    /// The boot script's work at power-on.
     fn boot(&mut self) -> Slot {
         let Choice { slot, write_first } = choose(&self.copies[0], &self.copies[1]);
         if let Some(state) = write_first {

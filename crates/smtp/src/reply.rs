@@ -53,7 +53,8 @@ impl Reply {
     }
 
     /// The line as it goes to the client.
-    pub(crate) fn line(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn line(&self) -> Vec<u8> {
         format!("{} {}\r\n", self.code, self.text).into_bytes()
     }
 }
@@ -98,9 +99,11 @@ pub mod table {
     pub const TOO_MANY_ERRORS: Reply = Reply::fixed(421, "4.7.0 Too many errors, closing the connection");
     /// More input than the machine keeps.
     pub const FLOODED: Reply = Reply::fixed(421, "4.7.0 Too much pipelined input, closing the connection");
-    /// Too many connections, of one address or in all.
-    pub const TOO_MANY_CONNECTIONS: Reply =
-        Reply::fixed(421, "4.7.0 Too many connections, please come again");
+    /// The limit of all connections (RFC 3463 section 3.4: the system does not accept network messages now).
+    pub const TOO_MANY_CONNECTIONS: Reply = Reply::fixed(421, "4.3.2 Too many connections; try again later.");
+    /// The limit of the connections from one address (RFC 3463 section 3.8: policy), as relays say it.
+    pub const TOO_MANY_FROM_NETWORK: Reply =
+        Reply::fixed(421, "4.7.0 Too many connections from your network; try again later.");
     /// Our own trouble: the client shall retry.
     pub const LOCAL_TROUBLE: Reply = Reply::fixed(451, "4.3.0 Local trouble, please try again later");
     /// The disk is full.

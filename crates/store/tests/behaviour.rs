@@ -1,4 +1,4 @@
-//! What the store promises its callers, seen from outside, each time also after closing and opening it again.
+//! The store's promises to its callers, seen from outside, each time also after closing and opening it again.
 //! Crashes and power cuts are elsewhere.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

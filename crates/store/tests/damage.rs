@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const OPTIONS: Options = Options { checkpoint_bytes: 1 << 30, inline_limit: 2_000, reserve_bytes: 0 };
 
-/// What can be read: the checksum of each message's text, or why it cannot be read.
+/// The readable content: the checksum of each message's text, or the reason why it cannot be read.
 type Content = BTreeMap<(String, u32), Result<u32, String>>;
 
 /// A store with two exports, two journals, packs, large messages and an index, closed.

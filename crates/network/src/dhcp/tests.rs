@@ -17,7 +17,7 @@ const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 const OURS: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 77);
 const DAY: u64 = 86_400;
 
-/// What the router does with requests.
+/// The router's behaviour on requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Router {
     Friendly,

@@ -241,7 +241,7 @@ mod tests {
         std::iter::from_fn(|| responder.poll()).collect()
     }
 
-    /// What is sent to all until `end`, with the millisecond it is sent at.
+    /// The multicast messages until `end`, each with the millisecond it is sent at.
     fn run(responder: &mut Responder, end: u64) -> Vec<(u64, Kind)> {
         let mut story = Vec::new();
         let mut now = 0;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smtp::table;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -20,10 +21,6 @@ const DRAIN_BYTES_LIMIT: u64 = 16 * 1024;
 
 /// RFC 3501 section 7.1.5.
 const IMAP: &str = "* BYE Too many connections; try again later.\r\n";
-/// RFC 5321 section 3.8, RFC 3463 section 3.4: the system does not accept network messages now.
-const SMTP_TOTAL: &str = "421 4.3.2 Too many connections; try again later.\r\n";
-/// RFC 3463 section 3.8: policy, as relays say it to an address that has too many.
-const SMTP_PER_ADDRESS: &str = "421 4.7.0 Too many connections from your network; try again later.\r\n";
 /// RFC 9110 section 15.6.4.
 const HTTP: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Type: text/plain\r\n\
                     Content-Length: 46\r\nConnection: close\r\n\r\nToo many connections; please try again later.\n";
@@ -47,26 +44,26 @@ impl OverloadResponder {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
         tokio::spawn(async move {
             // A client that does not listen misses nothing but the reason.
-            let _ = tokio::time::timeout(RESPONSE_TIMEOUT, send(stream, response)).await;
+            let _ = tokio::time::timeout(RESPONSE_TIMEOUT, send(stream, &response)).await;
             drop(permit);
         });
     }
 }
 
-fn response(service: Service, reached: LimitReached) -> Option<&'static str> {
+fn response(service: Service, reached: LimitReached) -> Option<Vec<u8>> {
     match (service, reached) {
-        (Service::Imap, _) => Some(IMAP),
-        (Service::Submission, LimitReached::Total) => Some(SMTP_TOTAL),
-        (Service::Submission, LimitReached::PerAddress) => Some(SMTP_PER_ADDRESS),
-        (Service::Http, _) => Some(HTTP),
+        (Service::Imap, _) => Some(IMAP.into()),
+        (Service::Submission, LimitReached::Total) => Some(table::TOO_MANY_CONNECTIONS.line()),
+        (Service::Submission, LimitReached::PerAddress) => Some(table::TOO_MANY_FROM_NETWORK.line()),
+        (Service::Http, _) => Some(HTTP.into()),
         _ => None,
     }
 }
 
 /// A socket that is closed with unread bytes resets the connection, and the client may lose what it was told: so its
 /// request is read to the end, within limits.
-async fn send(mut stream: TcpStream, response: &str) -> std::io::Result<()> {
-    stream.write_all(response.as_bytes()).await?;
+async fn send(mut stream: TcpStream, response: &[u8]) -> std::io::Result<()> {
+    stream.write_all(response).await?;
     stream.shutdown().await?;
     let mut drained = stream.take(DRAIN_BYTES_LIMIT);
     tokio::io::copy(&mut drained, &mut tokio::io::sink()).await.map(|_| ())

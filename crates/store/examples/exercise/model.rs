@@ -1,4 +1,4 @@
-//! What one stream must have in the store after so many steps: a pure function of seed, stream and number.
+//! The content that one stream must have in the store after so many steps: a pure function of seed, stream and number.
 //!
 //! Every step is one transaction of the store, and no two numbers give the same content.
 
@@ -63,7 +63,7 @@ pub(crate) struct Queued {
     pub(crate) attempts: u32,
 }
 
-/// What a step does.
+/// The change that a step makes.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     CreateAccount(usize),

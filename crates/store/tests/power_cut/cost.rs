@@ -1,4 +1,4 @@
-//! What a message costs the card: counted by the disk itself, index and all.
+//! The cost of a message for the card: counted by the disk itself, index and all.
 
 use std::io::{Read, Write};
 use std::sync::mpsc::channel;
@@ -14,7 +14,7 @@ use crate::mount::mount;
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const COUNT: usize = 200;
 
-/// What happens to each message.
+/// The life of each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     Delivered,

@@ -49,7 +49,7 @@ struct Machine {
     acknowledged: BTreeMap<u32, u64>,
 }
 
-/// What ended a run of `exercise write`.
+/// The end of a run of `exercise write`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     PowerCut,

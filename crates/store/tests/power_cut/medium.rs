@@ -16,7 +16,7 @@ pub(crate) const ROOT: u64 = 1;
 const PAGE: usize = 4096;
 const SECTOR: usize = 512;
 
-/// What a cut does to what was not synced.
+/// The fate of unsynced data in a cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Dropped,
@@ -25,7 +25,7 @@ pub(crate) enum Mode {
     Strict,
 }
 
-/// What the disk is to do to the program.
+/// The fault that the disk is to inject.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) mode: Mode,
@@ -76,7 +76,7 @@ struct Tree {
 /// A change of metadata that is not durable yet.
 #[derive(Clone, Debug)]
 enum Pending {
-    /// What these names mean from now on; a rename changes two at once.
+    /// The nodes of these names from now on; a rename changes two at once.
     Names(Vec<((u64, String), Option<u64>)>),
     Size(u64, usize),
 }
@@ -96,7 +96,7 @@ pub(crate) struct Medium {
     pub(crate) cost: Cost,
 }
 
-/// What a program asked of the disk.
+/// An operation that a program asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
     /// Bytes as they were written.
@@ -272,7 +272,7 @@ impl Medium {
         Ok(())
     }
 
-    /// Nobody has the node open or remembers it.
+    /// The node is neither open nor remembered.
     pub(crate) fn forget(&mut self, node: u64) {
         if !self.current.names.values().any(|named| *named == node) {
             self.current.files.remove(&node);

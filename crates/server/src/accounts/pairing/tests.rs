@@ -1,4 +1,4 @@
-//! Who is invited, and what the link says, as the window opens and closes.
+//! The credentials that are valid, and the link, as the window opens and closes.
 
 use mail_types::{Address, Secret};
 use relay_policy::Registration;
