@@ -2,7 +2,7 @@
 //! in `supervision.rs` and [`pairing::Button`]; here they meet.
 
 use std::net::IpAddr;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use ipc::appliance::{ToInit, ToServe};
@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGCHLD, SIGUSR2};
 use super::child::{Child, Process};
 use super::disk::data::Data;
 use super::display::Display;
-use super::event::Event;
+use super::event::{Event, QUEUE_LENGTH};
 use super::identity::BoxName;
 use super::keys::{ButtonEvent, KeyMap};
 use super::log::Log;
@@ -34,15 +34,13 @@ use host::clock::uptime;
 const SAVE_CLOCK_EVERY: Duration = Duration::from_secs(3600);
 /// The longest wait for an event; the watchdog's deadline is moved forward after each.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// Events handled before the button's time is looked at again.
-const EVENTS_PER_TURN: usize = 256;
 /// The watchdog is fed for so long after the server's last heartbeat.
 const FEED_AFTER_HEARTBEAT: Duration = Duration::from_secs(600);
 
 /// The devices, the storage and the name of a box that has started.
 pub(super) struct Appliance {
     pub(super) log: Log,
-    pub(super) sender: Sender<Event>,
+    pub(super) sender: SyncSender<Event>,
     pub(super) lamp: Option<Lamp>,
     pub(super) watchdog: Watchdog,
     pub(super) data: Data,
@@ -115,7 +113,7 @@ impl Appliance {
             // The time is read before the queue is emptied, so that a release which came before the ten seconds were
             // over is handled before they are, however busy the box is.
             let now = uptime();
-            for event in first.into_iter().chain(events.try_iter().take(EVENTS_PER_TURN)) {
+            for event in first.into_iter().chain(events.try_iter().take(QUEUE_LENGTH)) {
                 event_loop.handle(event);
             }
             let gesture = event_loop.button.tick(now);

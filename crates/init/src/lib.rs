@@ -37,7 +37,7 @@ mod watchdog;
 
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 use std::{fs, io, thread};
 
@@ -84,7 +84,7 @@ pub fn run() -> anyhow::Result<Infallible> {
          on any other machine run hearth serve"
     );
     let failures = system::mount_all();
-    let (sender, events) = channel();
+    let (sender, events) = sync_channel(event::QUEUE_LENGTH);
     let log = open_log();
     panic::install(&log, &sender);
     log.say(format!("version {}", env!("CARGO_PKG_VERSION")));
@@ -152,7 +152,7 @@ fn raise_links(log: &Log) {
     }
 }
 
-fn watch_keys(sender: &Sender<Event>, log: &Log) {
+fn watch_keys(sender: &SyncSender<Event>, log: &Log) {
     let sender = sender.clone();
     let started =
         rpi_led::keys::watch(Path::new("/dev/input")).map_err(io::Error::other).and_then(|mut keys| {
@@ -166,7 +166,7 @@ fn watch_keys(sender: &Sender<Event>, log: &Log) {
     }
 }
 
-fn watch_signals(sender: &Sender<Event>, log: &Log) {
+fn watch_signals(sender: &SyncSender<Event>, log: &Log) {
     let sender = sender.clone();
     let started = Signals::new([SIGCHLD, SIGINT, SIGTERM, SIGUSR2]).and_then(|mut signals| {
         let forward = move || {

@@ -18,7 +18,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 
 use anyhow::Context;
 use host::{entropy, file};
@@ -80,7 +80,7 @@ impl Role {
     }
 
     /// Starts the process; its messages arrive as events.
-    pub(super) fn start(self, name: &BoxName, events: &Sender<Event>, log: &Log) -> io::Result<Child> {
+    pub(super) fn start(self, name: &BoxName, events: &SyncSender<Event>, log: &Log) -> io::Result<Child> {
         let mut command = Command::new(HEARTH);
         command.args(["network", self.as_str(), name.as_str()]);
         if self == Self::Responder {

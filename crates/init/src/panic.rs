@@ -2,7 +2,7 @@
 //! the kernel panics without its first process.
 
 use std::panic::PanicHookInfo;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const REBOOT_DELAY: Duration = Duration::from_secs(5);
 
 /// Installs the hook. It never returns, so that no thread unwinds or aborts: a helper's thread stands still and the
 /// main one is asked to restart the box; if it is the main one, the box is restarted from here.
-pub(super) fn install(log: &Log, events: &Sender<Event>) {
+pub(super) fn install(log: &Log, events: &SyncSender<Event>) {
     let (log, events) = (log.clone(), events.clone());
     std::panic::set_hook(Box::new(move |panic| {
         write_down(&log, panic);

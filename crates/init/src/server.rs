@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use ipc::appliance::{LINE_LIMIT, ToServe};
 use ipc::lines;
@@ -30,7 +30,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts the server; its messages arrive as events.
-    pub(super) fn start(events: &Sender<Event>, log: &Log) -> io::Result<Self> {
+    pub(super) fn start(events: &SyncSender<Event>, log: &Log) -> io::Result<Self> {
         let mut command = Command::new(HEARTH);
         command.args(["serve", "--config", CONFIGURATION, "--appliance"]);
         // A changed user loses every capability and every supplementary group; no_new_privs is inherited from init.
@@ -38,7 +38,7 @@ impl Server {
         Self::start_command(command, events, log)
     }
 
-    fn start_command(mut command: Command, events: &Sender<Event>, log: &Log) -> io::Result<Self> {
+    fn start_command(mut command: Command, events: &SyncSender<Event>, log: &Log) -> io::Result<Self> {
         let events = events.clone();
         let deliver = move |pid, message| events.send(Event::Server(pid, message)).is_ok();
         command.env_clear().envs(ENVIRONMENT).stdin(Stdio::piped());
@@ -78,7 +78,7 @@ fn write_messages(mut pipe: ChildStdin, queue: &Receiver<ToServe>) {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     use ipc::appliance::{ToInit, ToServe};
     use pairing::LedState;
@@ -100,7 +100,7 @@ mod tests {
         "#;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        let (events, received) = channel();
+        let (events, received) = sync_channel(1);
         let log = Log::new(Consoles::none(), None);
         let server = Server::start_command(command, &events, &log).unwrap();
         drop(events);
