@@ -117,7 +117,7 @@ mod tests {
     use super::{feed, is_emulated_pi};
 
     #[test]
-    fn it_is_fed_while_somebody_vouches_and_put_to_sleep_at_the_end() {
+    fn it_is_fed_until_the_deadline_and_put_to_sleep_at_the_end() {
         for (until, eaten) in [(u64::MAX, &b"\nV"[..]), (0, b"V")] {
             let (end, ended) = channel::<()>();
             drop(end);

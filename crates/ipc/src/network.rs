@@ -1,6 +1,6 @@
 //! The messages of the network's processes to `hearth init`: one JSON object a line, on their standard output.
 //!
-//! These processes read packets from anybody on the network, so their messages are claims: init takes over no more than
+//! These processes read packets from any host on the network, so their messages are claims: init takes over no more than
 //! the limits below, and nothing but addresses in the lists of addresses. There are no messages the other way; a process
 //! gets its parameters on its command line, and ends when its standard output is closed.
 

@@ -39,7 +39,7 @@ pub(crate) struct Ext4 {
     pub(crate) blocks: u64,
     /// Bytes of a block.
     pub(crate) block_size: u64,
-    /// Whether e2fsck must run before the mount.
+    /// The need for a run of e2fsck before the mount.
     pub(crate) check: Check,
 }
 

@@ -117,7 +117,7 @@ mod tests {
         bytes
     }
 
-    /// A disk that was used before: an old file system of somebody else, or of an earlier flash, at the same place.
+    /// A disk that was used before: another file system, or one of an earlier flash, at the same place.
     fn used() -> Vec<u8> {
         let mut bytes = template();
         bytes[HEAD..].fill(0xee);
