@@ -5,13 +5,16 @@
 //! `scripts/fuzz` lets libFuzzer look for more, led by the code's coverage. A target takes bytes and nothing else, so
 //! that a finding is a file.
 
+mod configuration;
 mod imap_machines;
 pub mod invention;
+mod ipc_lines;
 mod network_packets;
 mod policy;
 mod smtp_machines;
 mod storage;
 mod text;
+mod web_requests;
 mod words;
 #[expect(dead_code, reason = "the transcripts of the imap crate need more of their world than noise does")]
 #[path = "../../../crates/imap/tests/sessions/world/mod.rs"]
@@ -51,8 +54,9 @@ pub const TARGETS: &[Target] = &[
     Target::new("debian-package", storage::debian_package, 500),
     Target::new("package-lists", text::package_lists, 500),
     Target::new("header-section", text::header_section, 3_000),
-    Target::new("ipc-lines", text::ipc_lines, 3_000),
-    Target::new("configuration", text::configuration, 500),
+    Target::new("ipc-lines", ipc_lines::lines, 3_000),
+    Target::new("configuration", configuration::configuration, 500),
+    Target::new("web-requests", web_requests::requests, 1_000),
 ];
 
 /// Separates text from an event in the bytes of a session: the next byte says which.
