@@ -7,7 +7,7 @@ use relay_policy::Registration;
 
 /// The mail domain of a box without a configured one; `.local` names are resolved by multicast DNS (RFC 6762).
 pub(crate) const DOMAIN: &str = "hearth.local";
-/// Accounts are created by the button of the box (DESIGN decision 13).
+/// Accounts are created by the button of the box: it serves a household, not the public.
 pub(crate) const REGISTRATION: Registration = Registration::Pairing;
 /// The directory of a service's state (Filesystem Hierarchy Standard 3.0 section 5.8).
 pub(crate) const STATE_DIRECTORY: &str = "/var/lib/hearth";
@@ -20,7 +20,7 @@ pub(crate) const IMAP_PORT: u16 = 143;
 pub(crate) const SUBMISSIONS_PORT: u16 = 465;
 /// Submission with STARTTLS (RFC 6409).
 pub(crate) const SUBMISSION_PORT: u16 = 587;
-/// HTTPS, and by ALPN also IMAP and SMTP (DESIGN decision 11).
+/// HTTPS, and by ALPN also IMAP and SMTP: one port to forward on a home router.
 pub(crate) const HTTPS_PORT: u16 = 443;
 /// HTTP, for the household's network.
 pub(crate) const HTTP_PORT: u16 = 80;
@@ -44,7 +44,7 @@ pub(crate) const REGISTRATION_FREE_DISK: u64 = 67_108_864;
 /// 32 MiB of available memory, below which no account is created.
 pub(crate) const REGISTRATION_FREE_MEMORY: u64 = 33_554_432;
 
-/// The push service that the apps' tokens are encrypted to (chatmail-protocol note section 7).
+/// The push service that the apps' tokens are encrypted to (chatmail/notifiers).
 pub(crate) const PUSH_URL: &str = "https://notifications.delta.chat/notify";
 
 /// A port on all addresses of the machine: an IPv6 socket that takes IPv4 as well (RFC 3493 section 5.3).

@@ -1,4 +1,4 @@
-//! The `dclogin:` link that a phone scans (chatmail-protocol note 1.3).
+//! The `dclogin:` link that a phone scans (chatmail/core, `src/qr/dclogin_scheme.rs`).
 
 use mail_types::{Address, Secret};
 
@@ -14,7 +14,7 @@ pub struct Endpoint {
 }
 
 /// A link with everything a client needs: address, password and servers. `ic=3` accepts the box's self-signed
-/// certificate; clients never trust a private authority otherwise (chatmail-protocol note 1.6).
+/// certificate; clients never trust a private authority otherwise (chatmail/core, `src/net/tls.rs`).
 #[must_use]
 pub fn login_link(address: &Address, password: &Secret, endpoint: &Endpoint) -> String {
     let password = percent_encode(password.expose());

@@ -1,4 +1,4 @@
-//! The crypto provider: ring, for client and server alike (DESIGN decision 15).
+//! The crypto provider: ring, for client and server alike, since it is small and cross-compiles easily.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! The certificate that the server signs itself. Its key is made once and never changes, since clients pin it
-//! (chatmail-protocol note 1.6); a new certificate is signed when the names change.
+//! (chatmail/core, `src/net/tls/spki.rs`); a new certificate is signed when the names change.
 
 use std::sync::Arc;
 

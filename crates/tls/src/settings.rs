@@ -45,8 +45,8 @@ impl ServedCertificate {
 
 impl ResolvesServerCert for ServedCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // Clients send no server name with STARTTLS, so there is one certificate for all names (chatmail-protocol
-        // note 1.6).
+        // Clients send no server name with STARTTLS, so there is one certificate for all names (chatmail/core,
+        // `src/imap/client.rs`).
         Some(self.key())
     }
 }

@@ -1,7 +1,7 @@
 //! Invites on the web: the links that carry a token, and the parameter that brings it back.
 //!
-//! Where clients accept the certificate, the app itself redeems an invite by `POST /new?t=TOKEN` (chatmail-protocol
-//! note 1.2). Elsewhere no app would speak with the box, so a person opens a page of it, asks there for the account,
+//! Where clients accept the certificate, the app itself redeems an invite by `POST /new?t=TOKEN` (chatmail/core,
+//! `src/qr.rs`). Elsewhere no app would speak with the box, so a person opens a page of it, asks there for the account,
 //! and gets a login link. Looking at a link redeems nothing: messengers fetch links to show previews.
 
 use std::net::IpAddr;
@@ -69,7 +69,7 @@ pub fn links(site: &Site, token: &InviteToken) -> Links {
 }
 
 /// True when clients talk to `/new`: an authority issued the certificate, or the domain begins with an underscore, for
-/// which they check none (chatmail-protocol note 1.6).
+/// which they check none (chatmail/core, `src/net/tls/danger.rs`).
 fn accepts_certificate(site: &Site) -> bool {
     site.certificate == Certificate::Trusted || site.domain.starts_with('_')
 }

@@ -1,6 +1,7 @@
 //! The answers to requests: pure, from the request's head and the state of the box.
 //!
-//! The surface is chatmail-protocol note sections 1.2, 1.7, 9.3 and 9.4.
+//! The surface is that of chatmail/relay's web server: pages, `/new`, autoconfiguration, and the MTA-STS policy (RFC
+//! 8461 section 3.2).
 
 use std::net::IpAddr;
 

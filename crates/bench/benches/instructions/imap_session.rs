@@ -12,8 +12,7 @@ use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
 use crate::message;
 
-/// Delta Chat's commands from its connection to IDLE and out of it, with one new message (chatmail-protocol note,
-/// appendix A).
+/// Delta Chat's commands from its connection to IDLE and out of it, with one new message (chatmail/core, `src/imap.rs`).
 const PHONE: &str = "\
 A1 LOGIN \"receiver@chat.test\" \"secret-secret\"\r
 A2 ID (\"name\" \"Delta Chat\")\r

@@ -130,7 +130,8 @@ impl Accounts {
         }
     }
 
-    /// Registration rules of chatmail-protocol note 1.4, and the condition that the mode sets.
+    /// True if a first login may create the account: the rules of `relay-policy` (those of chatmail/relay's
+    /// `doveauth.py`), the registration mode, and the machine's resources.
     async fn may_register(&self, address: &Address, password: &Secret) -> bool {
         if self.rules.check(address, password, self.domains.get(..1).unwrap_or_default()).is_err() {
             return false;

@@ -1,4 +1,5 @@
-//! The autoconfiguration file (`config-v1.1.xml`) that clients ask for by the domain alone (chatmail-protocol note 1.7).
+//! The autoconfiguration file (`config-v1.1.xml`) that clients ask for by the domain alone (chatmail/core,
+//! `src/configure.rs`).
 
 use maud::{Markup, PreEscaped, html};
 
