@@ -20,7 +20,7 @@ fn people_join_by_the_name_of_the_server_alone() {
         // The server makes up the credentials.
         let ben = Person::pair("Ben", &format!("DCACCOUNT:https://{DOMAIN}/new"))?;
         for person in [&anna, &ben] {
-            // Port 443 is known from the autoconfiguration only (protocol note 1.7).
+            // Port 443 is known from the autoconfiguration only (chatmail/core, `src/configure.rs`).
             let servers = "imap:[_box.test:993:tls, _box.test:143:starttls, _box.test:443:tls] \
                            smtp:[_box.test:465:tls, _box.test:587:starttls, _box.test:443:tls] cert_strict";
             let settings = person.settings_in_use()?;

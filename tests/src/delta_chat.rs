@@ -78,7 +78,7 @@ impl Person {
     }
 
     /// Connects, and waits for the first look into the mailbox of a core that has never had one: a new profile reads
-    /// nothing that came before it (protocol note 2.3).
+    /// nothing that came before it (chatmail/core, `src/imap/select_folder.rs`).
     pub fn go_online(&self) -> Result<()> {
         self.call("start_io", [])?;
         self.wait_for(ANSWER_LIMIT, "ImapInboxIdle", |_| Some(())).context("the first look into the mailbox")

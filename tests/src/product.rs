@@ -15,7 +15,7 @@ use crate::ports::ReservedPort;
 use crate::waiting::poll;
 
 /// The name of a server that has the standard ports to itself. A name that begins with `_` needs no certificate from an
-/// authority: clients take any that bears the name (protocol note 1.6).
+/// authority: clients take any that bears the name (chatmail/core, `src/net/tls/danger.rs`).
 pub const DOMAIN: &str = "_box.test";
 /// How long the daemon may take to say where it listens.
 const START_LIMIT: Duration = Duration::from_secs(60);
