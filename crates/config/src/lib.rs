@@ -1,6 +1,6 @@
 //! The configuration: one TOML file, everything optional, nothing unknown accepted, all findings at once.
 //!
-//! [`examine`] resolves the file's text to a [`Config`] in which every value has its type. Facts that only the machine
+//! [`examine()`] resolves the file's text to a [`Config`] in which every value has its type. Facts that only the machine
 //! knows (files, ports, directories) are checked by `hearth check`, not here.
 #![forbid(unsafe_code)]
 

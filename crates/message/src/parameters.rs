@@ -108,7 +108,7 @@ fn split(value: &[u8]) -> Vec<Vec<u8>> {
     pieces
 }
 
-/// extended-initial-value = [charset] "'" [language] "'" value (RFC 2231 section 7): the value.
+/// `extended-initial-value = [charset] "'" [language] "'" value` (RFC 2231 section 7): the value.
 fn without_charset(value: &[u8]) -> &[u8] {
     value.splitn(3, |byte| *byte == b'\'').nth(2).unwrap_or(value)
 }

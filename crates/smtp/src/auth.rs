@@ -64,7 +64,7 @@ impl Exchange {
     }
 }
 
-/// message = [authzid] UTF8NUL authcid UTF8NUL passwd (RFC 4616 section 2)
+/// `message = [authzid] UTF8NUL authcid UTF8NUL passwd` (RFC 4616 section 2)
 fn plain(message: &[u8]) -> Step {
     let mut parts = message.splitn(3, |byte| *byte == 0);
     let (Some(acting_as), Some(user), Some(password)) = (parts.next(), parts.next(), parts.next()) else {

@@ -68,7 +68,7 @@ impl Replies {
         if self.bytes.len() > LINE_LIMIT { Err(NoReply) } else { Ok(None) }
     }
 
-    /// Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
+    /// `Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF`
     fn take_line(&mut self, line: &[u8]) -> Result<Option<ServerReply>, NoReply> {
         let (code, rest) = line.split_at_checked(3).ok_or(NoReply)?;
         let digits = code.iter().all(u8::is_ascii_digit);

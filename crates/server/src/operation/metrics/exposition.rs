@@ -41,7 +41,7 @@ pub(crate) const PLAIN: Label = ("", "");
 
 /// All families as one text.
 ///
-/// exposition = metricset HASH SP eof [ LF ]
+/// `exposition = metricset HASH SP eof [ LF ]`
 pub(crate) fn write(families: &[Family]) -> String {
     let mut text = String::new();
     for family in families {
