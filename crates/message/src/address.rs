@@ -5,6 +5,8 @@
 
 /// The most members of one list; further ones are left out.
 const MEMBER_LIMIT: usize = 1_000;
+/// The tokens of one address that are kept, outside of its angle brackets and inside.
+const TOKEN_LIMIT: usize = 1_000;
 
 /// One member of a list: a mailbox, or the mark at which a group begins or ends, in the form of RFC 3501 section 7.4.2.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,7 +53,7 @@ impl Token {
 #[must_use]
 pub fn parse(value: &[u8]) -> Vec<Entry> {
     let mut list = List::default();
-    for token in tokens(value) {
+    for token in (Tokens { rest: value, spaced: false }) {
         if list.entries.len() >= MEMBER_LIMIT {
             break;
         }
@@ -86,7 +88,7 @@ impl List {
             }
             TokenKind::Special(b'>') => self.in_angle = false,
             TokenKind::Special(b',' | b';') if self.in_angle => {}
-            _ if self.in_angle => self.angle.push(token),
+            _ if self.in_angle => push_within_limit(&mut self.angle, token),
             TokenKind::Special(b':') => {
                 let name = phrase(&self.outside);
                 self.outside.clear();
@@ -99,7 +101,7 @@ impl List {
                 self.end_address();
                 self.end_group();
             }
-            _ => self.outside.push(token),
+            _ => push_within_limit(&mut self.outside, token),
         }
     }
 
@@ -119,6 +121,13 @@ impl List {
         self.end_address();
         self.end_group();
         self.entries
+    }
+}
+
+/// Tokens beyond the limit of an address are dropped: a megabyte of them would take its size thirty times over.
+fn push_within_limit(tokens: &mut Vec<Token>, token: Token) {
+    if tokens.len() < TOKEN_LIMIT {
+        tokens.push(token);
     }
 }
 
@@ -192,25 +201,33 @@ fn written(token: &Token) -> Option<&[u8]> {
     }
 }
 
-fn tokens(value: &[u8]) -> Vec<Token> {
-    let mut tokens = Vec::new();
-    let mut rest = value;
-    let mut spaced = false;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        let kind = match byte {
-            b'"' => TokenKind::Quoted(enclosed(&mut rest, b'"')),
-            b'(' => TokenKind::Comment(enclosed(&mut rest, b')')),
-            b'<' | b'>' | b'@' | b',' | b';' | b':' => TokenKind::Special(byte),
-            byte if byte.is_ascii_whitespace() => {
-                spaced = true;
-                continue;
-            }
-            byte => TokenKind::Word(word(byte, &mut rest)),
-        };
-        tokens.push(Token { kind, spaced: std::mem::take(&mut spaced) });
+/// The tokens of a value.
+struct Tokens<'a> {
+    rest: &'a [u8],
+    /// Whether white space stands before the rest.
+    spaced: bool,
+}
+
+impl Iterator for Tokens<'_> {
+    type Item = Token;
+
+    fn next(&mut self) -> Option<Token> {
+        while let Some((&byte, after)) = self.rest.split_first() {
+            self.rest = after;
+            let kind = match byte {
+                b'"' => TokenKind::Quoted(enclosed(&mut self.rest, b'"')),
+                b'(' => TokenKind::Comment(enclosed(&mut self.rest, b')')),
+                b'<' | b'>' | b'@' | b',' | b';' | b':' => TokenKind::Special(byte),
+                byte if byte.is_ascii_whitespace() => {
+                    self.spaced = true;
+                    continue;
+                }
+                byte => TokenKind::Word(word(byte, &mut self.rest)),
+            };
+            return Some(Token { kind, spaced: std::mem::take(&mut self.spaced) });
+        }
+        None
     }
-    tokens
 }
 
 /// The word that begins with this byte.
@@ -261,7 +278,7 @@ fn enclosed(rest: &mut &[u8], close: u8) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{TOKEN_LIMIT, parse};
 
     fn check(value: &str, expected: &[(&str, &str, &str)]) {
         let text =
@@ -272,6 +289,17 @@ mod tests {
             .collect();
         let found: Vec<_> = found.iter().map(|(a, b, c)| (a.as_str(), b.as_str(), c.as_str())).collect();
         assert_eq!(found, expected, "{value}");
+    }
+
+    #[test]
+    fn an_address_of_endless_tokens_is_cut() {
+        let name = "a ".repeat(100_000) + "<anna@example.org>";
+        let entries = parse(name.as_bytes());
+        assert_eq!(entries.len(), 1);
+        let entry = entries.first().unwrap();
+        assert_eq!(entry.name.as_ref().map(Vec::len), Some(2 * TOKEN_LIMIT - 1));
+        assert_eq!(entry.host.as_deref(), Some(&b"example.org"[..]));
+        assert_eq!(parse(&vec![b'@'; 1 << 20]).len(), 1);
     }
 
     #[test]

@@ -93,6 +93,10 @@ fn split(value: &[u8]) -> Vec<Vec<u8>> {
                 continue;
             }
             b';' if !quoted && depth == 0 => {
+                // The value and its parameters are all that is used; a megabyte of semicolons is a million pieces.
+                if pieces.len() > PARAMETER_LIMIT {
+                    break;
+                }
                 pieces.push(Vec::new());
                 continue;
             }
