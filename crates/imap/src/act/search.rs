@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use mail_types::{ModSeq, Uid};
 
 use super::job::{Context, Event, Job, Step};
-use super::search_evaluation::{Known, header_holds};
+use super::search_evaluation::{Header, Known};
 use crate::command::{Charset, Search, SearchReturn};
 use crate::dialogue::{Answer, CommandFailure, Question, READ_LIMIT};
 use crate::length::length;
@@ -195,8 +195,8 @@ impl Searching {
                 return Step::Ask(Question::ReadMessage(range));
             }
         };
-        let known = Known::Header(reading.head.get(..end).unwrap_or(&[]));
-        if let Some(verdict) = self.verdict(context, known) {
+        let header = Header::new(reading.head.get(..end).unwrap_or(&[]));
+        if let Some(verdict) = self.verdict(context, Known::Header(&header)) {
             return verdict;
         }
         let mut walker = Walker::new();
@@ -226,7 +226,8 @@ impl Searching {
     fn collect(&self, entity: Entity, waiting: &mut Vec<Entity>, seen: &mut BTreeSet<String>) {
         // The header of the message itself, at 0, is evaluated for its own keys.
         if entity.header.start > 0 {
-            seen.extend(self.texts.iter().filter(|text| header_holds(&entity.head, text)).cloned());
+            let header = Header::new(&entity.head);
+            seen.extend(self.texts.iter().filter(|text| header.holds(text)).cloned());
         }
         match entity.kind {
             Kind::Multipart(parts) => parts.into_iter().for_each(|part| self.collect(part, waiting, seen)),
@@ -253,7 +254,8 @@ impl Searching {
                 Step::Ask(Question::ReadMessage(range))
             }
             _ => {
-                let verdict = self.verdict(context, Known::All(&reading.head, seen));
+                let header = Header::new(&reading.head);
+                let verdict = self.verdict(context, Known::All(&header, seen));
                 verdict.unwrap_or_else(|| Step::Done(Completion::unexpected()))
             }
         }

@@ -3,6 +3,7 @@
 //! Evaluation is three-valued (Kleene's logic): true, false, and unknown until more of the message is read, so that a
 //! message is read only as far as the keys demand.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use mail_types::Keyword;
@@ -20,9 +21,39 @@ pub(super) enum Known<'a> {
     /// Nothing: only the attributes in the view are known.
     View,
     /// The header.
-    Header(&'a [u8]),
+    Header(&'a Header<'a>),
     /// The whole message: its header, and those of the texts searched for that its body contains.
-    All(&'a [u8], &'a BTreeSet<String>),
+    All(&'a Header<'a>, &'a BTreeSet<String>),
+}
+
+/// A header, decoded at the first question for a text in it: a command may ask for a thousand texts.
+#[derive(Debug)]
+pub(super) struct Header<'a> {
+    bytes: &'a [u8],
+    text: OnceCell<String>,
+}
+
+impl<'a> Header<'a> {
+    /// A header that is not decoded yet.
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, text: OnceCell::new() }
+    }
+
+    /// True if any field, its name included, contains a text in lower case.
+    pub(super) fn holds(&self, text: &str) -> bool {
+        self.text.get_or_init(|| lower_case_fields(self.bytes)).contains(text)
+    }
+}
+
+/// All fields, decoded and in lower case. The NUL between two fields is in no text that a client can search for
+/// (RFC 3501 section 9: CHAR8), so that no text is found across them.
+fn lower_case_fields(header: &[u8]) -> String {
+    let mut all = String::new();
+    for field in header::fields(header) {
+        all.push_str(&header_text(&header::unfolded(field.raw)).to_lowercase());
+        all.push('\0');
+    }
+    all
 }
 
 impl SearchKey {
@@ -97,7 +128,7 @@ impl SearchKey {
             Self::Text(text) => match known {
                 Known::View => None,
                 // A hit in the header decides without the body; no hit leaves it open until the body is read.
-                Known::Header(header) | Known::All(header, _) if header_holds(header, text) => Some(true),
+                Known::Header(header) | Known::All(header, _) if header.holds(text) => Some(true),
                 Known::Header(_) => None,
                 Known::All(_, found) => Some(found.contains(text)),
             },
@@ -119,7 +150,7 @@ impl<'a> Known<'a> {
     fn header(self) -> Option<&'a [u8]> {
         match self {
             Known::View => None,
-            Known::Header(header) | Known::All(header, _) => Some(header),
+            Known::Header(header) | Known::All(header, _) => Some(header.bytes),
         }
     }
 }
@@ -139,11 +170,4 @@ fn addresses_hold(value: &[u8], text: &str) -> bool {
         Some(String::from_utf8_lossy(&address).to_lowercase())
     });
     addresses.any(|address| address.contains(text))
-}
-
-/// True if any field of a header, its name included, contains a text in lower case.
-pub(super) fn header_holds(header: &[u8], text: &str) -> bool {
-    header::fields(header)
-        .into_iter()
-        .any(|field| header_text(&header::unfolded(field.raw)).to_lowercase().contains(text))
 }

@@ -28,9 +28,10 @@ pub(crate) fn header_text(value: &[u8]) -> String {
     let mut decoded = String::new();
     let mut run: Option<EncodedWord<'_>> = None;
     let mut rest = value;
+    let mut ends = WordEnds { value, searched: 0, next: None };
     while let Some(start) = position(rest, b"=?") {
         let (before, at) = rest.split_at_checked(start).unwrap_or((rest, &[]));
-        let Some((word, after)) = EncodedWord::parse(at) else {
+        let Some((word, after)) = EncodedWord::parse(at, &mut ends) else {
             decoded.extend(run.take().map(EncodedWord::into_text));
             let (plain, after) = rest.split_at_checked(start + 2).unwrap_or((rest, &[]));
             decoded.push_str(&text(plain, b"utf-8"));
@@ -58,6 +59,28 @@ pub(crate) fn header_text(value: &[u8]) -> String {
     decoded
 }
 
+/// The ends of encoded words in a value, searched for from left to right. A search per beginning would cost a megabyte of
+/// beginnings without an end a thousand times as much.
+struct WordEnds<'a> {
+    value: &'a [u8],
+    /// The length of what has been searched.
+    searched: usize,
+    /// The last end that was found, by its position.
+    next: Option<usize>,
+}
+
+impl WordEnds<'_> {
+    /// The position of the first `?=` at or after a position. Positions asked for do not decrease.
+    fn at_or_after(&mut self, position: usize) -> Option<usize> {
+        if self.next.is_none_or(|next| next < position) && self.searched < self.value.len() {
+            let from = self.searched.max(position);
+            self.next = self::position(self.value.get(from..)?, b"?=").map(|found| from + found);
+            self.searched = self.next.map_or(self.value.len(), |next| next + 1);
+        }
+        self.next.filter(|&next| next >= position)
+    }
+}
+
 /// The content of one encoded word, or of several in a row.
 struct EncodedWord<'a> {
     charset: &'a [u8],
@@ -65,19 +88,21 @@ struct EncodedWord<'a> {
 }
 
 impl<'a> EncodedWord<'a> {
-    /// Reads the word that `bytes` opens with; returns what follows it, too.
+    /// Reads the word that `bytes`, the end of the value that `ends` searches, opens with; returns what follows it, too.
     ///
     /// ```text
     /// encoded-word = "=?" charset "?" encoding "?" encoded-text "?="
     /// ```
     ///
     /// Quirk: the encoding Q may hold spaces, which some programs forget to encode.
-    fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        // Within this limit alone the end is looked for: one search per "=?" would else cost the square of the value.
-        let (near, far) = bytes.split_at_checked(ENCODED_WORD_LIMIT).unwrap_or((bytes, &[]));
+    fn parse(bytes: &'a [u8], ends: &mut WordEnds<'_>) -> Option<(Self, &'a [u8])> {
+        let near = bytes.get(..ENCODED_WORD_LIMIT).unwrap_or(bytes);
         let (charset, rest) = split_once(near.strip_prefix(b"=?")?, b"?")?;
         let (encoding, rest) = split_once(rest, b"?")?;
-        let (encoded, rest) = split_once(rest, b"?=")?;
+        let begin = near.len() - rest.len();
+        let offset = ends.value.len().checked_sub(bytes.len())?;
+        let end = ends.at_or_after(offset + begin)? - offset;
+        let (encoded, after) = (near.get(begin..end)?, bytes.get(end + 2..)?);
         if charset.iter().any(u8::is_ascii_whitespace) {
             return None;
         }
@@ -92,7 +117,6 @@ impl<'a> EncodedWord<'a> {
         };
         // RFC 2231 section 5: a language may follow the charset.
         let charset = charset.split(|&byte| byte == b'*').next().unwrap_or(charset);
-        let after = bytes.get(bytes.len().checked_sub(rest.len() + far.len())?..)?;
         Some((Self { charset, bytes: decoded }, after))
     }
 
@@ -107,7 +131,12 @@ fn text(bytes: &[u8], charset: &[u8]) -> String {
     let ascii = charset.eq_ignore_ascii_case(b"us-ascii") || charset.eq_ignore_ascii_case(b"ascii");
     let unlabelled = bytes.is_empty() || ascii && str::from_utf8(bytes).is_ok();
     match charset_decoder(charset).filter(|_| !unlabelled) {
-        Some(decode) => decode(bytes),
+        Some(decode) => {
+            let decoded = decode(bytes);
+            // Charsets that browsers must not decode (WHATWG Encoding section 14.1: iso-2022-kr, hz-gb-2312 and the
+            // like) become a single replacement character; their ASCII at least can be found.
+            if decoded == "\u{fffd}" { String::from_utf8_lossy(bytes).into_owned() } else { decoded }
+        }
         None => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
@@ -184,7 +213,7 @@ mod tests {
     }
 
     /// A text of each family of charsets, in its bytes.
-    const CHARSETS: [(&str, &[u8], &str); 14] = [
+    const CHARSETS: [(&str, &[u8], &str); 15] = [
         ("windows-1252", b"5 \x80 \x84so\x93", "5 € „so“"),
         ("iso-8859-1", b"Gr\xfc\xdfe", "Grüße"),
         ("ISO-8859-2", b"Za\xbf\xf3\xb3\xe6 g\xea\xb6l\xb1 ja\xbc\xf1", "Zażółć gęślą jaźń"),
@@ -199,6 +228,7 @@ mod tests {
         ("big5", b"\xa7A\xa6n\xa1A\xa5@\xac\xc9", "你好，世界"),
         ("euc-kr", b"\xbe\xc8\xb3\xe7\xc7\xcf\xbc\xbc\xbf\xe4", "안녕하세요"),
         ("x-unknown", b"Gr\xc3\xbc\xc3\x9fe", "Grüße"),
+        ("iso-2022-kr", b"Hello", "Hello"),
     ];
 
     #[test]
@@ -251,5 +281,15 @@ mod tests {
         assert_eq!(header_text(b"=?utf-8?q?=zz_=C3?="), "=zz \u{fffd}");
         let long = format!("=?utf-8?q?{}?=", "x".repeat(ENCODED_WORD_LIMIT));
         assert_eq!(header_text(long.as_bytes()), long);
+    }
+
+    /// A search for the end of each word by itself would make this test last for minutes.
+    #[test]
+    fn a_megabyte_of_words_without_an_end_is_searched_once() {
+        let value = "=?x?q? ".repeat(150_000);
+        assert_eq!(header_text(value.as_bytes()), value);
+        let ended = format!("{value}=?utf-8?q?=C3=BC?=");
+        // The end belongs to the first word that is near enough; words before it stay.
+        assert!(header_text(ended.as_bytes()).starts_with("=?x?q? =?x?q? "));
     }
 }
