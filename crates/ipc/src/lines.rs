@@ -84,10 +84,10 @@ impl LineSplitter {
         (taken, complete.then(|| self.take()))
     }
 
-    /// Ends the stream: its last line, if it has no end of its own. One that is too long is dropped.
+    /// Ends the stream: its last line, if it has no end of its own.
     pub fn finish(&mut self) -> Option<Line> {
         let unfinished = self.take();
-        matches!(&unfinished, Line::Whole(bytes) if !bytes.is_empty()).then_some(unfinished)
+        (unfinished != Line::Whole(Vec::new())).then_some(unfinished)
     }
 
     fn take(&mut self) -> Line {
@@ -101,12 +101,18 @@ impl LineSplitter {
 pub struct Lines<R> {
     reader: BufReader<R>,
     splitter: LineSplitter,
+    error: Option<io::Error>,
 }
 
 impl<R: Read> Lines<R> {
     /// Lines of at most `limit` bytes.
     pub fn new(reader: R, limit: usize) -> Self {
-        Self { reader: BufReader::new(reader), splitter: LineSplitter::new(limit) }
+        Self { reader: BufReader::new(reader), splitter: LineSplitter::new(limit), error: None }
+    }
+
+    /// The error that ended the lines, if it was not the stream's end.
+    pub fn into_error(self) -> Option<io::Error> {
+        self.error
     }
 }
 
@@ -119,7 +125,10 @@ impl<R: Read> Iterator for Lines<R> {
                 Ok([]) => return self.splitter.finish(),
                 Ok(available) => available,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return None,
+                Err(error) => {
+                    self.error = Some(error);
+                    return None;
+                }
             };
             let (taken, line) = self.splitter.push(available);
             self.reader.consume(taken);
@@ -156,7 +165,7 @@ mod tests {
             assert!(splitter.line.len() <= 4);
         }
         assert_eq!(lines, [whole("one"), Line::TooLong, whole(""), whole("1234")]);
-        assert_eq!(splitter.finish(), None);
+        assert_eq!(splitter.finish(), Some(Line::TooLong));
     }
 
     #[test]

@@ -52,8 +52,11 @@ pub(super) fn unexpected(response: &Response) -> std::io::Result<()> {
 fn ask(mut stream: UnixStream, request: &Request) -> anyhow::Result<Response> {
     stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
     stream.write_all(&lines::encode(request)?)?;
-    let line = Lines::new(stream, LINE_LIMIT)
-        .next()
-        .context("the server closed the connection without an answer")?;
+    let mut lines = Lines::new(stream, LINE_LIMIT);
+    let line = match (lines.next(), lines.into_error()) {
+        (Some(line), _) => line,
+        (None, Some(error)) => return Err(error).context("the server does not answer"),
+        (None, None) => anyhow::bail!("the server closed the connection without an answer"),
+    };
     line.decode().context("the answer is not understood; is the server another version?")
 }
