@@ -40,7 +40,8 @@ fn is_encrypted_to_mail_parser(data: &[u8]) -> bool {
 }
 
 /// The one exception: RFC 822 section 3.1.4 lets white space, and with it a fold, stand beside the `=` of a parameter, and
-/// mail-parser ends the parameter there. It then sees text that holds nothing but the armour.
+/// mail-parser ends the parameter there. It then sees one text: the armour, and around it the little clear text that the
+/// gate lets pass as preamble and epilogue.
 fn is_folded_beside_equals(data: &[u8]) -> bool {
     let content_type = message::fields(data).filter_map(Result::ok).find(|field| field.is("Content-Type"));
     let pieces: Vec<&[u8]> = content_type

@@ -27,7 +27,7 @@ pub(crate) struct ExpiryTask {
 }
 
 impl ExpiryTask {
-    /// Runs until it is cancelled; a run that has begun on its thread ends first.
+    /// Runs until it is cancelled. A run that has begun goes on, on its own thread and with its own hold on the store.
     pub(crate) async fn run(self) {
         tokio::time::sleep(FIRST_RUN_AFTER).await;
         loop {
