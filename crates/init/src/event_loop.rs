@@ -91,7 +91,7 @@ impl Appliance {
                 (Role::Responder, Service::new("the responder for the box's name", unproven())),
             ],
             display,
-            keys: KeyMap::default(),
+            keys: KeyMap::new(now),
             button: Button::default(),
             addresses: Vec::new(),
             server_led: LedState::Booting,
@@ -220,7 +220,7 @@ impl EventLoop {
     }
 
     fn handle_key(&mut self, key: KeyEvent, at: Duration) {
-        match self.keys.handle(key) {
+        match self.keys.handle(key, at) {
             Some(ButtonEvent::Pressed) => self.button.press(at),
             Some(ButtonEvent::Released) => {
                 let gesture = self.button.release(at);
@@ -237,6 +237,8 @@ impl EventLoop {
             Some(Gesture::CountdownStarted) => {
                 self.appliance.log.say("the button is held: countdown to the factory reset");
                 self.display.warn(self.appliance.countdown_screen());
+                // Read anew: the events before this one have taken their time, in which nothing warned.
+                self.button.warned(uptime());
             }
             Some(Gesture::CountdownCancelled) => {
                 self.appliance.log.say("the button was let go: nothing is erased");

@@ -1,11 +1,14 @@
 //! The button: how long it is held decides between the pairing window and the factory reset.
 //!
 //! ```text
-//!  pressed          1.5 s                                 10 s
+//!  pressed          1.5 s: warning                        10 s
 //!     |---------------|------------------------------------|------------------------>
 //!       let go: short   countdown: LED and screen warn;      factory reset, once;
 //!       press           let go: nothing has happened         letting go changes nothing
 //! ```
+//!
+//! These are the times of a caller that is never late. A late caller warns late, and the reset moves with the warning:
+//! nothing is erased without [`COUNTDOWN`] of visible warning before.
 //!
 //! [`Button`] is pure and runs in `hearth init`, which owns the keys, the LED and the data partition: a box can be
 //! reset while its server does not run, and no other process can ask for a reset.
@@ -18,8 +21,8 @@ use std::time::Duration;
 
 /// The longest press that opens the pairing window; a longer one is a countdown to the factory reset.
 pub const SHORT_PRESS: Duration = Duration::from_millis(1500);
-/// From the press to the factory reset.
-pub const HOLD_FOR_RESET: Duration = Duration::from_secs(10);
+/// From the warning to the factory reset: ten seconds after the press, unless the warning was late.
+pub const COUNTDOWN: Duration = Duration::from_millis(8500);
 
 /// A point in time, since the machine started.
 type Now = Duration;
@@ -29,16 +32,16 @@ type Now = Duration;
 pub enum Gesture {
     /// Let go within [`SHORT_PRESS`]: open the pairing window.
     ShortPress,
-    /// Held for longer: warn that everything is about to be erased.
+    /// Held for longer: warn that everything is about to be erased, then call [`Button::warned`].
     CountdownStarted,
-    /// Let go before [`HOLD_FOR_RESET`]: nothing happens, the warning ends.
+    /// Let go within [`COUNTDOWN`] of the warning: nothing happens, the warning ends.
     CountdownCancelled,
-    /// Held for [`HOLD_FOR_RESET`]: erase the data partition.
+    /// Held for [`COUNTDOWN`] after the warning: erase the data partition.
     FactoryReset,
 }
 
 /// The state of the button. The caller passes each press and release with the time at which it happened, and calls
-/// [`Button::tick`] at [`Button::wake_at`].
+/// [`Button::tick`] at [`Button::wake_at`]. Either may come late.
 #[derive(Debug, Default)]
 pub struct Button {
     state: State,
@@ -48,10 +51,12 @@ pub struct Button {
 enum State {
     #[default]
     Up,
-    /// Down for less than [`SHORT_PRESS`].
+    /// Down, without a countdown so far.
     Down { since: Now },
-    /// Down for longer, and warned of.
-    CountingDown { since: Now },
+    /// Down for longer than [`SHORT_PRESS`]; the caller is about to warn.
+    Warning,
+    /// Down, and the warning is visible.
+    CountingDown { warned: Now },
     /// Down since before the reset.
     Spent,
 }
@@ -66,29 +71,35 @@ impl Button {
 
     /// The button came up.
     pub fn release(&mut self, now: Now) -> Option<Gesture> {
-        // The release may be the first event after a limit: what the limit brought comes before it.
-        let due = self.tick(now);
         match std::mem::take(&mut self.state) {
-            State::Down { .. } => Some(Gesture::ShortPress),
-            // The countdown would begin with its own end: it was never shown.
-            State::CountingDown { .. } if due == Some(Gesture::CountdownStarted) => None,
-            State::CountingDown { .. } => Some(Gesture::CountdownCancelled),
-            State::Up | State::Spent => due,
+            State::Down { since } if now.saturating_sub(since) <= SHORT_PRESS => Some(Gesture::ShortPress),
+            // Too long for a short press, and over before the warning could be shown.
+            State::Down { .. } | State::Up | State::Spent => None,
+            // Held to the end, and let go before the tick that was due.
+            State::CountingDown { warned } if now.saturating_sub(warned) >= COUNTDOWN => {
+                Some(Gesture::FactoryReset)
+            }
+            State::Warning | State::CountingDown { .. } => Some(Gesture::CountdownCancelled),
+        }
+    }
+
+    /// The warning of [`Gesture::CountdownStarted`] is visible since `now`. Without this call there is no reset.
+    pub fn warned(&mut self, now: Now) {
+        if self.state == State::Warning {
+            self.state = State::CountingDown { warned: now };
         }
     }
 
     /// Time has passed.
     pub fn tick(&mut self, now: Now) -> Option<Gesture> {
         match self.state {
-            State::Down { since } | State::CountingDown { since }
-                if now.saturating_sub(since) >= HOLD_FOR_RESET =>
-            {
+            State::Down { since } if now.saturating_sub(since) > SHORT_PRESS => {
+                self.state = State::Warning;
+                Some(Gesture::CountdownStarted)
+            }
+            State::CountingDown { warned } if now.saturating_sub(warned) >= COUNTDOWN => {
                 self.state = State::Spent;
                 Some(Gesture::FactoryReset)
-            }
-            State::Down { since } if now.saturating_sub(since) > SHORT_PRESS => {
-                self.state = State::CountingDown { since };
-                Some(Gesture::CountdownStarted)
             }
             _ => None,
         }
@@ -100,8 +111,8 @@ impl Button {
         match self.state {
             // One millisecond past the limit, since a press of exactly that length is still short.
             State::Down { since } => Some(since + SHORT_PRESS + Duration::from_millis(1)),
-            State::CountingDown { since } => Some(since + HOLD_FOR_RESET),
-            State::Up | State::Spent => None,
+            State::CountingDown { warned } => Some(warned + COUNTDOWN),
+            State::Up | State::Warning | State::Spent => None,
         }
     }
 }
@@ -115,8 +126,9 @@ mod tests {
         Press,
         Release,
         Tick,
+        Warned,
     }
-    use Act::{Press, Release, Tick};
+    use Act::{Press, Release, Tick, Warned};
 
     /// Plays acts at their times, in milliseconds, each with its gesture and the time of the next tick.
     fn play(timeline: &[(u64, Act, Option<Gesture>, Option<u64>)]) {
@@ -130,6 +142,10 @@ mod tests {
                 }
                 Release => button.release(now),
                 Tick => button.tick(now),
+                Warned => {
+                    button.warned(now);
+                    None
+                }
             };
             assert_eq!(seen, *gesture, "at {at} ms");
             assert_eq!(button.wake_at(), wake.map(Duration::from_millis), "at {at} ms");
@@ -151,9 +167,10 @@ mod tests {
     fn letting_go_during_the_countdown_changes_nothing() {
         play(&[
             (0, Press, None, Some(1_501)),
-            (1_501, Tick, Some(CountdownStarted), Some(10_000)),
-            (5_000, Tick, None, Some(10_000)),
-            (9_999, Release, Some(CountdownCancelled), None),
+            (1_501, Tick, Some(CountdownStarted), None),
+            (1_501, Warned, None, Some(10_001)),
+            (5_000, Tick, None, Some(10_001)),
+            (10_000, Release, Some(CountdownCancelled), None),
             (20_000, Tick, None, None),
         ]);
     }
@@ -162,8 +179,9 @@ mod tests {
     fn ten_seconds_of_holding_reset_once() {
         play(&[
             (0, Press, None, Some(1_501)),
-            (1_501, Tick, Some(CountdownStarted), Some(10_000)),
-            (10_000, Tick, Some(FactoryReset), None),
+            (1_501, Tick, Some(CountdownStarted), None),
+            (1_501, Warned, None, Some(10_001)),
+            (10_001, Tick, Some(FactoryReset), None),
             (30_000, Tick, None, None),
             (31_000, Release, None, None),
             (32_000, Press, None, Some(33_501)),
@@ -176,16 +194,44 @@ mod tests {
             (0, Release, None, None),
             (100, Press, None, Some(1_601)),
             (1_000, Press, None, Some(1_601)),
-            (1_700, Tick, Some(CountdownStarted), Some(10_100)),
+            (1_700, Tick, Some(CountdownStarted), None),
         ]);
+        play(&[(0, Warned, None, None), (9_000, Tick, None, None), (9_001, Press, None, Some(10_502))]);
     }
 
     #[test]
     fn a_late_caller_hears_what_holds_now() {
-        // Longer than short, and over before the warning.
+        // Longer than short, and over before the warning: nothing, however long it was.
         play(&[(0, Press, None, Some(1_501)), (4_000, Release, None, None)]);
-        play(&[(0, Press, None, Some(1_501)), (12_000, Release, Some(FactoryReset), None)]);
-        play(&[(0, Press, None, Some(1_501)), (12_000, Tick, Some(FactoryReset), None)]);
+        play(&[(5_000, Press, None, Some(6_501)), (17_000, Release, None, None), (60_000, Tick, None, None)]);
+        // Held to the end after the warning, and let go before the tick.
+        play(&[
+            (0, Press, None, Some(1_501)),
+            (1_501, Tick, Some(CountdownStarted), None),
+            (1_501, Warned, None, Some(10_001)),
+            (12_000, Release, Some(FactoryReset), None),
+            (12_000, Tick, None, None),
+        ]);
+    }
+
+    #[test]
+    fn a_button_that_is_found_held_after_a_stall_is_warned_of_before_anything_is_erased() {
+        play(&[
+            (5_000, Press, None, Some(6_501)),
+            (1_800_000, Tick, Some(CountdownStarted), None),
+            // The caller stalls again before it shows the warning.
+            (1_900_000, Tick, None, None),
+            (1_900_000, Warned, None, Some(1_908_500)),
+            (1_908_499, Tick, None, Some(1_908_500)),
+            (1_908_500, Tick, Some(FactoryReset), None),
+        ]);
+        // The release was on its way already.
+        play(&[
+            (5_000, Press, None, Some(6_501)),
+            (30_000, Tick, Some(CountdownStarted), None),
+            (30_000, Warned, None, Some(38_500)),
+            (17_000, Release, Some(CountdownCancelled), None),
+        ]);
     }
 
     #[test]

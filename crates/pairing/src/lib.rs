@@ -12,7 +12,7 @@ mod qr;
 mod screen;
 mod window;
 
-pub use button::{Button, Gesture, HOLD_FOR_RESET, SHORT_PRESS};
+pub use button::{Button, COUNTDOWN, Gesture, SHORT_PRESS};
 pub use led::{LedState, Step};
 pub use link::{Endpoint, login_link};
 pub use qr::{QrError, half_blocks, svg};
