@@ -1,5 +1,5 @@
 //! LED and screens together: the state that the server or init reports, and above it the warning while the button counts
-//! down to the factory reset.
+//! down to the factory reset, and while everything is erased.
 
 use pairing::LedState;
 use rpi_led::{Lamp, Step};
@@ -55,10 +55,12 @@ impl Display {
     /// Lets the screens show log lines.
     pub(super) fn end_screen(&mut self) {
         self.screen = None;
-        self.consoles.end_screen();
+        if self.warning == Warning::Off {
+            self.consoles.end_screen();
+        }
     }
 
-    /// Shows that everything is about to be erased.
+    /// Shows that everything is about to be erased, or is being erased, in place of an earlier warning.
     pub(super) fn warn(&mut self, text: String) {
         self.warning = Warning::On;
         self.consoles.screen(text);
@@ -127,5 +129,23 @@ mod tests {
         consoles.flush(Duration::from_secs(60));
         let shown = fs::read_to_string(&line).unwrap();
         assert_eq!(shown.split_whitespace().collect::<Vec<_>>(), ["before", "let", "go", "meanwhile"]);
+    }
+    #[test]
+    fn a_warning_stays_and_can_be_replaced_when_the_box_goes_down() {
+        let devices = tempfile::tempdir().unwrap();
+        let display_device = devices.path().join("tty1");
+        fs::write(&display_device, "").unwrap();
+        let consoles = Consoles::open("tty1", devices.path()).unwrap();
+        let mut display = Display::new(None, consoles.clone());
+        display.warn("let go".to_owned());
+        display.end_screen();
+        consoles.line("a line of the log".to_owned());
+        display.warn("erasing".to_owned());
+        display.set_screen("pairing".to_owned());
+        assert_eq!(display.shown_led(), LedState::ResetCountdown);
+        consoles.flush(Duration::from_secs(60));
+        let shown = fs::read_to_string(&display_device).unwrap();
+        let last = shown.rsplit('\x1b').next().unwrap();
+        assert!(last.ends_with("erasing\n") && !shown.contains("log"), "{shown:?}");
     }
 }

@@ -103,7 +103,7 @@ impl Appliance {
         loop {
             event_loop.execute_commands();
             if let Some(goal) = event_loop.goal
-                && event_loop.server.is_stopped()
+                && event_loop.server.is_over(uptime())
             {
                 let Self { log, data, state, watchdog, .. } = event_loop.appliance;
                 match finish(goal, &log, &data, state.as_ref(), watchdog) {}
@@ -134,6 +134,11 @@ impl Appliance {
                 None => "There is nothing that holding the button could erase.",
             }
         )
+    }
+
+    /// The screen from the decision for a factory reset to the restart.
+    fn erasing_screen(&self) -> String {
+        format!("{}: erasing everything: do not unplug\n\nIt starts again by itself.", self.name.as_str())
     }
 
     /// The warning while the button is held.
@@ -245,8 +250,9 @@ impl EventLoop {
                 self.display.end_warning();
             }
             Some(Gesture::FactoryReset) if self.appliance.data.device().is_some() => {
-                // LED and warning stay as they are until the box starts again.
                 self.go_down(Goal::FactoryReset);
+                // The LED stays as it is, and the screen as it is set here, until the box starts again.
+                self.display.warn(self.appliance.erasing_screen());
             }
             Some(Gesture::FactoryReset) => {
                 self.appliance.log.say("nothing is erased: there is no data partition");
@@ -285,11 +291,17 @@ impl EventLoop {
     }
 
     fn go_down(&mut self, goal: Goal) {
-        if self.goal.is_none() {
-            self.goal = Some(goal);
-            self.display.end_screen();
+        if !goal.replaces(self.goal) {
+            return;
+        }
+        self.goal = Some(goal);
+        self.display.end_screen();
+        // The network stays until the server has closed its connections; the kernel ends its processes.
+        if goal == Goal::FactoryReset {
+            self.appliance.log.say("shutting down for the factory reset");
+            self.server.discard();
+        } else {
             self.appliance.log.say("shutting down");
-            // The network stays until the server has closed its connections; the kernel ends its processes.
             self.server.stop(uptime());
         }
     }

@@ -72,7 +72,8 @@ impl<P: Process> Service<P> {
                     log.say(format!("{} does not answer and is killed", self.name));
                     process.child().signal(Signal::KILL);
                 }
-                (Command::AskToStop | Command::Terminate | Command::Kill, None) => {}
+                (Command::Discard, Some(process)) => process.child().signal(Signal::KILL),
+                (Command::AskToStop | Command::Terminate | Command::Kill | Command::Discard, None) => {}
             }
         }
         executed
@@ -103,9 +104,14 @@ impl<P: Process> Service<P> {
         self.supervision.stop(now);
     }
 
-    /// True when the process has ended after [`Service::stop`].
-    pub(super) fn is_stopped(&self) -> bool {
-        self.supervision.is_stopped()
+    /// The process shall be killed at once.
+    pub(super) fn discard(&mut self) {
+        self.supervision.discard();
+    }
+
+    /// True when there is nothing left to wait for after [`Service::stop`] or [`Service::discard`].
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        self.supervision.is_over(now)
     }
 
     /// The health of the process, over its restarts.
@@ -210,7 +216,21 @@ mod tests {
         let status = end_by(&service, Signal::CONT);
         assert_eq!(status.terminating_signal(), Some(Signal::TERM.as_raw()));
         assert!(service.ended(at(1), status, &log).is_empty());
-        assert!(service.is_stopped());
+        assert!(service.is_over(at(1)));
         assert_eq!(execute(&mut service, 100, &log), Executed::Unchanged);
+    }
+    #[test]
+    fn a_discarded_process_is_killed_even_where_it_cannot_be_asked() {
+        let log = Log::new(Consoles::none(), None);
+        let mut service = Service::new("the shell", Supervision::new(at(0), Liveness::Unproven));
+        assert_eq!(execute(&mut service, 0, &log), Executed::Started);
+        wait_for_stop(&service);
+        service.discard();
+        assert_eq!(execute(&mut service, 1, &log), Executed::Unchanged);
+        let pid = service.process().unwrap().pid();
+        let (_, status) = waitpid(Some(pid), WaitOptions::empty()).unwrap().unwrap();
+        assert_eq!(status.terminating_signal(), Some(Signal::KILL.as_raw()));
+        assert!(service.ended(at(1), status, &log).is_empty());
+        assert!(service.is_over(at(1)));
     }
 }

@@ -1,5 +1,5 @@
 //! Shutdown: state saved, data partition unmounted, then power-off, restart, or restart with an erased data partition.
-//! The children have ended before this.
+//! The children have ended before this, but for one that not even SIGKILL ends.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -24,6 +24,17 @@ pub(super) enum Goal {
     FactoryReset,
 }
 
+impl Goal {
+    /// True if this goal, decided now, takes the place of `pending`. The factory reset comes from ten seconds of holding
+    /// the button, the others from less; a shutdown has begun already, so one of these never changes it.
+    pub(super) fn replaces(self, pending: Option<Self>) -> bool {
+        match pending {
+            None => true,
+            Some(pending) => self == Self::FactoryReset && pending != Self::FactoryReset,
+        }
+    }
+}
+
 /// Shuts the box down.
 pub(super) fn finish(
     goal: Goal,
@@ -32,8 +43,9 @@ pub(super) fn finish(
     state: Option<&PersistentState>,
     watchdog: Watchdog,
 ) -> Infallible {
-    let kept = state.map_or(Ok(()), |state| state.save_clock().and(state.save_seed()));
-    if let Err(error) = kept {
+    // Both are on the data partition: before it is erased, saving them is only another way to get stuck.
+    let kept = state.filter(|_| goal != Goal::FactoryReset);
+    if let Err(error) = kept.map_or(Ok(()), |state| state.save_clock().and(state.save_seed())) {
         log.say(format!("time and seed cannot be kept: {error}"));
     }
     log.close_file();
@@ -71,5 +83,22 @@ fn erase(device: &Path, log: &Log) {
     match data::invalidate(device, log) {
         Ok(()) => log.say("everything is erased"),
         Err(error) => log.say(format!("the data partition cannot be erased: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Goal::{FactoryReset, PowerOff, Restart};
+
+    #[test]
+    fn only_a_factory_reset_changes_a_shutdown_that_has_begun() {
+        for goal in [PowerOff, Restart, FactoryReset] {
+            assert!(goal.replaces(None));
+            assert!(!goal.replaces(Some(FactoryReset)));
+        }
+        for pending in [PowerOff, Restart] {
+            assert!(FactoryReset.replaces(Some(pending)));
+            assert!(!PowerOff.replaces(Some(pending)) && !Restart.replaces(Some(pending)));
+        }
     }
 }

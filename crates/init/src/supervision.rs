@@ -7,6 +7,9 @@
 //!                        │ stop()        │ stop()
 //!                        ▼               ▼
 //!                     Stopping ──────▶ Stopped
+//!                        │ discard()     ▲
+//!                        ▼               │
+//!                     Discarding ────────┘
 //! ```
 //!
 //! Idle is a Waiting that is due at once. There is no last try: a box that is out of reach until its plug is pulled is
@@ -31,6 +34,10 @@ const SIGTERM_AFTER: Duration = Duration::from_secs(10);
 /// From the request to stop to SIGKILL.
 const SIGKILL_AFTER: Duration = Duration::from_secs(20);
 
+/// From the SIGKILL of a discarded process to the end of the wait for it: one in an uninterruptible wait for a broken
+/// card does not end at all.
+const DISCARD_AFTER: Duration = Duration::from_secs(5);
+
 /// A point in time, as the time since the machine started.
 type Now = Duration;
 
@@ -43,8 +50,10 @@ pub(super) enum Command {
     AskToStop,
     /// Send SIGTERM.
     Terminate,
-    /// Send SIGKILL.
+    /// Send SIGKILL, since it does not answer.
     Kill,
+    /// Send SIGKILL, since its data is going to be erased.
+    Discard,
 }
 
 /// The health of the process over its restarts, for LED and screen.
@@ -77,9 +86,22 @@ pub(super) enum Liveness {
 
 #[derive(Debug)]
 enum State {
-    Waiting { until: Now },
-    Running { since: Now, last_heartbeat: Option<Now>, killed: bool },
-    Stopping { asked: Now, done: StopStep },
+    Waiting {
+        until: Now,
+    },
+    Running {
+        since: Now,
+        last_heartbeat: Option<Now>,
+        killed: bool,
+    },
+    Stopping {
+        asked: Now,
+        done: StopStep,
+    },
+    /// To be killed, or killed at this time.
+    Discarding {
+        killed: Option<Now>,
+    },
     Stopped,
 }
 
@@ -113,6 +135,10 @@ impl Supervision {
                 Some(Command::Kill)
             }
             State::Stopping { asked, done } => stop_step(now.saturating_sub(*asked), done),
+            State::Discarding { killed: killed @ None } => {
+                *killed = Some(now);
+                Some(Command::Discard)
+            }
             _ => None,
         }
     }
@@ -128,6 +154,7 @@ impl Supervision {
             }
             State::Stopping { asked, done: StopStep::Asked } => Some(*asked + SIGTERM_AFTER),
             State::Stopping { asked, done: StopStep::Terminated } => Some(*asked + SIGKILL_AFTER),
+            State::Discarding { killed: Some(killed) } => Some(*killed + DISCARD_AFTER),
             _ => None,
         }
     }
@@ -147,7 +174,7 @@ impl Supervision {
                 self.failures = if well { 1 } else { self.failures.saturating_add(1) };
                 self.state = State::Waiting { until: now + pause(self.failures) };
             }
-            State::Stopping { .. } => self.state = State::Stopped,
+            State::Stopping { .. } | State::Discarding { .. } => self.state = State::Stopped,
             State::Waiting { .. } | State::Stopped => {}
         }
     }
@@ -157,13 +184,33 @@ impl Supervision {
         match &self.state {
             State::Running { .. } => self.state = State::Stopping { asked: now, done: StopStep::Nothing },
             State::Waiting { .. } => self.state = State::Stopped,
-            State::Stopping { .. } | State::Stopped => {}
+            State::Stopping { .. } | State::Discarding { .. } | State::Stopped => {}
         }
     }
 
-    /// True when the process has ended after [`Supervision::stop`].
+    /// The process shall be killed at once: what it would save is going to be erased.
+    pub(super) fn discard(&mut self) {
+        match &self.state {
+            State::Running { .. } | State::Stopping { .. } => {
+                self.state = State::Discarding { killed: None };
+            }
+            State::Waiting { .. } => self.state = State::Stopped,
+            State::Discarding { .. } | State::Stopped => {}
+        }
+    }
+
+    /// True when the process has ended after [`Supervision::stop`] or [`Supervision::discard`].
     pub(super) fn is_stopped(&self) -> bool {
         matches!(self.state, State::Stopped)
+    }
+
+    /// True when there is nothing left to wait for: the process has ended, or was discarded and does not end.
+    pub(super) fn is_over(&self, now: Now) -> bool {
+        match self.state {
+            State::Stopped => true,
+            State::Discarding { killed: Some(killed) } => now.saturating_sub(killed) >= DISCARD_AFTER,
+            _ => false,
+        }
     }
 
     /// The health of the process. One with a heartbeat is healthy before its failures are forgotten.
@@ -302,6 +349,39 @@ mod tests {
         machine.ended(at(1));
         machine.stop(at(1));
         assert!(machine.is_stopped());
+        assert_eq!(machine.poll(at(10)), None);
+    }
+    #[test]
+    fn a_discarded_server_is_killed_at_once_and_waited_for_five_seconds() {
+        let mut running = server(0);
+        running.poll(at(0));
+        let mut stopping = server(0);
+        stopping.poll(at(0));
+        stopping.stop(at(100));
+        assert_eq!(stopping.poll(at(100)), Some(Command::AskToStop));
+        for mut machine in [running, stopping] {
+            machine.discard();
+            assert!(!machine.is_over(at(1000)), "not before the kill");
+            assert_eq!(machine.poll(at(101)), Some(Command::Discard));
+            machine.discard();
+            machine.stop(at(102));
+            assert_eq!(machine.poll(at(102)), None);
+            assert_eq!(machine.wake_at(), Some(at(106)));
+            assert!(!machine.is_over(at(105)));
+            assert!(machine.is_over(at(106)), "stuck in the kernel");
+            machine.ended(at(103));
+            assert!(machine.is_stopped() && machine.is_over(at(103)));
+            assert_eq!(machine.poll(at(1000)), None, "it stays ended");
+        }
+    }
+
+    #[test]
+    fn a_discarded_server_that_does_not_run_is_over_at_once() {
+        let mut machine = server(0);
+        machine.poll(at(0));
+        machine.ended(at(1));
+        machine.discard();
+        assert!(machine.is_over(at(1)));
         assert_eq!(machine.poll(at(10)), None);
     }
 }
