@@ -2,6 +2,7 @@
 //!
 //! One thread looks for devices, and one for each device reads it; a device that is gone ends its thread. Keys that were
 //! down at that moment are reported as released, or a press held for ten seconds would be measured without a finger on it.
+//! So are the keys of a device whose events the kernel has dropped (`SYN_DROPPED`): a release may be among these.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -52,11 +53,11 @@ impl KeyEvent {
     pub fn parse(record: &[u8; RECORD]) -> Option<Self> {
         const EV_KEY: u16 = 1;
         const POINTER_BUTTONS: std::ops::Range<u16> = 0x100..0x160;
-        let [.., type0, type1, code0, code1, value0, value1, value2, value3] = *record;
-        let code = u16::from_ne_bytes([code0, code1]);
-        if u16::from_ne_bytes([type0, type1]) != EV_KEY || POINTER_BUTTONS.contains(&code) {
+        let (kind, code) = kind_and_code(record);
+        if kind != EV_KEY || POINTER_BUTTONS.contains(&code) {
             return None;
         }
+        let [.., value0, value1, value2, value3] = *record;
         let motion = match i32::from_ne_bytes([value0, value1, value2, value3]) {
             0 => Motion::Up,
             1 => Motion::Down,
@@ -64,6 +65,12 @@ impl KeyEvent {
         };
         Some(Self { code, motion })
     }
+}
+
+/// The type and the code of a `struct input_event`.
+fn kind_and_code(record: &[u8; RECORD]) -> (u16, u16) {
+    let [.., type0, type1, code0, code1, _, _, _, _] = *record;
+    (u16::from_ne_bytes([type0, type1]), u16::from_ne_bytes([code0, code1]))
 }
 
 /// The key events of all devices, an endless iterator that blocks. Dropping it ends the search for devices.
@@ -83,7 +90,8 @@ impl Iterator for Keys {
 
 /// Reports the key presses of every `event*` device in `directory` (`/dev/input`).
 ///
-/// A key that is down when its device vanishes is reported as released. A device that cannot be opened is tried again
+/// A key that is down when its device vanishes, or when the kernel drops events of its device, is reported as released.
+/// A device that cannot be opened is tried again
 /// every second.
 ///
 /// # Errors
@@ -151,11 +159,37 @@ fn start_reader(path: PathBuf, open: &OpenDevices, events: &Sender<KeyEvent>) {
     }
 }
 
+/// Whether the events of a device are complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Completeness {
+    Complete,
+    /// After `SYN_DROPPED`: the events up to the next `SYN_REPORT` belong to a report with gaps, and are ignored
+    /// (`Documentation/input/event-codes.rst`).
+    Dropped,
+}
+
 /// Reports a device's keys until the device, or the receiver, is gone.
 fn report(mut device: impl Read, events: &Sender<KeyEvent>) {
+    const EV_SYN: u16 = 0;
+    const SYN_REPORT: u16 = 0;
+    const SYN_DROPPED: u16 = 3;
     let mut held = BTreeSet::new();
+    let mut completeness = Completeness::Complete;
     let mut record = [0; RECORD];
     while device.read_exact(&mut record).is_ok() {
+        match kind_and_code(&record) {
+            (EV_SYN, SYN_DROPPED) => {
+                completeness = Completeness::Dropped;
+                // The kernel's documentation recommends to ask for the keys' state next. A key that is still down is
+                // left out instead: it ends its press early, and so can only prevent a reset.
+                release(&mut held, events);
+            }
+            (EV_SYN, SYN_REPORT) => completeness = Completeness::Complete,
+            _ => {}
+        }
+        if completeness == Completeness::Dropped {
+            continue;
+        }
         let Some(event) = KeyEvent::parse(&record) else { continue };
         match event.motion {
             Motion::Down => held.insert(event.code),
@@ -165,7 +199,13 @@ fn report(mut device: impl Read, events: &Sender<KeyEvent>) {
             return;
         }
     }
-    for code in held {
+    release(&mut held, events);
+}
+
+/// Reports all keys as released.
+fn release(held: &mut BTreeSet<u16>, events: &Sender<KeyEvent>) {
+    for code in std::mem::take(held) {
+        // A receiver that is gone is found by the next event.
         let _ = events.send(KeyEvent { code, motion: Motion::Up });
     }
 }
@@ -221,6 +261,35 @@ mod tests {
         assert_eq!(
             all,
             [key(30, Motion::Down), key(31, Motion::Down), key(31, Motion::Up), key(30, Motion::Up)]
+        );
+    }
+
+    #[test]
+    fn dropped_events_let_go_of_the_keys_and_the_broken_report_is_ignored() {
+        let (events, seen) = channel();
+        let records = [
+            record(1, 30, 1),
+            record(0, 0, 0),
+            record(0, 3, 0),
+            record(1, 31, 1),
+            record(0, 0, 0),
+            record(1, 32, 1),
+            record(0, 0, 0),
+            record(1, 30, 0),
+            record(1, 32, 0),
+        ];
+        report(&records.concat()[..], &events);
+        drop(events);
+        let all: Vec<_> = seen.iter().collect();
+        assert_eq!(
+            all,
+            [
+                key(30, Motion::Down),
+                key(30, Motion::Up),
+                key(32, Motion::Down),
+                key(30, Motion::Up),
+                key(32, Motion::Up),
+            ]
         );
     }
 
