@@ -35,6 +35,7 @@ pub(super) struct Child {
 impl Child {
     /// Starts `command` with an empty environment but for what it sets itself. `deliver` is called with each message, in
     /// a thread of its own, until it returns false. The child's standard input is returned if `command` asks for a pipe.
+    /// After an error no child is left.
     pub(super) fn start<M: DeserializeOwned>(
         command: &mut Command,
         source: LogSource,
@@ -50,14 +51,14 @@ impl Child {
         let name = source.name();
         if let Some(pipe) = process.stdout.take() {
             let log = log.clone();
-            spawn(format!("{name} out"), move || {
+            spawn(pid, format!("{name} out"), move || {
                 read_messages(pipe, pid, line_limit, source, &log, deliver);
             })?;
         }
         let (stderr_ended, stderr_end) = sync_channel::<()>(0);
         if let Some(pipe) = process.stderr.take() {
             let (tail, log) = (Arc::clone(&stderr_tail), log.clone());
-            spawn(format!("{name} log"), move || {
+            spawn(pid, format!("{name} log"), move || {
                 read_log(pipe, source, &tail, &log);
                 drop(stderr_ended);
             })?;
@@ -102,9 +103,17 @@ impl Process for Child {
     }
 }
 
-/// Starts a thread that serves a child's pipe.
-pub(super) fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(name).spawn(work).map(drop)
+/// Starts a thread that serves a pipe of the child `pid`. A child without it is of no use, and nothing supervises it: it
+/// is killed.
+pub(super) fn spawn(pid: Pid, name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    keep_if(pid, thread::Builder::new().name(name).spawn(work).map(drop))
+}
+
+/// Kills the child `pid` after an error. The event loop reaps it with the orphans.
+fn keep_if(pid: Pid, result: io::Result<()>) -> io::Result<()> {
+    result.inspect_err(|_| {
+        let _ = kill_process(pid, Signal::KILL);
+    })
 }
 
 fn read_messages<M: DeserializeOwned>(
@@ -137,5 +146,26 @@ fn read_log(pipe: impl Read, source: LogSource, tail: &Mutex<VecDeque<String>>, 
             tail.pop_front();
         }
         tail.push_back(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use rustix::process::{Pid, Signal};
+
+    use super::keep_if;
+
+    #[test]
+    fn a_child_whose_thread_cannot_be_started_is_killed() {
+        let mut sleeper = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+        let pid = Pid::from_child(&sleeper);
+        keep_if(pid, Ok(())).unwrap();
+        assert!(sleeper.try_wait().unwrap().is_none(), "it runs");
+        assert!(keep_if(pid, Err(io::ErrorKind::WouldBlock.into())).is_err());
+        assert_eq!(sleeper.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
     }
 }

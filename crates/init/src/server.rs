@@ -45,7 +45,7 @@ impl Server {
         let (child, stdin) = Child::start(&mut command, LogSource::Server, LINE_LIMIT, log, deliver)?;
         let (messages, queue) = sync_channel(QUEUE_LENGTH);
         if let Some(pipe) = stdin {
-            spawn("to server".to_owned(), move || write_messages(pipe, &queue))?;
+            spawn(child.pid(), "to server".to_owned(), move || write_messages(pipe, &queue))?;
         }
         Ok(Self { child, messages })
     }
