@@ -44,8 +44,10 @@ impl Display {
         self.play();
     }
 
-    /// Sets the text of the screens.
-    pub(super) fn set_screen(&mut self, text: String) {
+    /// Sets the text of the screens. It may quote a child process: no control character but the newline reaches a
+    /// terminal.
+    pub(super) fn set_screen(&mut self, text: &str) {
+        let text = without_controls(text);
         if self.warning == Warning::Off {
             self.consoles.screen(text.clone());
         }
@@ -61,9 +63,9 @@ impl Display {
     }
 
     /// Shows that everything is about to be erased, or is being erased, in place of an earlier warning.
-    pub(super) fn warn(&mut self, text: String) {
+    pub(super) fn warn(&mut self, text: &str) {
         self.warning = Warning::On;
-        self.consoles.screen(text);
+        self.consoles.screen(without_controls(text));
         self.play();
     }
 
@@ -99,6 +101,11 @@ impl Display {
     }
 }
 
+/// Control characters could move the cursor, forge a screen, or make the terminal answer.
+fn without_controls(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -118,11 +125,11 @@ mod tests {
         let mut display = Display::new(None, consoles.clone());
         assert_eq!(display.shown_led(), LedState::Booting);
         display.set_led(LedState::Ready);
-        display.set_screen("before".to_owned());
-        display.warn("let go".to_owned());
+        display.set_screen("before");
+        display.warn("let go");
         assert_eq!(display.shown_led(), LedState::ResetCountdown);
         display.set_led(LedState::NeedsAttention);
-        display.set_screen("meanwhile".to_owned());
+        display.set_screen("meanwhile");
         assert_eq!(display.shown_led(), LedState::ResetCountdown);
         display.end_warning();
         assert_eq!(display.shown_led(), LedState::NeedsAttention);
@@ -137,15 +144,29 @@ mod tests {
         fs::write(&display_device, "").unwrap();
         let consoles = Consoles::open("tty1", devices.path()).unwrap();
         let mut display = Display::new(None, consoles.clone());
-        display.warn("let go".to_owned());
+        display.warn("let go");
         display.end_screen();
         consoles.line("a line of the log".to_owned());
-        display.warn("erasing".to_owned());
-        display.set_screen("pairing".to_owned());
+        display.warn("erasing");
+        display.set_screen("pairing");
         assert_eq!(display.shown_led(), LedState::ResetCountdown);
         consoles.flush(Duration::from_secs(60));
         let shown = fs::read_to_string(&display_device).unwrap();
         let last = shown.rsplit('\x1b').next().unwrap();
         assert!(last.ends_with("erasing\n") && !shown.contains("log"), "{shown:?}");
+    }
+    #[test]
+    fn no_control_character_but_the_newline_reaches_a_terminal() {
+        let devices = tempfile::tempdir().unwrap();
+        let line = devices.path().join("ttyS1");
+        fs::write(&line, "").unwrap();
+        let consoles = Consoles::open("ttyS1", devices.path()).unwrap();
+        let mut display = Display::new(None, consoles.clone());
+        display.set_screen("a\x1b[2Jb\r\u{9b}2J\x07\nc\t\u{7f}█é");
+        display.warn("\x1bwarned\0\nof");
+        display.end_warning();
+        consoles.flush(Duration::from_secs(60));
+        let screen = "\na [2Jb  2J \nc  █é\n\n";
+        assert_eq!(fs::read_to_string(&line).unwrap(), format!("{screen}\n warned \nof\n\n{screen}"));
     }
 }
