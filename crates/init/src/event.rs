@@ -10,6 +10,8 @@ use ipc::network::FromNetwork;
 use rpi_led::keys::KeyEvent;
 use rustix::process::Pid;
 
+use super::network_process::Role;
+
 /// Events that wait for the event loop; senders wait while there are so many. The loop looks at the button's time after
 /// as many events at the latest.
 pub(super) const QUEUE_LENGTH: usize = 256;
@@ -23,8 +25,8 @@ pub(super) enum Event {
     Key(KeyEvent, Duration),
     /// A signal arrived.
     Signal(i32),
-    /// A message of the network process with this ID.
-    Network(Pid, FromNetwork),
+    /// A message of the network process with this task and this ID.
+    Network(Role, Pid, FromNetwork),
     /// A thread of init panicked and stands still.
     ThreadPanicked,
 }

@@ -191,9 +191,9 @@ impl EventLoop {
             Event::Signal(SIGCHLD) => self.reap(),
             Event::Signal(SIGUSR2) => self.go_down(Goal::PowerOff),
             Event::Signal(_) | Event::ThreadPanicked => self.go_down(Goal::Restart),
-            Event::Network(pid, message) => {
-                if let Some((role, _)) = self.network.iter().find(|(_, service)| service.is(pid)) {
-                    self.handle_network(*role, message);
+            Event::Network(role, pid, message) => {
+                if self.network.iter().any(|(other, service)| *other == role && service.is(pid)) {
+                    self.handle_network(role, message);
                 }
             }
         }
@@ -202,8 +202,11 @@ impl EventLoop {
     fn handle_network(&mut self, role: Role, message: FromNetwork) {
         match (role, message) {
             (Role::Configuration, FromNetwork::Addresses(addresses)) => {
-                self.addresses.clone_from(&addresses);
-                self.tell(ToServe::Addresses(addresses));
+                // A process that starts again reports what the server knows already.
+                if self.addresses != addresses {
+                    self.addresses.clone_from(&addresses);
+                    self.tell(ToServe::Addresses(addresses));
+                }
             }
             (Role::Configuration, FromNetwork::Resolvers(resolvers)) => {
                 if let Err(error) = write_resolvers(&resolvers) {

@@ -86,10 +86,16 @@ impl Role {
         if self == Self::Responder {
             command.uid(RESPONDER_ID).gid(RESPONDER_ID);
         }
+        self.start_command(command, events, log)
+    }
+
+    /// The role in the events is the one that was started: no process can claim another's.
+    fn start_command(self, mut command: Command, events: &SyncSender<Event>, log: &Log) -> io::Result<Child> {
         command.env_clear().stdin(Stdio::null());
         let events = events.clone();
-        let deliver =
-            move |pid, message: FromNetwork| events.send(Event::Network(pid, message.bounded())).is_ok();
+        let deliver = move |pid, message: FromNetwork| {
+            events.send(Event::Network(self, pid, message.bounded())).is_ok()
+        };
         Child::start(&mut command, LogSource::Network, LINE_LIMIT, log, deliver).map(|(child, _)| child)
     }
 }
@@ -155,8 +161,16 @@ fn resolver_text(resolvers: &[Ipv4Addr]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+    use std::sync::mpsc::sync_channel;
+
+    use ipc::network::FromNetwork;
+    use rustix::process::{WaitOptions, waitpid};
 
     use super::{Ipv4Addr, Role, UnknownRole, resolver_text};
+    use crate::console::Consoles;
+    use crate::event::Event;
+    use crate::log::Log;
 
     #[test]
     fn a_role_is_read_as_it_is_written() {
@@ -164,6 +178,21 @@ mod tests {
             assert_eq!(role.as_str().parse(), Ok(role));
         }
         assert_eq!("root".parse::<Role>(), Err(UnknownRole));
+    }
+
+    #[test]
+    fn a_message_comes_with_the_role_and_the_id_of_its_process() {
+        let log = Log::new(Consoles::none(), None);
+        for role in [Role::Configuration, Role::Responder] {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", r#"echo '{"addresses":["192.0.2.7","127.0.0.1"]}'"#]);
+            let (events, received) = sync_channel(1);
+            let child = role.start_command(command, &events, &log).unwrap();
+            let Event::Network(claimed, pid, message) = received.recv().unwrap() else { panic!("a message") };
+            assert_eq!((claimed, pid), (role, child.pid()));
+            assert_eq!(message, FromNetwork::Addresses(vec![Ipv4Addr::new(192, 0, 2, 7).into()]));
+            let _ = waitpid(Some(pid), WaitOptions::empty());
+        }
     }
 
     #[test]
