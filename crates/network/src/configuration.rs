@@ -9,6 +9,9 @@
 //! kernel tables, Report::Addresses, Report::Resolvers ◀── Send, Bound, Lost ◀─────┘
 //! ```
 //!
+//! The kernel's tables outlive this process. What they hold for an interface when its client is created counts as
+//! configured by it, and gives way to the first lease, or to its absence.
+//!
 //! Needs `CAP_NET_ADMIN` (netlink) and `CAP_NET_RAW` (packet sockets), nothing else of root's, and no file.
 
 use std::collections::BTreeMap;
@@ -32,6 +35,9 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Frames read from one interface per round, so that a busy interface does not starve the others.
 const FRAMES_PER_ROUND: usize = 64;
+/// The time for which an interface keeps the configuration of a former process while no server answers. The end of that
+/// lease is not known; half of the usual shortest lease, an hour, is left of it on average.
+const INHERITED_LIFETIME: Duration = Duration::from_secs(1800);
 /// The UDP port of DHCP clients (RFC 2131, 4.1).
 const CLIENT_PORT: u16 = 68;
 
@@ -47,7 +53,7 @@ pub struct Settings {
 pub enum Report {
     /// The complete list of the machine's globally usable addresses, IPv4 first, after it has changed.
     Addresses(Vec<IpAddr>),
-    /// The complete list of the name servers of all leases, after it has changed.
+    /// The complete list of the name servers of all leases, at the start and after it has changed.
     Resolvers(Vec<Ipv4Addr>),
     /// The text of an error that is not final: the operation is tried again.
     Warning(String),
@@ -76,7 +82,7 @@ pub fn run_configuration(
         report,
         interfaces: BTreeMap::new(),
         addresses: None,
-        resolvers: Vec::new(),
+        resolvers: None,
     };
     // The clients read from packet sockets, which the kernel's UDP does not know of: without a socket on the port it
     // would answer each DHCP reply with "port unreachable" (ICMP). A refused bind costs no more than that.
@@ -99,6 +105,34 @@ struct Interface<'a> {
     client: Client<'a>,
     /// Open while [`Client::wants_frames`], so that a bound interface costs no wake-up per frame.
     socket: Option<PacketSocket>,
+    /// The interface's part of the kernel's tables.
+    configured: Configured,
+    /// The time of the client's creation.
+    since: Duration,
+}
+
+/// The addresses of an interface, with their prefix lengths, and the gateways of its default routes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Configured {
+    addresses: Vec<(Ipv4Addr, u8)>,
+    routers: Vec<Ipv4Addr>,
+}
+
+impl Configured {
+    fn of(lease: &Lease) -> Self {
+        Self { addresses: vec![(lease.address, lease.prefix)], routers: lease.router.into_iter().collect() }
+    }
+
+    /// The part that `wanted` lacks.
+    fn without(&self, wanted: &Self) -> Self {
+        let addresses = self.addresses.iter().filter(|address| !wanted.addresses.contains(address));
+        let routers = self.routers.iter().filter(|router| !wanted.routers.contains(router));
+        Self { addresses: addresses.copied().collect(), routers: routers.copied().collect() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.addresses.is_empty() && self.routers.is_empty()
+    }
 }
 
 /// The state of the loop. Its methods return an error only when a report cannot be delivered.
@@ -112,7 +146,7 @@ struct Configurator<'a, N, R> {
     /// The last list reported.
     addresses: Option<Vec<IpAddr>>,
     /// The last list reported.
-    resolvers: Vec<Ipv4Addr>,
+    resolvers: Option<Vec<Ipv4Addr>>,
 }
 
 /// Waits for a frame, a netlink notification or a client's timeout; true when the kernel's tables should be read again.
@@ -138,20 +172,17 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
             Ok(links) => self.refresh_links(links)?,
             Err(error) => self.warn(&error)?,
         }
+        self.report_resolvers()?;
         self.refresh_addresses()
     }
 
     fn refresh_links(&mut self, links: Vec<Link>) -> io::Result<()> {
-        let known = self.interfaces.len();
         // Indexes and names are reused when an adapter is replaced: the same interface has all three.
         self.interfaces.retain(|index, known| {
             links.iter().any(|link| {
                 link.index == *index && link.mac == known.link.mac && link.name == known.link.name
             })
         });
-        if self.interfaces.len() != known {
-            self.report_resolvers()?;
-        }
         for link in links {
             if link.kind == LinkKind::Other {
                 continue;
@@ -176,9 +207,36 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
         let index = link.index;
         if !self.interfaces.contains_key(&index) {
             let client = Client::new(mac, self.options, (self.random)(), now);
-            self.interfaces.insert(index, Interface { link, client, socket: None });
+            let configured = self.inherited(index)?;
+            self.interfaces.insert(index, Interface { link, client, socket: None, configured, since: now });
         }
         self.drive_client(index, now, input)
+    }
+
+    /// The configuration of an interface that a former process left behind.
+    fn inherited(&mut self, index: u32) -> io::Result<Configured> {
+        let mut configured = Configured::default();
+        match self.netlink.addresses() {
+            Ok(found) => {
+                let found = found.iter().filter(|found| found.index == index);
+                let usable = found.filter(|found| found.usability == Usability::Global);
+                configured.addresses = usable
+                    .filter_map(|found| match found.address {
+                        IpAddr::V4(address) => Some((address, found.prefix)),
+                        IpAddr::V6(_) => None,
+                    })
+                    .collect();
+            }
+            Err(error) => self.warn(&error)?,
+        }
+        match self.netlink.default_routes() {
+            Ok(found) => {
+                let found = found.iter().filter(|route| route.index == index);
+                configured.routers = found.map(|route| route.gateway).collect();
+            }
+            Err(error) => self.warn(&error)?,
+        }
+        Ok(configured)
     }
 
     fn refresh_addresses(&mut self) -> io::Result<()> {
@@ -230,14 +288,18 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
     /// Hands one input to a client and carries out its outputs.
     fn drive_client(&mut self, index: u32, now: Duration, input: Input<'_>) -> io::Result<()> {
         let Some(interface) = self.interfaces.get_mut(&index) else { return Ok(()) };
-        let before = interface.client.lease().cloned();
         interface.client.handle(now, input);
-        let outputs: Vec<Output> = std::iter::from_fn(|| interface.client.poll()).collect();
+        let mut outputs: Vec<Output> = std::iter::from_fn(|| interface.client.poll()).collect();
+        // A client that had no lease does not lose one.
+        let is_over = input == Input::LinkDown || now.saturating_sub(interface.since) >= INHERITED_LIFETIME;
+        if is_over && interface.client.lease().is_none() && !interface.configured.is_empty() {
+            outputs.push(Output::Lost);
+        }
         for output in outputs {
             let done = match output {
                 Output::Send(frame) => self.send(index, &frame),
-                Output::Bound(lease) => self.configure(index, before.as_ref(), Some(&lease)),
-                Output::Lost => self.configure(index, before.as_ref(), None),
+                Output::Bound(lease) => self.configure(index, Some(&lease)),
+                Output::Lost => self.configure(index, None),
             };
             if let Err(error) = done {
                 self.warn(&error)?;
@@ -277,17 +339,18 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
 
     /// Hands a lease over to the kernel: from here on the kernel answers ARP and routes for the address, and the
     /// client only keeps the lease alive.
-    fn configure(&mut self, index: u32, before: Option<&Lease>, lease: Option<&Lease>) -> Result<(), Error> {
-        if let Some(old) = before.filter(|old| Some(*old) != lease) {
-            // Either may be gone already with the interface, and a failed removal must not keep the new lease out:
-            // hence both results are ignored.
-            if let Some(router) = old.router {
-                let _ = self.netlink.delete_default_route(index, router);
-            }
-            // An address that stays is not removed and added again: that would cut the connections bound to it.
-            if lease.is_none_or(|new| (new.address, new.prefix) != (old.address, old.prefix)) {
-                let _ = self.netlink.delete_address(index, old.address, old.prefix);
-            }
+    fn configure(&mut self, index: u32, lease: Option<&Lease>) -> Result<(), Error> {
+        let Some(interface) = self.interfaces.get_mut(&index) else { return Ok(()) };
+        let wanted = lease.map(Configured::of).unwrap_or_default();
+        // What stays is not removed and added again: that would cut the connections bound to an address.
+        let obsolete = std::mem::replace(&mut interface.configured, wanted.clone()).without(&wanted);
+        // Either may be gone already with the interface, and a failed removal must not keep the new lease out: hence
+        // both results are ignored.
+        for router in obsolete.routers {
+            let _ = self.netlink.delete_default_route(index, router);
+        }
+        for (address, prefix) in obsolete.addresses {
+            let _ = self.netlink.delete_address(index, address, prefix);
         }
         if let Some(new) = lease {
             // Address before route, which takes its source address from it. Both requests replace what is there: a lease
@@ -305,14 +368,35 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
         let leases = self.interfaces.values().filter_map(|interface| interface.client.lease());
         let mut resolvers: Vec<Ipv4Addr> = leases.flat_map(|lease| lease.resolvers.iter().copied()).collect();
         resolvers.dedup();
-        if self.resolvers == resolvers {
+        if self.resolvers.as_ref() == Some(&resolvers) {
             return Ok(());
         }
-        self.resolvers.clone_from(&resolvers);
+        self.resolvers = Some(resolvers.clone());
         (self.report)(Report::Resolvers(resolvers))
     }
 
     fn warn(&mut self, error: &Error) -> io::Result<()> {
         (self.report)(Report::Warning(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::{Configured, Lease};
+
+    #[test]
+    fn only_what_the_new_lease_lacks_is_obsolete() {
+        let [a, b, router, other] = [7, 8, 1, 2].map(|last| Ipv4Addr::new(192, 168, 1, last));
+        let lease = Lease { address: a, prefix: 24, router: Some(router), resolvers: Vec::new() };
+        let wanted = Configured::of(&lease);
+        let former = Configured { addresses: vec![(a, 16), (a, 24), (b, 24)], routers: vec![router, other] };
+        assert_eq!(
+            former.without(&wanted),
+            Configured { addresses: vec![(a, 16), (b, 24)], routers: vec![other] }
+        );
+        assert_eq!(former.without(&Configured::default()), former, "no lease at all");
+        assert!(wanted.without(&wanted).is_empty());
     }
 }

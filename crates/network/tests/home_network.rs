@@ -225,6 +225,60 @@ mod tests {
         assert!(matches!(follower.join().unwrap(), Err(Error::Report { .. })));
     }
 
+    #[test]
+    fn the_configuration_of_a_former_process_gives_way_to_a_lease_and_to_a_missing_cable() {
+        if let Some(missing) = missing() {
+            eprintln!("SKIPPED: this test needs {missing}");
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let mut lab = Lab::new();
+        let home = lab.home.clone();
+        let shown = |arguments: &[&str]| {
+            let output = Command::new("ip").args(["-n", &home]).args(arguments).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let index: u32 = shown(&["-o", "link", "show", "eth7"]).split(':').next().unwrap().parse().unwrap();
+        let leave_behind = || {
+            let metric = (100 + index).to_string();
+            ip(&["-n", &home, "link", "set", "eth7", "up"]);
+            ip(&["-n", &home, "address", "add", "192.168.66.9/24", "dev", "eth7"]);
+            let route = ["default", "via", "192.168.66.1", "dev", "eth7", "proto", "dhcp", "metric", &metric];
+            ip(&[&["-n", &home, "route", "add"][..], &route].concat());
+        };
+        let start = || {
+            let home = home.clone();
+            let (sender, reports) = channel();
+            let follower = thread::spawn(move || {
+                enter(&home);
+                restrict(CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW);
+                let report = |report| sender.send(report).map_err(|_| io::ErrorKind::BrokenPipe.into());
+                run_configuration(&Settings { name: "hearth-0203".to_owned() }, || 42, report)
+            });
+            (reports, follower)
+        };
+        let inherited = |addresses: &[IpAddr]| addresses.contains(&Ipv4Addr::new(192, 168, 66, 9).into());
+
+        ip(&["-n", &lab.router, "link", "set", "cable", "down"]);
+        leave_behind();
+        let (reports, follower) = start();
+        assert!(wait_for_resolvers(&reports).is_empty(), "a former process may have reported others");
+        wait_for(&reports, |addresses| !inherited(addresses));
+        assert_eq!(shown(&["route", "show", "default"]), "");
+        drop(reports);
+        ip(&["-n", &lab.router, "link", "set", "cable", "up"]);
+        leave_behind();
+        assert!(matches!(follower.join().unwrap(), Err(Error::Report { .. })));
+
+        let (reports, _follower) = start();
+        wait_for(&reports, inherited);
+        lab.start_server(directory.path());
+        wait_for(&reports, |addresses| leased(addresses) && !inherited(addresses));
+        let route = shown(&["route", "show", "default"]);
+        assert!(route.starts_with("default via 192.168.77.1 dev eth7 proto dhcp"), "{route}");
+        assert_eq!(route.lines().count(), 1, "{route}");
+    }
+
     /// A question for the name's address, as an ordinary resolver or another responder would ask it.
     fn ask(asker: &UdpSocket, name: &[u8]) -> Option<Vec<u8>> {
         let mut question = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];

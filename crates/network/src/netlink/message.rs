@@ -16,6 +16,7 @@ const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
+const RTM_GETROUTE: u16 = 26;
 
 const NLM_F_REQUEST: u16 = 0x001;
 const NLM_F_ACK: u16 = 0x004;
@@ -41,6 +42,8 @@ const ARPHRD_ETHER: u16 = 1;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const RT_SCOPE_UNIVERSE: u8 = 0;
+const RT_TABLE_MAIN: u8 = 254;
+const RTPROT_DHCP: u8 = 16;
 /// `IFA_F_DADFAILED`, `IFA_F_DEPRECATED`, `IFA_F_TENTATIVE`.
 const UNUSABLE: u32 = 0x08 | 0x20 | 0x40;
 /// `IFA_F_TEMPORARY`: a privacy address (RFC 8981), which changes daily and is of no use as a destination.
@@ -87,6 +90,15 @@ pub struct InterfaceAddress {
     pub usability: Usability,
 }
 
+/// An IPv4 default route from a DHCP lease (`RTPROT_DHCP`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DefaultRoute {
+    /// The kernel's index of the interface.
+    pub index: u32,
+    /// The router's address.
+    pub gateway: Ipv4Addr,
+}
+
 /// Whether an address is of use to other machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usability {
@@ -101,6 +113,7 @@ pub enum Usability {
 pub(super) enum Message {
     Link(Link),
     Address(InterfaceAddress),
+    Route(DefaultRoute),
     /// `NLMSG_DONE`: the end of a list.
     Done,
     /// `NLMSG_ERROR`: 0, or a negative error number.
@@ -115,6 +128,12 @@ pub(super) fn list_links(sequence: u32) -> Vec<u8> {
 
 pub(super) fn list_addresses(sequence: u32) -> Vec<u8> {
     request(RTM_GETADDR, NLM_F_DUMP, sequence, &[0; 8])
+}
+
+pub(super) fn list_routes(sequence: u32) -> Vec<u8> {
+    let mut body = [0; 12];
+    body[0] = AF_INET;
+    request(RTM_GETROUTE, NLM_F_DUMP, sequence, &body)
 }
 
 pub(super) fn set_up(sequence: u32, index: u32) -> Vec<u8> {
@@ -176,8 +195,6 @@ fn address_body(index: u32, address: Ipv4Addr, prefix: u8) -> Vec<u8> {
 /// `struct rtmsg` of a default route and its attributes. Each interface has a priority of its own, so that two cables
 /// do not fight over one route.
 fn route_body(index: u32, gateway: Ipv4Addr) -> Vec<u8> {
-    const RT_TABLE_MAIN: u8 = 254;
-    const RTPROT_DHCP: u8 = 16;
     const RTN_UNICAST: u8 = 1;
     /// The gateway counts as reachable although it is outside the network, as some providers' routers are.
     const RTNH_F_ONLINK: u32 = 4;
@@ -217,6 +234,7 @@ fn message(kind: u16, body: &[u8]) -> Option<Message> {
         NLMSG_ERROR => Message::Outcome(i32::from_ne_bytes(body.get(..4)?.try_into().ok()?)),
         RTM_NEWLINK => Message::Link(link(body)?),
         RTM_NEWADDR => address(body)?.map_or(Message::Other, Message::Address),
+        RTM_NEWROUTE => default_route(body)?.map_or(Message::Other, Message::Route),
         _ => Message::Other,
     })
 }
@@ -262,6 +280,21 @@ fn address(body: &[u8]) -> Option<Option<InterfaceAddress>> {
     }))
 }
 
+/// `Some(None)` for a route of another kind.
+fn default_route(body: &[u8]) -> Option<Option<DefaultRoute>> {
+    let [family, prefix, _, _, table, protocol, ..] = *body.first_chunk::<12>()?;
+    let (mut index, mut gateway) = (None, None);
+    for (kind, value) in attributes(body.get(12..)?)? {
+        match kind {
+            RTA_OIF => index = word(value, 0),
+            RTA_GATEWAY => gateway = <[u8; 4]>::try_from(value).ok().map(Ipv4Addr::from),
+            _ => {}
+        }
+    }
+    let is_ours = (family, prefix, table, protocol) == (AF_INET, 0, RT_TABLE_MAIN, RTPROT_DHCP);
+    Some(index.zip(gateway).filter(|_| is_ours).map(|(index, gateway)| DefaultRoute { index, gateway }))
+}
+
 fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
     match family {
         AF_INET => <[u8; 4]>::try_from(value).ok().map(|octets| Ipv4Addr::from(octets).into()),
@@ -299,8 +332,8 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::{
-        InterfaceAddress, Link, LinkKind, Message, Usability, add_address, attribute, parse, request,
-        set_default_route,
+        DefaultRoute, InterfaceAddress, Link, LinkKind, Message, Usability, add_address, attribute, parse,
+        request, set_default_route,
     };
 
     const HOME: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 7);
@@ -363,6 +396,18 @@ mod tests {
         let bytes = set_default_route(1, 2, HOME);
         assert_eq!(bytes.len(), 16 + 12 + 24);
         assert_eq!(bytes[..4], u32::try_from(bytes.len()).unwrap().to_ne_bytes());
+    }
+
+    #[test]
+    fn a_route_that_is_set_is_read_back_and_others_are_not() {
+        let bytes = set_default_route(1, 2, HOME);
+        let route = DefaultRoute { index: 2, gateway: HOME };
+        assert_eq!(parse(&bytes), Some(vec![(1, Message::Route(route))]));
+        for (at, what) in [(16, "IPv6"), (17, "a network"), (20, "another table"), (21, "another protocol")] {
+            let mut other = bytes.clone();
+            other[at] = 10;
+            assert_eq!(parse(&other), Some(vec![(1, Message::Other)]), "{what}");
+        }
     }
 
     #[test]

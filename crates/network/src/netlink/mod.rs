@@ -1,4 +1,4 @@
-//! Requests to the kernel about interfaces, addresses and routes, by a netlink socket (`rtnetlink(7)`). Ours, because seven
+//! Requests to the kernel about interfaces, addresses and routes, by a netlink socket (`rtnetlink(7)`). Ours, because eight
 //! requests are needed, for which `rtnetlink` would bring an async runtime.
 
 mod message;
@@ -13,7 +13,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
 };
 
-pub use message::{InterfaceAddress, Link, LinkKind, Usability};
+pub use message::{DefaultRoute, InterfaceAddress, Link, LinkKind, Usability};
 
 use crate::Error;
 use message::Message;
@@ -69,6 +69,20 @@ impl Netlink {
         self.list("list the addresses", sequence, &message::list_addresses(sequence), |message| match message
         {
             Message::Address(address) => Some(address),
+            _ => None,
+        })
+    }
+
+    /// The default routes that [`Netlink::set_default_route`] has set, in this process or in a former one. Needs no
+    /// privilege.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer with a list.
+    pub fn default_routes(&mut self) -> Result<Vec<DefaultRoute>, Error> {
+        let sequence = self.next_sequence();
+        self.list("list the routes", sequence, &message::list_routes(sequence), |message| match message {
+            Message::Route(route) => Some(route),
             _ => None,
         })
     }
