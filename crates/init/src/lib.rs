@@ -140,6 +140,9 @@ fn restrict(log: &Log) {
     complain("Ctrl-Alt-Del cannot be caught", reboot(RebootCommand::CadOff));
     // The server listens on ports below 1024 without any right of its own.
     system::set_switch(log, "net/ipv4/ip_unprivileged_port_start", "0");
+    // Nothing here needs a user namespace, in which any process has every capability over parts of the kernel that were
+    // once written for root alone.
+    system::set_switch(log, "user/max_user_namespaces", "0");
 }
 
 /// Switches on the interfaces that exist: the server connects to itself over the loopback, and a cable takes seconds to

@@ -9,9 +9,11 @@
 //! Both are this binary, inherit `no_new_privs` and an empty environment, own no file, and report on their standard output
 //! ([`ipc::network`]). The responder is started as its user, as the server is. The configuration process is started as
 //! root, since capabilities survive a change of the user only if the process itself asks for that; it gives everything
-//! up but its two capabilities before it opens a socket.
+//! up but its two capabilities before it opens a socket. Neither can start a process or a thread, write a file, or open
+//! more files than its sockets need, and both are ended before the server where memory runs out.
 
 use std::convert::Infallible;
+use std::fs;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
@@ -26,7 +28,7 @@ use ipc::lines;
 use ipc::network::{FromNetwork, LINE_LIMIT};
 use network::configuration::{Report, Settings, run_configuration};
 use network::mdns::run_responder;
-use rustix::process::{Gid, Uid, geteuid};
+use rustix::process::{Gid, Resource, Rlimit, Uid, geteuid, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs,
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
@@ -43,6 +45,11 @@ const CONFIGURATION_ID: u32 = 1001;
 const RESPONDER_ID: u32 = 1002;
 /// The capabilities that [`Role::Configuration`] keeps: rtnetlink's changes, and packet sockets.
 const CONFIGURATION_CAPABILITIES: CapabilitySet = CapabilitySet::NET_ADMIN.union(CapabilitySet::NET_RAW);
+/// Open files of a network process: a socket for each of a few interfaces, and a handful of its own.
+const OPEN_FILES_LIMIT: u64 = 64;
+/// Half of the whole memory is added to a network process's own when the kernel looks for one to end (`proc(5)`,
+/// `oom_score_adj`): it starts again within seconds, the server takes longer and matters more.
+const OOM_SCORE_ADJUSTMENT: &str = "500";
 /// The C library's list of name servers (`resolv.conf(5)`).
 const RESOLVER_FILE: &str = "/etc/resolv.conf";
 
@@ -107,6 +114,8 @@ impl Role {
 /// When the rights cannot be given up, when the kernel refuses its sockets, or when init has closed the pipe.
 pub fn run_network(role: Role, name: &str) -> anyhow::Result<Infallible> {
     set_no_new_privs(true).context("setting no_new_privs")?;
+    // Before the change of the user, after which the file is root's. Without it the process is no less safe.
+    let adjusted = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
     // Not root: a developer's machine, where the process has been given its capabilities, or a test.
     if geteuid().is_root() {
         let (id, kept) = match role {
@@ -115,11 +124,15 @@ pub fn run_network(role: Role, name: &str) -> anyhow::Result<Infallible> {
         };
         give_up_rights(id, kept).context("giving up root's rights")?;
     }
+    limit_resources().context("limiting the process's resources")?;
     let send = |message: &FromNetwork| {
         let mut out = io::stdout().lock();
         out.write_all(&lines::encode(message).map_err(io::Error::other)?)?;
         out.flush()
     };
+    if let Err(error) = adjusted {
+        send(&FromNetwork::Warning(format!("oom_score_adj cannot be written: {error}")))?;
+    }
     match role {
         Role::Configuration => {
             let settings = Settings { name: name.to_owned() };
@@ -150,6 +163,17 @@ fn give_up_rights(id: u32, kept: CapabilitySet) -> rustix::io::Result<()> {
     )
 }
 
+/// Takes from the process what it does not need.
+fn limit_resources() -> rustix::io::Result<()> {
+    // The process itself is the one process of its user: it can start neither another one nor a thread.
+    for (resource, limit) in
+        [(Resource::Nproc, 1), (Resource::Fsize, 0), (Resource::Nofile, OPEN_FILES_LIMIT)]
+    {
+        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
+    }
+    Ok(())
+}
+
 /// Writes the list of name servers for the C library.
 pub(super) fn write_resolvers(resolvers: &[Ipv4Addr]) -> io::Result<()> {
     file::replace(Path::new(RESOLVER_FILE), resolver_text(resolvers).as_bytes())
@@ -163,11 +187,15 @@ fn resolver_text(resolvers: &[Ipv4Addr]) -> String {
 mod tests {
     use std::process::Command;
     use std::sync::mpsc::sync_channel;
+    use std::{env, fs, thread};
 
     use ipc::network::FromNetwork;
     use rustix::process::{WaitOptions, waitpid};
 
-    use super::{Ipv4Addr, Role, UnknownRole, resolver_text};
+    use super::{
+        CapabilitySet, Ipv4Addr, RESPONDER_ID, Role, UnknownRole, geteuid, give_up_rights, limit_resources,
+        resolver_text,
+    };
     use crate::console::Consoles;
     use crate::event::Event;
     use crate::log::Log;
@@ -192,6 +220,35 @@ mod tests {
             assert_eq!((claimed, pid), (role, child.pid()));
             assert_eq!(message, FromNetwork::Addresses(vec![Ipv4Addr::new(192, 0, 2, 7).into()]));
             let _ = waitpid(Some(pid), WaitOptions::empty());
+        }
+    }
+
+    /// The limits are for a whole process and for ever: a second run of this test program takes them.
+    #[test]
+    fn a_network_process_can_start_nothing_and_write_no_file() {
+        const SECOND_RUN: &str = "HEARTH_TEST_LIMITS";
+        if env::var_os(SECOND_RUN).is_some() {
+            limit_resources().unwrap();
+            // Root is exempt from Nproc.
+            if geteuid().is_root() {
+                give_up_rights(RESPONDER_ID, CapabilitySet::empty()).unwrap();
+            }
+            println!("thread started: {}", thread::Builder::new().spawn(|| ()).is_ok());
+            println!("{}", fs::read_to_string("/proc/self/limits").unwrap());
+            return;
+        }
+        let test = "network_process::tests::a_network_process_can_start_nothing_and_write_no_file";
+        let output = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "--nocapture", "--test-threads=1", test])
+            .env(SECOND_RUN, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("thread started: false"), "{text}");
+        for (name, limit) in [("Max processes", "1"), ("Max file size", "0"), ("Max open files", "64")] {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            let limits: Vec<_> = line.split_whitespace().take(2).collect();
+            assert_eq!(limits, [limit, limit], "{name}");
         }
     }
 
