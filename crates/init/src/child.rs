@@ -131,7 +131,9 @@ fn read_messages<M: DeserializeOwned>(
                     return;
                 }
             }
-            Err(error) => log.say(format!("a message of {} is dropped: {error}", source.name())),
+            Err(error) => {
+                log.say_for(source, format!("a message of {} is dropped: {error}", source.name()));
+            }
         }
     }
 }
@@ -147,6 +149,7 @@ fn read_log(pipe: impl Read, source: LogSource, tail: &Mutex<VecDeque<String>>, 
         }
         tail.push_back(text);
     }
+    log.end_of(source);
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::display::Display;
 use super::event::{Event, QUEUE_LENGTH};
 use super::identity::BoxName;
 use super::keys::{ButtonEvent, KeyMap};
-use super::log::Log;
+use super::log::{Log, LogSource};
 use super::memory;
 use super::network_process::{Role, write_resolvers};
 use super::persistent_state::PersistentState;
@@ -210,19 +210,19 @@ impl EventLoop {
             }
             (Role::Configuration, FromNetwork::Resolvers(resolvers)) => {
                 if let Err(error) = write_resolvers(&resolvers) {
-                    self.appliance.log.say(format!("the list of name servers cannot be written: {error}"));
+                    let text = format!("the list of name servers cannot be written: {error}");
+                    self.appliance.log.say_for(role.log_source(), text);
                 }
             }
             (Role::Configuration, FromNetwork::Warning(text)) => {
-                self.appliance.log.say(format!("network: {text}"));
+                self.appliance.log.say_for(role.log_source(), format!("network: {text}"));
             }
             (Role::Responder, FromNetwork::Warning(text)) => {
-                self.appliance.log.say(format!("name: {text}"));
+                self.appliance.log.say_for(role.log_source(), format!("name: {text}"));
             }
             (Role::Responder, FromNetwork::Addresses(_) | FromNetwork::Resolvers(_)) => {
-                self.appliance
-                    .log
-                    .say("an address list from the responder is dropped: it has no right to set one");
+                let text = "an address list from the responder is dropped: it has no right to set one";
+                self.appliance.log.say_for(role.log_source(), text);
             }
         }
     }
@@ -279,7 +279,9 @@ impl EventLoop {
                         }
                         self.readiness = Readiness::Reached;
                     }
-                    Readiness::Reached => self.appliance.log.say("the server works again"),
+                    Readiness::Reached => {
+                        self.appliance.log.say_for(LogSource::Server, "the server works again");
+                    }
                 }
             }
             ToInit::Healthy => self.heartbeat(now),

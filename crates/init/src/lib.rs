@@ -21,6 +21,7 @@ mod event_loop;
 mod identity;
 mod keys;
 mod log;
+mod log_rate;
 mod memory;
 mod network_process;
 mod panic;

@@ -3,8 +3,10 @@
 //! A line on a console looks like the kernel's own: `[   3.214] hearth: data partition created`. The file on the
 //! data partition is for the next start: [`Log::keep_trouble`] writes it through, everything else may lose its last
 //! seconds in a power cut.
+//!
+//! The lines that a child process causes are limited in number, for each child by itself (`log_rate.rs`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::console::Consoles;
+use super::log_rate::{Admission, LogRate};
 use host::clock::uptime;
 
 /// Lines kept in memory until the data partition is there.
@@ -34,6 +37,7 @@ struct Inner {
     consoles: Consoles,
     kernel: Option<File>,
     kept: Mutex<Kept>,
+    rates: Mutex<BTreeMap<LogSource, LogRate>>,
 }
 
 #[derive(Debug)]
@@ -44,21 +48,23 @@ enum Kept {
 }
 
 /// The origin of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum LogSource {
     /// Init itself: shown on the consoles too.
     Init,
     /// The mail server's own log: not for the consoles.
     Server,
-    /// The log of a network process: not for the consoles.
-    Network,
+    /// The log of the network's configuration process: not for the consoles.
+    Configuration,
+    /// The log of the responder: not for the consoles.
+    Responder,
 }
 
 impl Log {
     /// A log to these consoles and to the kernel's ring buffer `kernel` (`/dev/kmsg`).
     pub(super) fn new(consoles: Consoles, kernel: Option<File>) -> Self {
         let kept = Mutex::new(Kept::Early(VecDeque::new()));
-        Self { inner: Arc::new(Inner { consoles, kernel, kept }) }
+        Self { inner: Arc::new(Inner { consoles, kernel, kept, rates: Mutex::default() }) }
     }
 
     /// Logs one line.
@@ -66,9 +72,44 @@ impl Log {
         self.write(LogSource::Init, message.as_ref());
     }
 
-    /// Logs a line of a child's own log.
+    /// Logs a line of a child's own log, unless there are too many.
     pub(super) fn pass_on(&self, source: LogSource, line: &str) {
-        self.write(source, line);
+        if self.admits(source) {
+            self.write(source, line);
+        }
+    }
+
+    /// Logs one line of init's own about a message of a child, unless there are too many; they count as the child's.
+    pub(super) fn say_for(&self, source: LogSource, message: impl AsRef<str>) {
+        if self.admits(source) {
+            self.say(message);
+        }
+    }
+
+    /// Decides about a line that a child has caused, by the child's rate.
+    fn admits(&self, source: LogSource) -> bool {
+        let now = uptime();
+        let admission = self.rates().entry(source).or_insert_with(|| LogRate::new(now)).admit(now);
+        if let Admission::PassAfter(dropped) = admission {
+            self.say_dropped(source, dropped);
+        }
+        admission != Admission::Drop
+    }
+
+    /// The child's log has ended: no later line tells how many were dropped.
+    pub(super) fn end_of(&self, source: LogSource) {
+        let dropped = self.rates().get_mut(&source).map_or(0, LogRate::take_dropped);
+        if dropped != 0 {
+            self.say_dropped(source, dropped);
+        }
+    }
+
+    fn say_dropped(&self, source: LogSource, dropped: u64) {
+        self.write(source, &format!("{dropped} lines were dropped"));
+    }
+
+    fn rates(&self) -> MutexGuard<'_, BTreeMap<LogSource, LogRate>> {
+        self.inner.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The consoles, for screens.
@@ -155,7 +196,7 @@ impl LogSource {
         match self {
             Self::Init => "hearth",
             Self::Server => "hearth-serve",
-            Self::Network => "hearth-network",
+            Self::Configuration | Self::Responder => "hearth-network",
         }
     }
 }
@@ -237,6 +278,27 @@ mod tests {
         let said: Vec<_> =
             text.lines().filter_map(|line| line.split_once("] ")).map(|(_, said)| said).collect();
         assert_eq!(said, ["hearth: early", "hearth: late", "hearth-serve: mail"]);
+    }
+
+    #[test]
+    fn a_flood_of_one_child_is_cut_and_no_other_line_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = Log::new(Consoles::none(), None);
+        log.keep_in(directory.path()).unwrap();
+        for _ in 0..1000 {
+            log.pass_on(LogSource::Responder, "flood");
+            log.say_for(LogSource::Responder, "name: flood");
+        }
+        log.end_of(LogSource::Responder);
+        log.end_of(LogSource::Configuration);
+        log.pass_on(LogSource::Configuration, "bound");
+        log.say("init");
+        let text = fs::read_to_string(directory.path().join("hearth.log")).unwrap();
+        let flood = text.lines().filter(|line| line.ends_with("flood")).count();
+        // The bucket fills while the test runs.
+        assert!((100..1000).contains(&flood), "{flood} lines");
+        assert!(text.contains(" lines were dropped\n"));
+        assert!(text.contains("hearth-network: bound\n") && text.contains("hearth: init\n"));
     }
 
     #[test]

@@ -86,6 +86,14 @@ impl Role {
         }
     }
 
+    /// The source of its log.
+    pub(super) fn log_source(self) -> LogSource {
+        match self {
+            Self::Configuration => LogSource::Configuration,
+            Self::Responder => LogSource::Responder,
+        }
+    }
+
     /// Starts the process; its messages arrive as events.
     pub(super) fn start(self, name: &BoxName, events: &SyncSender<Event>, log: &Log) -> io::Result<Child> {
         let mut command = Command::new(HEARTH);
@@ -103,7 +111,7 @@ impl Role {
         let deliver = move |pid, message: FromNetwork| {
             events.send(Event::Network(self, pid, message.bounded())).is_ok()
         };
-        Child::start(&mut command, LogSource::Network, LINE_LIMIT, log, deliver).map(|(child, _)| child)
+        Child::start(&mut command, self.log_source(), LINE_LIMIT, log, deliver).map(|(child, _)| child)
     }
 }
 
