@@ -2,18 +2,18 @@
 //!
 //! The channel is bounded: a child process that floods init with messages fills its own pipe and stands still, where an
 //! unbounded channel would fill the memory.
-
-use std::time::Duration;
+//!
+//! Key events have a channel of their own. Behind a full one a release would wait while the countdown to the factory
+//! reset goes on, and the events after it would be stamped with the time of their turn instead of their own.
 
 use ipc::appliance::ToInit;
 use ipc::network::FromNetwork;
-use rpi_led::keys::KeyEvent;
 use rustix::process::Pid;
 
 use super::network_process::Role;
 
-/// Events that wait for the event loop; senders wait while there are so many. The loop looks at the button's time after
-/// as many events at the latest.
+/// Events that wait for the event loop; senders wait while there are so many. The loop looks at keys and button after as
+/// many events at the latest.
 pub(super) const QUEUE_LENGTH: usize = 256;
 
 /// An event of a running box.
@@ -21,8 +21,8 @@ pub(super) const QUEUE_LENGTH: usize = 256;
 pub(super) enum Event {
     /// A message of the server process with this ID.
     Server(Pid, ToInit),
-    /// A key moved, at this time since the start of the machine.
-    Key(KeyEvent, Duration),
+    /// There are key events in their channel.
+    KeysMoved,
     /// A signal arrived.
     Signal(i32),
     /// A message of the network process with this task and this ID.

@@ -73,7 +73,7 @@ enum Readiness {
 
 impl Appliance {
     /// Runs the event loop until the box is to go down, and takes it down.
-    pub(super) fn run(mut self, events: &Receiver<Event>) -> ! {
+    pub(super) fn run(mut self, events: &Receiver<Event>, keys: &Receiver<(KeyEvent, Duration)>) -> ! {
         let now = uptime();
         let mut server = Service::new("the server", Supervision::new(now, Liveness::Heartbeats));
         let unproven = || Supervision::new(now, Liveness::Unproven);
@@ -110,11 +110,14 @@ impl Appliance {
             }
             event_loop.run_periodic_work();
             let first = events.recv_timeout(event_loop.timeout()).ok();
-            // The time is read before the queue is emptied, so that a release which came before the ten seconds were
-            // over is handled before they are, however busy the box is.
-            let now = uptime();
             for event in first.into_iter().chain(events.try_iter().take(QUEUE_LENGTH)) {
                 event_loop.handle(event);
+            }
+            // The time is read before the keys' channel is emptied, so that a release which came before the countdown was
+            // over is handled before it is, however busy the box is.
+            let now = uptime();
+            for (key, at) in keys.try_iter() {
+                event_loop.handle_key(key, at);
             }
             let gesture = event_loop.button.tick(now);
             event_loop.handle_gesture(gesture);
@@ -187,7 +190,8 @@ impl EventLoop {
                     self.handle_message(message);
                 }
             }
-            Event::Key(key, at) => self.handle_key(key, at),
+            // The keys' channel is emptied after each event.
+            Event::KeysMoved => {}
             Event::Signal(SIGCHLD) => self.reap(),
             Event::Signal(SIGUSR2) => self.go_down(Goal::PowerOff),
             Event::Signal(_) | Event::ThreadPanicked => self.go_down(Goal::Restart),

@@ -38,13 +38,14 @@ mod watchdog;
 
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 use std::{fs, io, thread};
 
 use host::entropy;
 use network::netlink::Netlink;
 use rpi_led::Lamp;
+use rpi_led::keys::KeyEvent;
 use rustix::process::{Resource, Rlimit, getpid, setrlimit};
 use rustix::system::{RebootCommand, reboot};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR2};
@@ -100,7 +101,7 @@ pub fn run() -> anyhow::Result<Infallible> {
     let lamp =
         Lamp::start(Path::new("/sys/class/leds"), &LEDS).inspect_err(|error| log.say(error.to_string()));
     raise_links(&log);
-    watch_keys(&sender, &log);
+    let keys = watch_keys(&sender, &log);
     watch_signals(&sender, &log);
 
     let data = data::prepare(parameters.boot, &log);
@@ -109,7 +110,7 @@ pub fn run() -> anyhow::Result<Infallible> {
     if let Err(error) = write_configuration(&name) {
         log.say(format!("the server's configuration cannot be written: {error}"));
     }
-    Appliance { log, sender, lamp: lamp.ok(), watchdog, data, state, name }.run(&events)
+    Appliance { log, sender, lamp: lamp.ok(), watchdog, data, state, name }.run(&events, &keys)
 }
 
 fn open_log() -> Log {
@@ -156,17 +157,33 @@ fn raise_links(log: &Log) {
     }
 }
 
-fn watch_keys(sender: &SyncSender<Event>, log: &Log) {
+/// Starts to watch the keys. Their events come by the channel that is returned, with the time at which they came.
+fn watch_keys(sender: &SyncSender<Event>, log: &Log) -> Receiver<(KeyEvent, Duration)> {
+    let (moved, events) = channel();
     let sender = sender.clone();
     let started =
         rpi_led::keys::watch(Path::new("/dev/input")).map_err(io::Error::other).and_then(|mut keys| {
-            let forward = move || {
-                while keys.next().is_some_and(|key| sender.send(Event::Key(key, uptime())).is_ok()) {}
-            };
+            let forward = move || forward_keys(&mut keys, &moved, &sender);
             thread::Builder::new().name("button".to_owned()).spawn(forward).map(drop)
         });
     if let Err(error) = started {
         log.say(format!("no button works: {error}"));
+    }
+    events
+}
+
+/// Forwards key events until the receiver is gone.
+fn forward_keys(
+    keys: impl Iterator<Item = KeyEvent>,
+    moved: &Sender<(KeyEvent, Duration)>,
+    sender: &SyncSender<Event>,
+) {
+    for key in keys {
+        if moved.send((key, uptime())).is_err() {
+            return;
+        }
+        // The event loop is awake anyway while its channel is full.
+        let _ = sender.try_send(Event::KeysMoved);
     }
 }
 
@@ -260,10 +277,12 @@ fn configuration(name: &BoxName) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::mpsc::{channel, sync_channel};
 
     use config::examine;
+    use rpi_led::keys::{KEY_RESTART, Motion};
 
-    use super::{BoxName, Sources, configuration, first_mac};
+    use super::{BoxName, Event, KeyEvent, Sources, configuration, first_mac, forward_keys, uptime};
 
     #[test]
     fn the_configuration_is_one_that_the_server_takes() {
@@ -290,5 +309,17 @@ mod tests {
             fs::write(directory.join("address"), format!("{address}\n")).unwrap();
         }
         assert_eq!(first_mac(interfaces.path()), Some([0xb8, 0x27, 0xeb, 1, 2, 3]));
+    }
+    #[test]
+    fn keys_do_not_wait_for_a_full_event_loop() {
+        let (sender, _events) = sync_channel(1);
+        sender.send(Event::ThreadPanicked).unwrap();
+        let (moved, keys) = channel();
+        let story = [Motion::Down, Motion::Up].map(|motion| KeyEvent { code: KEY_RESTART, motion });
+        let start = uptime();
+        forward_keys(story.into_iter(), &moved, &sender);
+        let received: Vec<_> = keys.try_iter().collect();
+        assert_eq!(received.iter().map(|(key, _)| *key).collect::<Vec<_>>(), story);
+        assert!(received.iter().all(|(_, at)| (start..=uptime()).contains(at)), "{received:?}");
     }
 }
