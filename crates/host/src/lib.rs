@@ -1,5 +1,8 @@
-//! The machine's clocks and its random bytes: the only place that reads a clock or draws chance. Every other crate takes
-//! time and random bytes as arguments. Beside them, the one way in which small files are replaced.
+//! The machine's clocks, its random bytes, and the replacement of small files.
+//!
+//! The pure layers (words, protocols, rules) take time and random bytes as arguments; the other crates of the product
+//! read them here only. Keys are made by the crypto provider, which has a source of its own. The store does not use
+//! [`file::replace`], since a failed sync must stop it, nor do the image builder and the lab, which write images.
 
 pub mod clock;
 pub mod entropy;
