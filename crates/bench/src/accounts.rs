@@ -1,11 +1,12 @@
-//! Whose accounts are used: such as exist, all with one password, or new ones with names that no earlier run has used.
+//! The accounts that are used: such as exist, all with one password, or new ones with names that no earlier run has
+//! used.
 
 use anyhow::{Context, Result};
 
 /// The names of new accounts begin behind those that are used again and again.
 const FIRST_NEW: usize = 5000;
 
-/// Somebody with an account.
+/// An account's address and password.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) address: String,

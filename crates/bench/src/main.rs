@@ -78,11 +78,11 @@ struct Measure {
     json: bool,
     /// The measurement.
     #[command(subcommand)]
-    what: What,
+    measurement: Measurement,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
-enum What {
+enum Measurement {
     /// First logins, each of which creates an account.
     Accounts(Size),
     /// Logins to accounts that exist.
@@ -107,17 +107,17 @@ enum What {
 
 #[derive(Clone, Copy, Debug, Args)]
 struct Size {
-    /// How many.
+    /// The number of operations.
     #[arg(short = 'n', long, default_value_t = 200)]
     number: usize,
-    /// How many at once.
+    /// The number of operations at once.
     #[arg(short = 'c', long, default_value_t = 8)]
     concurrency: usize,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
 struct Idle {
-    /// How many.
+    /// The number of connections.
     #[arg(short = 'n', long, default_value_t = 100)]
     number: usize,
     /// Messages in everybody's INBOX.
@@ -130,7 +130,7 @@ struct Idle {
 
 #[derive(Clone, Copy, Debug, Args)]
 struct Large {
-    /// How many.
+    /// The number of messages.
     #[arg(short = 'n', long, default_value_t = 50)]
     number: usize,
     /// Bytes of each, about.
@@ -140,10 +140,10 @@ struct Large {
 
 #[derive(Clone, Copy, Debug, Args)]
 struct StuckClients {
-    /// Where they stop.
+    /// The point at which they stop.
     #[arg(value_enum)]
     stuck: Stuck,
-    /// How many.
+    /// The number of clients.
     #[arg(short = 'n', long, default_value_t = 200)]
     number: usize,
     /// Bytes of a message that senders sent before they stop.
@@ -186,21 +186,21 @@ fn measure(order: &Measure) -> anyhow::Result<()> {
             _ => Accounts::fresh(&order.domain)?,
         };
         let bench = Bench::new(&order.imap, &order.smtp, accounts, processes)?;
-        Ok::<_, anyhow::Error>(match order.what {
-            What::Accounts(size) => vec![bench.accounts(size.into()).await?],
-            What::Login(size) => vec![bench.logins(size.into()).await?],
-            What::Deliver(size) => vec![bench.deliver(size.into()).await?],
-            What::Burst(size) => vec![bench.burst(size.into()).await?],
-            What::Latency(size) => vec![bench.latency(size.into()).await?],
-            What::Idle(idle) => vec![bench.idle(idle.into()).await?],
-            What::Large(large) => {
+        Ok::<_, anyhow::Error>(match order.measurement {
+            Measurement::Accounts(size) => vec![bench.accounts(size.into()).await?],
+            Measurement::Login(size) => vec![bench.logins(size.into()).await?],
+            Measurement::Deliver(size) => vec![bench.deliver(size.into()).await?],
+            Measurement::Burst(size) => vec![bench.burst(size.into()).await?],
+            Measurement::Latency(size) => vec![bench.latency(size.into()).await?],
+            Measurement::Idle(idle) => vec![bench.idle(idle.into()).await?],
+            Measurement::Large(large) => {
                 vec![bench.large(Mass { number: large.number, size: large.size }).await?]
             }
-            What::Stuck(StuckClients { stuck, number, sent }) => {
+            Measurement::Stuck(StuckClients { stuck, number, sent }) => {
                 vec![bench.stuck(Crowd { number, stuck, sent }).await?]
             }
-            What::Messages => messages(&bench).await?,
-            What::All => all(&bench).await?,
+            Measurement::Messages => messages(&bench).await?,
+            Measurement::All => all(&bench).await?,
         })
     })?;
     report::print(&rows, order.json)

@@ -100,7 +100,7 @@ fn cpu_ticks(id: u32) -> Option<u64> {
     Some(stat(id)?.get(11..15)?.iter().sum())
 }
 
-/// How often each thread has given up its processor so far, by thread; none if one of them runs or waits for a disk.
+/// The number of times that each thread has given up its processor so far; none if one of them runs or waits for a disk.
 fn switches_asleep(id: u32) -> Option<Vec<(PathBuf, u64)>> {
     let threads = fs::read_dir(format!("/proc/{id}/task")).ok()?;
     let one = |thread: PathBuf| {

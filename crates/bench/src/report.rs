@@ -13,7 +13,7 @@ use crate::processes::Memory;
 pub(crate) struct Row {
     /// The measured action, in words.
     pub(crate) what: String,
-    /// How often.
+    /// The number of operations.
     pub(crate) number: usize,
     pub(crate) per_second: Option<f64>,
     /// Of the server, for each; absent when no process was named or nothing was done.

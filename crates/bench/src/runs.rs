@@ -25,7 +25,7 @@ const PREPARING: usize = 8;
 /// A server that takes longer than this for one step has failed.
 const STEP_LIMIT: Duration = Duration::from_secs(120);
 
-/// How much of it.
+/// The number of operations, in all and at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) number: usize,
@@ -38,7 +38,7 @@ pub(crate) struct Waiting {
     pub(crate) number: usize,
     /// Messages in everybody's INBOX.
     pub(crate) mail: usize,
-    /// How long they are watched.
+    /// The time for which they are watched.
     pub(crate) watched: Duration,
 }
 
@@ -64,7 +64,7 @@ struct Server {
     body: String,
 }
 
-/// Somebody who writes, and somebody who waits for it in IDLE.
+/// A client that submits, and one that waits for it in IDLE.
 struct Pair {
     sender: Account,
     receiver: Account,
@@ -312,7 +312,7 @@ impl Bench {
         self.prepare(number.min(IDLE_ACCOUNTS), 0).await
     }
 
-    /// Whose connection has this number in a crowd.
+    /// The account of the connection of this number in a crowd.
     pub(crate) fn one_of_the_crowd(&self, number: usize) -> Account {
         self.server.accounts.numbered(number % IDLE_ACCOUNTS)
     }

@@ -12,7 +12,7 @@ const MESSAGE: usize = 12_000_000;
 /// Bytes of a command that never ends: what servers take at least.
 const COMMAND: usize = 60_000;
 
-/// Where a client stops.
+/// The point at which a client stops.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Stuck {
     /// In the middle of a message that it sends.
@@ -23,7 +23,7 @@ pub(crate) enum Stuck {
     Command,
 }
 
-/// How many of them.
+/// Clients that stop at the same point.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Crowd {
     pub(crate) number: usize,
