@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-/// How long one picture may take, in seconds; a busy machine with a cold disk needs some twenty.
+/// The longest time for one picture, in seconds; a busy machine with a cold disk needs some twenty.
 const PICTURE_LIMIT: &str = "90";
 
 /// Options that keep Chromium to the one page that it is asked for.

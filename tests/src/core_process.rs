@@ -16,7 +16,7 @@ use crate::python::program;
 
 /// The program, from PyPI; `scripts/test` installs it into the project's cache and puts it into the path.
 const PROGRAM: &str = "deltachat-rpc-server";
-/// How long an answer may take; configuring an account talks to the server several times.
+/// The longest wait for an answer; configuring an account talks to the server several times.
 pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(180);
 
 /// A core process, ended and erased when the last account's person is gone.

@@ -14,12 +14,12 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::client::TlsStream;
 
-/// How long one answer may take.
+/// The longest wait for one answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);
 /// The size of an [`encrypted`] message's body.
 const ENCRYPTED_BYTES: usize = 100;
 
-/// Where these clients come from: a loopback address like no other, so that traces of it can be looked for.
+/// The IP address of these clients: a loopback address like no other, so that traces of it can be looked for.
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 7, 7, 7);
 
 /// An account, as a pairing link describes it.

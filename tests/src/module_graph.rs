@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syntax::{Import, Module};
 
-/// How many times a name may be handed on; more is a circle of `use` declarations, which does not compile.
+/// The most times that a name may be handed on; more is a circle of `use` declarations, which does not compile.
 const HANDED_ON_LIMIT: usize = 16;
 
 /// The imports of one crate, from file to file.

@@ -17,7 +17,7 @@ use crate::waiting::poll;
 /// The name of a server that has the standard ports to itself. A name that begins with `_` needs no certificate from an
 /// authority: clients take any that bears the name (chatmail/core, `src/net/tls/danger.rs`).
 pub const DOMAIN: &str = "_box.test";
-/// How long the daemon may take to say where it listens.
+/// The longest wait for the file in which the daemon names its ports.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// The daemon's services, as the configuration names them.
@@ -168,7 +168,7 @@ impl Daemon {
         Ok(u16::try_from(port)?)
     }
 
-    /// Somebody with this name and password: whoever logs in first creates the account, if it is open to all.
+    /// An account of this name and password, which the first login creates if registration is open.
     pub fn account(&self, name: &str, password: &str) -> Result<Account> {
         Ok(Account {
             address: format!("{name}@hearth.test"),
@@ -229,7 +229,7 @@ impl Daemon {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    /// Where its state is.
+    /// Its state directory.
     pub fn state(&self) -> PathBuf {
         self.directory.path().join("state")
     }

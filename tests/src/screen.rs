@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::waiting::poll;
 
-/// How long a program may take to show what is waited for.
+/// The longest wait for a text to be shown.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A terminal of 120 columns and 40 lines, with a home directory of its own.

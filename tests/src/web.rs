@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// How long the server may be silent.
+/// The longest silence of the server.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// A response.

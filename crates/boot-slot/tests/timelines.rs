@@ -13,7 +13,7 @@ struct Card {
     copies: [Vec<u8>; 2],
 }
 
-/// How much of a write happens before the power goes.
+/// The part of a write that happens before the power goes.
 #[derive(Clone, Copy)]
 enum Cut {
     Never,

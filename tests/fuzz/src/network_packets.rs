@@ -35,7 +35,7 @@ pub(crate) fn multicast_dns(data: &[u8]) {
 }
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-/// Where the transaction number stands in a DHCP message, and where the message stands in a frame.
+/// The bytes of the transaction number in a DHCP message, and the offset of the message in a frame.
 const NUMBER: std::ops::Range<usize> = 4..8;
 const MESSAGE: usize = 14 + 20 + 8;
 

@@ -181,7 +181,7 @@ fn come_back(world: &mut World, random: Option<&mut Random>, memory: &mut Memory
     phone
 }
 
-/// Somebody else does something; the sessions hear of it now or later.
+/// Changes a mailbox as another client would; the sessions hear of it now or later.
 fn disturb(world: &mut World, random: &mut Random) {
     let inbox = MailboxName::inbox();
     let present: Vec<Uid> = world.toy.mailboxes[&inbox].messages.keys().copied().collect();

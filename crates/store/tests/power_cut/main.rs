@@ -31,9 +31,9 @@ use tempfile::TempDir;
 use crate::medium::{Chance, Medium, Mode, Rules, Sync};
 use crate::mount::mount;
 
-/// How long a program may take that should end at once.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often is looked whether the power is still on, while the program says nothing.
+/// The longest silence of a program that should end at once.
+const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+/// The interval of looks whether the power is still on, while the program says nothing.
 const GLANCE: Duration = Duration::from_millis(50);
 /// Cuts that one directory lives through.
 const CUTS_PER_LIFE: usize = 12;
@@ -140,7 +140,7 @@ impl Machine {
             if self.cut.as_ref().unwrap().try_recv().is_ok() {
                 break End::PowerCut;
             }
-            if silence > PATIENCE {
+            if silence > SILENCE_LIMIT {
                 let _ = child.kill();
                 panic!("exercise hangs; seed {}", self.seed);
             }

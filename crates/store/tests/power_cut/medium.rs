@@ -47,7 +47,7 @@ pub(crate) enum Sync {
     Lie,
 }
 
-/// Why an operation fails.
+/// The reason why an operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     NotFound,
