@@ -1,5 +1,5 @@
 //! House rules that no compiler checks: layers and what is linked, circles of files, the size and the head of files, the
-//! first words of doc comments, the files that `crates/README.md` names, where `unsafe` may stand.
+//! first words of doc comments, the paths that the guides name, where `unsafe` may stand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ fn cargo(arguments: &[&str]) -> Vec<u8> {
 #[derive(Debug)]
 struct Unit {
     layer: String,
-    /// Its dependencies inside of the workspace, but for those of its tests.
+    /// Its dependencies inside of the workspace, those of a build script too, but not those of its tests.
     dependencies: Vec<String>,
 }
 
@@ -86,7 +86,7 @@ fn crates() -> BTreeMap<String, Unit> {
         assert!(layer == DEVELOPMENT || LAYERS.contains(&layer), "{name}: {layer}?");
         let dependencies = package["dependencies"].as_array().expect("dependencies").iter();
         let dependencies = dependencies
-            .filter(|dependency| dependency["kind"].is_null())
+            .filter(|dependency| dependency["kind"] != "dev")
             .filter_map(|dependency| dependency["name"].as_str())
             .filter(|dependency| names.contains(dependency))
             .map(str::to_owned)
@@ -201,9 +201,9 @@ fn pure_crates_reach_for_no_clock_file_or_socket() {
 }
 
 #[test]
-fn every_source_file_says_what_room_it_is_and_stays_small() {
+fn every_source_file_begins_with_its_purpose_and_stays_small() {
     for (file, text) in sources(".rs") {
-        assert!(text.starts_with("//!") || text.starts_with("#!"), "{file} opens without a `//!` line");
+        assert!(text.starts_with("//!"), "{file} opens without a `//!` line");
         let lines = text.lines().count();
         assert!(lines <= FILE_LIMIT, "{file} has {lines} lines; {FILE_LIMIT} is the limit");
     }
@@ -219,7 +219,8 @@ fn unsafe_code_lives_in_one_crate() {
 }
 
 /// A doc comment says what a thing is; these only begin a question.
-const BARE_WORDS: [&str; 4] = ["What", "Who", "Whoever", "Nobody"];
+const BARE_WORDS: [&str; 10] =
+    ["What", "Who", "Whoever", "Whose", "How", "Where", "Why", "Nobody", "Somebody", "Everybody"];
 
 #[test]
 fn doc_comments_say_what_things_are() {
@@ -240,33 +241,49 @@ fn doc_comments_say_what_things_are() {
 }
 
 #[test]
-fn what_the_readme_of_the_crates_names_exists() {
-    let readme = std::fs::read_to_string(repository().join("crates/README.md")).expect("crates/README.md");
+fn paths_that_the_guides_name_exist() {
     let names = file_names();
-    let mut missing = Vec::new();
-    for named in quoted(&readme).filter(|name| is_path(name)) {
-        let (file, folder) = (format!("/{named}"), format!("/{}/", named.trim_end_matches('/')));
-        let is_there = |name: &String| {
-            let name = format!("/{name}");
-            name.ends_with(&file) || name.contains(&folder)
-        };
-        if !names.iter().any(is_there) {
-            missing.push(named.to_owned());
+    let exists = |path: &str| {
+        let folder = format!("{}/", path.trim_end_matches('/'));
+        names.iter().any(|name| name == path || name.starts_with(&folder))
+    };
+    let mut missing = String::new();
+    for guide in ["crates/README.md", "crates/THREATS.md", ".github/CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(repository().join(guide)).expect("a guide");
+        for section in text.split("\n## ") {
+            let bases = bases(guide, section);
+            let paths = quoted(section).filter(|name| is_path(name));
+            for path in paths.filter(|path| !bases.iter().any(|base| exists(&format!("{base}{path}")))) {
+                missing.push_str(&format!("\n{guide}: {path}"));
+            }
+        }
+        let folder = Path::new(guide).parent().expect("a folder");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let is_file = !link.is_empty() && !link.contains("://");
+            if is_file && !repository().join(folder).join(link).exists() {
+                missing.push_str(&format!("\n{guide}: {link}"));
+            }
         }
     }
-    for link in readme.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
-        if !link.is_empty() && !link.contains("://") && !repository().join("crates").join(link).exists() {
-            missing.push(link.to_owned());
-        }
+    assert!(missing.is_empty(), "the guides name what does not exist:{missing}");
+}
+
+/// The folders that paths in this section of a guide are relative to.
+fn bases(guide: &str, section: &str) -> &'static [&'static str] {
+    match guide {
+        "crates/README.md" if section.starts_with("The server's folders") => &["crates/server/src/"],
+        "crates/README.md" => &["crates/", ""],
+        _ => &[""],
     }
-    let rows: BTreeSet<&str> =
-        readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    let crates = crates();
-    missing
-        .extend(rows.iter().filter(|row| !crates.contains_key(**row)).map(|row| format!("the crate {row}")));
-    assert!(missing.is_empty(), "crates/README.md names what does not exist: {missing:#?}");
-    let untold: Vec<_> = crates.keys().filter(|name| !rows.contains(name.as_str())).collect();
-    assert!(untold.is_empty(), "the table in crates/README.md lacks {untold:?}");
+}
+
+#[test]
+fn the_table_of_the_crates_is_complete() {
+    let readme = std::fs::read_to_string(repository().join("crates/README.md")).expect("crates/README.md");
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let rows: BTreeSet<String> = rows.map(str::to_owned).collect();
+    let crates: BTreeSet<String> = crates().into_keys().collect();
+    assert_eq!(rows, crates, "the table in crates/README.md (left) and the workspace");
 }
 
 /// The texts between backticks, but not in blocks of code.
