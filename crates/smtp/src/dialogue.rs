@@ -43,12 +43,12 @@ pub enum Output {
     /// Send [`Input::Tick`] at this time. It replaces any earlier wish.
     WakeAt(Instant),
     /// Flush what was sent and close.
-    Close(Why),
+    Close(CloseReason),
 }
 
 /// The reason why the session closes the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum CloseReason {
     /// The client said QUIT.
     Quit,
     /// The client was silent for too long.

@@ -27,7 +27,7 @@ mod session;
 mod stuffing;
 
 pub use content::{Content, ContentError, Progress};
-pub use dialogue::{Answer, Envelope, Input, Output, Question, Role, Settings, Transport, Why};
+pub use dialogue::{Answer, CloseReason, Envelope, Input, Output, Question, Role, Settings, Transport};
 pub use reply::{Reply, table};
 pub use session::Session;
 pub use stuffing::Stuffing;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Session, State};
-use crate::dialogue::{Output, Role, Why};
+use crate::dialogue::{CloseReason, Output, Role};
 use crate::reply::table;
 
 impl Session {
@@ -17,7 +17,7 @@ impl Session {
                 if !matches!(self.state, State::AwaitTls) {
                     self.reply(&table::TIMED_OUT);
                 }
-                self.close(Why::TimedOut);
+                self.close(CloseReason::TimedOut);
             }
             Some(_) => {}
             None => self.restart_clock(now),

@@ -16,7 +16,7 @@ use self::transaction::Transaction;
 use crate::auth::Exchange;
 use crate::command::{Command, parse};
 use crate::content::Content;
-use crate::dialogue::{Answer, Input, Output, Question, Role, Settings, Transport, Why};
+use crate::dialogue::{Answer, CloseReason, Input, Output, Question, Role, Settings, Transport};
 use crate::lines::{LINE_LIMIT, Line, Lines};
 use crate::reply::{Reply, table};
 
@@ -121,7 +121,7 @@ impl Session {
         self.advance(now);
         if self.lines.len() > FLOOD_LIMIT {
             self.reply(&table::FLOODED);
-            self.close(Why::Misbehaved);
+            self.close(CloseReason::Misbehaved);
         }
         self.announce_deadline();
     }
@@ -147,7 +147,7 @@ impl Session {
             let going = match &self.state {
                 State::ExpectCommand | State::ExpectSasl(_) if self.shutting_down => {
                     self.reply(&table::SHUTTING_DOWN);
-                    self.close(Why::Shutdown);
+                    self.close(CloseReason::Shutdown);
                     false
                 }
                 State::ExpectCommand | State::ExpectSasl(_) => match self.lines.next_line() {
@@ -178,7 +178,7 @@ impl Session {
             Line::Bare => {
                 // A peer that ends lines otherwise than we do would read our dialogue otherwise, too.
                 self.reply(&table::BARE_NEWLINE);
-                return self.close(Why::Misbehaved);
+                return self.close(CloseReason::Misbehaved);
             }
         };
         match std::mem::replace(&mut self.state, State::ExpectCommand) {
@@ -208,7 +208,7 @@ impl Session {
             Command::Help => self.reply(&table::HELP),
             Command::Quit => {
                 self.reply(&table::BYE);
-                self.close(Why::Quit);
+                self.close(CloseReason::Quit);
             }
         }
     }
@@ -258,7 +258,7 @@ impl Session {
         self.errors = self.errors.saturating_add(1);
         if self.errors >= ERROR_LIMIT {
             self.reply(&table::TOO_MANY_ERRORS);
-            self.close(Why::Misbehaved);
+            self.close(CloseReason::Misbehaved);
         }
     }
 
@@ -276,7 +276,7 @@ impl Session {
         }
     }
 
-    fn close(&mut self, why: Why) {
+    fn close(&mut self, why: CloseReason) {
         self.end();
         self.outputs.push_back(Output::Close(why));
     }

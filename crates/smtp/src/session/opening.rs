@@ -3,7 +3,7 @@
 use super::{OpenQuestion, Session, State};
 use crate::auth::{Step, begin};
 use crate::command::Mechanism;
-use crate::dialogue::{Output, Question, Role, Transport, Why};
+use crate::dialogue::{CloseReason, Output, Question, Role, Transport};
 use crate::reply::{Reply, table};
 
 /// The most failed authentications of one connection.
@@ -43,7 +43,7 @@ impl Session {
         // RFC 3207 section 4.2: what came in clear text must not count as having come under TLS.
         if self.lines.len() > 0 {
             self.reply(&table::PIPELINED_TLS);
-            return self.close(Why::Misbehaved);
+            return self.close(CloseReason::Misbehaved);
         }
         self.reply(&table::READY_FOR_TLS);
         self.outputs.push_back(Output::StartTls);
@@ -94,7 +94,7 @@ impl Session {
         self.reply(reply);
         if self.failed_logins >= FAILED_LOGIN_LIMIT {
             self.reply(&table::TOO_MANY_ERRORS);
-            self.close(Why::Misbehaved);
+            self.close(CloseReason::Misbehaved);
         }
     }
 }

@@ -6,7 +6,7 @@ use mail_types::Address;
 
 use super::{OpenQuestion, Session, State};
 use crate::content::{Content, ContentError, Progress};
-use crate::dialogue::{Envelope, Output, Question, Role, Transport, Why};
+use crate::dialogue::{CloseReason, Envelope, Output, Question, Role, Transport};
 use crate::reply::{Reply, table};
 
 /// The most that is read of an oversized message and dropped, to stay in step, in multiples of the message limit.
@@ -101,7 +101,7 @@ impl Session {
                 self.restart_clock(now);
                 if size > self.settings.message_limit.saturating_mul(DISCARD_LIMIT_FACTOR) {
                     self.reply(&table::TOO_LARGE);
-                    self.close(Why::Misbehaved);
+                    self.close(CloseReason::Misbehaved);
                 }
                 false
             }

@@ -1,7 +1,7 @@
 //! One dialogue per command and per rule about their order.
 
 use mail_types::Secret;
-use smtp::{Answer, Question, Reply, Why, table};
+use smtp::{Answer, CloseReason, Question, Reply, table};
 
 use crate::script::{Script, address, anna, inbound_in_clear, submission, submission_in_clear};
 
@@ -113,7 +113,7 @@ fn guessing_passwords_ends_the_connection() {
     for _ in 0..5 {
         script = script.client("AUTH PLAIN AGFubmEAYg==").server("535 5.7.8 Error: authentication failed");
     }
-    script.server("421 4.7.0 Too many errors, closing the connection").closed(Why::Misbehaved).run();
+    script.server("421 4.7.0 Too many errors, closing the connection").closed(CloseReason::Misbehaved).run();
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn bare_line_ends_close_the_connection() {
     Script::logged_in()
         .client("NOOP\nNOOP")
         .server("500 5.5.2 Lines must end in CR LF")
-        .closed(Why::Misbehaved)
+        .closed(CloseReason::Misbehaved)
         .run();
 }
 
@@ -198,7 +198,7 @@ fn nonsense_without_end_closes_the_connection() {
     for _ in 0..20 {
         script = script.client("FOO").server("500 5.5.1 Command not recognized");
     }
-    script.server("421 4.7.0 Too many errors, closing the connection").closed(Why::Misbehaved).run();
+    script.server("421 4.7.0 Too many errors, closing the connection").closed(CloseReason::Misbehaved).run();
 }
 
 #[test]
@@ -212,13 +212,13 @@ fn silence_ends_the_connection() {
         .raw(b"NO")
         .wait(1)
         .server("421 4.4.2 Timeout, closing the connection")
-        .closed(Why::TimedOut)
+        .closed(CloseReason::TimedOut)
         .run();
     Script::logged_in().wait(299).client("NOOP").server("250 2.0.0 Ok").wait(299).run();
     Script::logged_in()
         .wait(300)
         .server("421 4.4.2 Timeout, closing the connection")
-        .closed(Why::TimedOut)
+        .closed(CloseReason::TimedOut)
         .run();
 }
 
@@ -232,7 +232,7 @@ fn silence_after_the_handshake_ends_the_connection_too() {
         .tls_started()
         .wait(60)
         .server("421 4.4.2 Timeout, closing the connection")
-        .closed(Why::TimedOut)
+        .closed(CloseReason::TimedOut)
         .run();
 }
 
@@ -244,7 +244,7 @@ fn bytes_behind_starttls_are_an_attack() {
     session.handle(crate::script::start(), smtp::Input::Bytes(b"EHLO x\r\nSTARTTLS\r\nNOOP\r\n"));
     let outputs: Vec<smtp::Output> = std::iter::from_fn(|| session.poll()).collect();
     assert!(!outputs.contains(&smtp::Output::StartTls), "{outputs:?}");
-    assert!(outputs.contains(&smtp::Output::Close(Why::Misbehaved)), "{outputs:?}");
+    assert!(outputs.contains(&smtp::Output::Close(CloseReason::Misbehaved)), "{outputs:?}");
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn our_own_slowness_is_no_silence_of_the_client() {
         .wait(299)
         .client("QUIT")
         .server("221 2.0.0 Bye")
-        .closed(Why::Quit)
+        .closed(CloseReason::Quit)
         .run();
 }
 
@@ -271,6 +271,6 @@ fn shutting_down_waits_for_the_open_question() {
         .answer(Answer::Accepted)
         .server("250 2.1.0 Ok")
         .server("421 4.3.2 Shutting down, please come again")
-        .closed(Why::Shutdown)
+        .closed(CloseReason::Shutdown)
         .run();
 }

@@ -1,6 +1,6 @@
 //! Message content: what is spooled, what is discarded, and that the dialogue stays in step.
 
-use smtp::{Answer, Why, table};
+use smtp::{Answer, CloseReason, table};
 
 use crate::script::{Script, anna, commit};
 
@@ -40,7 +40,7 @@ fn patience_with_too_large_a_message_ends() {
         .client(&"x".repeat(4000))
         .may_discard()
         .server("552 5.3.4 Message exceeds maximum size")
-        .closed(Why::Misbehaved)
+        .closed(CloseReason::Misbehaved)
         .run();
 }
 
@@ -82,7 +82,7 @@ fn half_a_message_is_discarded_when_the_client_falls_silent() {
         .wait(180)
         .server("421 4.4.2 Timeout, closing the connection")
         .discarded()
-        .closed(Why::TimedOut)
+        .closed(CloseReason::TimedOut)
         .run();
 }
 
@@ -97,6 +97,6 @@ fn a_message_that_drips_in_for_hours_is_given_up() {
         .wait(40)
         .server("421 4.4.2 Timeout, closing the connection")
         .discarded()
-        .closed(Why::TimedOut)
+        .closed(CloseReason::TimedOut)
         .run();
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use mail_types::Address;
-use smtp::{Answer, Envelope, Input, Output, Question, Role, Session, Settings, Transport, Why};
+use smtp::{Answer, CloseReason, Envelope, Input, Output, Question, Role, Session, Settings, Transport};
 use test_support::Random;
 
 /// The random splits that each transcript is tried with.
@@ -30,7 +30,7 @@ enum Step {
     Wait(Duration),
     Shutdown,
     Hangup,
-    Closed(Why),
+    Closed(CloseReason),
 }
 
 /// The start of a session.
@@ -168,7 +168,7 @@ impl Script {
         self.step(Step::Hangup)
     }
 
-    pub(crate) fn closed(self, why: Why) -> Self {
+    pub(crate) fn closed(self, why: CloseReason) -> Self {
         self.step(Step::Closed(why))
     }
 

@@ -1,7 +1,7 @@
 //! Whole messages through the two doors, and who is refused where.
 
 use mail_types::Secret;
-use smtp::{Answer, Question, Reply, Why, table};
+use smtp::{Answer, CloseReason, Question, Reply, table};
 
 use crate::script::{self, Script, address, anna, inbound, submission};
 
@@ -41,7 +41,7 @@ fn a_message_is_submitted() {
         .server("250 2.0.0 Ok: message accepted")
         .client("QUIT")
         .server("221 2.0.0 Bye")
-        .closed(Why::Quit)
+        .closed(CloseReason::Quit)
         .run();
 }
 
