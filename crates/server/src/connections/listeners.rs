@@ -95,12 +95,10 @@ pub(crate) fn ports(listeners: &[Listener]) -> anyhow::Result<Ports> {
     Ok(ports)
 }
 
-/// Writes the bound addresses for other programs, in one step: the file is whole or not there.
+/// Writes the bound addresses for other programs; a reader finds the whole file or none.
 pub(crate) fn write_ports(ports: &Ports, file: &Path) -> anyhow::Result<()> {
-    let unfinished = file.with_extension("json.new");
     let text = serde_json::to_string_pretty(ports)? + "\n";
-    std::fs::write(&unfinished, text).with_context(|| format!("writing {}", unfinished.display()))?;
-    std::fs::rename(&unfinished, file).with_context(|| format!("renaming to {}", file.display()))
+    host::file::replace(file, text.as_bytes()).with_context(|| format!("writing {}", file.display()))
 }
 
 /// The limits on new connections, and the response to those beyond them.
