@@ -3,7 +3,7 @@
 //! `init` starts `hearth serve --appliance` with the server's standard input and output as the two pipes; the server's
 //! standard error is its log. Init owns the devices (LED, button, screen, network) and knows nothing of mail; the
 //! server owns the mail and sees no device. A line longer than [`LINE_LIMIT`] or one that does not parse is logged and
-//! dropped by the reader: neither side can stop the other by talking nonsense.
+//! dropped by the reader: neither side can stop the other by malformed lines.
 //!
 //! The server asks for nothing but LED and screen. Reboot and factory reset are no messages: init decides on them
 //! from the button alone, so that a server that has been taken over cannot erase the box.

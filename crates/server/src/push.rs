@@ -155,7 +155,7 @@ impl Work {
         for account in self.notifier.take() {
             match self.store.pending_push(&account) {
                 Ok(Some(push)) => self.want(push),
-                // Nobody's device, or the account was deleted in this moment.
+                // The account has no device, or was deleted in this moment.
                 Ok(None) | Err(store::Error::NoSuchAccount) => {}
                 Err(error) => tracing::error!(%error, "a notification could not be read"),
             }

@@ -1,6 +1,6 @@
 //! One SMTP connection as a machine: bytes, answers and time in; replies, questions and message content out.
 //!
-//! The room holds the wire: commands, replies, SASL, the framing of message content (RFC 5321, 4954, 2920, 1870,
+//! The crate holds the wire format: commands, replies, SASL, the framing of message content (RFC 5321, 4954, 2920, 1870,
 //! 3207, 2034). No queue, no account, no rule about who may write to whom, no socket, no clock: [`Session`] asks
 //! the driver, and says when to wake it.
 //!

@@ -166,7 +166,7 @@ pub mod table {
     pub const TOO_LARGE: Reply = Reply::fixed(552, "5.3.4 Message exceeds maximum size");
     /// A parameter of MAIL or RCPT that was not offered.
     pub const UNKNOWN_PARAMETER: Reply = Reply::fixed(555, "5.5.4 Parameter not recognized");
-    /// A recipient of somebody else's domain on the inbound port.
+    /// A recipient of another domain on the inbound port.
     pub const RELAY_DENIED: Reply = Reply::fixed(554, "5.7.1 Relay access denied");
 }
 

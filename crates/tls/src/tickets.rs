@@ -1,5 +1,5 @@
-//! TLS session tickets (RFC 8446 section 2.2) that outlive the server: after a restart all phones of a house reconnect at
-//! once, and resuming costs a fraction of a handshake.
+//! TLS session tickets (RFC 8446 section 2.2) that outlive the server: after a restart all clients reconnect at once, and
+//! resuming costs a fraction of a handshake.
 //!
 //! One secret is kept for ever; the key of each day is derived from it. A ticket names its day, and is accepted on that
 //! day and the next.

@@ -1,4 +1,4 @@
-//! Passwords on disk: argon2id, costly for whoever steals the card, bearable for a Raspberry Pi 3.
+//! Passwords on disk: argon2id, costly for the thief of a card, bearable for a Raspberry Pi 3.
 
 use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
 use argon2::{Algorithm, Argon2, Block, Params, Version};

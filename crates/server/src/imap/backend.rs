@@ -191,7 +191,7 @@ impl Backend<imap::Session> for ImapBackend {
     }
 
     async fn changed(&mut self) {
-        // A connection that waits is reading nothing: a house full of idle phones holds no messages in memory.
+        // A connection that waits is reading nothing: idle sessions hold no messages in memory.
         self.message = None;
         let gone = match &mut self.opened {
             Some(opened) => opened.changes.changed().await.is_err(),

@@ -37,8 +37,8 @@ pub(crate) fn sweep(
         removed.messages += trim(store, rules, quota, now, &account.address)?;
     }
     invites::sweep(store, now)?;
-    // What was deleted leaves the disk with the second checkpoint after it. In a quiet house the journal would take
-    // weeks to ask for one.
+    // What was deleted leaves the disk with the second checkpoint after it. On a quiet server the journal would
+    // take weeks to ask for one.
     store.checkpoint()?;
     Ok(removed)
 }
@@ -111,12 +111,12 @@ mod tests {
         UnixTime(START.0 + days * DAY)
     }
 
-    struct House {
+    struct Server {
         store: Store,
         directory: tempfile::TempDir,
     }
 
-    impl House {
+    impl Server {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let (store, _) = Store::open(directory.path()).unwrap();
@@ -159,58 +159,58 @@ mod tests {
 
     #[test]
     fn messages_go_after_their_days_and_accounts_after_theirs() {
-        let house = House::new();
-        house.deliver(100, START);
-        house.deliver(100, after(5));
-        assert_eq!(house.sweep(after(20)), Removed::default());
-        assert_eq!(house.sweep(after(21)), Removed { messages: 1, accounts: 0 });
-        assert_eq!(house.sweep(after(91)), Removed { messages: 0, accounts: 1 });
-        assert!(house.store.is_name_taken(&anna()));
+        let server = Server::new();
+        server.deliver(100, START);
+        server.deliver(100, after(5));
+        assert_eq!(server.sweep(after(20)), Removed::default());
+        assert_eq!(server.sweep(after(21)), Removed { messages: 1, accounts: 0 });
+        assert_eq!(server.sweep(after(91)), Removed { messages: 0, accounts: 1 });
+        assert!(server.store.is_name_taken(&anna()));
     }
 
     #[test]
-    fn what_was_deleted_leaves_the_disk_of_a_quiet_house() {
-        let house = House::new();
-        house.deliver(100, START);
-        assert!(house.has_on_disk(&[b'x'; 100]));
-        assert_eq!(house.sweep(after(21)), Removed { messages: 1, accounts: 0 });
-        house.store.record_login(&anna(), after(21).day()).unwrap();
-        house.sweep(after(21));
-        assert!(!house.has_on_disk(&[b'x'; 100]));
+    fn what_was_deleted_leaves_the_disk_of_a_quiet_server() {
+        let server = Server::new();
+        server.deliver(100, START);
+        assert!(server.has_on_disk(&[b'x'; 100]));
+        assert_eq!(server.sweep(after(21)), Removed { messages: 1, accounts: 0 });
+        server.store.record_login(&anna(), after(21).day()).unwrap();
+        server.sweep(after(21));
+        assert!(!server.has_on_disk(&[b'x'; 100]));
     }
 
     #[test]
     fn devices_go_that_did_not_register_for_ninety_days() {
-        let house = House::new();
-        house.store.register_push_token(&anna(), "old", START).unwrap();
-        house.store.register_push_token(&anna(), "new", after(50)).unwrap();
-        house.store.record_login(&anna(), after(50).day()).unwrap();
-        let tokens = || house.store.push_tokens(&anna()).unwrap().len();
-        house.sweep(after(90));
+        let server = Server::new();
+        server.store.register_push_token(&anna(), "old", START).unwrap();
+        server.store.register_push_token(&anna(), "new", after(50)).unwrap();
+        server.store.record_login(&anna(), after(50).day()).unwrap();
+        let tokens = || server.store.push_tokens(&anna()).unwrap().len();
+        server.sweep(after(90));
         assert_eq!(tokens(), 2);
-        house.sweep(after(91));
+        server.sweep(after(91));
         assert_eq!(tokens(), 1);
     }
 
     #[test]
     fn large_messages_go_early_once_a_client_has_been_there() {
-        let house = House::new();
-        house.deliver(300_000, START);
-        assert_eq!(house.sweep(after(8)), Removed::default());
-        house.store.record_login(&anna(), after(8).day()).unwrap();
-        assert_eq!(house.sweep(after(8)), Removed { messages: 1, accounts: 0 });
+        let server = Server::new();
+        server.deliver(300_000, START);
+        assert_eq!(server.sweep(after(8)), Removed::default());
+        server.store.record_login(&anna(), after(8).day()).unwrap();
+        assert_eq!(server.sweep(after(8)), Removed { messages: 1, accounts: 0 });
     }
 
     #[test]
     fn a_nearly_full_mailbox_loses_its_oldest_mail_but_none_of_the_last_day() {
-        let house = House::new();
+        let server = Server::new();
         for day in 0..4 {
-            house.deliver(200_000, after(day));
+            server.deliver(200_000, after(day));
         }
         let quota = Quota::of_bytes(1000 * 1000);
-        let trim = |now| trim(&house.store, &ExpiryRules::default(), quota, now, &anna()).unwrap();
+        let trim = |now| trim(&server.store, &ExpiryRules::default(), quota, now, &anna()).unwrap();
         assert_eq!(trim(after(3)), 1);
         assert_eq!(trim(after(3)), 0);
-        assert_eq!(house.store.usage(&anna()).unwrap().messages, 3);
+        assert_eq!(server.store.usage(&anna()).unwrap().messages, 3);
     }
 }

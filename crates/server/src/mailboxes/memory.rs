@@ -18,7 +18,7 @@ pub(crate) struct MailboxMemory(Arc<Semaphore>);
 /// The units of one list; dropping the reservation releases them.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    room: Arc<Semaphore>,
+    units: Arc<Semaphore>,
     permit: OwnedSemaphorePermit,
 }
 
@@ -37,7 +37,7 @@ impl MailboxMemory {
     /// Reserves units for a list.
     pub(crate) fn reserve(&self, units: usize) -> Result<Reservation, MemoryExhausted> {
         let permit = acquire(&self.0, units)?;
-        Ok(Reservation { room: Arc::clone(&self.0), permit })
+        Ok(Reservation { units: Arc::clone(&self.0), permit })
     }
 
     /// Reserves all units that are left.
@@ -53,7 +53,7 @@ impl Reservation {
     pub(crate) fn resize(&mut self, units: usize) -> Result<(), MemoryExhausted> {
         let held = self.permit.num_permits();
         if let Some(more) = units.checked_sub(held) {
-            self.permit.merge(acquire(&self.room, more)?);
+            self.permit.merge(acquire(&self.units, more)?);
         } else {
             drop(self.permit.split(held - units));
         }
@@ -61,9 +61,9 @@ impl Reservation {
     }
 }
 
-fn acquire(room: &Arc<Semaphore>, units: usize) -> Result<OwnedSemaphorePermit, MemoryExhausted> {
+fn acquire(semaphore: &Arc<Semaphore>, units: usize) -> Result<OwnedSemaphorePermit, MemoryExhausted> {
     let units = u32::try_from(units).map_err(|_| MemoryExhausted)?;
-    Arc::clone(room).try_acquire_many_owned(units).map_err(|_| MemoryExhausted)
+    Arc::clone(semaphore).try_acquire_many_owned(units).map_err(|_| MemoryExhausted)
 }
 
 /// The units of a list of these messages.
@@ -80,16 +80,16 @@ mod tests {
     use crate::mailboxes::memory::{MailboxMemory, MemoryExhausted, UNIT};
 
     #[test]
-    fn lists_share_the_room_and_give_it_back() {
-        let room = MailboxMemory::new(10 * UNIT);
-        let mut one = room.reserve(4).unwrap();
-        let other = room.reserve(5).unwrap();
+    fn lists_share_the_memory_and_give_it_back() {
+        let memory = MailboxMemory::new(10 * UNIT);
+        let mut one = memory.reserve(4).unwrap();
+        let other = memory.reserve(5).unwrap();
         assert_eq!(one.resize(6), Err(MemoryExhausted));
         assert_eq!(one.resize(5), Ok(()));
-        assert!(room.reserve(1).is_err());
+        assert!(memory.reserve(1).is_err());
         assert_eq!(one.resize(2), Ok(()));
         drop(other);
-        assert!(room.reserve(8).is_ok());
-        assert!(room.reserve(usize::MAX).is_err());
+        assert!(memory.reserve(8).is_ok());
+        assert!(memory.reserve(usize::MAX).is_err());
     }
 }

@@ -48,14 +48,14 @@ async fn show(pairing: PairingHandle, messages: mpsc::Sender<ToInit>) {
     let mut shown: Option<View> = None;
     loop {
         let view = watched.borrow_and_update().clone();
-        let mut news = Vec::new();
+        let mut changes = Vec::new();
         if shown.as_ref().is_none_or(|shown| shown.status.led != view.status.led) {
-            news.push(ToInit::Led(view.status.led));
+            changes.push(ToInit::Led(view.status.led));
         }
         if shown.as_ref().is_none_or(|shown| shown.screen != view.screen) {
-            news.push(ToInit::Screen(view.screen.clone()));
+            changes.push(ToInit::Screen(view.screen.clone()));
         }
-        for message in news {
+        for message in changes {
             if messages.send(message).await.is_err() {
                 return;
             }

@@ -14,7 +14,7 @@ use crate::runtime::blocking;
 /// From one look at the files to the next; a look is two `stat` calls.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The files of a certificate that somebody else renews; none for one of the server's own.
+/// The files of a certificate that is renewed from outside; none for one of the server's own.
 pub(crate) fn files(settings: &Tls) -> Option<CertificateFiles> {
     match settings {
         Tls::Files { certificate, key } => Some(CertificateFiles::new(certificate.clone(), key.clone())),

@@ -189,7 +189,7 @@ impl Counters {
             Refusal::TooMuchMail(..) => &refused.rate,
             Refusal::NotYourAddress(_) | Refusal::ForgedFrom { .. } | Refusal::NullSender => &refused.sender,
             Refusal::HeaderTooLarge | Refusal::Malformed | Refusal::InvalidFrom(_) => &refused.malformed,
-            // Told by a bounce, or not said to our own people.
+            // Sent in a bounce, or no refusal of a submission.
             Refusal::NoDkimSignature
             | Refusal::NoValidDkimSignature
             | Refusal::RelayDenied

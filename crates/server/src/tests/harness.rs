@@ -20,8 +20,8 @@ use crate::connections::service::Service;
 use crate::mailboxes::memory::MailboxMemory;
 use crate::operation::observed::Observed;
 
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest wait for anything here; a busy machine takes less.
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// A name and a password that the server's rules allow.
 pub(crate) const ALICE: &str = "alice0001@chat.test";
@@ -163,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// The next line, without its end; empty when the server has closed.
     pub(crate) async fn line(&mut self) -> String {
         let mut line = String::new();
-        let read = tokio::time::timeout(PATIENCE, self.stream.read_line(&mut line)).await;
+        let read = tokio::time::timeout(ANSWER_LIMIT, self.stream.read_line(&mut line)).await;
         // A connection that breaks is closed too.
         let _ = read.expect("a line in time");
         line.trim_end_matches(['\r', '\n']).to_owned()
@@ -202,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     pub(crate) async fn exactly(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
-        tokio::time::timeout(PATIENCE, self.stream.read_exact(&mut bytes)).await.unwrap().unwrap();
+        tokio::time::timeout(ANSWER_LIMIT, self.stream.read_exact(&mut bytes)).await.unwrap().unwrap();
         bytes
     }
 

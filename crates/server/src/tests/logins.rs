@@ -1,4 +1,4 @@
-//! First logins make accounts, on every door; wrong passwords and foreign names stay outside.
+//! First logins create accounts, on every port; wrong passwords and names of other domains are refused.
 
 use crate::connections::service::Service;
 use crate::tests::harness::{ALICE, Client, PASSWORD, TestServer, quoted, sasl_plain, secure};

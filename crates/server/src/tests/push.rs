@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -12,7 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use ipc::control::{PushStatus, Request as Asked, Response as Told};
+use ipc::control::PushStatus;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -22,11 +21,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
-use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
+use crate::tests::harness::{ALICE, ANSWER_LIMIT, BOB, TestServer, encrypted};
 use crate::tests::operation::control;
-
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Stands in for the push service: shows what it was sent, and answers what it is told to.
 struct Service {
@@ -79,7 +75,7 @@ impl Service {
     }
 
     async fn next(&mut self) -> String {
-        tokio::time::timeout(PATIENCE, self.sent.recv()).await.expect("a notification in time").unwrap()
+        tokio::time::timeout(ANSWER_LIMIT, self.sent.recv()).await.expect("a notification in time").unwrap()
     }
 }
 
@@ -136,15 +132,15 @@ async fn send(server: &TestServer, from: &str, to: &[&str]) {
 async fn until(server: &TestServer, wanted: impl Fn(&PushStatus) -> bool) {
     let told = async {
         loop {
-            let answer = serde_json::from_str(&control(server, Asked::Status).await).unwrap();
-            let Told::Status(status) = answer else { panic!("{answer:?}") };
+            let answer = serde_json::from_str(&control(server, ipc::control::Request::Status).await).unwrap();
+            let ipc::control::Response::Status(status) = answer else { panic!("{answer:?}") };
             if wanted(&status.push.expect("push is on")) {
                 return;
             }
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, told).await.expect("the notifier in that state in time");
+    tokio::time::timeout(ANSWER_LIMIT, told).await.expect("the notifier in that state in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]

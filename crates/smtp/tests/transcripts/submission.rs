@@ -1,4 +1,4 @@
-//! Whole messages through the two doors, and who is refused where.
+//! Whole messages in both roles, submission and inbound, and the refusals of each.
 
 use mail_types::Secret;
 use smtp::{Answer, CloseReason, Question, Reply, table};

@@ -14,17 +14,17 @@ use crate::mount::mount;
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const COUNT: usize = 200;
 
-/// The life of each message.
+/// The lifecycle of each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Life {
+enum Lifecycle {
     Delivered,
     DeliveredFetchedDeleted,
-    /// To somebody with two devices, which are notified.
+    /// To an account with two devices, which are notified.
     DeliveredAndAnnounced,
 }
 
 /// The cost of `COUNT` messages of this size, one after the other.
-fn cost(life: Life, size: usize) -> Cost {
+fn cost(lifecycle: Lifecycle, size: usize) -> Cost {
     let medium = Arc::new(Mutex::new(Medium::new(1, HONEST)));
     let place = tempfile::tempdir().unwrap();
     let (tell, _cut) = channel();
@@ -36,7 +36,8 @@ fn cost(life: Life, size: usize) -> Cost {
     for device in ["phone", "tablet"] {
         store.register_push_token(&address, &device.repeat(200), NOW).unwrap();
     }
-    let announce = if life == Life::DeliveredAndAnnounced { Announce::ToDevices } else { Announce::ToNobody };
+    let announce =
+        if lifecycle == Lifecycle::DeliveredAndAnnounced { Announce::ToDevices } else { Announce::ToNobody };
     let before = medium.lock().unwrap().cost;
     for _ in 0..COUNT {
         let mut spool = store.spool(1 << 30);
@@ -45,7 +46,7 @@ fn cost(life: Life, size: usize) -> Cost {
         let Delivered::Stored { uid, .. } = store.deliver(spool, &[target]).unwrap()[0] else {
             unreachable!()
         };
-        if life == Life::DeliveredFetchedDeleted {
+        if lifecycle == Lifecycle::DeliveredFetchedDeleted {
             let mut text = Vec::new();
             store.body(mailbox, uid).unwrap().read_to_end(&mut text).unwrap();
             store.expunge(mailbox, &[uid]).unwrap();
@@ -68,8 +69,8 @@ fn cost(life: Life, size: usize) -> Cost {
 #[test]
 fn a_small_message_costs_one_sync_and_deleting_it_another() {
     for size in [500, 10_000] {
-        let delivered = cost(Life::Delivered, size);
-        let deleted = cost(Life::DeliveredFetchedDeleted, size);
+        let delivered = cost(Lifecycle::Delivered, size);
+        let deleted = cost(Lifecycle::DeliveredFetchedDeleted, size);
         println!("{size} bytes delivered: {delivered:?}; delivered, fetched and deleted: {deleted:?}");
         assert_eq!((delivered.syncs, deleted.syncs), (1, 2));
         assert!(delivered.bytes < size + 400, "the envelope of a message grew");
@@ -79,8 +80,8 @@ fn a_small_message_costs_one_sync_and_deleting_it_another() {
 
 #[test]
 fn notifying_the_devices_of_a_message_costs_no_sync_of_its_own() {
-    let silent = cost(Life::Delivered, 10_000);
-    let announced = cost(Life::DeliveredAndAnnounced, 10_000);
+    let silent = cost(Lifecycle::Delivered, 10_000);
+    let announced = cost(Lifecycle::DeliveredAndAnnounced, 10_000);
     println!("10000 bytes delivered: {silent:?}; and announced: {announced:?}");
     assert_eq!(announced.syncs, 1);
     assert!((1..100).contains(&(announced.bytes - silent.bytes)), "a pending push is a few numbers");
@@ -88,7 +89,7 @@ fn notifying_the_devices_of_a_message_costs_no_sync_of_its_own() {
 
 #[test]
 fn a_large_message_costs_three_syncs() {
-    let delivered = cost(Life::Delivered, 300_000);
+    let delivered = cost(Lifecycle::Delivered, 300_000);
     println!("300000 bytes delivered: {delivered:?}");
     assert_eq!(delivered.syncs, 3, "the file, its name, the journal");
     assert!(delivered.bytes < 300_700);

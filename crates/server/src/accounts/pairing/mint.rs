@@ -1,10 +1,10 @@
-//! Makes up a name and a password for somebody who scans a code.
+//! The credentials in a pairing code: a fresh address and password.
 
 use host::entropy;
 use mail_types::{Address, Domain, Secret};
 use relay_policy::{mint_name, mint_password};
 
-/// A name and a password that nobody has.
+/// The address and the password of an account that does not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Credentials {
     /// The address, which is also the login name.
