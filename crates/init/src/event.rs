@@ -10,7 +10,7 @@ use ipc::appliance::ToInit;
 use ipc::network::FromNetwork;
 use rustix::process::Pid;
 
-use super::network_process::Role;
+use super::role::Role;
 
 /// Events that wait for the event loop; senders wait while there are so many. The loop looks at keys and button after as
 /// many events at the latest.

@@ -19,7 +19,6 @@ use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::str::FromStr;
 use std::sync::mpsc::SyncSender;
 
 use anyhow::Context;
@@ -37,7 +36,8 @@ use rustix::thread::{
 use super::child::{Child, HEARTH};
 use super::event::Event;
 use super::identity::BoxName;
-use super::log::{Log, LogSource};
+use super::log::Log;
+use super::role::Role;
 
 /// The user and group of [`Role::Configuration`].
 const CONFIGURATION_ID: u32 = 1001;
@@ -53,47 +53,7 @@ const OOM_SCORE_ADJUSTMENT: &str = "500";
 /// The C library's list of name servers (`resolv.conf(5)`).
 const RESOLVER_FILE: &str = "/etc/resolv.conf";
 
-/// The task of a network process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// DHCP, addresses and routes.
-    Configuration,
-    /// The box's name by multicast DNS.
-    Responder,
-}
-
-/// The text names no role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the roles are \"configuration\" and \"responder\"")]
-pub struct UnknownRole;
-
-impl FromStr for Role {
-    type Err = UnknownRole;
-
-    fn from_str(text: &str) -> Result<Self, UnknownRole> {
-        [Self::Configuration, Self::Responder]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(UnknownRole)
-    }
-}
-
 impl Role {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Configuration => "configuration",
-            Self::Responder => "responder",
-        }
-    }
-
-    /// The source of its log.
-    pub(super) fn log_source(self) -> LogSource {
-        match self {
-            Self::Configuration => LogSource::Configuration,
-            Self::Responder => LogSource::Responder,
-        }
-    }
-
     /// Starts the process; its messages arrive as events.
     pub(super) fn start(self, name: &BoxName, events: &SyncSender<Event>, log: &Log) -> io::Result<Child> {
         let mut command = Command::new(HEARTH);
@@ -201,8 +161,7 @@ mod tests {
     use rustix::process::{WaitOptions, waitpid};
 
     use super::{
-        CapabilitySet, Ipv4Addr, RESPONDER_ID, Role, UnknownRole, geteuid, give_up_rights, limit_resources,
-        resolver_text,
+        CapabilitySet, Ipv4Addr, RESPONDER_ID, Role, geteuid, give_up_rights, limit_resources, resolver_text,
     };
     use crate::console::Consoles;
     use crate::event::Event;
@@ -213,7 +172,7 @@ mod tests {
         for role in [Role::Configuration, Role::Responder] {
             assert_eq!(role.as_str().parse(), Ok(role));
         }
-        assert_eq!("root".parse::<Role>(), Err(UnknownRole));
+        assert_eq!("root".parse::<Role>(), Err(crate::UnknownRole));
     }
 
     #[test]
