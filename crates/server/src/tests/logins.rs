@@ -1,7 +1,9 @@
 //! First logins create accounts, on every port; wrong passwords and names of other domains are refused.
 
+use test_support::{Script, quoted, sasl_plain};
+
 use crate::connections::service::Service;
-use crate::tests::harness::{ALICE, Client, PASSWORD, TestServer, quoted, sasl_plain, secure};
+use crate::tests::harness::{ALICE, PASSWORD, TestServer, secure};
 
 const OPEN: &str = "registration = \"open\"";
 
@@ -105,7 +107,7 @@ async fn starttls_leads_in_and_nothing_sent_before_it_counts() {
     client.expect("a1 ").await;
     client.send("a2 STARTTLS").await;
     client.expect("a2 OK").await;
-    let mut client = Client::new(secure(client.into_stream(), None).await.unwrap());
+    let mut client = Script::new(secure(client.into_stream(), None).await.unwrap());
     client.send(&format!("a3 LOGIN {ALICE} \"{}\"", quoted(PASSWORD))).await;
     client.expect("a3 OK").await;
 
@@ -116,7 +118,7 @@ async fn starttls_leads_in_and_nothing_sent_before_it_counts() {
     assert!(!offered.iter().any(|line| line.contains("AUTH")), "{offered:?}");
     client.send("STARTTLS").await;
     client.expect("220 ").await;
-    let mut client = Client::new(secure(client.into_stream(), None).await.unwrap());
+    let mut client = Script::new(secure(client.into_stream(), None).await.unwrap());
     client.send("EHLO [127.0.0.1]").await;
     client.until("250 ").await;
     client.send(&format!("AUTH PLAIN {}", sasl_plain(ALICE, PASSWORD))).await;

@@ -1,7 +1,9 @@
 //! The numbers: each event moves its own, the right text type, and nobody is named.
 
+use test_support::quoted;
+
 use crate::connections::service::Service;
-use crate::tests::harness::{ALICE, BOB, TestServer, encrypted, quoted};
+use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
 
 const CONFIGURATION: &str = "registration = \"open\"\nmetrics = { listen = [\"127.0.0.1:0\"] }\n\
                              limits = { send_burst = 3, sends_per_minute = 1 }";
