@@ -8,8 +8,8 @@
 //! The service learns a token that only it can read, and our address; nothing of the message, nothing of anybody.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use host::clock;
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
+use crate::runtime::locks::Mutex;
 
 /// The notifications that are in flight at once.
 const CONCURRENT_REQUESTS: usize = 4;
@@ -44,7 +45,7 @@ pub(crate) struct Notifier {
 impl Notifier {
     /// Reports a message that is durable with its pending push.
     pub(crate) fn message(&self, account: &Address) {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(account.clone());
+        self.accounts.lock().insert(account.clone());
         self.woken.notify_one();
     }
 
@@ -54,7 +55,7 @@ impl Notifier {
     }
 
     fn take(&self) -> BTreeSet<Address> {
-        std::mem::take(&mut *self.accounts.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.accounts.lock())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Answers the questions of the web pages: the box's status, credentials, invites.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use host::clock;
 use mail_types::Domain;
@@ -10,6 +10,7 @@ use relay_policy::{InviteToken, JoinRefusal, Registration};
 use crate::accounts::Accounts;
 use crate::accounts::invites::Guesses;
 use crate::accounts::pairing::{Credentials, PairingHandle};
+use crate::runtime::locks::Mutex;
 
 /// The web's backend.
 pub(crate) struct WebBackend {
@@ -29,10 +30,6 @@ impl WebBackend {
         domain: Domain,
     ) -> Self {
         Self { accounts, pairing, registration, domain, guesses: Mutex::default() }
-    }
-
-    fn guesses(&self) -> MutexGuard<'_, Guesses> {
-        self.guesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,12 +55,12 @@ impl web::Backend for WebBackend {
 
     fn examine_invite(&self, token: &InviteToken, peer: IpAddr) -> Result<(), JoinRefusal> {
         let now = clock::now();
-        if !self.guesses().permits(peer, now) {
+        if !self.guesses.lock().permits(peer, now) {
             return Err(JoinRefusal::TooManyGuesses);
         }
         let found = self.accounts.examine_invite(token);
         if found == Err(JoinRefusal::Unknown) {
-            self.guesses().failed(peer, now);
+            self.guesses.lock().failed(peer, now);
         }
         found
     }

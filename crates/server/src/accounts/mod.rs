@@ -7,7 +7,7 @@ mod redeem;
 mod throttle;
 mod verified;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use config::Config;
 use host::{clock, entropy};
@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use crate::accounts::pairing::PairingHandle;
 use crate::runtime::blocking;
 use crate::runtime::counters::{Counters, Login};
+use crate::runtime::locks::Mutex;
 use crate::runtime::resources::Resources;
 use throttle::Throttle;
 use verified::Verified;
@@ -113,7 +114,7 @@ impl Accounts {
         if self.verified.knows(address, password) {
             return Ok(Login::Accepted);
         }
-        if !self.throttle().permits(address, clock::now()) {
+        if !self.throttle.lock().permits(address, clock::now()) {
             return Ok(Login::Throttled);
         }
         let permit = self.hashing.acquire().await?;
@@ -121,11 +122,11 @@ impl Accounts {
         let right = blocking::run(move || passwords::verify(&tried, &hash)).await??;
         drop(permit);
         if right {
-            self.throttle().succeeded(address);
+            self.throttle.lock().succeeded(address);
             self.verified.remember(address, password);
             Ok(Login::Accepted)
         } else {
-            self.throttle().failed(address, clock::now());
+            self.throttle.lock().failed(address, clock::now());
             Ok(Login::Wrong)
         }
     }
@@ -202,9 +203,5 @@ impl Accounts {
         }
         let (store, address) = (self.store.clone(), address.clone());
         Ok(blocking::run(move || store.record_login(&address, today)).await??)
-    }
-
-    fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,10 +2,11 @@
 //! They are in memory only, under a key that was drawn at the start.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mail_types::{Address, Secret};
 use ring::hmac;
+
+use crate::runtime::locks::Mutex;
 
 /// The digests by account; as many as there are accounts, at most.
 pub(crate) struct Verified {
@@ -21,7 +22,7 @@ impl Verified {
 
     /// True if this very password was found right before.
     pub(crate) fn knows(&self, account: &Address, password: &Secret) -> bool {
-        let digest = self.digests().get(account).copied();
+        let digest = self.digests.lock().get(account).copied();
         digest.is_some_and(|digest| {
             hmac::verify(&self.key, &message(account, password), digest.as_ref()).is_ok()
         })
@@ -30,11 +31,7 @@ impl Verified {
     /// Adds a password that is right.
     pub(crate) fn remember(&self, account: &Address, password: &Secret) {
         let digest = hmac::sign(&self.key, &message(account, password));
-        self.digests().insert(account.clone(), digest);
-    }
-
-    fn digests(&self) -> MutexGuard<'_, HashMap<Address, hmac::Tag>> {
-        self.digests.lock().unwrap_or_else(PoisonError::into_inner)
+        self.digests.lock().insert(account.clone(), digest);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use crate::runtime::locks::Mutex;
 
 /// Connections from the machine itself beyond the total, so that no crowd of clients makes the self-check fail.
 const RESERVED_FOR_LOOPBACK: u32 = 16;
@@ -46,7 +48,7 @@ impl ConnectionLimit {
     /// Counts a connection, unless a limit is reached.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionGuard, LimitReached> {
         let address = address.to_canonical();
-        let mut open = self.open();
+        let mut open = self.open.lock();
         let here = open.by_address.get(&address).copied().unwrap_or(0);
         // What comes from the machine itself may be a proxy for everybody: only the total counts.
         let (total, exceeded) = if address.is_loopback() {
@@ -73,17 +75,13 @@ impl ConnectionLimit {
 
     /// The connections that are open.
     pub(crate) fn count(&self) -> u32 {
-        self.open().total
-    }
-
-    fn open(&self) -> MutexGuard<'_, OpenConnections> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().total
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        let mut open = self.limit.open();
+        let mut open = self.limit.open.lock();
         open.total = open.total.saturating_sub(1);
         let left = open.by_address.get(&self.address).map_or(0, |here| here.saturating_sub(1));
         if left == 0 {

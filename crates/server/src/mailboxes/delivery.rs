@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use config::Config;
@@ -19,6 +19,7 @@ use crate::mailboxes::{expiry, quota};
 use crate::push::Notifier;
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
+use crate::runtime::locks::Mutex;
 
 /// The bytes of a message that are read for its bounce: more than any header section that is quoted.
 const QUOTED_BYTES: u64 = 64 * 1024;
@@ -75,7 +76,7 @@ impl Delivery {
 
     /// Counts one message of the sender.
     pub(crate) fn count(&self, now: Instant, sender: &Address) -> Result<(), Refusal> {
-        self.rate.lock().unwrap_or_else(PoisonError::into_inner).check(now, sender)
+        self.rate.lock().check(now, sender)
     }
 
     /// Takes a message that passed the gate. `Ok` means: it is on disk in every mailbox, and so is the bounce for

@@ -2,11 +2,12 @@
 //! reading mail writes nothing on the card: messages that are there when the server starts count as announced.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use imap::Access;
 use mail_types::Uid;
 use store::{MailboxId, Store};
+
+use crate::runtime::locks::Mutex;
 
 /// The first UID of each mailbox that no session was told of; UID 1 for a mailbox that is not listed.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ impl Recent {
 
     /// The first UID that is recent for a session which is told of all UIDs before `next`.
     pub(crate) fn tell(&self, mailbox: MailboxId, access: Access, next: Uid) -> Uid {
-        let mut untold = self.untold();
+        let mut untold = self.untold.lock();
         let from = untold.get(&mailbox).copied().unwrap_or(Uid::FIRST);
         if access == Access::ReadWrite && next > from {
             untold.insert(mailbox, next);
@@ -37,16 +38,12 @@ impl Recent {
 
     /// The first UID that no session was told of.
     pub(crate) fn untold_from(&self, mailbox: MailboxId) -> Uid {
-        self.untold().get(&mailbox).copied().unwrap_or(Uid::FIRST)
+        self.untold.lock().get(&mailbox).copied().unwrap_or(Uid::FIRST)
     }
 
     /// Forgets a deleted mailbox.
     pub(crate) fn forget(&self, mailbox: MailboxId) {
-        self.untold().remove(&mailbox);
-    }
-
-    fn untold(&self) -> MutexGuard<'_, BTreeMap<MailboxId, Uid>> {
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+        self.untold.lock().remove(&mailbox);
     }
 }
 

@@ -2,10 +2,12 @@
 //! that watches it is woken.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use store::MailboxId;
 use tokio::sync::watch;
+
+use crate::runtime::locks::Mutex;
 
 /// The mailboxes that connections watch. A change carries nothing but that there was one: the connection asks the store.
 #[derive(Clone, Debug, Default)]
@@ -16,21 +18,17 @@ pub(crate) struct MailboxWatchers {
 impl MailboxWatchers {
     /// A receiver of every change of the mailbox from now on.
     pub(crate) fn watch(&self, mailbox: MailboxId) -> watch::Receiver<()> {
-        self.watched().entry(mailbox).or_insert_with(|| watch::channel(()).0).subscribe()
+        self.watched.lock().entry(mailbox).or_insert_with(|| watch::channel(()).0).subscribe()
     }
 
     /// Wakes the mailbox's watchers. It never waits: the store's writer calls it.
     pub(crate) fn changed(&self, mailbox: MailboxId) {
-        let mut watched = self.watched();
+        let mut watched = self.watched.lock();
         if let Some(sender) = watched.get(&mailbox)
             && sender.send(()).is_err()
         {
             // The last watcher has left; a mailbox without one takes no memory.
             watched.remove(&mailbox);
         }
-    }
-
-    fn watched(&self) -> MutexGuard<'_, BTreeMap<MailboxId, watch::Sender<()>>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
