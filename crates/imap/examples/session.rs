@@ -1,4 +1,4 @@
-//! One IMAP session driven by hand: `cargo run -p imap --example session` prints the dialogue.
+//! One IMAP session driven by hand: `cargo run -p imap --example imap-session` prints the dialogue.
 //!
 //! The client's lines are fixed, and the account is a toy with one empty mailbox. A driver for clients reads from a socket
 //! while the session wants input, answers from a store, and gives a tick at the time of `WakeAt`.

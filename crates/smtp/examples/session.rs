@@ -1,6 +1,6 @@
 //! Drives one submission session by hand: bytes and answers in, replies and questions out.
 //!
-//! `cargo run -p smtp --example session` prints the dialogue.
+//! `cargo run -p smtp --example smtp-session` prints the dialogue.
 
 use std::io::{Result, Write, stdout};
 use std::time::Instant;
