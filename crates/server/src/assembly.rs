@@ -137,14 +137,12 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
         config.domain.clone(),
     ));
     let router = Arc::new(Router {
-        tls: observed.tls.clone(),
         imap: Arc::new(imap_settings(&mail)),
         smtp: submission_settings(&config),
         mail,
         site: Arc::clone(&site),
         web,
         observed: Arc::clone(&observed),
-        counters: Arc::clone(&observed.counters),
         shutdown: shutdown.clone(),
         connections_so_far: 0.into(),
     });
@@ -173,7 +171,7 @@ fn accept_on(
         let admission = listeners::Admission {
             limit: Arc::clone(&router.observed.connections),
             responder: responder.clone(),
-            counters: Arc::clone(&router.counters),
+            counters: Arc::clone(&router.observed.counters),
         };
         let router = Arc::clone(router);
         let handler = move |service, stream, peer| Arc::clone(&router).serve(service, stream, peer);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use host::clock;
 use rustls::ServerConfig;
-use tls::{ALPN_IMAP, ALPN_SMTP, TlsSettings};
+use tls::{ALPN_IMAP, ALPN_SMTP};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -22,7 +22,6 @@ use crate::connections::service::Service;
 use crate::imap::ImapBackend;
 use crate::mail_services::MailServices;
 use crate::operation::observed::Observed;
-use crate::runtime::counters::Counters;
 use crate::submission::SubmissionBackend;
 
 /// Bytes that TLS holds for a client that takes nothing, besides what the driver holds.
@@ -32,14 +31,12 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Everything a connection may turn into.
 pub(crate) struct Router {
-    pub(crate) tls: TlsSettings,
     pub(crate) imap: Arc<imap::Settings>,
     pub(crate) smtp: smtp::Settings,
     pub(crate) mail: Arc<MailServices>,
     pub(crate) site: Arc<web::Site>,
     pub(crate) web: Arc<dyn web::Backend>,
     pub(crate) observed: Arc<Observed>,
-    pub(crate) counters: Arc<Counters>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) connections_so_far: AtomicU64,
 }
@@ -64,12 +61,14 @@ impl Router {
     async fn route(&self, service: Service, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
         // Each boxed: a connection holds room for its own protocol only.
         match service {
-            Service::Imaps => Box::pin(self.imap(handshake(&self.tls.mail, stream).await?)).await,
-            Service::Submissions => Box::pin(self.submission(handshake(&self.tls.mail, stream).await?)).await,
+            Service::Imaps => Box::pin(self.imap(handshake(&self.observed.tls.mail, stream).await?)).await,
+            Service::Submissions => {
+                Box::pin(self.submission(handshake(&self.observed.tls.mail, stream).await?)).await
+            }
             Service::Imap => Box::pin(self.imap_with_starttls(stream)).await,
             Service::Submission => Box::pin(self.submission_with_starttls(stream)).await,
             Service::Https => {
-                let stream = handshake(&self.tls.shared, stream).await?;
+                let stream = handshake(&self.observed.tls.shared, stream).await?;
                 match stream.get_ref().1.alpn_protocol() {
                     Some(ALPN_IMAP) => Box::pin(self.imap(stream)).await,
                     Some(ALPN_SMTP) => Box::pin(self.submission(stream)).await,
@@ -94,25 +93,25 @@ impl Router {
     }
 
     async fn imap<S: AsyncRead + AsyncWrite + Unpin + Send>(&self, stream: S) -> io::Result<()> {
-        let _open = self.counters.imap.enter();
+        let _open = self.observed.counters.imap.enter();
         let mut machine = self.imap_session(imap::Transport::Tls);
         self.run(stream, &mut machine, &mut ImapBackend::new(&self.mail)).await
     }
 
     async fn submission<S: AsyncRead + AsyncWrite + Unpin + Send>(&self, stream: S) -> io::Result<()> {
-        let _open = self.counters.submission.enter();
+        let _open = self.observed.counters.submission.enter();
         let mut machine = self.submission_session(smtp::Transport::Tls);
         self.run(stream, &mut machine, &mut SubmissionBackend::new(&self.mail)).await
     }
 
     async fn imap_with_starttls(&self, stream: TcpStream) -> io::Result<()> {
-        let _open = self.counters.imap.enter();
+        let _open = self.observed.counters.imap.enter();
         let mut machine = self.imap_session(imap::Transport::Plain);
         self.run_with_starttls(stream, &mut machine, &mut ImapBackend::new(&self.mail)).await
     }
 
     async fn submission_with_starttls(&self, stream: TcpStream) -> io::Result<()> {
-        let _open = self.counters.submission.enter();
+        let _open = self.observed.counters.submission.enter();
         let mut machine = self.submission_session(smtp::Transport::Plain);
         self.run_with_starttls(stream, &mut machine, &mut SubmissionBackend::new(&self.mail)).await
     }
@@ -121,7 +120,7 @@ impl Router {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let _open = self.counters.web.enter();
+        let _open = self.observed.counters.web.enter();
         let (site, backend) = (Arc::clone(&self.site), Arc::clone(&self.web));
         Box::pin(web::serve_connection(stream, scheme, peer.ip().to_canonical(), site, backend)).await;
         Ok(())
@@ -156,7 +155,7 @@ impl Router {
         match driver::run(&mut stream, machine, backend, &self.shutdown).await? {
             Ended::Closed => Ok(()),
             Ended::StartTls => {
-                let stream = handshake(&self.tls.mail, stream).await?;
+                let stream = handshake(&self.observed.tls.mail, stream).await?;
                 machine.take(clock::now(), Event::TlsStarted);
                 self.run(stream, machine, backend).await
             }
