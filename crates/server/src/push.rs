@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use host::clock;
+use host::locks::Mutex;
 use http_body_util::Full;
 use https_client::{HttpsClient, RequestLimits};
 use hyper::{Method, Request, StatusCode, Uri};
@@ -25,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
-use crate::runtime::locks::Mutex;
 
 /// The notifications that are in flight at once.
 const CONCURRENT_REQUESTS: usize = 4;

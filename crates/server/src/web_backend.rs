@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use host::clock;
+use host::locks::Mutex;
 use mail_types::Domain;
 use relay_policy::{InviteToken, JoinRefusal, Registration};
 
 use crate::accounts::Accounts;
 use crate::accounts::invites::Guesses;
 use crate::accounts::pairing::{Credentials, PairingHandle};
-use crate::runtime::locks::Mutex;
 
 /// The web's backend.
 pub(crate) struct WebBackend {

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use host::locks::RwLock;
+
 use crate::error::Result;
-use crate::export;
-use crate::files;
 use crate::keys::{Edits, Key};
-use crate::locks::RwLock;
+use crate::{export, files};
 
 /// The key of the journal position up to which the index is complete. No record's key begins with a zero.
 const POSITION: &[u8] = b"\0position";

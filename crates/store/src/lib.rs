@@ -34,7 +34,6 @@ mod index;
 pub mod inspect;
 mod journal;
 mod keys;
-mod locks;
 mod log;
 mod mailboxes;
 mod messages;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
+use host::locks::Mutex;
+
 use crate::error::{Error, Result};
-use crate::locks::Mutex;
 
 /// A queued change. It is carried out even if this is dropped; once this returns `Ok`, the change is durable and visible
 /// to every reader.

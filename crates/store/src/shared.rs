@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use host::locks::{Mutex, RwLock};
 use mail_types::Address;
 
 use crate::bodies::BodyFiles;
 use crate::error::Error;
-use crate::locks::{Mutex, RwLock};
 use crate::state::State;
 use crate::types::MailboxId;
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use host::locks::Mutex;
 use mail_types::Uid;
 
 use crate::error::Result;
-use crate::locks::Mutex;
 use crate::records::MessageRecord;
 use crate::types::{MailboxId, MessageEntry};
 

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use host::locks::Mutex;
 use mail_types::{ModSeq, Uid};
 
 use crate::codec;
 use crate::error::{Error, Result};
 use crate::index::{Index, Reading};
 use crate::keys::{self, Edits, Key};
-use crate::locks::Mutex;
 use crate::places::Places;
 use crate::records::{Counters, MessageRecord};
 use crate::snapshots::Snapshots;

@@ -7,10 +7,11 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, RwLockReadGuard};
 use std::thread::JoinHandle;
 
+use host::locks::{Mutex, RwLock};
+
 use crate::bodies::{BodyFiles, Spool};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::locks::{Mutex, RwLock};
 use crate::pending::{Pending, pending};
 use crate::recovery::{self, Recovery, recover};
 use crate::shared::{ChangeCallback, Options, Shared, UNSYNCED};

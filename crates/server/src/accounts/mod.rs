@@ -10,6 +10,7 @@ mod verified;
 use std::sync::Arc;
 
 use config::Config;
+use host::locks::Mutex;
 use host::{clock, entropy};
 use mail_types::{Address, Day, Domain, Secret};
 use relay_policy::{AccountRules, Registration};
@@ -19,7 +20,6 @@ use tokio::sync::Semaphore;
 use crate::accounts::pairing::PairingHandle;
 use crate::runtime::blocking;
 use crate::runtime::counters::{Counters, Login};
-use crate::runtime::locks::Mutex;
 use crate::runtime::resources::Resources;
 use throttle::Throttle;
 use verified::Verified;

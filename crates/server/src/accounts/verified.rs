@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
+use host::locks::Mutex;
 use mail_types::{Address, Secret};
 use ring::hmac;
-
-use crate::runtime::locks::Mutex;
 
 /// The digests by account; as many as there are accounts, at most.
 pub(crate) struct Verified {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::runtime::locks::Mutex;
+use host::locks::Mutex;
 
 /// Connections from the machine itself beyond the total, so that no crowd of clients makes the self-check fail.
 const RESERVED_FOR_LOOPBACK: u32 = 16;

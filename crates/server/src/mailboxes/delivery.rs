@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use config::Config;
+use host::locks::Mutex;
 use host::{clock, entropy};
 use mail_types::{Address, Domain, Flags};
 use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Load, Quota, RateLimiter, Refusal, Route, route};
@@ -19,7 +20,6 @@ use crate::mailboxes::{expiry, quota};
 use crate::push::Notifier;
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
-use crate::runtime::locks::Mutex;
 
 /// The bytes of a message that are read for its bounce: more than any header section that is quoted.
 const QUOTED_BYTES: u64 = 64 * 1024;

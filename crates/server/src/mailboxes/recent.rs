@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use host::locks::Mutex;
 use imap::Access;
 use mail_types::Uid;
 use store::{MailboxId, Store};
-
-use crate::runtime::locks::Mutex;
 
 /// The first UID of each mailbox that no session was told of; UID 1 for a mailbox that is not listed.
 #[derive(Debug, Default)]

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use host::locks::Mutex;
 use store::MailboxId;
 use tokio::sync::watch;
-
-use crate::runtime::locks::Mutex;
 
 /// The mailboxes that connections watch. A change carries nothing but that there was one: the connection asks the store.
 #[derive(Clone, Debug, Default)]

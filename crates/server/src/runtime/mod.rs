@@ -1,7 +1,6 @@
-//! The means of tasks of every kind: threads that may block, counters, lines from streams, locks, the machine's resources.
+//! The means of tasks of every kind: threads that may block, counters, lines from streams, the machine's resources.
 
 pub(crate) mod blocking;
 pub(crate) mod counters;
 pub(crate) mod lines;
-pub(crate) mod locks;
 pub(crate) mod resources;
