@@ -29,10 +29,6 @@ pub(crate) const HTTP_PORT: u16 = 80;
 pub(crate) const MESSAGE_SIZE: u64 = 31_457_280;
 /// 500 MiB an account, as on public relays.
 pub(crate) const QUOTA: u64 = 524_288_000;
-/// Messages an account may send per minute, in the long run.
-pub(crate) const SENDS_PER_MINUTE: u32 = 60;
-/// Messages an account may send at once, before the long run counts.
-pub(crate) const SEND_BURST: u32 = 10;
 /// Recipients of one message, told to clients as `maxsmtprecipients`.
 pub(crate) const RECIPIENTS: u32 = 1000;
 /// Open connections in all; fewer where the machine's memory does not bear so many at their worst.

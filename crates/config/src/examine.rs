@@ -29,9 +29,10 @@ pub fn examine(text: &str) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
 
 fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
     let mut findings = Vec::new();
+    let (domain, registration) = (domain(&mut file), registration(&mut file));
     let config = Config {
-        domain: domain(&mut file),
-        registration: registration(&mut file),
+        domain,
+        registration,
         state_directory: file.take_with(
             "state_directory",
             defaults::STATE_DIRECTORY.into(),
@@ -39,7 +40,7 @@ fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
         ),
         listen: section(&mut file, "listen", &mut findings, sections::listen),
         tls: section(&mut file, "tls", &mut findings, sections::tls),
-        limits: section(&mut file, "limits", &mut findings, sections::limits),
+        limits: section(&mut file, "limits", &mut findings, |table| sections::limits(table, registration)),
         expiry: section(&mut file, "expiry", &mut findings, sections::expiry),
         pairing: section(&mut file, "pairing", &mut findings, sections::pairing),
         about: section(&mut file, "about", &mut findings, sections::about),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use http::Uri;
 use mail_types::Domain;
-use relay_policy::{AccountRules, ExpiryRules, Registration};
+use relay_policy::{AccountRules, ExpiryRules, Registration, SendRate};
 
 /// The settings of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,10 +89,8 @@ pub struct Limits {
     pub message_size: u64,
     /// The storage of one account, in bytes.
     pub quota: u64,
-    /// Messages an account may send per minute, in the long run.
-    pub sends_per_minute: u32,
-    /// Messages an account may send at once.
-    pub send_burst: u32,
+    /// The pace at which an account may send.
+    pub send_rate: SendRate,
     /// Recipients of one message.
     pub recipients: u32,
     /// The lengths of names and passwords of new accounts.

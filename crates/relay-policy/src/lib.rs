@@ -46,7 +46,7 @@ pub use invite::{
 };
 pub use judge::{Admitted, Cleartext, Origin, judge_incoming, judge_outgoing, may_send_as};
 pub use push::{Device, PushQueue, PushTask, Reception, Settled, token_is_expired, token_is_valid};
-pub use rate::RateLimiter;
+pub use rate::{RateLimiter, SendRate};
 pub use refusal::Refusal;
 pub use registration::{JoinRefusal, Registration, RegistrationError};
 pub use retry::{Next, Queued, RetrySchedule};

@@ -1,4 +1,5 @@
-//! The rate limit of an account's submissions: the generic cell rate algorithm (a token per interval, a small bucket).
+//! The rate limit of an account's submissions: the generic cell rate algorithm (a token per interval, a bucket of
+//! tokens), which delays an answer a little rather than refuse.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,10 +7,43 @@ use std::time::{Duration, Instant};
 use mail_types::Address;
 
 use crate::refusal::Refusal;
+use crate::registration::Registration;
 
 /// The most senders in the table. Those with a full bucket are forgotten, so the table is full only if as many are busy
 /// within one refill; then a new sender gets a transient refusal.
 const TABLE_LIMIT: usize = 10_000;
+/// The longest delay of one answer. A refusal costs the sender far more: core (2.65) comes back after 30 s, then 50, 75
+/// and 117.
+const DELAY_LIMIT: Duration = Duration::from_secs(1);
+/// The most that the answers of one sender are delayed together, until the bucket has been full again. Beyond it the
+/// sender is refused, so that one who never pauses holds no connection for ever.
+const DELAY_SUM_LIMIT: Duration = Duration::from_secs(30);
+/// A message costs a token, and each recipient but the first this part of one: the body is written once, and a recipient
+/// adds a record of a tenth of the smallest message's bytes.
+const RECIPIENTS_A_TOKEN: u32 = 10;
+
+/// The pace at which an account may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendRate {
+    /// Messages a minute in the long run; zero counts as one.
+    pub per_minute: u32,
+    /// Messages at once; zero counts as one.
+    pub burst: u32,
+}
+
+impl SendRate {
+    /// The usual pace: that of public relays where anybody may register; elsewhere the accounts are people that the owner
+    /// let in, who send a hundred photos at once.
+    #[must_use]
+    pub fn usual(registration: Registration) -> Self {
+        match registration {
+            Registration::Open => Self { per_minute: 60, burst: 10 },
+            Registration::Pairing | Registration::Invite | Registration::Closed => {
+                Self { per_minute: 300, burst: 500 }
+            }
+        }
+    }
+}
 
 /// Counts messages per sender. Memory is bounded, and nothing is kept longer than a bucket takes to refill.
 #[derive(Debug)]
@@ -18,55 +52,94 @@ pub struct RateLimiter {
     interval: Duration,
     /// The time a whole bucket takes, less one token.
     tolerance: Duration,
-    /// The time at which each sender's bucket is full again.
-    full_at: BTreeMap<Address, Instant>,
+    buckets: BTreeMap<Address, Bucket>,
     limit: usize,
     /// The table's size after the last sweep.
     swept: usize,
 }
 
+/// A bucket that is not full.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    full_at: Instant,
+    /// The sum of the delays since it was full.
+    delayed: Duration,
+}
+
 impl RateLimiter {
-    /// So many messages a minute, of which `burst` may come at once. Zero counts as one.
+    /// A limiter for this pace.
     #[must_use]
-    pub fn new(per_minute: u32, burst: u32) -> Self {
-        let interval = Duration::from_secs(60) / per_minute.max(1);
-        let tolerance = interval.saturating_mul(burst.max(1).saturating_sub(1));
-        Self { interval, tolerance, full_at: BTreeMap::new(), limit: TABLE_LIMIT, swept: 0 }
+    pub fn new(rate: SendRate) -> Self {
+        let interval = Duration::from_secs(60) / rate.per_minute.max(1);
+        let tolerance = interval.saturating_mul(rate.burst.max(1).saturating_sub(1));
+        Self { interval, tolerance, buckets: BTreeMap::new(), limit: TABLE_LIMIT, swept: 0 }
     }
 
-    /// Counts one message of `sender`, or refuses it, which costs no token.
-    pub fn check(&mut self, now: Instant, sender: &Address) -> Result<(), Refusal> {
-        let full_at = self.full_at.get(sender).copied().unwrap_or(now).max(now);
-        let wait = full_at.duration_since(now).saturating_sub(self.tolerance);
-        if !wait.is_zero() {
+    /// Counts one message of `sender`, and returns the time by which its answer is to be delayed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooMuchMail`], which costs no token.
+    pub fn check(&mut self, now: Instant, sender: &Address) -> Result<Duration, Refusal> {
+        let mut bucket = self.bucket(now, sender);
+        let wait = bucket.full_at.duration_since(now).saturating_sub(self.tolerance);
+        let delayed = bucket.delayed + wait;
+        if wait > DELAY_LIMIT || !wait.is_zero() && delayed > DELAY_SUM_LIMIT {
             return Err(Refusal::TooMuchMail(sender.clone(), wait));
         }
         self.sweep(now);
-        if self.full_at.len() >= self.limit && !self.full_at.contains_key(sender) {
+        if self.buckets.len() >= self.limit && !self.buckets.contains_key(sender) {
             return Err(Refusal::TooMuchMail(sender.clone(), self.interval));
         }
-        self.full_at.insert(sender.clone(), full_at + self.interval);
-        Ok(())
+        bucket.full_at += self.interval;
+        bucket.delayed = delayed;
+        self.buckets.insert(sender.clone(), bucket);
+        Ok(wait)
+    }
+
+    /// Charges a message that [`Self::check`] counted for its recipients beyond the first. The bucket may go below empty:
+    /// the next message waits.
+    pub fn charge(&mut self, now: Instant, sender: &Address, recipients: usize) {
+        let further = u32::try_from(recipients.saturating_sub(1)).unwrap_or(u32::MAX);
+        let cost = self.interval.saturating_mul(further) / RECIPIENTS_A_TOKEN;
+        let mut bucket = self.bucket(now, sender);
+        bucket.full_at += cost;
+        // A sender that is not in the table any more has a full bucket, and the table may be full.
+        if self.buckets.len() < self.limit || self.buckets.contains_key(sender) {
+            self.buckets.insert(sender.clone(), bucket);
+        }
+    }
+
+    fn bucket(&self, now: Instant, sender: &Address) -> Bucket {
+        let known = self.buckets.get(sender).filter(|bucket| bucket.full_at > now);
+        known.copied().unwrap_or(Bucket { full_at: now, delayed: Duration::ZERO })
     }
 
     /// Forgets full buckets, each time the table has doubled: the cost per message stays constant on average.
     fn sweep(&mut self, now: Instant) {
-        if self.full_at.len() >= self.limit || self.full_at.len() > self.swept.saturating_mul(2).max(64) {
-            self.full_at.retain(|_, full_at| *full_at > now);
-            self.swept = self.full_at.len();
+        if self.buckets.len() >= self.limit || self.buckets.len() > self.swept.saturating_mul(2).max(64) {
+            self.buckets.retain(|_, bucket| bucket.full_at > now);
+            self.swept = self.buckets.len();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::RateLimiter;
+    use super::{RateLimiter, SendRate};
     use crate::refusal::Refusal;
+    use crate::registration::Registration;
     use mail_types::Address;
     use std::time::{Duration, Instant};
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     fn anna() -> Address {
         "anna@box.test".parse().unwrap()
+    }
+
+    fn limiter(per_minute: u32, burst: u32) -> RateLimiter {
+        RateLimiter::new(SendRate { per_minute, burst })
     }
 
     #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made from a number")]
@@ -75,25 +148,62 @@ mod tests {
     }
 
     #[test]
-    fn ten_at_once_and_then_one_a_second() {
-        let (mut limiter, start) = (RateLimiter::new(60, 10), start());
+    fn ten_at_once_and_then_one_a_second_each_delayed_by_its_own() {
+        let (mut limiter, start) = (limiter(60, 10), start());
         for _ in 0..10 {
-            assert_eq!(limiter.check(start, &anna()), Ok(()));
+            assert_eq!(limiter.check(start, &anna()), Ok(Duration::ZERO));
         }
-        let second = Duration::from_secs(1);
-        assert_eq!(limiter.check(start, &anna()), Err(Refusal::TooMuchMail(anna(), second)));
+        assert_eq!(limiter.check(start, &anna()), Ok(SECOND));
         assert_eq!(
-            limiter.check(start, &"ben@box.test".parse().unwrap()),
-            Ok(()),
-            "others are not concerned"
+            limiter.check(start, &anna()),
+            Err(Refusal::TooMuchMail(anna(), 2 * SECOND)),
+            "an answer is delayed by a second at most, also on another connection"
         );
-        assert!(limiter.check(start + second / 2, &anna()).is_err(), "asking again does not help");
-        assert_eq!(limiter.check(start + second, &anna()), Ok(()));
-        assert!(limiter.check(start + second, &anna()).is_err());
+        let ben = "ben@box.test".parse().unwrap();
+        assert_eq!(limiter.check(start, &ben), Ok(Duration::ZERO), "others are not concerned");
+        assert_eq!(limiter.check(start + SECOND, &anna()), Ok(SECOND), "a refusal cost no token");
         for _ in 0..10 {
-            assert_eq!(limiter.check(start + second * 60, &anna()), Ok(()), "the bucket is full again");
+            assert_eq!(limiter.check(start + SECOND * 60, &anna()), Ok(Duration::ZERO), "full again");
         }
-        assert!(limiter.check(start + second * 60, &anna()).is_err());
+    }
+
+    #[test]
+    fn whoever_never_pauses_is_refused_after_half_a_minute_of_delays_and_may_come_again() {
+        let (mut limiter, mut now) = (limiter(60, 10), start());
+        let mut sent = 0;
+        while let Ok(delay) = limiter.check(now, &anna()) {
+            sent += 1;
+            now += delay;
+        }
+        assert_eq!(sent, 10 + 30);
+        assert_eq!(limiter.check(now, &anna()), Err(Refusal::TooMuchMail(anna(), SECOND)));
+        // A token has come back: no delay, so no refusal either.
+        assert_eq!(limiter.check(now + SECOND, &anna()), Ok(Duration::ZERO));
+        assert!(limiter.check(now + SECOND, &anna()).is_err());
+        assert_eq!(limiter.check(now + 12 * SECOND, &anna()), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_message_for_fifty_people_costs_six_tokens_and_goes_out_also_when_there_is_one() {
+        let (mut limiter, start) = (limiter(60, 1), start());
+        assert_eq!(limiter.check(start, &anna()), Ok(Duration::ZERO));
+        limiter.charge(start, &anna(), 51);
+        assert_eq!(limiter.check(start, &anna()), Err(Refusal::TooMuchMail(anna(), 6 * SECOND)));
+        assert_eq!(limiter.check(start + 6 * SECOND, &anna()), Ok(Duration::ZERO));
+        limiter.charge(start + 6 * SECOND, &anna(), 1);
+        assert_eq!(limiter.check(start + 7 * SECOND, &anna()), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_household_sends_a_hundred_photos_at_once() {
+        let photos = |registration| {
+            let (mut limiter, now) = (RateLimiter::new(SendRate::usual(registration)), start());
+            (0..200).all(|_| limiter.check(now, &anna()) == Ok(Duration::ZERO))
+        };
+        assert!(
+            photos(Registration::Pairing) && photos(Registration::Invite) && photos(Registration::Closed)
+        );
+        assert!(!photos(Registration::Open));
     }
 
     #[test]
@@ -105,23 +215,25 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_forgets() {
-        let (mut limiter, start) = (RateLimiter::new(60, 10), start());
+        let (mut limiter, start) = (limiter(60, 10), start());
         limiter.limit = 100;
         let address = |number: u32| format!("u{number}@box.test").parse::<Address>().unwrap();
         for number in 0..100 {
-            assert_eq!(limiter.check(start, &address(number)), Ok(()));
+            assert_eq!(limiter.check(start, &address(number)), Ok(Duration::ZERO));
         }
         assert!(limiter.check(start, &address(100)).is_err());
-        assert_eq!(limiter.check(start, &address(5)), Ok(()), "who is known is served");
-        assert_eq!(limiter.check(start + Duration::from_secs(2), &address(100)), Ok(()));
-        assert!(limiter.full_at.len() < 3);
+        limiter.charge(start, &address(101), 500);
+        assert_eq!(limiter.buckets.len(), 100);
+        assert_eq!(limiter.check(start, &address(5)), Ok(Duration::ZERO), "who is known is served");
+        assert_eq!(limiter.check(start + 2 * SECOND, &address(100)), Ok(Duration::ZERO));
+        assert!(limiter.buckets.len() < 3);
     }
 
     #[test]
     fn zero_means_one() {
-        let (mut limiter, start) = (RateLimiter::new(0, 0), start());
-        assert_eq!(limiter.check(start, &anna()), Ok(()));
-        assert!(limiter.check(start + Duration::from_secs(59), &anna()).is_err());
-        assert_eq!(limiter.check(start + Duration::from_secs(60), &anna()), Ok(()));
+        let (mut limiter, start) = (limiter(0, 0), start());
+        assert_eq!(limiter.check(start, &anna()), Ok(Duration::ZERO));
+        assert!(limiter.check(start + 58 * SECOND, &anna()).is_err());
+        assert_eq!(limiter.check(start + 59 * SECOND, &anna()), Ok(SECOND));
     }
 }

@@ -365,7 +365,7 @@ fn site(config: &Config, tls: &TlsSettings, endpoint: Endpoint, ports: &Ports) -
         endpoint,
         message_size: config.limits.message_size,
         quota: config.limits.quota,
-        sends_per_minute: config.limits.sends_per_minute,
+        sends_per_minute: config.limits.send_rate.per_minute,
         registration: config.registration,
         expiry: config.expiry.clone(),
         about: config.about.clone(),

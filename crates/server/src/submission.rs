@@ -54,12 +54,17 @@ impl SubmissionBackend {
     }
 
     /// Clients and relays expect both refusals at RCPT.
-    fn sender(&self, login: Option<&Address>, sender: Option<&Address>) -> Answer {
+    async fn sender(&self, login: Option<&Address>, sender: Option<&Address>) -> Answer {
         let Some(login) = login else { return Answer::Refused(table::AUTH_FIRST) };
-        let permitted =
+        let delay =
             may_send_as(login, sender).and_then(|()| self.services.delivery.count(clock::now(), login));
-        match permitted {
-            Ok(()) => Answer::Accepted,
+        match delay {
+            Ok(delay) => {
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
+                Answer::Accepted
+            }
             Err(refusal) => Answer::RefusedAtRecipients(self.refuse(&refusal)),
         }
     }
@@ -90,7 +95,7 @@ impl Backend<smtp::Session> for SubmissionBackend {
     async fn answer(&mut self, question: Question) -> Answer {
         match question {
             Question::Authenticate { user, password } => self.authenticate(user, password).await,
-            Question::Sender { login, sender, size: _ } => self.sender(login.as_ref(), sender.as_ref()),
+            Question::Sender { login, sender, size: _ } => self.sender(login.as_ref(), sender.as_ref()).await,
             // A recipient that cannot be reached is bounced later: one bad address must not stop a whole group's message.
             Question::Recipient { .. } => Answer::Accepted,
             Question::Commit { login, envelope, size: _ } => match self.commit(login, envelope).await {

@@ -33,7 +33,8 @@ fn check_values(config: &Config) {
     assert!(config.state_directory.is_absolute());
     assert!(config.control_socket().starts_with(&config.state_directory));
     let limits = &config.limits;
-    for number in [limits.sends_per_minute, limits.send_burst, limits.recipients, limits.connections] {
+    for number in [limits.send_rate.per_minute, limits.send_rate.burst, limits.recipients, limits.connections]
+    {
         assert!(number > 0, "a limit of nothing");
     }
     // The server must take what pairing and clients make up: names of 9 characters, passwords of 22.

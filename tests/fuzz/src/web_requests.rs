@@ -95,7 +95,7 @@ fn site(bits: u8, words: &str) -> Site {
         web: WebPorts { http: Some(80), https: Some(443) },
         message_size: config.limits.message_size,
         quota: config.limits.quota,
-        sends_per_minute: config.limits.sends_per_minute,
+        sends_per_minute: config.limits.send_rate.per_minute,
         registration: Registration::ALL[usize::from(bits >> 4 & 3)],
         expiry: config.expiry,
         about,

@@ -1,6 +1,6 @@
 //! `[limits]`: bounds of one message, account or client, and of all together.
 
-use relay_policy::AccountRules;
+use relay_policy::{AccountRules, Registration, SendRate};
 
 use crate::defaults;
 use crate::finding::Severity;
@@ -8,12 +8,16 @@ use crate::model::Limits;
 use crate::reader::Reader;
 use crate::values::at_least;
 
-pub(crate) fn limits(table: &mut Reader) -> Limits {
+/// The usual pace of sending depends on who may have an account.
+pub(crate) fn limits(table: &mut Reader, registration: Registration) -> Limits {
+    let pace = SendRate::usual(registration);
     let limits = Limits {
         message_size: table.take_with("message_size", defaults::MESSAGE_SIZE, at_least(1024)),
         quota: table.take_with("quota", defaults::QUOTA, at_least(1024)),
-        sends_per_minute: table.take_with("sends_per_minute", defaults::SENDS_PER_MINUTE, at_least(1)),
-        send_burst: table.take_with("send_burst", defaults::SEND_BURST, at_least(1)),
+        send_rate: SendRate {
+            per_minute: table.take_with("sends_per_minute", pace.per_minute, at_least(1)),
+            burst: table.take_with("send_burst", pace.burst, at_least(1)),
+        },
         recipients: table.take_with("recipients", defaults::RECIPIENTS, at_least(1)),
         accounts: accounts(table),
         connections: table.take_with("connections", defaults::CONNECTIONS, at_least(1)),

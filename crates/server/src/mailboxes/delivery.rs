@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use config::Config;
 use host::locks::Mutex;
@@ -62,7 +62,7 @@ impl Delivery {
         notifier: Option<Arc<Notifier>>,
         counters: Arc<Counters>,
     ) -> Self {
-        let rate = RateLimiter::new(config.limits.sends_per_minute, config.limits.send_burst);
+        let rate = RateLimiter::new(config.limits.send_rate);
         Self {
             store,
             domains,
@@ -74,8 +74,8 @@ impl Delivery {
         }
     }
 
-    /// Counts one message of the sender.
-    pub(crate) fn count(&self, now: Instant, sender: &Address) -> Result<(), Refusal> {
+    /// Counts one message of the sender, and returns the time by which its answer is to be delayed.
+    pub(crate) fn count(&self, now: Instant, sender: &Address) -> Result<Duration, Refusal> {
         self.rate.lock().check(now, sender)
     }
 
@@ -87,6 +87,7 @@ impl Delivery {
         recipients: Vec<Address>,
         message: BufferedMessage,
     ) -> Result<(), Reply> {
+        self.rate.lock().charge(clock::now(), &sender, recipients.len());
         let outcome = match message.into_small() {
             Ok(message) => self.submit_small(sender, &recipients, message).await,
             Err(message) => {

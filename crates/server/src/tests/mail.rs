@@ -1,5 +1,9 @@
 //! Mail from one account to another: gate, cleaning, delivery, notification, bounce, and that all of it survives.
 
+use std::time::Duration;
+
+use host::clock;
+
 use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
 
 const OPEN: &str = "registration = \"open\"";
@@ -66,6 +70,21 @@ async fn a_sender_who_is_not_the_login_and_too_much_mail_are_refused_at_rcpt() {
     alice.send(&format!("RCPT TO:<{ALICE}>")).await;
     let reply = alice.expect("450 ").await;
     assert!(reply.contains("4.7.1: Too much mail from"), "{reply}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_little_too_much_mail_is_taken_a_little_later() {
+    let server =
+        TestServer::start("registration = \"open\"\nlimits = { send_burst = 1, sends_per_minute = 600 }")
+            .await;
+    let mut alice = server.submission(ALICE).await;
+    let start = clock::now();
+    for _ in 0..4 {
+        let reply = alice.submit(ALICE, &[ALICE], &encrypted(ALICE, 100)).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+    }
+    // At least: one at once, and three after a tenth of a second each.
+    assert!(clock::now() - start >= Duration::from_millis(300));
 }
 
 #[tokio::test(flavor = "multi_thread")]
