@@ -202,6 +202,15 @@ impl Person {
         })
     }
 
+    /// Waits until the app marks the message as failed, and gives the reason that it shows.
+    pub fn wait_until_failed(&self, message: u64, limit: Duration) -> Result<String> {
+        self.wait_until(limit, "the message has failed", |person| {
+            let message = person.call("get_message", [json!(message)])?;
+            let failed = message["state"] == 24;
+            Ok(failed.then(|| message["error"].as_str().unwrap_or_default().to_owned()))
+        })
+    }
+
     /// Waits for a message that satisfies `wanted`, looking again whenever the core says something changed.
     pub fn wait_for_message(&self, limit: Duration, wanted: impl Fn(&Message) -> bool) -> Result<Message> {
         // The core says something whenever a message changes: each saying needs one look only.

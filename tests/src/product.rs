@@ -29,6 +29,7 @@ pub struct Daemon {
     ports: Value,
     directory: TempDir,
     place: Place,
+    domain: String,
     registration: String,
     more: String,
     log_level: &'static str,
@@ -42,6 +43,13 @@ enum Place {
     StandardPorts,
 }
 
+impl Place {
+    fn own_ports() -> Result<Self> {
+        let own = SERVICES.map(|service| Ok((service, ReservedPort::new()?)));
+        Ok(Self::OwnPorts(own.into_iter().collect::<Result<_>>()?))
+    }
+}
+
 impl Daemon {
     /// Starts a daemon with this registration mode; `more` is appended to its configuration.
     pub fn start(registration: &str, more: &str) -> Result<Self> {
@@ -50,22 +58,32 @@ impl Daemon {
 
     /// The same with this level of the log instead of the most talkative.
     pub fn start_logging(log_level: &'static str, registration: &str, more: &str) -> Result<Self> {
-        let own = SERVICES.map(|service| Ok((service, ReservedPort::new()?)));
-        let ports = own.into_iter().collect::<Result<_>>()?;
-        Self::start_at(Place::OwnPorts(ports), log_level, registration, more)
+        Self::start_at(Place::own_ports()?, "hearth.test", log_level, registration, more)
+    }
+
+    /// Starts a daemon as the mail server of another domain, where anybody may join, with ports of its own.
+    pub fn start_elsewhere(domain: &str) -> Result<Self> {
+        Self::start_at(Place::own_ports()?, domain, "debug", "open", "")
     }
 
     /// Starts a daemon as the mail server of [`DOMAIN`], where anybody may join.
     pub fn start_for_domain(more: &str) -> Result<Self> {
-        Self::start_at(Place::StandardPorts, "debug", "open", more)
+        Self::start_at(Place::StandardPorts, DOMAIN, "debug", "open", more)
     }
 
-    fn start_at(place: Place, log_level: &'static str, registration: &str, more: &str) -> Result<Self> {
+    fn start_at(
+        place: Place,
+        domain: &str,
+        log_level: &'static str,
+        registration: &str,
+        more: &str,
+    ) -> Result<Self> {
         let mut daemon = Self {
             process: None,
             ports: Value::Null,
             directory: tempfile::tempdir()?,
             place,
+            domain: domain.to_owned(),
             registration: registration.to_owned(),
             more: more.to_owned(),
             log_level,
@@ -76,11 +94,11 @@ impl Daemon {
     }
 
     fn configure(&self) -> Result<()> {
-        let (domain, listen) = match &self.place {
-            Place::OwnPorts(ports) => ("hearth.test", listen(ports)),
-            Place::StandardPorts => (DOMAIN, String::new()),
+        let listen = match &self.place {
+            Place::OwnPorts(ports) => listen(ports),
+            Place::StandardPorts => String::new(),
         };
-        let Self { registration, more, .. } = self;
+        let Self { domain, registration, more, .. } = self;
         // Tests reach for nobody else's service.
         let push = if more.contains("[push]") { "" } else { "push = { url = \"\" }\n" };
         let text = format!(
@@ -134,6 +152,13 @@ impl Daemon {
         }
     }
 
+    /// Starts it again without its state: nobody has an account any more.
+    pub fn start_afresh(&mut self) -> Result<()> {
+        self.kill();
+        std::fs::remove_dir_all(self.state())?;
+        self.switch_on()
+    }
+
     /// Asks it to stop, and waits until it has.
     pub fn stop(&mut self) -> Result<()> {
         let mut process = self.process.take().context("the daemon does not run")?;
@@ -171,7 +196,7 @@ impl Daemon {
     /// An account of this name and password, which the first login creates if registration is open.
     pub fn account(&self, name: &str, password: &str) -> Result<Account> {
         Ok(Account {
-            address: format!("{name}@hearth.test"),
+            address: format!("{name}@{}", self.domain),
             password: password.to_owned(),
             imaps_port: self.port("imaps")?,
             submissions_port: self.port("submissions")?,

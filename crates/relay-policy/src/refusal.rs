@@ -34,10 +34,19 @@ pub enum Refusal {
     NoValidDkimSignature,
     /// The recipient's domain is not ours, and the client has not logged in.
     RelayDenied,
-    /// None of the recipients has an account here (told only where one status covers all).
+    /// The recipient has no account here (told only where one status covers all recipients).
     NoSuchUser(Address),
-    /// The mailbox is full.
-    MailboxFull,
+    /// The recipient's mailbox is full.
+    MailboxFull(Address),
+    /// The recipient is on another server, to which there is no transport.
+    NoTransport(Address),
+    /// None of several recipients can be reached.
+    NobodyReached {
+        /// The refusal of the first one.
+        first: Box<Self>,
+        /// The number of the others.
+        others: usize,
+    },
     /// The null sender on a submission port.
     NullSender,
 }
@@ -65,9 +74,41 @@ impl Refusal {
             Self::NoDkimSignature => Reply::new(554, "5.7.1 No DKIM signature found"),
             Self::NoValidDkimSignature => Reply::new(554, "5.7.1 No valid DKIM signature found"),
             Self::RelayDenied => Reply::new(554, "5.7.1 Relay access denied"),
-            Self::NoSuchUser(address) => Reply::new(550, &format!("5.1.1 <{address}>: User doesn't exist")),
-            Self::MailboxFull => Reply::new(552, "5.2.2 Quota exceeded (mailbox for user is full)"),
+            // Apps show the following ones to a person, so each says more than its code.
+            Self::NoSuchUser(address) => Reply::new(
+                550,
+                &format!("5.1.1 <{address}>: User doesn't exist: the address is wrong, or no longer in use"),
+            ),
+            Self::MailboxFull(address) => Reply::new(
+                552,
+                &format!(
+                    "5.2.2 <{address}>: Quota exceeded (mailbox for user is full): \
+                     its owner must fetch or delete messages first"
+                ),
+            ),
+            Self::NoTransport(address) => Reply::new(
+                550,
+                &format!(
+                    "5.4.4 <{address}>: This server cannot send to other servers yet, only within its own"
+                ),
+            ),
+            Self::NobodyReached { first, others } => {
+                let first = first.reply();
+                Reply::new(first.code(), &format!("{} (nor can {others} more be reached)", first.text()))
+            }
             Self::NullSender => Reply::new(553, "5.7.1 <>: Sender address rejected: not owned by user"),
+        }
+    }
+
+    /// The enhanced status code of a recipient that is not reached (RFC 3463), for a bounce: class, subject, detail.
+    #[must_use]
+    pub fn status(&self) -> (u8, u16, u16) {
+        match self {
+            Self::NoSuchUser(_) => (5, 1, 1),
+            Self::MailboxFull(_) => (5, 2, 2),
+            Self::NoTransport(_) => (5, 4, 4),
+            Self::NobodyReached { first, .. } => first.status(),
+            _ => (5, 7, 1),
         }
     }
 }

@@ -81,8 +81,22 @@ fn refusals_say_what_other_programs_look_for() {
     for (refusal, expected) in [
         (Refusal::NoDkimSignature, "554 5.7.1 No DKIM signature found"),
         (Refusal::NoValidDkimSignature, "554 5.7.1 No valid DKIM signature found"),
-        (Refusal::MailboxFull, "552 5.2.2 Quota exceeded (mailbox for user is full)"),
-        (Refusal::NoSuchUser(address("x@box.test")), "550 5.1.1 <x@box.test>: User doesn't exist"),
+        (
+            Refusal::MailboxFull(address("x@box.test")),
+            "552 5.2.2 <x@box.test>: Quota exceeded (mailbox for user is full): its owner must fetch or delete messages first",
+        ),
+        (
+            Refusal::NoSuchUser(address("x@box.test")),
+            "550 5.1.1 <x@box.test>: User doesn't exist: the address is wrong, or no longer in use",
+        ),
+        (
+            Refusal::NobodyReached {
+                first: Box::new(Refusal::NoTransport(address("x@other.test"))),
+                others: 2,
+            },
+            "550 5.4.4 <x@other.test>: This server cannot send to other servers yet, only within its own \
+             (nor can 2 more be reached)",
+        ),
         (Refusal::RelayDenied, "554 5.7.1 Relay access denied"),
         (Refusal::Malformed, "500 Failed to parse message: malformed header or line end"),
         (Refusal::HeaderTooLarge, "552 5.3.4 Message header section exceeds maximum size"),

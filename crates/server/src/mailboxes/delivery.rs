@@ -1,6 +1,9 @@
-//! Delivery of submitted mail: into the mailboxes of this server, all of them with one sync. Recipients that cannot be
-//! reached are reported to the sender in a bounce (RFC 3464). There is no transport to other relays yet: their
-//! recipients are bounced.
+//! Delivery of submitted mail: into the mailboxes of this server, all of them with one sync.
+//!
+//! A message that reaches nobody but its sender is refused in the reply to DATA, since an app shows that reply at the
+//! message, and ignores bounces, which are clear text (chatmail/core 2.65, `force_encryption`). When some recipients are
+//! reached, the others are reported to the sender in a bounce (RFC 3464). There is no transport to other relays yet:
+//! their recipients cannot be reached.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -26,13 +29,6 @@ const QUOTED_BYTES: u64 = 64 * 1024;
 /// The limit of a bounce in bytes: a page of text and a header section.
 const BOUNCE_LIMIT: u64 = 1024 * 1024;
 
-/// RFC 3463: there is no such mailbox here.
-const NO_SUCH_MAILBOX: (u8, u16, u16) = (5, 1, 1);
-/// RFC 3463: the mailbox is full.
-const MAILBOX_FULL: (u8, u16, u16) = (5, 2, 2);
-/// RFC 3463: no way there is known.
-const UNREACHABLE: (u8, u16, u16) = (5, 4, 4);
-
 /// Sorts submitted mail, and delivers it.
 pub(crate) struct Delivery {
     store: Store,
@@ -50,7 +46,43 @@ pub(crate) struct Delivery {
 struct Plan {
     accounts: Vec<Address>,
     targets: Vec<Target>,
-    failed: Vec<FailedRecipient>,
+    unreached: Vec<Unreached>,
+}
+
+/// A recipient that does not get the message, and the reason.
+struct Unreached {
+    recipient: Address,
+    refusal: Refusal,
+}
+
+impl Plan {
+    /// The refusal of the whole message, if nobody but its sender can be reached: a copy for the sender's other devices
+    /// of a message that nobody gets would look delivered there.
+    fn refusal(&self, sender: &Address) -> Option<Refusal> {
+        let first = self.unreached.first()?;
+        if self.accounts.iter().any(|account| account != sender) {
+            return None;
+        }
+        let refusal = first.refusal.clone();
+        match self.unreached.len() {
+            1 => Some(refusal),
+            count => Some(Refusal::NobodyReached { first: Box::new(refusal), others: count - 1 }),
+        }
+    }
+}
+
+/// The reason for which a message was not taken.
+enum Failure {
+    /// Nobody would get it.
+    Refused(Refusal),
+    /// The server could not write it.
+    Trouble(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Trouble(error.into())
+    }
 }
 
 impl Delivery {
@@ -80,7 +112,7 @@ impl Delivery {
     }
 
     /// Takes a message that passed the gate. `Ok` means: it is on disk in every mailbox, and so is the bounce for
-    /// everybody else.
+    /// everybody else; nothing is kept of a message that is refused.
     pub(crate) async fn submit(
         self: &Arc<Self>,
         sender: Address,
@@ -93,10 +125,16 @@ impl Delivery {
             Err(message) => {
                 let delivery = Arc::clone(self);
                 let work = move || delivery.deliver(&sender, &recipients, message.finish()?);
-                blocking::run(work).await.map_err(anyhow::Error::from).flatten()
+                blocking::run(work).await.map_err(Failure::from).flatten()
             }
         };
-        outcome.map_err(|error| reply(&error))
+        outcome.map_err(|failure| match failure {
+            Failure::Refused(refusal) => {
+                self.counters.refused(&refusal);
+                refusal.reply()
+            }
+            Failure::Trouble(error) => reply(&error),
+        })
     }
 
     /// The usual message costs no trip to a thread that may block: it waits for the store's writer and nothing else.
@@ -105,36 +143,34 @@ impl Delivery {
         sender: Address,
         recipients: &[Address],
         message: SmallBody,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), Failure> {
         let mut plan = self.plan(&sender, recipients, message.bytes().len() as u64)?;
         let head = message.bytes().to_vec();
-        if !plan.targets.is_empty() {
-            let delivered = self.store.start_delivery(message, &plan.targets)?.await?;
-            self.sort_out(&mut plan, delivered);
-        }
-        self.counters.messages_accepted.count();
+        let delivered = self.store.start_delivery(message, &plan.targets)?.await?;
+        self.sort_out(&sender, &mut plan, delivered)?;
         if self.is_settled(&plan) {
             return Ok(());
         }
         let delivery = Arc::clone(self);
-        blocking::run(move || delivery.settle(&sender, plan, &head)).await?
+        Ok(blocking::run(move || delivery.settle(&sender, plan, &head)).await??)
     }
 
-    fn deliver(&self, sender: &Address, recipients: &[Address], spool: Spool) -> anyhow::Result<()> {
+    fn deliver(&self, sender: &Address, recipients: &[Address], spool: Spool) -> Result<(), Failure> {
         let mut plan = self.plan(sender, recipients, spool.size())?;
         // Read before the spool is gone, also for a mailbox that is deleted in this moment.
         let mut head = Vec::new();
         spool.reader()?.take(QUOTED_BYTES).read_to_end(&mut head)?;
-        if !plan.targets.is_empty() {
-            let delivered = self.store.deliver(spool, &plan.targets)?;
-            self.sort_out(&mut plan, delivered);
-        }
-        self.counters.messages_accepted.count();
-        self.settle(sender, plan, &head)
+        let delivered = self.store.deliver(spool, &plan.targets)?;
+        self.sort_out(sender, &mut plan, delivered)?;
+        Ok(self.settle(sender, plan, &head)?)
     }
 
     /// Notifies the accounts that got the message, and leaves only them in the plan.
-    fn sort_out(&self, plan: &mut Plan, delivered: Vec<Delivered>) {
+    ///
+    /// # Errors
+    ///
+    /// A refusal, if all accounts but the sender's were deleted since the plan was made.
+    fn sort_out(&self, sender: &Address, plan: &mut Plan, delivered: Vec<Delivered>) -> Result<(), Failure> {
         for (account, outcome) in std::mem::take(&mut plan.accounts).into_iter().zip(delivered) {
             match outcome {
                 Delivered::Stored { .. } => {
@@ -142,9 +178,14 @@ impl Delivery {
                     self.notify(&account);
                     plan.accounts.push(account);
                 }
-                Delivered::NoSuchMailbox => plan.failed.push(no_such_user(account)),
+                Delivered::NoSuchMailbox => plan.unreached.push(Unreached::no_such_user(account)),
             }
         }
+        if let Some(refusal) = plan.refusal(sender) {
+            return Err(Failure::Refused(refusal));
+        }
+        self.counters.messages_accepted.count();
+        Ok(())
     }
 
     /// True if every recipient got the message and no mailbox is nearly full.
@@ -153,7 +194,7 @@ impl Delivery {
             let load = quota::load(&self.store, account);
             load.is_ok_and(|load| !self.quota.wants_trimming(load))
         };
-        plan.failed.is_empty() && plan.accounts.iter().all(roomy)
+        plan.unreached.is_empty() && plan.accounts.iter().all(roomy)
     }
 
     /// Makes room where it is scarce, and tells the sender who did not get it.
@@ -161,17 +202,22 @@ impl Delivery {
         for account in &plan.accounts {
             self.trim(account);
         }
-        if plan.failed.is_empty() { Ok(()) } else { self.bounce(sender, &plan.failed, head) }
+        if plan.unreached.is_empty() { Ok(()) } else { self.bounce(sender, plan.unreached, head) }
     }
 
-    fn plan(&self, sender: &Address, recipients: &[Address], size: u64) -> store::Result<Plan> {
-        let mut plan = Plan { accounts: Vec::new(), targets: Vec::new(), failed: Vec::new() };
+    /// Sorts the recipients.
+    ///
+    /// # Errors
+    ///
+    /// A refusal, if nobody but the sender can be reached; those of the store.
+    fn plan(&self, sender: &Address, recipients: &[Address], size: u64) -> Result<Plan, Failure> {
+        let mut plan = Plan { accounts: Vec::new(), targets: Vec::new(), unreached: Vec::new() };
         let mut seen = BTreeSet::new();
         for recipient in recipients {
             let account = match route(recipient, &self.domains) {
                 Route::Local(account) => account,
                 Route::Remote(_) => {
-                    plan.failed.push(unreachable(recipient.clone()));
+                    plan.unreached.push(Unreached::elsewhere(recipient.clone()));
                     continue;
                 }
             };
@@ -179,7 +225,7 @@ impl Delivery {
                 continue;
             }
             if self.store.account(&account)?.is_none() {
-                plan.failed.push(no_such_user(recipient.clone()));
+                plan.unreached.push(Unreached::no_such_user(recipient.clone()));
             } else if self.quota.admits(quota::load(&self.store, &account)?, Load::message(size)) {
                 let mailbox = self.store.inbox(&account)?;
                 let announce = self.announce(sender, &account);
@@ -187,10 +233,10 @@ impl Delivery {
                 plan.targets.push(Target { mailbox, flags: Flags::default(), internal_date, announce });
                 plan.accounts.push(account);
             } else {
-                plan.failed.push(failed(recipient.clone(), MAILBOX_FULL, Refusal::MailboxFull.reply()));
+                plan.unreached.push(Unreached::mailbox_full(recipient.clone()));
             }
         }
-        Ok(plan)
+        plan.refusal(sender).map_or(Ok(plan), |refusal| Err(Failure::Refused(refusal)))
     }
 
     /// A message to the sender's own account wakes no phone.
@@ -215,9 +261,11 @@ impl Delivery {
     }
 
     /// Sends the bounce, over quota or not: also the owner of a full mailbox must learn why nothing gets through.
-    fn bounce(&self, sender: &Address, failed: &[FailedRecipient], original: &[u8]) -> anyhow::Result<()> {
+    fn bounce(&self, sender: &Address, unreached: Vec<Unreached>, original: &[u8]) -> anyhow::Result<()> {
+        let failed: Vec<FailedRecipient> = unreached.into_iter().map(Unreached::into_failed).collect();
         let (now, random) = (clock::wall(), entropy::bytes()?);
-        let report = Bounce { domain: sender.domain(), to: sender, failed, original, now, random }.write();
+        let report =
+            Bounce { domain: sender.domain(), to: sender, failed: &failed, original, now, random }.write();
         let mut spool = self.store.spool(BOUNCE_LIMIT);
         spool.write_all(&report)?;
         // A bounce is from the server, not from the sender.
@@ -243,15 +291,21 @@ fn reply(error: &anyhow::Error) -> Reply {
     }
 }
 
-fn no_such_user(address: Address) -> FailedRecipient {
-    let diagnostic = Refusal::NoSuchUser(address.clone()).reply();
-    failed(address, NO_SUCH_MAILBOX, diagnostic)
-}
+impl Unreached {
+    fn no_such_user(recipient: Address) -> Self {
+        Self { refusal: Refusal::NoSuchUser(recipient.clone()), recipient }
+    }
 
-fn unreachable(address: Address) -> FailedRecipient {
-    failed(address, UNREACHABLE, Reply::new(550, "5.4.4 This relay cannot send mail to other relays yet"))
-}
+    fn mailbox_full(recipient: Address) -> Self {
+        Self { refusal: Refusal::MailboxFull(recipient.clone()), recipient }
+    }
 
-fn failed(address: Address, status: (u8, u16, u16), diagnostic: Reply) -> FailedRecipient {
-    FailedRecipient { address, status, diagnostic }
+    fn elsewhere(recipient: Address) -> Self {
+        Self { refusal: Refusal::NoTransport(recipient.clone()), recipient }
+    }
+
+    fn into_failed(self) -> FailedRecipient {
+        let Self { recipient: address, refusal } = self;
+        FailedRecipient { address, status: refusal.status(), diagnostic: refusal.reply() }
+    }
 }

@@ -132,6 +132,8 @@ pub(crate) struct Refused {
     pub(crate) sender: Counter,
     /// Cannot be understood, or has too large a header.
     pub(crate) malformed: Counter,
+    /// None of the recipients can be reached.
+    pub(crate) recipients: Counter,
 }
 
 /// Notifications, by what the push service said.
@@ -189,12 +191,12 @@ impl Counters {
             Refusal::TooMuchMail(..) => &refused.rate,
             Refusal::NotYourAddress(_) | Refusal::ForgedFrom { .. } | Refusal::NullSender => &refused.sender,
             Refusal::HeaderTooLarge | Refusal::Malformed | Refusal::InvalidFrom(_) => &refused.malformed,
-            // Sent in a bounce, or no refusal of a submission.
-            Refusal::NoDkimSignature
-            | Refusal::NoValidDkimSignature
-            | Refusal::RelayDenied
-            | Refusal::NoSuchUser(_)
-            | Refusal::MailboxFull => return,
+            Refusal::NoSuchUser(_)
+            | Refusal::MailboxFull(_)
+            | Refusal::NoTransport(_)
+            | Refusal::NobodyReached { .. } => &refused.recipients,
+            // No refusals of a submission.
+            Refusal::NoDkimSignature | Refusal::NoValidDkimSignature | Refusal::RelayDenied => return,
         };
         counter.count();
     }

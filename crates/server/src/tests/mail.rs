@@ -6,6 +6,8 @@ use host::clock;
 
 use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
 
+const CAROL: &str = "carol0001@chat.test";
+
 const OPEN: &str = "registration = \"open\"";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,10 +90,36 @@ async fn a_little_too_much_mail_is_taken_a_little_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_cannot_be_reached_is_told_of_in_a_bounce() {
+async fn a_message_that_reaches_nobody_is_refused_and_not_kept() {
     let server = TestServer::start(OPEN).await;
     let mut alice = server.submission(ALICE).await;
-    let to = ["nobody001@chat.test", "friend@elsewhere.test"];
+    let wrong =
+        "550 5.1.1 <nobody001@chat.test>: User doesn't exist: the address is wrong, or no longer in use";
+    let elsewhere = "550 5.4.4 <friend@elsewhere.test>: This server cannot send to other servers yet, \
+                     only within its own";
+    let both = format!("{wrong} (nor can 1 more be reached)");
+    for (recipients, reply) in [
+        (&["nobody001@chat.test"][..], wrong),
+        (&["friend@elsewhere.test"], elsewhere),
+        (&["nobody001@chat.test", "friend@elsewhere.test"], &both),
+        // A second device would show it as delivered.
+        (&["nobody001@chat.test", ALICE], wrong),
+    ] {
+        // The small one goes to the store's writer, the large one through a file.
+        for size in [100, 300_000] {
+            assert_eq!(alice.submit(ALICE, recipients, &encrypted(ALICE, size)).await, reply);
+        }
+    }
+    let usage = server.observed().store.usage(&ALICE.parse().unwrap()).unwrap();
+    assert_eq!(usage.messages, 0, "neither a copy nor a bounce");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_be_reached_beside_others_is_told_of_in_a_bounce() {
+    let server = TestServer::start(OPEN).await;
+    server.imap(BOB).await;
+    let mut alice = server.submission(ALICE).await;
+    let to = ["nobody001@chat.test", BOB, "friend@elsewhere.test"];
     let reply = alice.submit(ALICE, &to, &encrypted(ALICE, 100)).await;
     assert!(reply.starts_with("250 "), "{reply}");
     let mut inbox = server.imap(ALICE).await;
@@ -111,15 +139,22 @@ async fn whoever_cannot_be_reached_is_told_of_in_a_bounce() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_mailbox_bounces_and_others_get_theirs() {
+async fn a_full_mailbox_refuses_or_bounces_and_others_get_theirs() {
     let server =
         TestServer::start("registration = \"open\"\nlimits = { quota = 40000, message_size = 30000 }").await;
     server.imap(BOB).await;
+    server.imap(CAROL).await;
     let mut alice = server.submission(ALICE).await;
-    for _ in 0..2 {
-        let reply = alice.submit(ALICE, &[BOB], &encrypted(ALICE, 20_000)).await;
-        assert!(reply.starts_with("250 "), "{reply}");
+    for (recipients, expected) in [
+        (&[BOB][..], "250 "),
+        (&[BOB], "552 5.2.2 <bob000001@chat.test>: Quota exceeded (mailbox for user is full)"),
+        (&[BOB, CAROL], "250 "),
+    ] {
+        let reply = alice.submit(ALICE, recipients, &encrypted(ALICE, 20_000)).await;
+        assert!(reply.starts_with(expected), "{reply}");
     }
+    let usage = server.observed().store.usage(&CAROL.parse().unwrap()).unwrap();
+    assert_eq!(usage.messages, 1);
     let mut inbox = server.imap(ALICE).await;
     inbox.send("a2 SELECT INBOX").await;
     inbox.until("a2 OK").await;

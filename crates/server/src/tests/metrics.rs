@@ -6,7 +6,7 @@ use crate::connections::service::Service;
 use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
 
 const CONFIGURATION: &str = "registration = \"open\"\nmetrics = { listen = [\"127.0.0.1:0\"] }\n\
-                             limits = { send_burst = 3, sends_per_minute = 1 }";
+                             limits = { send_burst = 4, sends_per_minute = 1 }";
 
 /// The head and the body of an answer.
 async fn get(server: &TestServer, request: &str) -> (String, String) {
@@ -41,11 +41,12 @@ async fn every_event_moves_its_number() {
     wrong.send(&format!("a1 LOGIN {BOB} \"{}\"", quoted("wrong password"))).await;
     wrong.expect("a1 NO").await;
     let mut alice = server.submission(ALICE).await;
-    let reply = alice.submit(ALICE, &[BOB, "nobody001@chat.test"], &encrypted(ALICE, 100)).await;
-    assert!(reply.starts_with("250 "), "{reply}");
     let clear = format!("From: <{ALICE}>\r\n\r\nhello\r\n");
     assert!(alice.submit(ALICE, &[BOB], &clear).await.starts_with("523 "));
     assert!(alice.submit(ALICE, &[BOB], &encrypted(BOB, 100)).await.starts_with("500 "));
+    assert!(alice.submit(ALICE, &["nobody001@chat.test"], &encrypted(ALICE, 100)).await.starts_with("550 "));
+    let reply = alice.submit(ALICE, &[BOB, "nobody001@chat.test"], &encrypted(ALICE, 100)).await;
+    assert!(reply.starts_with("250 "), "{reply}");
     alice.send(&format!("MAIL FROM:<{ALICE}>")).await;
     alice.expect("250 ").await;
     alice.send(&format!("RCPT TO:<{BOB}>")).await;
@@ -70,6 +71,7 @@ async fn every_event_moves_its_number() {
         ("hearth_messages_refused_total{reason=\"unencrypted\"}", 1),
         ("hearth_messages_refused_total{reason=\"sender\"}", 1),
         ("hearth_messages_refused_total{reason=\"rate\"}", 1),
+        ("hearth_messages_refused_total{reason=\"recipients\"}", 1),
         ("hearth_messages_expired_total", 0),
         ("hearth_queue_messages", 0),
         ("hearth_stored_messages", 2),

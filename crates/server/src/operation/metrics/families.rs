@@ -165,6 +165,7 @@ fn mail(counters: &Counters) -> Vec<Family> {
                 ("rate", refused.rate.value()),
                 ("sender", refused.sender.value()),
                 ("malformed", refused.malformed.value()),
+                ("recipients", refused.recipients.value()),
             ],
         ),
         counter(
