@@ -44,7 +44,7 @@ pub struct Held<K> {
     pub key: K,
     /// Its size in bytes.
     pub size: u64,
-    /// The time of its delivery.
+    /// The time at which it came to this server; a date that its client gives does not count.
     pub received: UnixTime,
     /// Whether a client has noticed it.
     pub noticed: Noticed,

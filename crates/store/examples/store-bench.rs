@@ -175,8 +175,13 @@ fn deliver(
     let mailbox = *inboxes.get(at).ok_or("no accounts")?;
     let mut spool = store.spool(1 << 30);
     spool.write_all(message)?;
-    let target =
-        Target { mailbox, flags: Flags::default(), internal_date: NOW, announce: Announce::ToNobody };
+    let target = Target {
+        mailbox,
+        flags: Flags::default(),
+        internal_date: NOW,
+        arrived: NOW,
+        announce: Announce::ToNobody,
+    };
     let delivered = store.deliver(spool, &[target])?;
     Ok((mailbox, *delivered.first().ok_or("nothing was delivered")?))
 }

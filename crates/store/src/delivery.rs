@@ -81,12 +81,13 @@ fn take_in(
             body,
             modseq: ModSeq::default(),
             internal_date: target.internal_date,
+            arrived: target.arrived,
             flags: bounded(target.flags.clone()),
         };
         let uid = change.add(transaction, record)?;
         delivered.push(Delivered::Stored { uid_validity: change.counters.uid_validity, uid });
         if target.announce == Announce::ToDevices {
-            want_push(transaction, change.counters.account, target.internal_date, body.body);
+            want_push(transaction, change.counters.account, target.arrived, body.body);
         }
         change.end(transaction)?;
         references += 1;

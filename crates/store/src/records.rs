@@ -30,6 +30,8 @@ pub(crate) struct MessageRecord {
     pub(crate) body: BodyRef,
     pub(crate) modseq: ModSeq,
     pub(crate) internal_date: UnixTime,
+    /// On disk only where it differs from `internal_date`, which is rare.
+    pub(crate) arrived: UnixTime,
     pub(crate) flags: Flags,
 }
 
@@ -47,6 +49,9 @@ impl MessageRecord {
         for keyword in self.flags.keywords.iter().take(usize::from(u8::MAX)) {
             put_string(&mut out, keyword.as_str().as_bytes());
         }
+        if self.arrived != self.internal_date {
+            out.extend_from_slice(&self.arrived.0.to_le_bytes());
+        }
         out
     }
 
@@ -63,7 +68,8 @@ impl MessageRecord {
             let text = String::from_utf8(fields.string()?.to_vec()).ok()?;
             keywords.insert(Keyword::try_from(text).ok()?);
         }
-        Some(Self { body, modseq, internal_date, flags: Flags { system, keywords } })
+        let arrived = fields.u64().map_or(internal_date, UnixTime);
+        Some(Self { body, modseq, internal_date, arrived, flags: Flags { system, keywords } })
     }
 
     pub(crate) fn entry(self, uid: Uid) -> MessageEntry {
@@ -72,6 +78,7 @@ impl MessageRecord {
             flags: self.flags,
             size: self.body.size,
             internal_date: self.internal_date,
+            arrived: self.arrived,
             modseq: self.modseq,
         }
     }
@@ -217,16 +224,21 @@ mod tests {
     fn a_message_record_survives_its_bytes_and_ignores_what_a_newer_release_appended() {
         let mut flags: Flags = [SystemFlag::Seen, SystemFlag::Draft].into_iter().collect();
         flags.keywords.insert("$Forwarded".parse::<Keyword>().unwrap());
-        let record = MessageRecord {
+        let delivered = MessageRecord {
             body: BodyRef { body: 77, size: 12, crc: 5 },
             modseq: ModSeq(9),
             internal_date: UnixTime(1_800_000_000),
+            arrived: UnixTime(1_800_000_000),
             flags,
         };
-        let mut bytes = record.encode();
-        assert_eq!(MessageRecord::decode(&bytes), Some(record.clone()));
-        assert_eq!(MessageRecord::decode(&bytes[..bytes.len() - 1]), None);
+        let without = delivered.encode();
+        assert_eq!(MessageRecord::decode(&without), Some(delivered.clone()));
+        assert_eq!(MessageRecord::decode(&without[..without.len() - 1]), None);
+        let appended = MessageRecord { arrived: UnixTime(1_900_000_000), ..delivered };
+        let mut bytes = appended.encode();
+        assert_eq!(bytes.len(), without.len() + 8);
+        assert_eq!(MessageRecord::decode(&bytes), Some(appended.clone()));
         bytes.extend_from_slice(b"future");
-        assert_eq!(MessageRecord::decode(&bytes), Some(record));
+        assert_eq!(MessageRecord::decode(&bytes), Some(appended));
     }
 }

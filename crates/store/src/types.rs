@@ -109,8 +109,10 @@ pub struct MessageEntry {
     pub flags: Flags,
     /// The size in bytes.
     pub size: u64,
-    /// The time of delivery (INTERNALDATE).
+    /// INTERNALDATE (RFC 3501 section 2.3.3): what the client that appended it says, or the time of arrival.
     pub internal_date: UnixTime,
+    /// The time at which it came to this store; a copy has its original's.
+    pub arrived: UnixTime,
     /// The modification sequence of its last change.
     pub modseq: ModSeq,
 }
@@ -165,8 +167,10 @@ pub struct Target {
     pub mailbox: MailboxId,
     /// The initial flags.
     pub flags: Flags,
-    /// The time of delivery (INTERNALDATE).
+    /// INTERNALDATE (RFC 3501 section 2.3.3).
     pub internal_date: UnixTime,
+    /// The time of delivery.
+    pub arrived: UnixTime,
     /// Whether the account's devices are notified.
     pub announce: Announce,
 }

@@ -83,6 +83,7 @@ fn targets(mailboxes: &[MailboxId]) -> Vec<Target> {
         mailbox: *mailbox,
         flags: Flags::default(),
         internal_date: NOW,
+        arrived: NOW,
         announce: Announce::ToNobody,
     };
     mailboxes.iter().map(target).collect()
@@ -394,6 +395,7 @@ fn a_message_and_its_pending_push_are_one_change_and_the_last_message_counts() {
             mailbox,
             flags: Flags::default(),
             internal_date: UnixTime(NOW.0 + seconds),
+            arrived: UnixTime(NOW.0 + seconds),
             announce: Announce::ToDevices,
         };
         let mut spool = world.store().spool(LIMIT);
@@ -431,7 +433,8 @@ fn changes_that_wait_for_company_wait_for_so_much_only() {
     let mut spool = world.store().spool(LIMIT);
     spool.write_all(b"message").unwrap();
     let announce = Announce::ToDevices;
-    let target = Target { mailbox: inbox, flags: Flags::default(), internal_date: NOW, announce };
+    let target =
+        Target { mailbox: inbox, flags: Flags::default(), internal_date: NOW, arrived: NOW, announce };
     world.store().deliver(spool, &[target]).unwrap();
     let push = world.store().pending_push(&anna).unwrap().unwrap();
     for _ in 0..256 {

@@ -51,6 +51,7 @@ fn original() -> Original {
                 mailbox,
                 flags: Flags::default(),
                 internal_date: NOW,
+                arrived: NOW,
                 announce: Announce::ToNobody,
             };
             let mut targets: Vec<Target> = inboxes.map(target).collect();

@@ -35,12 +35,10 @@ impl ImapBackend {
         let appending = self.appending.take().ok_or(CommandFailure::Unavailable)?;
         let message = self.incoming.take().map_err(|error| failed(&error))?;
         let Appending { mailbox, flags, date } = appending;
-        let target = Target {
-            mailbox,
-            flags,
-            internal_date: date.unwrap_or_else(clock::wall),
-            announce: Announce::ToNobody,
-        };
+        // A message that is old elsewhere is new here, and stays as long as one that was delivered.
+        let arrived = clock::wall();
+        let internal_date = date.unwrap_or(arrived);
+        let target = Target { mailbox, flags, internal_date, arrived, announce: Announce::ToNobody };
         let deliver = move |store: &Store, _: &Address| match message.finish() {
             Ok(spool) => store.deliver(spool, &[target]).map(Ok),
             Err(error) => Ok(Err(error)),

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use config::Config;
 use host::locks::Mutex;
 use host::{clock, entropy};
-use mail_types::{Address, Domain, Flags};
+use mail_types::{Address, Domain, Flags, UnixTime};
 use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Load, Quota, RateLimiter, Refusal, Route, route};
 use smtp::{Reply, table};
-use store::{Announce, Delivered, SmallBody, Spool, Store, Target};
+use store::{Announce, Delivered, MailboxId, SmallBody, Spool, Store, Target};
 
 use crate::mailboxes::spool_buffer::BufferedMessage;
 use crate::mailboxes::{expiry, quota};
@@ -229,8 +229,7 @@ impl Delivery {
             } else if self.quota.admits(quota::load(&self.store, &account)?, Load::message(size)) {
                 let mailbox = self.store.inbox(&account)?;
                 let announce = self.announce(sender, &account);
-                let internal_date = clock::wall();
-                plan.targets.push(Target { mailbox, flags: Flags::default(), internal_date, announce });
+                plan.targets.push(target(mailbox, clock::wall(), announce));
                 plan.accounts.push(account);
             } else {
                 plan.unreached.push(Unreached::mailbox_full(recipient.clone()));
@@ -271,13 +270,16 @@ impl Delivery {
         // A bounce is from the server, not from the sender.
         let announce = if self.notifier.is_some() { Announce::ToDevices } else { Announce::ToNobody };
         let mailbox = self.store.inbox(sender)?;
-        let target = Target { mailbox, flags: Flags::default(), internal_date: now, announce };
-        self.store.deliver(spool, &[target])?;
+        self.store.deliver(spool, &[target(mailbox, now, announce)])?;
         self.counters.bounces.count();
         self.counters.messages_delivered.count();
         self.notify(sender);
         Ok(())
     }
+}
+
+fn target(mailbox: MailboxId, arrived: UnixTime, announce: Announce) -> Target {
+    Target { mailbox, flags: Flags::default(), internal_date: arrived, arrived, announce }
 }
 
 fn reply(error: &anyhow::Error) -> Reply {

@@ -70,11 +70,11 @@ fn held(store: &Store, account: &Account) -> store::Result<Vec<Held<(MailboxId, 
     let mut held = Vec::new();
     for mailbox in store.mailboxes(&account.address)? {
         for message in store.snapshot(mailbox.id)?.messages.iter() {
-            let later = account.last_login > message.internal_date.day();
+            let later = account.last_login > message.arrived.day();
             held.push(Held {
                 key: (mailbox.id, message.uid),
                 size: message.size,
-                received: message.internal_date,
+                received: message.arrived,
                 noticed: if later { Noticed::ByAClient } else { Noticed::NotYet },
             });
         }
@@ -124,7 +124,11 @@ mod tests {
             Self { store, directory }
         }
 
-        fn deliver(&self, size: usize, internal_date: UnixTime) {
+        fn deliver(&self, size: usize, at: UnixTime) {
+            self.append(size, at, at);
+        }
+
+        fn append(&self, size: usize, internal_date: UnixTime, arrived: UnixTime) {
             let mut spool = self.store.spool(1 << 20);
             spool.write_all(&vec![b'x'; size]).unwrap();
             let mailbox = self.store.inbox(&anna()).unwrap();
@@ -135,6 +139,7 @@ mod tests {
                         mailbox,
                         flags: Flags::default(),
                         internal_date,
+                        arrived,
                         announce: Announce::ToNobody,
                     }],
                 )
@@ -166,6 +171,21 @@ mod tests {
         assert_eq!(server.sweep(after(21)), Removed { messages: 1, accounts: 0 });
         assert_eq!(server.sweep(after(91)), Removed { messages: 0, accounts: 1 });
         assert!(server.store.is_name_taken(&anna()));
+    }
+
+    #[test]
+    fn old_mail_that_a_client_copies_in_stays_as_long_as_new_mail() {
+        let server = Server::new();
+        let years_ago = UnixTime(START.0 - 3000 * DAY);
+        server.append(300_000, years_ago, after(5));
+        assert_eq!(server.sweep(after(5)), Removed::default());
+        assert_eq!(server.sweep(after(25)), Removed::default());
+        // Moving it about makes it no younger.
+        let inbox = server.store.inbox(&anna()).unwrap();
+        let archive = server.store.create_mailbox(&anna(), "Archive", None, START).unwrap();
+        let uid = server.store.snapshot(inbox).unwrap().messages[0].uid;
+        server.store.move_messages(inbox, &[uid], archive).unwrap();
+        assert_eq!(server.sweep(after(26)), Removed { messages: 1, accounts: 0 });
     }
 
     #[test]

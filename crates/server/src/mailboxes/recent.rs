@@ -91,6 +91,7 @@ mod tests {
             mailbox: inbox,
             flags: Flags::default(),
             internal_date: UnixTime(1),
+            arrived: UnixTime(1),
             announce: Announce::ToNobody,
         };
         let mut spool = store.spool(100);

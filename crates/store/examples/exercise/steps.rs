@@ -36,6 +36,7 @@ pub(crate) fn perform(store: &Store, model: &Model, step: &Step) -> Result<(), T
                     mailbox: find(name)?,
                     flags: Flags::default(),
                     internal_date: time_of(model.sequence()),
+                    arrived: time_of(model.sequence()),
                     announce: Announce::ToDevices,
                 })
             };

@@ -42,7 +42,7 @@ fn cost(lifecycle: Lifecycle, size: usize) -> Cost {
     for _ in 0..COUNT {
         let mut spool = store.spool(1 << 30);
         spool.write_all(&vec![b'x'; size]).unwrap();
-        let target = Target { mailbox, flags: Flags::default(), internal_date: NOW, announce };
+        let target = Target { mailbox, flags: Flags::default(), internal_date: NOW, arrived: NOW, announce };
         let Delivered::Stored { uid, .. } = store.deliver(spool, &[target]).unwrap()[0] else {
             unreachable!()
         };
