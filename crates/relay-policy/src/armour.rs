@@ -4,10 +4,13 @@
 //! -----BEGIN PGP MESSAGE-----
 //! Version: x                     one such line, only from other servers
 //!
-//! base64                         no other armour headers, no text around
+//! base64                         no text around
 //! =crc                           may be missing; not compared, as RFC 9580 asks
 //! -----END PGP MESSAGE-----
 //! ```
+//!
+//! Other armour headers (RFC 9580 section 6.2.2) can be read by everybody, so a message with one does not pass, but is
+//! told apart from clear text: its author learns what to switch off.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +27,8 @@ const TAIL_LIMIT: usize = 7;
 /// The armour headers that are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Headers {
-    /// None, as chatmail clients write it; a header would tell the program's name and version.
+    /// None, as chatmail clients write it; a header would tell the program's name and version, which the header clean-up
+    /// takes away elsewhere.
     None,
     /// One `Version:` line, as old OpenPGP programs write it.
     Version,
@@ -38,10 +42,21 @@ pub(crate) struct Armour {
     body: Body,
 }
 
+/// The class of what was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Armoured {
+    /// One encrypted message.
+    Message,
+    /// The same, and armour headers that are not allowed.
+    WithHeaders,
+}
+
 /// The state behind the cutting into lines.
 #[derive(Debug)]
 struct Body {
     at: At,
+    /// Whether there was an armour header that is not allowed.
+    forbidden_header: bool,
     /// Up to three base64 characters that wait for the rest of their group.
     group: Vec<u8>,
     /// Padding and checksum after the data.
@@ -54,7 +69,10 @@ struct Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     ExpectBegin,
+    /// A `Version:` line may still come.
     ExpectVersion,
+    /// Armour headers may come, which are not allowed.
+    Headers,
     Data,
     AfterEnd,
     Failed,
@@ -64,6 +82,7 @@ impl Armour {
     pub(crate) fn new(headers: Headers) -> Self {
         let body = Body {
             at: At::ExpectBegin,
+            forbidden_header: false,
             group: Vec::new(),
             tail: Vec::new(),
             decoded: Vec::new(),
@@ -83,11 +102,15 @@ impl Armour {
         }
     }
 
-    /// Whether all of it was one armoured, encrypted message.
-    pub(crate) fn finish(mut self) -> Result<(), NotEncrypted> {
+    /// The class of all of it, if it was one armoured, encrypted message.
+    pub(crate) fn finish(mut self) -> Result<Armoured, NotEncrypted> {
         let Self { headers, lines, body } = &mut self;
         let ended = lines.finish(|piece| body.take(piece, *headers));
-        if ended.is_ok() && body.at == At::AfterEnd { body.packets.finish() } else { Err(NotEncrypted) }
+        if ended.is_err() || body.at != At::AfterEnd {
+            return Err(NotEncrypted);
+        }
+        body.packets.finish()?;
+        Ok(if body.forbidden_header { Armoured::WithHeaders } else { Armoured::Message })
     }
 }
 
@@ -99,12 +122,18 @@ impl Body {
             At::ExpectVersion
                 if whole && headers == Headers::Version && piece.text.starts_with(b"Version: ") =>
             {
-                At::Data
+                At::Headers
             }
-            At::ExpectVersion | At::Data if piece.is_line(END) => {
+            At::ExpectVersion | At::Headers if whole && is_header(piece.text) => {
+                self.forbidden_header = true;
+                At::Headers
+            }
+            At::ExpectVersion | At::Headers | At::Data if piece.is_line(END) => {
                 self.end().map_or(At::Failed, |()| At::AfterEnd)
             }
-            At::ExpectVersion | At::Data => self.data(piece.text).map_or(At::Failed, |()| At::Data),
+            At::ExpectVersion | At::Headers | At::Data => {
+                self.data(piece.text).map_or(At::Failed, |()| At::Data)
+            }
             At::AfterEnd if piece.is_line(b"") => At::AfterEnd,
             At::ExpectBegin | At::AfterEnd | At::Failed => At::Failed,
         };
@@ -163,17 +192,27 @@ impl Body {
     }
 }
 
+/// An armour header: a key, a colon and a blank (RFC 9580 section 6.2.2), none of which base64 has.
+fn is_header(line: &[u8]) -> bool {
+    let key = line.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    key > 0 && line.get(key..).is_some_and(|rest| rest == b":" || rest.starts_with(b": "))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Armour, Headers};
+    use super::{Armour, Armoured, Headers};
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 
     fn read(text: &str, headers: Headers) -> bool {
+        class(text, headers) == Some(Armoured::Message)
+    }
+
+    fn class(text: &str, headers: Headers) -> Option<Armoured> {
         let run = |chunk: usize| {
             let mut armour = Armour::new(headers);
             text.as_bytes().chunks(chunk).for_each(|bytes| armour.push(bytes));
-            armour.finish().is_ok()
+            armour.finish().ok()
         };
         let whole = run(text.len().max(1));
         for chunk in [1, 2, 5, 64] {
@@ -243,6 +282,21 @@ mod tests {
         check(&[BEGIN, "Version: GnuPG v2", "", WHOLE, "=njUN", END], false, true);
         check(&[BEGIN, "Version: a", "Version: b", "", WHOLE, "=njUN", END], false, false);
         check(&[BEGIN, "", "Version: a", "", WHOLE, "=njUN", END], false, false);
+    }
+
+    #[test]
+    fn forbidden_headers_are_told_apart_from_clear_text() {
+        let class = |lines: &[&str], headers| class(&lines.join("\r\n"), headers);
+        let with = Some(Armoured::WithHeaders);
+        for header in ["Version: GnuPG v2", "Comment: https://gpgtools.org", "Hash: SHA256", "Charset:"] {
+            let lines = [BEGIN, header, "Comment: a second one", "", WHOLE, "=njUN", END];
+            assert_eq!(class(&lines, Headers::None), with, "{header}");
+            assert_eq!(class(&lines, Headers::Version), with, "{header}");
+        }
+        assert_eq!(class(&[BEGIN, "Comment: x", "", "clear text", END], Headers::None), None);
+        assert_eq!(class(&[BEGIN, "Comment: x", "", WHOLE], Headers::None), None);
+        assert_eq!(class(&[BEGIN, "two words: x", "", WHOLE, END], Headers::None), None);
+        assert_eq!(class(&[BEGIN, "", "Comment: x", WHOLE, END], Headers::None), None);
     }
 
     #[test]

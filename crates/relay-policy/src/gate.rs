@@ -14,7 +14,7 @@ use mail_types::Address;
 use crate::armour::Headers;
 use crate::fields::{Collector, Header, HeaderError};
 use crate::lines::{Lines, Piece};
-use crate::parts::{Parts, Pattern};
+use crate::parts::{Match, Parts, Pattern};
 use crate::refusal::Refusal;
 
 /// The largest header section taken, in bytes. The largest useful ones carry a key and a few hundred recipients.
@@ -27,6 +27,8 @@ const QUOTE_LIMIT: usize = 100;
 pub enum Content {
     /// OpenPGP-encrypted as RFC 3156 has it, and nothing else.
     Encrypted,
+    /// The same, but for armour headers that everybody can read (RFC 9580 section 6.2.2).
+    EncryptedWithArmourHeaders,
     /// The first message of a SecureJoin as old clients send it.
     SecureJoinRequest,
     /// A message of a program to its own user that carries the key to another device, encrypted by a code.
@@ -111,8 +113,12 @@ impl Inspection {
             // A message may end with its header section.
             At::Header(mut collector) => Body::new(&collector.finish().map_err(refusal)?, self.headers),
         };
-        let matched = body.parts.and_then(|(parts, content)| parts.finish().then_some(content));
-        Ok(Inspected { from: body.from?, content: matched.unwrap_or(body.otherwise) })
+        let content = match body.parts.map(|(parts, content)| (parts.finish(), content)) {
+            Some((Match::Yes, content)) => content,
+            Some((Match::ButForArmourHeaders, _)) => Content::EncryptedWithArmourHeaders,
+            Some((Match::No, _)) | None => body.otherwise,
+        };
+        Ok(Inspected { from: body.from?, content })
     }
 }
 

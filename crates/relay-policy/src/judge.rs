@@ -23,6 +23,7 @@ pub fn judge_outgoing(message: &Inspected, sender: &Address, recipients: &[Addre
     match message.content {
         Content::Encrypted | Content::SecureJoinRequest => Ok(()),
         Content::SetupMessage if to_self => Ok(()),
+        Content::EncryptedWithArmourHeaders => Err(Refusal::ArmourHeaders),
         Content::SetupMessage | Content::Bounce | Content::Clear => Err(Refusal::Unencrypted),
     }
 }
@@ -64,7 +65,11 @@ pub fn judge_incoming(
     match (message.content, cleartext) {
         (Content::Encrypted | Content::SecureJoinRequest | Content::Bounce, _) | (_, Cleartext::Accepted) => {
         }
-        (Content::SetupMessage | Content::Clear, Cleartext::Refused) => return Err(Refusal::Unencrypted),
+        // The words that other relays know: the text for authors is told at submission.
+        (
+            Content::SetupMessage | Content::Clear | Content::EncryptedWithArmourHeaders,
+            Cleartext::Refused,
+        ) => return Err(Refusal::Unencrypted),
     }
     let origin = match message.from.domain() {
         Domain::Name(name) => Origin::NeedsDkim(name.clone()),

@@ -5,7 +5,7 @@
 //! SecureJoin. A body that other programs could read differently is no match: text around the parts beyond a
 //! line or two, a delimiter with something behind it, a field that is there twice.
 
-use crate::armour::{Armour, Headers};
+use crate::armour::{Armour, Armoured, Headers};
 use crate::fields::{Collector, Header};
 use crate::lines::Piece;
 use crate::transfer::{Decoder, Encoding};
@@ -38,6 +38,8 @@ pub(crate) struct Parts {
     at: At,
     /// The text around the parts so far, in bytes.
     margin: usize,
+    /// The class of the last part, of which the armour is one.
+    armoured: Armoured,
     scratch: Vec<u8>,
 }
 
@@ -64,6 +66,15 @@ enum Expected {
     SecureJoin,
 }
 
+/// Whether a body was what its pattern says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Match {
+    Yes,
+    /// It would be without the armour headers in it.
+    ButForArmourHeaders,
+    No,
+}
+
 /// A line's role in a multipart.
 enum Delimiter {
     No,
@@ -76,7 +87,15 @@ enum Delimiter {
 impl Parts {
     pub(crate) fn new(pattern: Pattern, boundary: &str) -> Self {
         let delimiter = format!("--{boundary}").into_bytes();
-        Self { pattern, delimiter, begun: 0, at: At::Preamble, margin: 0, scratch: Vec::new() }
+        Self {
+            pattern,
+            delimiter,
+            begun: 0,
+            at: At::Preamble,
+            margin: 0,
+            armoured: Armoured::Message,
+            scratch: Vec::new(),
+        }
     }
 
     /// Reads a piece of a line of the body.
@@ -90,27 +109,37 @@ impl Parts {
             (Delimiter::No, At::Body(decoder, sink)) => self.body(decoder, sink, piece),
             (Delimiter::Part, At::Preamble) => self.begin(),
             (Delimiter::Part, At::Body(decoder, sink)) => {
-                sink.end(&decoder).map_or(At::NoMatch, |()| self.begin())
+                self.end(sink, &decoder).map_or(At::NoMatch, |()| self.begin())
             }
             (Delimiter::Close, At::Body(decoder, sink)) => {
-                sink.end(&decoder).map_or(At::NoMatch, |()| At::Epilogue)
+                self.end(sink, &decoder).map_or(At::NoMatch, |()| At::Epilogue)
             }
             (Delimiter::Part | Delimiter::Close, _) => At::NoMatch,
         };
     }
 
     /// Whether the body, now over, was what the pattern says. A missing last delimiter does no harm.
-    pub(crate) fn finish(self) -> bool {
-        let complete = match self.at {
+    pub(crate) fn finish(mut self) -> Match {
+        let complete = match std::mem::replace(&mut self.at, At::NoMatch) {
             At::Epilogue => true,
-            At::Body(decoder, sink) => sink.end(&decoder).is_some(),
+            At::Body(decoder, sink) => self.end(sink, &decoder).is_some(),
             At::Preamble | At::Header(_) | At::NoMatch => false,
         };
         let expected = match self.pattern {
             Pattern::Encrypted(_) => 2,
             Pattern::SecureJoin => 1,
         };
-        complete && self.begun == expected
+        match self.armoured {
+            _ if !complete || self.begun != expected => Match::No,
+            Armoured::Message => Match::Yes,
+            Armoured::WithHeaders => Match::ButForArmourHeaders,
+        }
+    }
+
+    /// Ends a part; some if it has the required content.
+    fn end(&mut self, sink: Sink, decoder: &Decoder) -> Option<()> {
+        self.armoured = sink.end(decoder)?;
+        Some(())
     }
 
     /// delimiter := "--" boundary, then "--" for the last one, then white space
@@ -179,16 +208,16 @@ impl Parts {
 
 impl Sink {
     /// Some if the part, ending here, has the required content.
-    fn end(self, decoder: &Decoder) -> Option<()> {
+    fn end(self, decoder: &Decoder) -> Option<Armoured> {
         decoder.finish().ok()?;
         let matches = match self {
-            Self::Armour(armour) => armour.finish().is_ok(),
+            Self::Armour(armour) => return armour.finish().ok(),
             Self::Text(text, Expected::Version) => text.trim_ascii() == b"Version: 1",
             Self::Text(text, Expected::SecureJoin) => {
                 let text = text.trim_ascii().to_ascii_lowercase();
                 text == b"secure-join: vc-request" || text == b"secure-join: vg-request"
             }
         };
-        matches.then_some(())
+        matches.then_some(Armoured::Message)
     }
 }

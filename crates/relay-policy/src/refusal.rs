@@ -28,6 +28,8 @@ pub enum Refusal {
     },
     /// The message is not end-to-end encrypted.
     Unencrypted,
+    /// The message is encrypted, and its armour has header lines that everybody can read.
+    ArmourHeaders,
     /// A message from elsewhere has no signature of its domain at all.
     NoDkimSignature,
     /// It has signatures, and none of them is valid and of the domain in From.
@@ -71,6 +73,12 @@ impl Refusal {
                 Reply::new(500, &format!("Invalid FROM <{from}> for <{sender}>"))
             }
             Self::Unencrypted => Reply::new(523, "Encryption Needed: Invalid Unencrypted Mail"),
+            Self::ArmourHeaders => Reply::new(
+                554,
+                "5.7.1 The message is encrypted, but beside its armour are lines that anybody can read \
+                 (Version:, Comment:): switch them off in the mail program \
+                 (GnuPG: no-emit-version, no-comments)",
+            ),
             Self::NoDkimSignature => Reply::new(554, "5.7.1 No DKIM signature found"),
             Self::NoValidDkimSignature => Reply::new(554, "5.7.1 No valid DKIM signature found"),
             Self::RelayDenied => Reply::new(554, "5.7.1 Relay access denied"),

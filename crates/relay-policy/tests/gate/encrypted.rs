@@ -70,7 +70,12 @@ fn a_version_line_in_the_armour_may_only_come_in() {
     let message = with(|message| {
         message.second_body = GPG_TO_KEY.replacen("\n\n", "\nVersion: GnuPG v2\n\n", 1);
     });
-    check(&message.text(), Content::Clear, Content::Encrypted);
+    check(&message.text(), Content::EncryptedWithArmourHeaders, Content::Encrypted);
+    let message = with(|message| {
+        message.second_body = GPG_TO_KEY.replacen("\n\n", "\nComment: GPGTools\n\n", 1);
+    });
+    let refused = Content::EncryptedWithArmourHeaders;
+    check(&message.text(), refused, refused);
 }
 
 #[test]
@@ -118,7 +123,6 @@ fn clear_text_finds_no_place_around_the_armour() {
     fails(&with(|message| message.second_body = format!("clear text\n{GPG_TO_KEY}")));
     fails(&with(|message| message.second_body = format!("{GPG_TO_KEY}clear text\n")));
     fails(&with(|message| message.second_body = GPG_TO_KEY.replace("=SJn5", "=clear text")));
-    fails(&with(|message| message.second_body = GPG_TO_KEY.replacen("\n\n", "\nComment: clear text\n\n", 1)));
     fails(&with(|message| message.second_body = "clear text\n".to_owned()));
     fails(&with(|message| message.second_body = GPG_TO_KEY.replace("MESSAGE", "SIGNED MESSAGE")));
     fails(&with(|message| message.preamble = "clear text\n".repeat(200)));

@@ -52,7 +52,9 @@ fn what_comes_in_is_encrypted_or_wanted_and_then_its_origin_is_checked() {
     );
     assert_eq!(judge(Content::Bounce, None, Cleartext::Refused), dkim(None));
     assert_eq!(judge(Content::Clear, Some(&sender), Cleartext::Refused), Err(Refusal::Unencrypted));
-    assert_eq!(judge(Content::SetupMessage, Some(&sender), Cleartext::Refused), Err(Refusal::Unencrypted));
+    for content in [Content::SetupMessage, Content::EncryptedWithArmourHeaders] {
+        assert_eq!(judge(content, Some(&sender), Cleartext::Refused), Err(Refusal::Unencrypted));
+    }
     assert_eq!(judge(Content::Clear, Some(&sender), Cleartext::Accepted), dkim(Some(sender)));
     // A forwarder's envelope sender wrote nothing and gets no bounce.
     let forwarder = address("srs@forward.test");
@@ -81,6 +83,11 @@ fn refusals_say_what_other_programs_look_for() {
     for (refusal, expected) in [
         (Refusal::NoDkimSignature, "554 5.7.1 No DKIM signature found"),
         (Refusal::NoValidDkimSignature, "554 5.7.1 No valid DKIM signature found"),
+        (
+            Refusal::ArmourHeaders,
+            "554 5.7.1 The message is encrypted, but beside its armour are lines that anybody can read \
+             (Version:, Comment:): switch them off in the mail program (GnuPG: no-emit-version, no-comments)",
+        ),
         (
             Refusal::MailboxFull(address("x@box.test")),
             "552 5.2.2 <x@box.test>: Quota exceeded (mailbox for user is full): its owner must fetch or delete messages first",

@@ -1,4 +1,7 @@
 //! Annotations (RFC 5464) and quota: what the server says of itself, what clients keep, and push tokens.
+//!
+//! `/shared/vendor/deltachat/appversions`, by which relays tell an app of its newest version, is not offered: the list
+//! that a card bears grows old with it, and one that is fresh would be fetched from somebody who learns of the box.
 
 use std::collections::BTreeMap;
 
