@@ -1,4 +1,4 @@
-//! What an app shows when messages cannot be delivered or are many, at its default settings: with
+//! The state of a message in an app at its default settings, when it cannot be delivered or is one of many: with
 //! `force_encryption` (chatmail/core 2.65) it ignores bounces, so the reply to DATA is all that a person sees.
 
 use anyhow::{Context, Result, ensure};
