@@ -158,6 +158,26 @@ pub struct FlagChange {
     pub flags: Flags,
 }
 
+impl FlagChange {
+    /// The flags of a message after the change.
+    pub(crate) fn applied_to(&self, flags: &Flags) -> Flags {
+        let Flags { system, keywords } = &self.flags;
+        let mut changed = flags.clone();
+        match self.mode {
+            FlagMode::Add => {
+                changed.system.extend(system);
+                changed.keywords.extend(keywords.iter().cloned());
+            }
+            FlagMode::Remove => {
+                changed.system.retain(|flag| !system.contains(flag));
+                changed.keywords.retain(|keyword| !keywords.contains(keyword));
+            }
+            FlagMode::Replace => changed.clone_from(&self.flags),
+        }
+        changed
+    }
+}
+
 /// The treatment of flags that are set already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagMode {

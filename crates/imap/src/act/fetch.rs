@@ -5,6 +5,7 @@ use mail_types::{Flags, SystemFlag, Uid};
 
 use super::fetch_response::{Content, respond};
 use super::job::{Context, Event, Job, Step};
+use super::updates::emit_changed_flags;
 use crate::command::{Fetch, FetchItem, FetchSection, MarkSeen, SectionText, Vanished};
 use crate::dialogue::{Answer, CommandFailure, HEAD_LIMIT, Question};
 use crate::length::length;
@@ -34,6 +35,8 @@ pub(super) struct Fetching {
     next: usize,
     /// Messages before this index are marked as seen.
     marked: usize,
+    /// Messages that the last question marked as seen, ascending.
+    newly_seen: Vec<Uid>,
     reading: Option<Reading>,
     open_question: OpenQuestion,
     outcome: Outcome,
@@ -94,6 +97,7 @@ impl Fetching {
             uids,
             next: 0,
             marked: 0,
+            newly_seen: Vec::new(),
             reading: None,
             open_question: OpenQuestion::Other,
             outcome,
@@ -103,6 +107,9 @@ impl Fetching {
     fn begin(&mut self, context: &mut Context<'_>) -> Step {
         if self.fetch.items.contains(&FetchItem::ModSeq) {
             context.track_modseqs();
+        } else if *context.tracking >= Tracking::Condstore && self.tells_flags() {
+            // RFC 7162 section 3.1: the client needs it for its next conditional STORE, also after an implicit `\Seen`.
+            self.fetch.items.push(FetchItem::ModSeq);
         }
         let tracking = *context.tracking;
         let Some(view) = context.view() else {
@@ -122,6 +129,18 @@ impl Fetching {
             (Vanished::Report, Some(since)) => Step::Ask(view.changes_since(since)),
             _ => self.go_on(context),
         }
+    }
+
+    /// True if the command sets `\Seen`.
+    fn marks_seen(&self) -> bool {
+        let marks =
+            |item: &FetchItem| matches!(item, FetchItem::Section(section) if section.seen == MarkSeen::Yes);
+        self.fetch.items.iter().any(marks)
+    }
+
+    /// True if the responses have `FLAGS`, asked for or not.
+    fn tells_flags(&self) -> bool {
+        self.fetch.items.contains(&FetchItem::Flags) || self.marks_seen()
     }
 
     /// Begins with the next message, or ends the command.
@@ -148,11 +167,7 @@ impl Fetching {
     /// The question that marks the next messages as seen, if the command does that and some are not.
     fn mark_seen(&mut self, context: &mut Context<'_>) -> Option<Question> {
         self.marked = self.next + SEEN_BATCH;
-        let marks = self
-            .fetch
-            .items
-            .iter()
-            .any(|item| matches!(item, FetchItem::Section(section) if section.seen == MarkSeen::Yes));
+        let marks = self.marks_seen();
         let view = context.view()?;
         if view.access == Access::ReadOnly || !marks {
             self.marked = usize::MAX;
@@ -238,6 +253,7 @@ impl Fetching {
                 self.read(context, reading, &bytes)
             }
             (Answer::Stored { messages, .. }, _) => {
+                self.newly_seen = messages.iter().map(|flags| flags.uid).collect();
                 if let Some(view) = context.view() {
                     for flags in messages {
                         view.note_own_change(flags.modseq);
@@ -260,8 +276,21 @@ impl Fetching {
                 self.next += 1;
                 Step::Again
             }
-            (Answer::Failed(failure), _) => Step::Done(failure.into()),
+            (Answer::Failed(failure), _) => {
+                self.tell_newly_seen(context);
+                Step::Done(failure.into())
+            }
             _ => Step::Done(Completion::unexpected()),
+        }
+    }
+
+    /// Sends the flags of messages that were marked as seen, and then not sent because the command fails.
+    fn tell_newly_seen(&self, context: &mut Context<'_>) {
+        let left = self.uids.get(self.next..).unwrap_or(&[]);
+        let untold: Vec<Uid> =
+            self.newly_seen.iter().copied().filter(|uid| left.binary_search(uid).is_ok()).collect();
+        if let State::Selected(view) = &mut *context.state {
+            emit_changed_flags(context.out, view, &untold, *context.tracking);
         }
     }
 

@@ -56,14 +56,18 @@ impl Storing {
         let gone = messages.len() + modified.len() < self.uids.len();
         for flags in messages {
             let uid = flags.uid;
+            let expected = view.find(uid).map(|(_, message)| self.store.change.applied_to(&message.flags));
             view.note_own_change(flags.modseq);
             view.set_flags(flags);
             emit_flags(context.out, view);
             let Some((number, message)) = view.find(uid) else {
                 continue;
             };
-            let line = self.line(number, uid, &view.flag_list(message), message.modseq, *context.tracking);
-            context.out.text(&line);
+            // RFC 3501 section 6.4.6: also with `.SILENT` a change by others, which came in between, is told.
+            let tells_flags =
+                self.store.response == StoreResponse::Flags || expected.as_ref() != Some(&message.flags);
+            let flags = tells_flags.then(|| view.flag_list(message));
+            context.out.text(&self.line(number, uid, flags, message.modseq, *context.tracking));
         }
         let completion = Completion::ok("Store completed");
         if !modified.is_empty() {
@@ -80,19 +84,26 @@ impl Storing {
         Step::Done(if gone { completion.code("EXPUNGEISSUED") } else { completion })
     }
 
-    /// The `FETCH` response; empty for `.SILENT`, unless `CONDSTORE` demands the new `MODSEQ` (RFC 7162 section 3.1.3).
-    fn line(&self, number: usize, uid: Uid, flags: &str, modseq: ModSeq, tracking: Tracking) -> String {
+    /// The `FETCH` response; empty without flags, unless `CONDSTORE` demands the new `MODSEQ`, which it does for `.SILENT`
+    /// too (RFC 7162 section 3.1.3).
+    fn line(
+        &self,
+        number: usize,
+        uid: Uid,
+        flags: Option<String>,
+        modseq: ModSeq,
+        tracking: Tracking,
+    ) -> String {
+        if flags.is_none() && tracking < Tracking::Condstore {
+            return String::new();
+        }
         let mut items = Vec::new();
         if self.store.numbering == Numbering::Uid || tracking == Tracking::Qresync {
             items.push(format!("UID {}", uid.get()));
         }
-        if self.store.response == StoreResponse::Flags {
-            items.push(format!("FLAGS {flags}"));
-        }
+        items.extend(flags.map(|flags| format!("FLAGS {flags}")));
         if tracking >= Tracking::Condstore {
             items.push(format!("MODSEQ ({})", modseq.0));
-        } else if self.store.response == StoreResponse::Silent {
-            return String::new();
         }
         format!("* {number} FETCH ({})\r\n", items.join(" "))
     }

@@ -1,6 +1,6 @@
 //! Untagged updates about changes by other sessions (RFC 3501 section 5.2).
 
-use mail_types::{Keyword, SystemFlag};
+use mail_types::{Keyword, SystemFlag, Uid};
 
 use super::job::Context;
 use crate::command::Command;
@@ -62,8 +62,20 @@ pub(crate) fn emit_updates(
     if updates.arrived {
         emit_size(out, view);
     }
+    emit_changed_flags(out, view, &updates.flagged, tracking);
+    if !view.has_unreported_expunges() {
+        view.reported = view.synced;
+    } else if tracking == Tracking::Qresync {
+        // A client may take the highest MODSEQ that it saw for the state of the mailbox, and would then never learn of
+        // these expunges: the server has to name the sequence that was reported in full (RFC 7162 section 3.2).
+        out.text(&format!("* OK [HIGHESTMODSEQ {}] Expunged messages wait to be told\r\n", view.reported.0));
+    }
+}
+
+/// Sends the flags of messages whose flags changed, with `MODSEQ` if that is tracked (RFC 7162 section 3.1).
+pub(crate) fn emit_changed_flags(out: &mut Writer, view: &mut View, changed: &[Uid], tracking: Tracking) {
     emit_flags(out, view);
-    for &uid in &updates.flagged {
+    for &uid in changed {
         if let Some((number, message)) = view.find(uid) {
             out.text(&format!("* {number} FETCH (UID {} FLAGS {}", uid.get(), view.flag_list(message)));
             if tracking >= Tracking::Condstore {
@@ -71,13 +83,6 @@ pub(crate) fn emit_updates(
             }
             out.text(")\r\n");
         }
-    }
-    if !view.has_unreported_expunges() {
-        view.reported = view.synced;
-    } else if tracking == Tracking::Qresync {
-        // A client may take the highest MODSEQ that it saw for the state of the mailbox, and would then never learn of
-        // these expunges: the server has to name the sequence that was reported in full (RFC 7162 section 3.2).
-        out.text(&format!("* OK [HIGHESTMODSEQ {}] Expunged messages wait to be told\r\n", view.reported.0));
     }
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod append;
 #[cfg(test)]
+mod condstore;
+#[cfg(test)]
 mod delta_chat;
 #[cfg(test)]
 mod fetch;
