@@ -112,38 +112,45 @@ impl View {
         Some((index + 1, self.messages.get(index)?))
     }
 
-    /// The UIDs of the messages in a set, ascending. UIDs without a message are passed over (RFC 3501 section 6.4.8).
-    /// A sequence number or range that lies beyond the last message is an error; as a quirk, a range that only ends
-    /// there is not: RFC 3501 section 9 forbids it, but clients send it.
+    /// The UIDs of the messages that a command names, ascending. UIDs without a message are passed over (RFC 3501
+    /// section 6.4.8). A sequence number or range that lies beyond the last message is an error; as a quirk, a range that
+    /// only ends there is not: RFC 3501 section 9 forbids it, but clients send it.
     pub(crate) fn resolve(&self, set: &SequenceSet, numbering: Numbering) -> Result<Vec<Uid>, NoSuchMessage> {
+        if numbering == Numbering::Sequence && set.has_range_beyond(self.largest_number().unwrap_or(0)) {
+            return Err(NoSuchMessage);
+        }
+        Ok(self.members(set, numbering))
+    }
+
+    /// The UIDs of the messages in a set, ascending; numbers without a message are passed over.
+    pub(crate) fn members(&self, set: &SequenceSet, numbering: Numbering) -> Vec<Uid> {
+        let mut uids = Vec::new();
         match numbering {
             Numbering::Uid => {
                 // `*` is the largest UID in use, so that `999:*` names at least the last message.
                 let largest = self.messages.last().map(|message| message.uid.get());
-                let mut uids = Vec::new();
                 for (from, to) in set.ranges(largest) {
                     // A range may span 4 billion UIDs: only those of messages are visited.
                     let first = self.messages.partition_point(|message| message.uid.get() < from);
                     let within = self.messages.iter().skip(first).map(|message| message.uid);
                     uids.extend(within.take_while(|uid| uid.get() <= to));
                 }
-                Ok(uids)
             }
             Numbering::Sequence => {
-                let largest = u32::try_from(self.messages.len()).ok().filter(|&count| count > 0);
-                if set.has_range_beyond(largest.unwrap_or(0)) {
-                    return Err(NoSuchMessage);
-                }
-                let mut uids = Vec::new();
-                for (from, to) in set.ranges(largest) {
+                for (from, to) in set.ranges(self.largest_number()) {
                     // Sequence numbers begin at 1, and `take` cuts a range at the last message.
                     let skip = usize::try_from(from).unwrap_or(usize::MAX).saturating_sub(1);
                     let count = usize::try_from(to - from).unwrap_or(usize::MAX).saturating_add(1);
                     uids.extend(self.messages.iter().skip(skip).take(count).map(|message| message.uid));
                 }
-                Ok(uids)
             }
         }
+        uids
+    }
+
+    /// The sequence number of the last message, if there is one.
+    fn largest_number(&self) -> Option<u32> {
+        u32::try_from(self.messages.len()).ok().filter(|&count| count > 0)
     }
 
     /// The UIDs of the messages with `\Deleted` that are not expunged.

@@ -94,7 +94,7 @@ impl Expunge {
         };
         let mut uids = view.deleted();
         if let Some(set) = &self.set {
-            let named = view.resolve(set, Numbering::Uid).unwrap_or_default();
+            let named = view.members(set, Numbering::Uid);
             uids.retain(|uid| named.binary_search(uid).is_ok());
         }
         uids

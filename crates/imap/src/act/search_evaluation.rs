@@ -67,9 +67,9 @@ impl SearchKey {
             }
             Self::Not(key) => key.resolve(view),
             Self::Recent => *self = Self::Uids(view.recent_uids().collect()),
-            Self::Set(set, numbering) => {
-                *self = Self::Uids(view.resolve(set, *numbering).unwrap_or_default())
-            }
+            // A key is a condition, and no message meets it by a number that none has: of commands that take a sequence
+            // set as a key RFC 3501 section 9 demands no error, and other servers give none.
+            Self::Set(set, numbering) => *self = Self::Uids(view.members(set, *numbering)),
             _ => {}
         }
     }

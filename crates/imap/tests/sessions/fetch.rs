@@ -182,6 +182,50 @@ fn numbers_that_do_not_exist() {
             C: f UID FETCH 100:* FLAGS
             S: * 1 FETCH (UID 42 FLAGS ())
             S: f OK Fetch completed
+            C: g FETCH 1,2 FLAGS
+            S: g BAD There is no message with such a number
+            C: h FETCH 500:1 FLAGS
+            S: * 1 FETCH (FLAGS ())
+            S: h OK Fetch completed
+            C: i STORE 1,2 +FLAGS (\Seen)
+            S: i BAD There is no message with such a number
+            C: j COPY 1,2 INBOX
+            S: j BAD There is no message with such a number
+            C: k MOVE 2:3,1 INBOX
+            S: k BAD There is no message with such a number
+            C: l UID STORE 7,9999 +FLAGS (\Seen)
+            S: l OK Store completed
+            C: m UID COPY 9999 INBOX
+            S: m OK Copy completed
+            C: n UID MOVE 7 INBOX
+            S: n OK Move completed
+            C: o FETCH 1 FLAGS
+            S: * 1 FETCH (FLAGS ())
+            S: o OK Fetch completed
+        ",
+        );
+    });
+}
+
+#[test]
+fn no_number_exists_in_an_empty_mailbox() {
+    each_seed(|world| {
+        let phone = world.select();
+        world.play(
+            phone,
+            r"
+            C: a FETCH * FLAGS
+            S: a OK Fetch completed
+            C: b FETCH 1:* FLAGS
+            S: b OK Fetch completed
+            C: c FETCH 1 FLAGS
+            S: c BAD There is no message with such a number
+            C: d UID FETCH 1:* FLAGS
+            S: d OK Fetch completed
+            C: e UID STORE * +FLAGS (\Seen)
+            S: e OK Store completed
+            C: f COPY 1:* INBOX
+            S: f OK Copy completed
         ",
         );
     });

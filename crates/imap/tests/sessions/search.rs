@@ -104,6 +104,46 @@ fn keys_that_the_view_answers() {
 }
 
 #[test]
+fn numbers_without_a_message_match_nothing() {
+    each_seed(|world| {
+        let phone = world.select();
+        // In an empty mailbox.
+        for keys in ["*", "1", "NOT *", "NOT 7", "1:*", "UID *", "NOT UID 1:*", "OR 1 NOT 1"] {
+            check(world, phone, keys, "");
+        }
+        fill(world);
+        let phone = world.select();
+        for (keys, expected) in [
+            ("2,9999", "2"),
+            ("NOT 2,9999", "1 3"),
+            ("NOT (2,9999)", "1 3"),
+            ("9999", ""),
+            ("NOT 9999", "1 2 3"),
+            ("9999:2", "2 3"),
+            ("NOT 9999:2", "1"),
+            ("3:2,*:1,4294967295", "1 2 3"),
+            ("9999:*", "3"),
+            ("*", "3"),
+            ("NOT *", "1 2"),
+            ("OR 1 9999", "1"),
+            ("OR NOT 2,9999 9999", "1 3"),
+            ("OR NOT 9999 9999", "1 2 3"),
+            ("2,9999 NOT 3,9999", "2"),
+            ("UID 43,9999", "2"),
+            ("NOT UID 43,9999", "1 3"),
+            ("UID 9999:43", "2 3"),
+            ("UID 9999", ""),
+            ("NOT UID 9999", "1 2 3"),
+            ("UID 9999:*", "3"),
+        ] {
+            check(world, phone, keys, expected);
+        }
+        world.send(phone, b"u UID SEARCH NOT 2,9999\r\n");
+        assert_eq!(world.heard(phone), "* SEARCH 42 44\r\nu OK Search completed\r\n");
+    });
+}
+
+#[test]
 fn keys_that_need_the_header_or_the_body() {
     each_seed(|world| {
         fill(world);
