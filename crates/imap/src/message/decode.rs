@@ -6,7 +6,7 @@
 
 use mail_parser::decoders::base64::{base64_decode, base64_decode_stream};
 use mail_parser::decoders::charsets::map::charset_decoder;
-use message::parameters::Parameterised;
+use message::parameters::{self, Parameterised};
 
 /// The longest encoded word, in bytes. RFC 2047 section 2 allows 75; some programs put a whole line into one.
 const ENCODED_WORD_LIMIT: usize = 2_048;
@@ -14,13 +14,27 @@ const ENCODED_WORD_LIMIT: usize = 2_048;
 /// The text of a part's body.
 pub(crate) fn body_text(bytes: &[u8], encoding: Option<&[u8]>, content_type: &Parameterised) -> String {
     let charset = content_type.parameter("charset");
-    let charset = charset.as_deref().unwrap_or(b"utf-8");
-    let encoding = encoding.map(|encoding| encoding.trim_ascii().to_ascii_lowercase());
+    // Some programs quote as in a shell: `charset='koi8-r'`.
+    let charset = charset.as_deref().map_or(b"utf-8".as_slice(), |charset| unquoted(charset));
+    let encoding = encoding.map(mechanism);
     match encoding.as_deref() {
         Some(b"base64") => text(&base64(bytes), charset),
         Some(b"quoted-printable") => text(&quoted_printable(bytes), charset),
         _ => text(bytes, charset),
     }
+}
+
+/// RFC 2045 section 6.1: encoding = "Content-Transfer-Encoding" ":" mechanism; the mechanism in lower case, without the
+/// comments, quotes, parameters and full stops that programs write around it.
+fn mechanism(value: &[u8]) -> Vec<u8> {
+    let value = parameters::parse(value).value;
+    let token = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    value.trim_ascii().iter().copied().take_while(token).map(|byte| byte.to_ascii_lowercase()).collect()
+}
+
+fn unquoted(charset: &[u8]) -> &[u8] {
+    let inner = charset.strip_prefix(b"'").and_then(|rest| rest.strip_suffix(b"'"));
+    inner.unwrap_or(charset)
 }
 
 /// The text of an unfolded header value, with its encoded words (RFC 2047) decoded.
@@ -40,9 +54,8 @@ pub(crate) fn header_text(value: &[u8]) -> String {
         };
         rest = after;
         match &mut run {
-            // White space between two encoded words is not part of the text (RFC 2047 section 6.2). Words of one
-            // charset are decoded together, because some programs cut a character of several bytes in two.
-            Some(run) if before.trim_ascii().is_empty() && run.charset.eq_ignore_ascii_case(word.charset) => {
+            // White space between two encoded words is not part of the text (RFC 2047 section 6.2).
+            Some(run) if before.trim_ascii().is_empty() && run.goes_on_in(&word) => {
                 run.bytes.extend(word.bytes);
             }
             run => {
@@ -118,6 +131,14 @@ impl<'a> EncodedWord<'a> {
         // RFC 2231 section 5: a language may follow the charset.
         let charset = charset.split(|&byte| byte == b'*').next().unwrap_or(charset);
         Some((Self { charset, bytes: decoded }, after))
+    }
+
+    /// True if both are decoded together, because some programs cut a character of several bytes in two. Words of
+    /// ISO-2022 each begin and end in ASCII (RFC 1468), and the escape sequences between two of them, side by side, would
+    /// be a fault to the decoder.
+    fn goes_on_in(&self, next: &Self) -> bool {
+        let shifts = self.charset.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"iso-2022-"));
+        self.charset.eq_ignore_ascii_case(next.charset) && !shifts
     }
 
     fn into_text(self) -> String {

@@ -298,3 +298,99 @@ fn text_is_found_in_any_charset() {
         check(world, phone, "CHARSET UTF-8 TEXT {7+}\r\nGr\u{fc}\u{df}e", "");
     });
 }
+
+/// The text `Grüße, мир` or one of its words, written in headers of a part as programs write them: header fields of the
+/// part, its body, and a text to be found.
+const WRITTEN_ODDLY: [(&str, &str, &str); 24] = [
+    ("Content-Transfer-Encoding: base64 (comment)", "R3LDvMOfZQ==", "grüße"),
+    ("Content-Transfer-Encoding: (comment) base64", "R3LDvMOfZQ==", "grüße"),
+    ("Content-Transfer-Encoding:base64;", "R3LDvMOfZQ==", "grüße"),
+    ("Content-Transfer-Encoding: \"base64\"", "R3LDvMOfZQ==", "grüße"),
+    ("Content-Transfer-Encoding: Base64\n\t", "R3LDvMOfZQ==", "grüße"),
+    ("Content-Transfer-Encoding: base64, 7bit", "R3LDvMOfZQ==", "grüße"),
+    ("Content-Transfer-Encoding : base64", "R3LDvMOfZQ==", "grüße"),
+    ("Content-Transfer-Encoding: base64", "R3LDvMOfZQ", "grüße"),
+    ("Content-Transfer-Encoding: quoted-printable;", "Gr=C3=BC=C3=9Fe", "grüße"),
+    ("Content-Transfer-Encoding: quoted-printable; x=y", "Gr=C3=BC=C3=\n=9Fe", "grüße"),
+    ("Content-Transfer-Encoding: Quoted-Printable.", "Gr=C3=BC=C3=9Fe", "grüße"),
+    ("Content-Transfer-Encoding: quoted-printable", "Gr=c3=bc=c3=9fe", "grüße"),
+    ("Content-Type: text/plain; charset=koi8-r (Cyrillic)\nContent-Transfer-Encoding: base64", "zcny", "мир"),
+    ("Content-Type: text/plain; charset=\"koi8-r\"\nContent-Transfer-Encoding: base64", "zcny", "мир"),
+    ("Content-Type: text/plain; (x) charset = koi8-r ;\nContent-Transfer-Encoding: base64", "zcny", "мир"),
+    ("Content-Type: text/plain; charset='koi8-r'\nContent-Transfer-Encoding: base64", "zcny", "мир"),
+    (
+        "Content-Type: text/plain; charset*=us-ascii'en'koi8-r\nContent-Transfer-Encoding: base64",
+        "zcny",
+        "мир",
+    ),
+    (
+        "Content-Type: text/plain; charset=KOI8-R; charset=utf-8\nContent-Transfer-Encoding: base64",
+        "zcny",
+        "мир",
+    ),
+    ("Content-Type: text/plain; charset=utf8\nContent-Transfer-Encoding: base64", "0LzQuNGA", "мир"),
+    ("Content-Type: text/plain; charset=cp1251\nContent-Transfer-Encoding: base64", "7Ojw", "мир"),
+    ("Content-Type: text/plain; charset=x-cp1251\nContent-Transfer-Encoding: base64", "7Ojw", "мир"),
+    (
+        "Content-Type: text/plain; charset=ks_c_5601-1987\nContent-Transfer-Encoding: base64",
+        "vsiz5w==",
+        "안녕",
+    ),
+    ("Content-Type: text\nContent-Transfer-Encoding: base64", "R3LDvMOfZQ==", "grüße"),
+    ("Content-Type: text/plain charset=koi8-r\nContent-Transfer-Encoding: base64", "0LzQuNGA", "мир"),
+];
+
+#[test]
+fn text_is_found_however_its_encoding_is_written() {
+    let mut world = World::new(4);
+    for (fields, body, _) in WRITTEN_ODDLY {
+        world.toy.deliver(&format!("Subject: x\n{fields}\n\n{body}\n"));
+    }
+    let phone = world.select();
+    for (number, (fields, _, text)) in (1_usize..).zip(WRITTEN_ODDLY) {
+        world.send(phone, format!("t SEARCH {number} BODY {{{}+}}\r\n{text}\r\n", text.len()).as_bytes());
+        assert_eq!(world.heard(phone), format!("* SEARCH {number}\r\nt OK Search completed\r\n"), "{fields}");
+    }
+}
+
+/// Subjects, and a text to be found in each.
+const SUBJECTS: [(&str, &str); 18] = [
+    ("=?utf-8*en?Q?Gr=C3=BC=C3=9Fe?=", "grüße"),
+    ("=?UTF-8*de-AT?b?R3LDvMOfZQ==?=", "grüße"),
+    ("=?utf-8?B?R3LDvMOfZQ?=", "grüße"),
+    ("=?utf-8?b?R3LD?= =?utf-8?b?vMOfZQ==?=", "grüße"),
+    ("=?utf-8?q?Gr=C3?=\n =?UTF-8*de?b?vMOfZQ==?=", "grüße"),
+    ("=?utf-8?q?Gr=C3?=\n\t\n =?utf-8?q?=BC=C3=9Fe?=", "grüße"),
+    ("=?koi8-r?B?zcny?=", "мир"),
+    ("=?windows-1251?Q?=EC=E8=F0?=", "мир"),
+    ("=?cp1251?Q?=EC=E8=F0?=", "мир"),
+    ("=?x-gbk?b?1tDOxA==?=", "中文"),
+    ("=?gb2312?b?1g==?= =?gb2312?b?0M7E?=", "中文"),
+    ("=?iso-2022-jp?B?GyRCRnxLXBsoQg==?= x", "日本 x"),
+    ("=?iso-2022-jp?B?GyRCRnwbKEI=?= =?iso-2022-jp?B?GyRCS1wbKEI=?=", "日本"),
+    ("=?ks_c_5601-1987?B?vsiz5w==?=", "안녕"),
+    ("=?macintosh?Q?Gr=9F=A7e?=", "grüße"),
+    ("=?utf-8?Q?Gr=C3=BC=C3=9Fe_?==?utf-8?Q?f=C3=BCr?=", "grüße für"),
+    ("\"=?utf-8?Q?Gr=C3=BC=C3=9Fe?=\"", "grüße"),
+    ("Re:=?utf-8?Q?Gr=C3=BC=C3=9Fe?=!", "re:grüße!"),
+];
+
+#[test]
+fn subjects_are_found_however_their_words_are_encoded() {
+    let mut world = World::new(4);
+    for (subject, _) in SUBJECTS {
+        world.toy.deliver(&format!("Subject: {subject}\n\nbody\n"));
+    }
+    let phone = world.select();
+    for (number, (subject, text)) in (1_usize..).zip(SUBJECTS) {
+        for key in ["SUBJECT", "TEXT"] {
+            world
+                .send(phone, format!("t SEARCH {number} {key} {{{}+}}\r\n{text}\r\n", text.len()).as_bytes());
+            assert_eq!(
+                world.heard(phone),
+                format!("* SEARCH {number}\r\nt OK Search completed\r\n"),
+                "{subject}"
+            );
+        }
+    }
+}
