@@ -15,12 +15,23 @@ pub(super) struct Appending {
     append: Append,
     /// Bytes of the message still to come.
     left: u64,
+    content: Content,
+}
+
+/// The part of the message that has come, judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    /// It may be stored.
+    Valid,
+    /// It held a NUL, which no literal may (RFC 3501 section 9: CHAR8), neither this one nor that of a `FETCH`. It was
+    /// discarded; the rest is read, so that the connection stays in step, and dropped.
+    HoldsNul,
 }
 
 impl Appending {
     pub(super) fn new(append: Append) -> Self {
         let left = append.literal.size;
-        Self { append, left }
+        Self { append, left, content: Content::Valid }
     }
 
     /// Checks sizes, and asks whether the message fits before the client sends it.
@@ -45,8 +56,20 @@ impl Appending {
         match frame {
             Frame::Chunk(bytes) => {
                 self.left = self.left.saturating_sub(length(&bytes));
-                context.out.push(Output::Spool(bytes));
+                match self.content {
+                    Content::Valid if bytes.contains(&0) => {
+                        self.content = Content::HoldsNul;
+                        context.out.push(Output::DiscardSpool);
+                    }
+                    Content::Valid => context.out.push(Output::Spool(bytes)),
+                    Content::HoldsNul => {}
+                }
                 Step::AwaitInput
+            }
+            Frame::Command(_) | Frame::Literal(_) | Frame::TooLong(_)
+                if self.content == Content::HoldsNul =>
+            {
+                Step::Done(Completion::no("A message cannot hold a NUL").code("CANNOT"))
             }
             Frame::Command(rest) if self.left == 0 && rest.trim_ascii().is_empty() => {
                 Step::Ask(Question::AppendCommit)

@@ -36,6 +36,8 @@ impl Get {
                     longest = longest.max(value.len());
                     continue;
                 }
+                // RFC 5464 section 5: value = nstring / literal8, and only the latter has a NUL in it.
+                Some(value) if value.contains(&0) => [b"~".to_vec(), literal(&value)].concat(),
                 Some(value) => literal(&value),
                 None => b"NIL".to_vec(),
             };

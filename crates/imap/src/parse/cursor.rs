@@ -159,15 +159,19 @@ impl<'a> Cursor<'a> {
         Ok(value)
     }
 
-    /// RFC 3501: literal = "{" number "}" CRLF *CHAR8; the framer has checked that it is all here.
+    /// RFC 3501: literal = "{" number "}" CRLF *CHAR8, without NUL; the framer has checked that it is all here. RFC 3516:
+    /// literal8 = "~{" number "}" CRLF *OCTET, with any.
     fn literal(&mut self) -> Parsed<Vec<u8>> {
-        self.skip("~");
+        let is_binary = self.skip("~");
         self.require("{", "a string is missing")?;
         let size = self.number()?;
         self.skip("+");
         self.require("}\r\n", "a literal is malformed")?;
         let size = usize::try_from(size).map_err(|_| Syntax("a literal is too large"))?;
         let (value, rest) = self.rest.split_at_checked(size).ok_or(Syntax("a literal is cut short"))?;
+        if value.contains(&0) && !is_binary {
+            return Err(Syntax("a literal must not hold a NUL"));
+        }
         self.rest = rest;
         Ok(value.to_vec())
     }

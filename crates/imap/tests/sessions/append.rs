@@ -3,7 +3,7 @@
 use imap::{MailboxName, Output, Question};
 
 use crate::each_seed;
-use crate::world::{Wire, World};
+use crate::world::{Parser, Wire, World};
 
 #[test]
 fn a_message_is_appended_with_flags_and_date() {
@@ -57,6 +57,79 @@ fn a_message_is_appended_with_flags_and_date() {
         "#,
         );
         assert_eq!(world.toy.mailboxes[&MailboxName::inbox()].messages.len(), 2);
+    });
+}
+
+#[test]
+fn a_message_with_a_nul_is_refused_and_its_bytes_are_no_commands() {
+    each_seed(|world| {
+        let phone = world.select();
+        let refused = "a NO [CANNOT] A message cannot hold a NUL\r\n";
+        for literal in ["{22+}\r\n", "{22}\r\n"] {
+            for message in [
+                b"Subject: x\r\n\r\nb\0dy\r\n\r\n",
+                b"\0ubject: x\r\n\r\nbody\r\n\r\n",
+                b"Subject: x\r\nb NOOP\r\n\0\0",
+                b"Subject: x\r\n\r\nbody\r\n\r\0",
+            ] {
+                world.send(phone, format!("a APPEND INBOX {literal}").as_bytes());
+                let wait = if literal == "{22}\r\n" { "+ OK\r\n" } else { "" };
+                assert_eq!(world.heard(phone), wait);
+                world.send(phone, message);
+                // Behind the NUL the client goes on with its message, and is answered when all of it has come.
+                assert_eq!(world.heard(phone), "");
+                world.send(phone, b"\r\n");
+                assert_eq!(world.heard(phone), refused);
+                world.play(phone, "C: c NOOP\nS: c OK NOOP completed");
+            }
+        }
+        world.send(phone, b"a APPEND INBOX {3+}\r\na\0b {3+}\r\nabc\r\nd APPEND INBOX {3+}\r\na b\r\n");
+        let stored = "* 1 EXISTS\r\n* 0 RECENT\r\nd OK [APPENDUID 1718000000 42] Append completed\r\n";
+        assert_eq!(world.heard(phone), format!("{refused}{stored}"));
+        assert_eq!(world.toy.mailboxes[&MailboxName::inbox()].messages.len(), 1);
+    });
+}
+
+#[test]
+fn no_other_literal_holds_a_nul_either() {
+    each_seed(|world| {
+        world.parser = Parser::Any;
+        let stranger = world.connect(imap::Transport::Tls);
+        let phone = world.select();
+        world.heard(stranger);
+        for (number, command) in [
+            (stranger, &b"LOGIN {3+}\r\na\0b secret"[..]),
+            (stranger, b"LOGIN abc123xyz@chat.example {3}\r\na\0b"),
+            (stranger, b"ID ({4+}\r\nname {3+}\r\na\0b)"),
+            (phone, b"SELECT {3+}\r\na\0b"),
+            (phone, b"CREATE {3+}\r\na\0b"),
+            (phone, b"LIST \"\" {3+}\r\na\0b"),
+            (phone, b"SEARCH SUBJECT {3+}\r\na\0b"),
+            (phone, b"SEARCH OR TEXT x BODY {3+}\r\na\0b"),
+            (phone, b"FETCH 1 BODY[HEADER.FIELDS ({3+}\r\na\0b)]"),
+            (phone, b"SETMETADATA INBOX (/private/devicetoken {3+}\r\na\0b)"),
+            (phone, b"APPEND {3+}\r\na\0b {3+}\r\na b"),
+        ] {
+            world.send(number, &[b"a ", command, b"\r\nb NOOP\r\n"].concat());
+            let heard = world.heard(number).replace("+ OK\r\n", "");
+            let reason = if command.starts_with(b"APPEND") {
+                "APPEND takes a mailbox, flags, a date and a literal"
+            } else {
+                "a literal must not hold a NUL"
+            };
+            assert_eq!(heard, format!("a BAD {reason}\r\nb OK NOOP completed\r\n"), "{command:?}");
+        }
+        // What is binary may (RFC 5464 section 5: value = nstring / literal8). BINARY itself is not offered (RFC 3516).
+        world.send(phone, b"a SETMETADATA INBOX (/private/devicetoken ~{3+}\r\na\0b)\r\n");
+        assert_eq!(world.heard(phone), "a OK Setmetadata completed\r\n");
+        world.send(phone, b"a GETMETADATA INBOX /private/devicetoken\r\n");
+        let told =
+            "* METADATA \"INBOX\" (/private/devicetoken ~{3}\r\na\0b)\r\na OK Getmetadata completed\r\n";
+        assert_eq!(world.heard(phone), told);
+        world.send(phone, b"a APPEND INBOX ~{3+}\r\na\0b\r\nb NOOP\r\n");
+        let refused = "a BAD APPEND takes a mailbox, flags, a date and a literal\r\nb OK NOOP completed\r\n";
+        assert_eq!(world.heard(phone), refused);
+        assert!(world.toy.mailboxes[&MailboxName::inbox()].messages.is_empty());
     });
 }
 
