@@ -15,8 +15,10 @@ use crate::sequence::{Numbering, SequenceSet};
 pub(crate) enum Command {
     /// `CAPABILITY`
     Capability,
-    /// `NOOP` and `CHECK`
+    /// `NOOP`
     Noop,
+    /// `CHECK`
+    Check,
     /// `LOGOUT`
     Logout,
     /// `ID`; its parameters are checked and dropped.
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     Login(Credentials),
     /// `AUTHENTICATE PLAIN`, with the initial response of RFC 4959, still in base64.
     AuthenticatePlain(Option<Vec<u8>>),
+    /// `AUTHENTICATE` with a mechanism that is not offered.
+    AuthenticateOther,
     /// `ENABLE`
     Enable(Vec<String>),
     /// `SELECT` and `EXAMINE`
@@ -396,7 +400,9 @@ impl Command {
     pub(crate) fn legal(&self) -> Legal {
         match self {
             Self::Capability | Self::Noop | Self::Logout | Self::Id => Legal::Always,
-            Self::StartTls | Self::Login(_) | Self::AuthenticatePlain(_) => Legal::NotAuthenticated,
+            Self::StartTls | Self::Login(_) | Self::AuthenticatePlain(_) | Self::AuthenticateOther => {
+                Legal::NotAuthenticated
+            }
             Self::Create(_)
             | Self::Delete(_)
             | Self::Rename { .. }
@@ -413,7 +419,8 @@ impl Command {
             | Self::SetQuota
             | Self::GetMetadata(_)
             | Self::SetMetadata(_) => Legal::Authenticated,
-            Self::Close
+            Self::Check
+            | Self::Close
             | Self::Unselect
             | Self::Expunge(_)
             | Self::Fetch(_)

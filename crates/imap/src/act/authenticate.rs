@@ -72,6 +72,17 @@ impl Job for Plain {
     }
 }
 
+/// The job of `AUTHENTICATE` with a mechanism that is not offered: `NO` (RFC 3501 section 6.2.2), so that a client tries
+/// another. The text must not have the word that Delta Chat takes for a wrong password.
+#[derive(Debug)]
+pub(super) struct NotOffered;
+
+impl Job for NotOffered {
+    fn step(&mut self, _: &mut Context<'_>, _: Event) -> Step {
+        Step::Done(Completion::no("This mechanism is not offered").code("CANNOT"))
+    }
+}
+
 fn ask(context: &Context<'_>, credentials: Credentials) -> Step {
     match context.transport {
         Transport::Plain => Step::Done(

@@ -31,13 +31,15 @@ use crate::mail::Subscription;
 pub(crate) fn job(command: Command) -> Box<dyn Job> {
     match command {
         Command::Capability => Box::new(simple::Capability),
-        Command::Noop => Box::new(simple::Noop),
+        Command::Noop => Box::new(simple::Noop("NOOP completed")),
+        Command::Check => Box::new(simple::Noop("Check completed")),
         Command::Logout => Box::new(simple::Logout),
         Command::Id => Box::new(simple::Id),
         Command::StartTls => Box::new(simple::StartTls),
         Command::Enable(names) => Box::new(simple::Enable(names)),
         Command::Login(credentials) => Box::new(authenticate::Login::new(credentials)),
         Command::AuthenticatePlain(initial) => Box::new(authenticate::Plain::new(initial)),
+        Command::AuthenticateOther => Box::new(authenticate::NotOffered),
         Command::Select(select) => Box::new(select::Selecting::new(select)),
         Command::Create(Create { mailbox, special_use }) => {
             one_question(Question::CreateMailbox { mailbox, special_use }, "Create completed")

@@ -37,15 +37,16 @@ pub(crate) fn capabilities(settings: &Settings, transport: Transport, state: &St
     list
 }
 
-/// The job of `NOOP` (RFC 3501 section 6.1.2).
+/// The job of `NOOP` (RFC 3501 section 6.1.2), and of `CHECK`, for which there is nothing to do: what was acknowledged is on
+/// disk (section 6.4.1). With the text of the completion.
 #[derive(Debug)]
-pub(super) struct Noop;
+pub(super) struct Noop(pub(super) &'static str);
 
 impl Job for Noop {
     fn step(&mut self, context: &mut Context<'_>, _: Event) -> Step {
         // Changes are asked for even if none was reported: polling is the purpose of the command.
         *context.freshness = Freshness::Stale;
-        Step::Done(Completion::ok("NOOP completed"))
+        Step::Done(Completion::ok(self.0))
     }
 }
 

@@ -22,14 +22,14 @@ pub(super) fn login(cursor: &mut Cursor<'_>) -> Parsed<Command> {
 pub(super) fn authenticate(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     cursor.space()?;
     let mechanism = cursor.atom()?;
-    if !mechanism.eq_ignore_ascii_case("PLAIN") {
-        return Err(Syntax("only AUTHENTICATE PLAIN is supported"));
-    }
-    if !cursor.skip(" ") {
-        return Ok(Command::AuthenticatePlain(None));
-    }
-    let initial = cursor.take_while(|byte| byte.is_ascii_graphic(), "the initial response is missing")?;
-    Ok(Command::AuthenticatePlain(Some(initial.as_bytes().to_vec())))
+    let initial = match cursor.skip(" ") {
+        true => Some(cursor.take_while(|byte| byte.is_ascii_graphic(), "the initial response is missing")?),
+        false => None,
+    };
+    Ok(match mechanism.eq_ignore_ascii_case("PLAIN") {
+        true => Command::AuthenticatePlain(initial.map(|initial| initial.as_bytes().to_vec())),
+        false => Command::AuthenticateOther,
+    })
 }
 
 /// RFC 3501 and RFC 4616: `message = [authzid] NUL authcid NUL passwd`, in base64. The authorisation identity must be

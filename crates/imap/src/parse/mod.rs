@@ -41,7 +41,8 @@ fn untagged(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     let name = cursor.atom()?.to_ascii_uppercase();
     let command = match name.as_str() {
         "CAPABILITY" => Command::Capability,
-        "NOOP" | "CHECK" => Command::Noop,
+        "NOOP" => Command::Noop,
+        "CHECK" => Command::Check,
         "LOGOUT" => Command::Logout,
         "STARTTLS" => Command::StartTls,
         "ID" => login::id(cursor)?,

@@ -276,7 +276,7 @@ fn authenticate_asks_for_its_response() {
             C: *
             S: a BAD Cancelled.
             C: b AUTHENTICATE CRAM-MD5
-            S: b BAD only AUTHENTICATE PLAIN is supported
+            S: b NO [CANNOT] This mechanism is not offered
             C: c AUTHENTICATE PLAIN
             S: + 
             C: AGFiYzEyM3h5ekBjaGF0LmV4YW1wbGUAc2VjcmV0

@@ -173,7 +173,73 @@ fn commands_wait_for_their_state() {
         C: *
         S: * BAD the tag is missing
         C: f CHECK
-        S: f OK NOOP completed
+        S: f BAD Select a mailbox first.
     "#,
     );
+}
+
+/// Commands, and the first word of their completion before login, after it, and with a mailbox selected (RFC 3501
+/// sections 3 and 6).
+const STATES: [(&str, [&str; 3]); 37] = [
+    ("CAPABILITY", ["OK", "OK", "OK"]),
+    ("NOOP", ["OK", "OK", "OK"]),
+    ("ID NIL", ["OK", "OK", "OK"]),
+    ("STARTTLS", ["BAD", "BAD", "BAD"]),
+    ("LOGIN abc123xyz@chat.example wrong", ["NO", "BAD", "BAD"]),
+    ("AUTHENTICATE PLAIN AGFiYzEyM3h5ekBjaGF0LmV4YW1wbGUAd3Jvbmc=", ["NO", "BAD", "BAD"]),
+    ("AUTHENTICATE CRAM-MD5", ["NO", "BAD", "BAD"]),
+    ("AUTHENTICATE XOAUTH2 dXNlcj14", ["NO", "BAD", "BAD"]),
+    ("AUTHENTICATE SCRAM-SHA-256-PLUS =", ["NO", "BAD", "BAD"]),
+    ("AUTHENTICATE", ["BAD", "BAD", "BAD"]),
+    ("ENABLE CONDSTORE", ["BAD", "OK", "OK"]),
+    ("CREATE y", ["BAD", "OK", "OK"]),
+    ("RENAME x y", ["BAD", "OK", "OK"]),
+    ("DELETE x", ["BAD", "OK", "OK"]),
+    ("SUBSCRIBE x", ["BAD", "OK", "OK"]),
+    ("UNSUBSCRIBE x", ["BAD", "OK", "OK"]),
+    ("LIST \"\" *", ["BAD", "OK", "OK"]),
+    ("LSUB \"\" *", ["BAD", "OK", "OK"]),
+    ("NAMESPACE", ["BAD", "OK", "OK"]),
+    ("STATUS INBOX (MESSAGES)", ["BAD", "OK", "OK"]),
+    ("APPEND INBOX {3+}\r\na b", ["BAD", "OK", "OK"]),
+    ("GETQUOTAROOT INBOX", ["BAD", "OK", "OK"]),
+    ("GETMETADATA \"\" /shared/comment", ["BAD", "OK", "OK"]),
+    ("IDLE\r\nDONE", ["BAD", "OK", "OK"]),
+    ("CHECK", ["BAD", "BAD", "OK"]),
+    ("FETCH 1 FLAGS", ["BAD", "BAD", "OK"]),
+    ("UID FETCH 1 FLAGS", ["BAD", "BAD", "OK"]),
+    ("STORE 1 FLAGS ()", ["BAD", "BAD", "OK"]),
+    ("UID STORE 1 FLAGS ()", ["BAD", "BAD", "OK"]),
+    ("SEARCH ALL", ["BAD", "BAD", "OK"]),
+    ("COPY 1 INBOX", ["BAD", "BAD", "OK"]),
+    ("MOVE 1 Nowhere", ["BAD", "BAD", "NO"]),
+    ("EXPUNGE", ["BAD", "BAD", "OK"]),
+    ("UID EXPUNGE 1", ["BAD", "BAD", "OK"]),
+    ("CLOSE", ["BAD", "BAD", "OK"]),
+    ("UNSELECT", ["BAD", "BAD", "OK"]),
+    ("SELECT INBOX", ["BAD", "OK", "OK"]),
+];
+
+#[test]
+fn every_command_has_its_states() {
+    for (command, expected) in STATES {
+        for (state, expected) in expected.into_iter().enumerate() {
+            let mut world = World::new(7);
+            world.parser = Parser::Any;
+            world.toy.deliver("Subject: x\n\nbody\n");
+            world.toy.create("x".try_into().unwrap(), None);
+            let client = match state {
+                0 => world.connect(imap::Transport::Tls),
+                1 => world.login(),
+                _ => world.select(),
+            };
+            world.heard(client);
+            // What is refused with its first line is not followed by the second.
+            let line = if expected == "BAD" { command.trim_end_matches("\r\nDONE") } else { command };
+            world.send(client, format!("t {line}\r\n").as_bytes());
+            let heard = world.heard(client);
+            let completed = heard.lines().any(|line| line.starts_with(&format!("t {expected}")));
+            assert!(completed, "{command} in state {state}: {heard}");
+        }
+    }
 }
