@@ -14,8 +14,9 @@ use crate::x509;
 pub const ALPN_IMAP: &[u8] = b"imap";
 /// The ALPN protocol ID of submission on port 443.
 pub const ALPN_SMTP: &[u8] = b"smtp";
-/// The ALPN protocol ID of HTTP/1.1 on port 443; clients without ALPN get HTTP too.
-const ALPN_HTTP: &[u8] = b"http/1.1";
+/// The ALPN protocol IDs of HTTP on port 443, the better one first; clients without ALPN get HTTP too. One that offers
+/// none of all these is refused in the handshake (RFC 7301 section 3.2), HTTP/2 alone for example.
+const ALPN_HTTP: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
 /// The settings of all handshakes. Clones share the certificate.
 #[derive(Clone)]
@@ -84,7 +85,8 @@ impl TlsSettings {
         };
         let mail = build(&[&rustls::version::TLS13])?;
         let mut shared = build(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
-        shared.alpn_protocols = vec![ALPN_IMAP.to_vec(), ALPN_SMTP.to_vec(), ALPN_HTTP.to_vec()];
+        let protocols = [ALPN_IMAP, ALPN_SMTP].into_iter().chain(ALPN_HTTP);
+        shared.alpn_protocols = protocols.map(<[u8]>::to_vec).collect();
         Ok(Self { mail: Arc::new(mail), shared: Arc::new(shared), certificate: served })
     }
 

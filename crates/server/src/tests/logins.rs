@@ -90,11 +90,15 @@ async fn one_port_speaks_both_protocols_by_alpn_and_the_web_without() {
     let server = TestServer::start(OPEN).await;
     server.tls(Service::Https, Some(b"imap")).await.expect("* OK").await;
     server.tls(Service::Https, Some(b"smtp")).await.expect("220 ").await;
-    for alpn in [None, Some(&b"http/1.1"[..])] {
+    for alpn in [None, Some(&b"http/1.1"[..]), Some(b"http/1.0")] {
         let mut web = server.tls(Service::Https, alpn).await;
         web.raw(b"GET / HTTP/1.1\r\nHost: chat.test\r\nConnection: close\r\n\r\n").await;
         web.expect("HTTP/1.1 200").await;
     }
+    let mut old = server.tls(Service::Https, Some(b"http/1.0")).await;
+    old.raw(b"GET / HTTP/1.0\r\n\r\n").await;
+    old.expect("HTTP/1.0 200").await;
+    assert!(secure(server.plain(Service::Https).await.into_stream(), Some(b"h2")).await.is_err());
     assert!(secure(server.plain(Service::Imaps).await.into_stream(), None).await.is_ok());
 }
 
