@@ -77,8 +77,8 @@ pub enum Question {
     },
     /// Delete a mailbox and the messages in it. → [`Answer::Done`]
     DeleteMailbox(MailboxName),
-    /// Rename a mailbox and all inferior names; of INBOX, move the messages only (RFC 3501 section 6.3.5).
-    /// → [`Answer::Done`]
+    /// Rename a mailbox and all inferior names, or these alone where the name is only superior to others; of INBOX, move
+    /// the messages only (RFC 3501 section 6.3.5). → [`Answer::Done`]
     RenameMailbox {
         /// The old name.
         from: MailboxName,

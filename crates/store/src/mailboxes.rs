@@ -1,6 +1,6 @@
 //! Mailboxes of an account: names, special uses, subscriptions. Counters change with the messages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mail_types::{Address, ModSeq, Uid, UidValidity, UnixTime};
 
@@ -91,6 +91,38 @@ impl Store {
             }
             record.name = to;
             transaction.put_json(key, &record)
+        })
+    }
+
+    /// Gives mailboxes other names, all of them or none: each pair is an old name and its new one. INBOX keeps its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`], [`Error::NoSuchMailbox`], [`Error::MailboxExists`] also when two get one name,
+    /// [`Error::InboxIsFixed`]; see [`Error`] for those of every change.
+    pub fn rename_mailboxes(&self, address: &Address, names: BTreeMap<String, String>) -> Result<()> {
+        let (address, mut left) = (address.clone(), names);
+        if left.keys().any(|name| canonical(name) == INBOX) {
+            return Err(Error::InboxIsFixed);
+        }
+        self.write(move |transaction| {
+            let account = transaction.account_id(&address)?;
+            let (mut taken, mut renamed) = (BTreeSet::new(), Vec::new());
+            for (key, value) in transaction.scan(&keys::mailboxes(account)) {
+                let record: MailboxRecord = from_json(&value)?;
+                let new = left.remove(&record.name);
+                let name = new.as_deref().map_or(record.name.as_str(), canonical).to_owned();
+                if !taken.insert(name.clone()) {
+                    return Err(Error::MailboxExists);
+                }
+                if new.is_some() {
+                    renamed.push((key, MailboxRecord { name, ..record }));
+                }
+            }
+            if !left.is_empty() {
+                return Err(Error::NoSuchMailbox);
+            }
+            renamed.iter().try_for_each(|(key, record)| transaction.put_json(key.clone(), record))
         })
     }
 

@@ -352,6 +352,32 @@ fn renaming_inbox_leaves_an_empty_inbox() {
 }
 
 #[test]
+fn mailboxes_are_renamed_together_or_not_at_all() {
+    let mut world = World::new();
+    let (anna, _) = world.account("anna");
+    for name in ["a", "a/b", "c", "d"] {
+        world.store().create_mailbox(&anna, name, None, NOW).unwrap();
+    }
+    let rename = |world: &World, pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned()));
+        world.store().rename_mailboxes(&anna, pairs.collect())
+    };
+    let names = |world: &World| {
+        let mailboxes = world.store().mailboxes(&anna).unwrap();
+        mailboxes.into_iter().map(|mailbox| mailbox.name).collect::<Vec<_>>()
+    };
+    assert!(matches!(rename(&world, &[("a", "x"), ("a/b", "c")]), Err(Error::MailboxExists)));
+    assert!(matches!(rename(&world, &[("a", "x"), ("c", "x")]), Err(Error::MailboxExists)));
+    assert!(matches!(rename(&world, &[("a", "inbox")]), Err(Error::MailboxExists)));
+    assert!(matches!(rename(&world, &[("a", "x"), ("gone", "y")]), Err(Error::NoSuchMailbox)));
+    assert!(matches!(rename(&world, &[("a", "x"), ("Inbox", "y")]), Err(Error::InboxIsFixed)));
+    assert_eq!(names(&world), ["INBOX", "a", "a/b", "c", "d"]);
+    rename(&world, &[("a", "x"), ("a/b", "x/b"), ("c", "d"), ("d", "c")]).unwrap();
+    world.reopen();
+    assert_eq!(names(&world), ["INBOX", "c", "d", "x", "x/b"]);
+}
+
+#[test]
 fn the_queue_shares_its_body_with_local_mailboxes() {
     let mut world = World::new();
     let (anna, inbox) = world.account("anna");

@@ -1,5 +1,7 @@
 //! Questions about mailboxes as wholes.
 
+use std::collections::BTreeMap;
+
 use host::clock;
 use imap::{Access, Answer, CommandFailure, Existence, Mailbox, MailboxName, MailboxStatus, Subscription};
 use mail_types::{ModSeq, SystemFlag};
@@ -58,27 +60,31 @@ impl ImapBackend {
         Ok(Answer::Done)
     }
 
-    /// RFC 3501 section 6.3.5: what lies below goes along; of INBOX only the messages go.
+    /// RFC 3501 section 6.3.5: what lies below goes along, also where the name itself is no mailbox (`\Noselect`); of INBOX
+    /// only the messages go.
     pub(crate) async fn rename(&self, from: MailboxName, to: MailboxName) -> Result<Answer, CommandFailure> {
         if to.is_below(&from) {
             return Err(CommandFailure::NotPossible);
         }
-        let rename = move |store: &store::Store, account: &mail_types::Address| {
+        if from.is_inbox() {
             let now = clock::wall();
-            store.rename_mailbox(account, from.as_str(), to.as_str(), now)?;
-            if from.is_inbox() {
-                return Ok(());
-            }
-            for mailbox in store.mailboxes(account)? {
-                let below =
-                    MailboxName::try_from(mailbox.name.as_str()).is_ok_and(|name| name.is_below(&from));
-                if let Some(rest) = mailbox.name.get(from.as_str().len()..).filter(|_| below) {
-                    store.rename_mailbox(account, &mailbox.name, &format!("{}{rest}", to.as_str()), now)?;
-                }
-            }
-            Ok(())
-        };
-        self.ask(rename).await?;
+            self.ask(move |store, account| store.rename_mailbox(account, from.as_str(), to.as_str(), now))
+                .await?;
+            return Ok(Answer::Done);
+        }
+        let mailboxes = self.look(|store, account| store.mailboxes(account))?;
+        if mailboxes.iter().any(|mailbox| mailbox.name == to.as_str()) {
+            return Err(CommandFailure::MailboxExists);
+        }
+        let renamed = mailboxes.into_iter().filter_map(|mailbox| {
+            let new = renamed(&mailbox.name, &from, &to)?;
+            Some(new.map(|new| (mailbox.name, new)))
+        });
+        let names: BTreeMap<String, String> = renamed.collect::<Result<_, _>>()?;
+        if names.is_empty() {
+            return Err(CommandFailure::NoSuchMailbox);
+        }
+        self.ask(move |store, account| store.rename_mailboxes(account, names)).await?;
         Ok(Answer::Done)
     }
 
@@ -151,6 +157,20 @@ impl ImapBackend {
         let recent_from = self.services.recent.tell(id, access, changes.snapshot.uid_next);
         Ok(Answer::Changes(convert::changes(&changes, recent_from)))
     }
+}
+
+/// The new name of a mailbox when `from` is renamed to `to`; none if it is not concerned. One that gets too long or too deep
+/// could not be named any more.
+fn renamed(mailbox: &str, from: &MailboxName, to: &MailboxName) -> Option<Result<String, CommandFailure>> {
+    let name = MailboxName::try_from(mailbox).ok()?;
+    if name != *from && !name.is_below(from) {
+        return None;
+    }
+    let new = format!("{to}{}", mailbox.get(from.as_str().len()..)?);
+    Some(match MailboxName::try_from(new.as_str()) {
+        Ok(_) => Ok(new),
+        Err(_) => Err(CommandFailure::Limit),
+    })
 }
 
 fn count(messages: u32) -> usize {

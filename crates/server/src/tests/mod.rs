@@ -5,6 +5,7 @@ mod harness;
 mod invites;
 mod logins;
 mod mail;
+mod mailboxes;
 mod metrics;
 mod operation;
 mod pairing_window;
