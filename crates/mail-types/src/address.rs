@@ -32,15 +32,52 @@ pub enum AddressError {
     TooLong,
 }
 
-/// The part before the `@`: a dot-string of RFC 5321, lower-cased. Quoted strings are not accepted.
+/// The part before the `@`, lower-cased: a dot-string of RFC 5321, or in an envelope a quoted string, with its quotes.
+/// Accounts have dot-strings only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalPart(String);
 
 impl LocalPart {
-    /// The text, lower-cased.
+    /// The text, lower-cased, with the quotes of a quoted string.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Reads the local-part of an envelope. What quotes and backslashes make no difference to is read as if there were
+    /// none (RFC 5321 section 4.1.2): `"anna"` is `anna`, and of two ways to write the same both are equal.
+    ///
+    /// ```text
+    /// Local-part    = Dot-string / Quoted-string
+    /// Quoted-string = DQUOTE *QcontentSMTP DQUOTE
+    /// QcontentSMTP  = qtextSMTP / quoted-pairSMTP
+    /// ```
+    fn from_envelope(text: &str) -> Result<Self, AddressError> {
+        let Some(quoted) = text.strip_prefix('"') else { return text.parse() };
+        let quoted = quoted.strip_suffix('"').ok_or(AddressError::LocalPart)?;
+        let (mut content, mut canonical) = (String::new(), String::from("\""));
+        let mut characters = quoted.chars();
+        while let Some(character) = characters.next() {
+            let character = match character {
+                '"' => return Err(AddressError::LocalPart),
+                '\\' => characters.next().ok_or(AddressError::LocalPart)?,
+                character => character,
+            };
+            if !matches!(character, ' '..='~') {
+                return Err(AddressError::LocalPart);
+            }
+            if matches!(character, '"' | '\\') {
+                canonical.push('\\');
+            }
+            canonical.push(character.to_ascii_lowercase());
+            content.push(character);
+        }
+        canonical.push('"');
+        match content.parse() {
+            Ok(dot_string) => Ok(dot_string),
+            Err(_) if canonical.len() <= LOCAL_PART_LIMIT => Ok(Self(canonical)),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -125,6 +162,18 @@ impl Address {
         if address.to_string().len() > ADDRESS_LIMIT { Err(AddressError::TooLong) } else { Ok(address) }
     }
 
+    /// Reads the address in a path of an envelope, which may have a quoted local-part (RFC 5321 section 4.1.2: Mailbox).
+    /// Accounts have none such: their addresses are parsed by [`FromStr`].
+    ///
+    /// # Errors
+    ///
+    /// That a part is missing, or which is not valid.
+    pub fn from_envelope(text: &str) -> Result<Self, AddressError> {
+        // No domain has an `@`, but a quoted string may.
+        let (local, domain) = text.rsplit_once('@').ok_or(AddressError::Form)?;
+        Self::new(LocalPart::from_envelope(local)?, domain.parse()?)
+    }
+
     /// The part before the `@`.
     #[must_use]
     pub fn local(&self) -> &LocalPart {
@@ -159,8 +208,9 @@ impl fmt::Display for Address {
 impl TryFrom<String> for Address {
     type Error = AddressError;
 
+    /// Reads back what was written as an [`Address`], envelopes in a queue included.
     fn try_from(text: String) -> Result<Self, AddressError> {
-        text.parse()
+        Self::from_envelope(&text)
     }
 }
 
@@ -202,6 +252,47 @@ mod tests {
         check("a@", Err(AddressError::Domain));
         check("a@-x.org", Err(AddressError::Domain));
         check("a@[300.1.1.1]", Err(AddressError::Domain));
+    }
+
+    #[test]
+    fn envelopes_may_quote_the_local_part() {
+        let check = |text: &str, expected: Result<&str, AddressError>| {
+            let read = Address::from_envelope(text).map(|address| address.to_string());
+            assert_eq!(read, expected.map(str::to_owned), "{text:?}");
+            // What is written can be read back, and means the same.
+            if let Ok(written) = read {
+                assert_eq!(Address::try_from(written.clone()).map(|again| again.to_string()), Ok(written));
+            }
+        };
+        check("Anna@Box.Test", Ok("anna@box.test"));
+        check(r#""John Doe"@box.test"#, Ok(r#""john doe"@box.test"#));
+        check(r#""a@b"@c.test"#, Ok(r#""a@b"@c.test"#));
+        check(r#""a>b,c:d;"@[192.0.2.1]"#, Ok(r#""a>b,c:d;"@[192.0.2.1]"#));
+        check(r#""anna"@box.test"#, Ok("anna@box.test"));
+        check(r#""an\na.b"@box.test"#, Ok("anna.b@box.test"));
+        check(r#""a..b"@box.test"#, Ok(r#""a..b"@box.test"#));
+        check(r#""a\ b\"\\"@box.test"#, Ok(r#""a b\"\\"@box.test"#));
+        check(r#"""@box.test"#, Ok(r#"""@box.test"#));
+        for text in [
+            r#""a@box.test"#,
+            r#"a"@box.test"#,
+            r#""a"b"@box.test"#,
+            r#""a\"@box.test"#,
+            r#"x."a"@box.test"#,
+            "\"a\tb\"@box.test",
+            "\"m\u{fc}ller\"@box.test",
+            "a@b@box.test",
+            "\"@box.test",
+            "@box.test",
+        ] {
+            check(text, Err(AddressError::LocalPart));
+        }
+        check(r#""a b""#, Err(AddressError::Form));
+        check(r#""a b"@"#, Err(AddressError::Domain));
+        check(&format!("\"{} x\"@box.test", "a".repeat(61)), Err(AddressError::LocalPart));
+        // Names of accounts are never quoted.
+        assert!(r#""john doe"@box.test"#.parse::<Address>().is_err());
+        assert!(r#""anna"@box.test"#.parse::<Address>().is_err());
     }
 
     #[test]

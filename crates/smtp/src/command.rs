@@ -21,7 +21,7 @@ pub(crate) enum Command {
         size: Option<u64>,
     },
     Rcpt {
-        recipient: Address,
+        recipient: Recipient,
     },
     Data,
     Rset,
@@ -29,6 +29,15 @@ pub(crate) enum Command {
     Quit,
     Vrfy,
     Help,
+}
+
+/// The recipient in a forward-path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Recipient {
+    /// An address.
+    Mailbox(Address),
+    /// `<Postmaster>`: that of this server, for which no domain is needed (RFC 5321 section 4.5.1).
+    Postmaster,
 }
 
 /// A SASL mechanism.
@@ -42,15 +51,40 @@ pub(crate) enum Mechanism {
 
 /// Reads a line; a line that is no command gives the reply to send.
 pub(crate) fn parse(line: &[u8]) -> Result<Command, Reply> {
-    // A command is ASCII: addresses beyond it need SMTPUTF8, which is not offered.
+    let line = trim_blanks(line);
+    let (verb, arguments) = match line.iter().position(|&byte| byte == b' ') {
+        Some(blank) => line.split_at_checked(blank).unwrap_or((line, &[])),
+        None => (line, [].as_slice()),
+    };
+    match verb.to_ascii_uppercase().as_slice() {
+        b"EHLO" => greeting(arguments, Command::Ehlo),
+        b"HELO" => greeting(arguments, Command::Helo),
+        _ => parse_ascii(line),
+    }
+}
+
+/// ehlo = "EHLO" SP ( Domain / address-literal ) CRLF
+///
+/// Quirk: whatever a client calls itself is taken, as long as there is something: phones send `[127.0.0.1]`, computers
+/// the name that their owner gave them, with underscores, or as `MÜLLER-PC` in any charset, and nothing depends on it.
+fn greeting(name: &[u8], command: Command) -> Result<Command, Reply> {
+    if trim_blanks(name).is_empty() { Err(table::SYNTAX) } else { Ok(command) }
+}
+
+fn trim_blanks(bytes: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let length = bytes.iter().rposition(|byte| !blank(byte)).map_or(0, |last| last + 1);
+    bytes.get(..length).unwrap_or(bytes)
+}
+
+/// Every other command is ASCII: addresses beyond it need SMTPUTF8 (RFC 6531), which is not offered.
+fn parse_ascii(line: &[u8]) -> Result<Command, Reply> {
     let text = str::from_utf8(line).ok().filter(|text| text.is_ascii() && !text.contains('\0'));
-    let text = text.ok_or(table::SYNTAX)?.trim_end_matches([' ', '\t']);
+    let text = text.ok_or(table::SYNTAX)?;
     let (verb, arguments) = text.split_once(' ').unwrap_or((text, ""));
     let arguments = arguments.trim_start_matches(' ');
     let bare = |command| if arguments.is_empty() { Ok(command) } else { Err(table::SYNTAX) };
     match verb.to_ascii_uppercase().as_str() {
-        "EHLO" => greeting(arguments, Command::Ehlo),
-        "HELO" => greeting(arguments, Command::Helo),
         "STARTTLS" => bare(Command::StartTls),
         "AUTH" => auth(arguments),
         "MAIL" => mail(arguments),
@@ -63,14 +97,6 @@ pub(crate) fn parse(line: &[u8]) -> Result<Command, Reply> {
         "HELP" => Ok(Command::Help),
         _ => Err(table::UNKNOWN_COMMAND),
     }
-}
-
-/// ehlo = "EHLO" SP ( Domain / address-literal ) CRLF
-///
-/// Quirk: whatever a client calls itself is taken, as long as there is something: phones send `[127.0.0.1]`, host
-/// names with underscores, and worse, and nothing depends on it.
-fn greeting(name: &str, command: Command) -> Result<Command, Reply> {
-    if name.is_empty() || name.len() > 255 { Err(table::SYNTAX) } else { Ok(command) }
 }
 
 /// auth-command = "AUTH" SP sasl-mech [SP initial-response] (RFC 4954 section 4)
@@ -113,10 +139,13 @@ fn mail(arguments: &str) -> Result<Command, Reply> {
     Ok(Command::Mail { sender, size })
 }
 
-/// rcpt = "RCPT TO:" Forward-path [SP Rcpt-parameters] CRLF
+/// rcpt = "RCPT TO:" ( "<Postmaster>" / Forward-path ) [SP Rcpt-parameters] CRLF
 fn rcpt(arguments: &str) -> Result<Command, Reply> {
     let (path, parameters) = path_after("TO:", arguments)?;
-    let recipient = address(path).ok_or(table::RECIPIENT_SYNTAX)?;
+    let recipient = match path.eq_ignore_ascii_case("postmaster") {
+        true => Recipient::Postmaster,
+        false => Recipient::Mailbox(address(path).ok_or(table::RECIPIENT_SYNTAX)?),
+    };
     if parameters.is_empty() { Ok(Command::Rcpt { recipient }) } else { Err(table::UNKNOWN_PARAMETER) }
 }
 
@@ -129,12 +158,27 @@ fn path_after<'a>(keyword: &str, arguments: &'a str) -> Result<(&'a str, &'a str
         return Err(table::SYNTAX);
     }
     let rest = rest.trim_start_matches(' ').strip_prefix('<').ok_or(table::SYNTAX)?;
-    let (path, parameters) = rest.split_once('>').ok_or(table::SYNTAX)?;
+    let (path, parameters) =
+        rest.split_at_checked(path_end(rest).ok_or(table::SYNTAX)?).unwrap_or((rest, ""));
+    let parameters = parameters.strip_prefix('>').unwrap_or(parameters);
     match parameters.strip_prefix(' ') {
         Some(parameters) => Ok((path, parameters.trim_start_matches(' '))),
         None if parameters.is_empty() => Ok((path, "")),
         None => Err(table::SYNTAX),
     }
+}
+
+/// The position of the `>` that ends a path: the first one outside of a quoted string.
+fn path_end(text: &str) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.bytes().position(|byte| {
+        let was_escaped = std::mem::take(&mut escaped);
+        escaped = quoted && byte == b'\\' && !was_escaped;
+        if byte == b'"' && !was_escaped {
+            quoted = !quoted;
+        }
+        byte == b'>' && !quoted
+    })
 }
 
 /// Path = "<" [ A-d-l ":" ] Mailbox ">": the source route is obsolete and ignored (RFC 5321 appendix C).
@@ -147,12 +191,14 @@ fn address(path: &str) -> Option<Address> {
         }
         None => path,
     };
-    mailbox.parse().ok()
+    Address::from_envelope(mailbox).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, Mechanism, parse};
+    use mail_types::Address;
+
+    use super::{Command, Mechanism, Recipient, parse};
     use crate::reply::{Reply, table};
 
     #[track_caller]
@@ -165,7 +211,7 @@ mod tests {
     }
 
     fn rcpt(recipient: &str) -> Result<Command, Reply> {
-        Ok(Command::Rcpt { recipient: recipient.parse().unwrap() })
+        Ok(Command::Rcpt { recipient: Recipient::Mailbox(Address::from_envelope(recipient).unwrap()) })
     }
 
     #[test]
@@ -173,6 +219,8 @@ mod tests {
         check("ehlo [127.0.0.1]", Ok(Command::Ehlo));
         check("HeLo x_y", Ok(Command::Helo));
         check("EHLO", Err(table::SYNTAX));
+        check("EHLO \t ", Err(table::SYNTAX));
+        check("HELO  ", Err(table::SYNTAX));
         check("DATA ", Ok(Command::Data));
         check("DATA x", Err(table::SYNTAX));
         check("noop and so on", Ok(Command::Noop));
@@ -181,6 +229,56 @@ mod tests {
         check("BDAT 5 LAST", Err(table::UNKNOWN_COMMAND));
         check("GET / HTTP/1.1", Err(table::UNKNOWN_COMMAND));
         check("NOOP \u{e9}", Err(table::SYNTAX));
+    }
+
+    #[test]
+    fn whatever_a_client_calls_itself_is_taken() {
+        for name in [
+            "chat.example",
+            "localhost",
+            "M\u{dc}LLER-PC",
+            "\u{410}\u{43d}\u{43d}\u{430}",
+            "my_phone",
+            "Anna's computer (2)",
+            "[IPv6:2001:db8::1]",
+            "[]",
+            "<x>",
+            "-",
+            ".",
+            &"x".repeat(300),
+        ] {
+            check(&format!("EHLO {name}"), Ok(Command::Ehlo));
+            check(&format!("helo  {name} "), Ok(Command::Helo));
+        }
+        // Latin-1, and bytes that are in no charset.
+        assert_eq!(parse(b"EHLO M\xdcLLER-PC"), Ok(Command::Ehlo));
+        assert_eq!(parse(b"HELO \x00\xff\x80"), Ok(Command::Helo));
+        assert_eq!(parse(b"EHLO\xff x"), Err(table::SYNTAX));
+        assert_eq!(parse(b"MAIL FROM:<m\xfcller@box.test>"), Err(table::SYNTAX));
+    }
+
+    #[test]
+    fn local_parts_may_be_quoted() {
+        check(r#"RCPT TO:<"john doe"@box.test>"#, rcpt(r#""john doe"@box.test"#));
+        check(r#"RCPT TO:<"a@b"@c.test>"#, rcpt(r#""a@b"@c.test"#));
+        check(r#"RCPT TO:<"a>b\"> c"@box.test>"#, rcpt(r#""a>b\"> c"@box.test"#));
+        check(r#"RCPT TO:<@x.test:"a:b"@box.test>"#, rcpt(r#""a:b"@box.test"#));
+        check(r#"RCPT TO:<"anna"@box.test>"#, rcpt("anna@box.test"));
+        check(r#"RCPT TO:<"a b"@box.test> NOTIFY=NEVER"#, Err(table::UNKNOWN_PARAMETER));
+        check(r#"RCPT TO:<"a b@box.test>"#, Err(table::SYNTAX));
+        check(r#"RCPT TO:<"a"b"@box.test>"#, Err(table::SYNTAX));
+        check(r#"RCPT TO:<a b@box.test>"#, Err(table::RECIPIENT_SYNTAX));
+        let sender = Address::from_envelope(r#""a b"@box.test"#).ok();
+        check(r#"MAIL FROM:<"a b"@box.test> SIZE=5"#, Ok(Command::Mail { sender, size: Some(5) }));
+    }
+
+    #[test]
+    fn the_postmaster_needs_no_domain() {
+        check("RCPT TO:<Postmaster>", Ok(Command::Rcpt { recipient: Recipient::Postmaster }));
+        check("rcpt to: <POSTMASTER>", Ok(Command::Rcpt { recipient: Recipient::Postmaster }));
+        check("RCPT TO:<postmaster@box.test>", rcpt("postmaster@box.test"));
+        check("RCPT TO:<webmaster>", Err(table::RECIPIENT_SYNTAX));
+        check("MAIL FROM:<postmaster>", Err(table::SENDER_SYNTAX));
     }
 
     #[test]

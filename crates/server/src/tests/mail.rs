@@ -119,7 +119,8 @@ async fn whoever_cannot_be_reached_beside_others_is_told_of_in_a_bounce() {
     let server = TestServer::start(OPEN).await;
     server.imap(BOB).await;
     let mut alice = server.submission(ALICE).await;
-    let to = ["nobody001@chat.test", BOB, "friend@elsewhere.test"];
+    let quoted = "\"john doe\"@elsewhere.test";
+    let to = ["nobody001@chat.test", BOB, "friend@elsewhere.test", quoted, "Postmaster"];
     let reply = alice.submit(ALICE, &to, &encrypted(ALICE, 100)).await;
     assert!(reply.starts_with("250 "), "{reply}");
     let mut inbox = server.imap(ALICE).await;
@@ -132,6 +133,8 @@ async fn whoever_cannot_be_reached_beside_others_is_told_of_in_a_bounce() {
         "multipart/report",
         "nobody001@chat.test",
         "friend@elsewhere.test",
+        "Final-Recipient: rfc822; \"john doe\"@elsewhere.test",
+        "Final-Recipient: rfc822; postmaster@chat.test",
         "<1@chat.test>",
     ] {
         assert!(bounce.contains(part), "{part} missing in {bounce}");

@@ -5,6 +5,7 @@ use std::time::Instant;
 use mail_types::Address;
 
 use super::{OpenQuestion, Session, State};
+use crate::command::Recipient;
 use crate::content::{Content, ContentError, Progress};
 use crate::dialogue::{CloseReason, Envelope, Output, Question, Role, Transport};
 use crate::reply::{Reply, table};
@@ -39,7 +40,15 @@ impl Session {
         }
     }
 
-    pub(super) fn rcpt(&mut self, recipient: Address) {
+    pub(super) fn rcpt(&mut self, recipient: Recipient) {
+        let recipient = match recipient {
+            Recipient::Mailbox(address) => address,
+            Recipient::Postmaster => match format!("postmaster@{}", self.settings.host_name).parse() {
+                Ok(address) => address,
+                // A server without a mail domain has no postmaster.
+                Err(_) => return self.refuse(&table::RECIPIENT_SYNTAX),
+            },
+        };
         let limit = self.settings.recipient_limit;
         match &self.transaction {
             None => self.refuse(&table::MAIL_FIRST),

@@ -174,6 +174,38 @@ fn recipients_are_counted_once_and_have_a_limit() {
 }
 
 #[test]
+fn a_recipient_may_be_quoted_and_the_postmaster_is_ours() {
+    let mut script = Script::logged_in()
+        .client("EHLO M\u{dc}LLER_PC")
+        .server("250-box.test")
+        .server("250-PIPELINING")
+        .server("250-SIZE 1000")
+        .server("250-8BITMIME")
+        .server("250-ENHANCEDSTATUSCODES")
+        .server("250 AUTH PLAIN LOGIN")
+        .client("MAIL FROM:<anna@box.test>")
+        .asked(Question::Sender { login: anna(), sender: anna(), size: None })
+        .answer(Answer::Accepted)
+        .server("250 2.1.0 Ok");
+    for (path, recipient) in
+        [("\"john doe\"@x.test", "\"john doe\"@x.test"), ("Postmaster", "postmaster@box.test")]
+    {
+        let recipient = mail_types::Address::from_envelope(recipient).unwrap();
+        script = script
+            .client(&format!("RCPT TO:<{path}>"))
+            .asked(Question::Recipient { login: anna(), sender: anna(), recipient })
+            .answer(Answer::Accepted)
+            .server("250 2.1.5 Ok");
+    }
+    // The same ones, written otherwise.
+    script
+        .client("RCPT TO:<\"J\\ohn Doe\"@X.test>\r\nRCPT TO:<postmaster@box.test>")
+        .server("250 2.1.5 Ok")
+        .server("250 2.1.5 Ok")
+        .run();
+}
+
+#[test]
 fn bare_line_ends_close_the_connection() {
     Script::logged_in()
         .client("NOOP\nNOOP")
