@@ -1,4 +1,6 @@
-//! Mailboxes by their names: what renaming takes along.
+//! Mailboxes by their names: what renaming takes along, and that a list has every mailbox that was made.
+
+use std::fmt::Write;
 
 use crate::tests::harness::{ALICE, TestServer};
 
@@ -43,4 +45,38 @@ async fn renaming_takes_along_what_lies_below_also_without_a_mailbox_above() {
     client.send("l LIST \"\" *").await;
     let listed = client.until("l OK").await;
     assert_eq!(names(&listed), ["INBOX", "ab", "deep", "deep/er", "deep/er/c", "z", "z/b"]);
+}
+
+/// Rounds of eight mailboxes for each session. More were run once, see the commit that added this.
+const ROUNDS: usize = 12;
+/// Makes mailboxes and lists them in one go, as often as `ROUNDS`.
+async fn make_and_list(server: &TestServer, session: usize) {
+    let mut client = server.imap(&format!("user0000{}@chat.test", session / 2)).await;
+    for round in 0..ROUNDS {
+        let new: Vec<String> = (0..8).map(|number| format!("s{session}/r{round}-{number}")).collect();
+        let (mut make, mut unmake) = (String::new(), String::new());
+        for name in &new {
+            write!(make, "c CREATE {name}\r\n").unwrap();
+            write!(unmake, "d DELETE {name}\r\n").unwrap();
+        }
+        client.raw(format!("{make}l LIST \"\" *\r\n").as_bytes()).await;
+        let responses = client.until("l OK").await;
+        let made = responses.iter().filter(|line| line.starts_with("c OK")).count();
+        assert_eq!(made, new.len(), "{responses:?}");
+        let listed = names(&responses);
+        for name in &new {
+            assert!(listed.contains(&name.as_str()), "{name} is missing: {responses:?}");
+        }
+        client.raw(format!("{unmake}l LIST \"\" s{session}/*\r\n").as_bytes()).await;
+        let responses = client.until("l OK").await;
+        assert_eq!(names(&responses), [""; 0], "{responses:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_has_every_mailbox_that_was_made_before_it() {
+    let server = TestServer::start(OPEN).await;
+    // Two sessions each of two accounts.
+    let session = |number| make_and_list(&server, number);
+    tokio::join!(session(0), session(1), session(2), session(3));
 }
