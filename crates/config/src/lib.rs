@@ -9,6 +9,7 @@ mod examine;
 mod finding;
 mod load;
 mod model;
+mod quantities;
 mod reader;
 mod sections;
 #[cfg(test)]

@@ -86,6 +86,34 @@ fn all_findings_come_at_once() {
 }
 
 #[test]
+fn sizes_and_times_may_have_units() {
+    let plain = config(
+        "[limits]\nmessage_size = 5000000\nquota = 5368709120\nregistration_free_disk = 0\n\
+         [expiry]\nmessages_days = 14\nlarge_message = 1000\ninactive_accounts_days = 365\n",
+    );
+    let with_units = config(
+        "[limits]\nmessage_size = \"5 MB\"\nquota = \"5GiB\"\nregistration_free_disk = \"0\"\n\
+         [expiry]\nmessages_days = \"2 weeks\"\nlarge_message = \"1 kB\"\ninactive_accounts_days = \"365 days\"\n",
+    );
+    assert_eq!(with_units, plain);
+    let text = "[limits]\nquota = \"5 G\"\nmessage_size = \"1 kB\"\nregistration_free_memory = -1\n\
+                [expiry]\nmessages_days = \"0 days\"\ninactive_accounts_days = \"1 year\"\nlarge_message = 1.5\n";
+    let told: Vec<String> = examine(text).unwrap_err().iter().map(Finding::to_string).collect();
+    for (key, problem) in [
+        ("limits.message_size", "\"1 kB\" is too little: the least is 1024, in bytes. "),
+        ("limits.quota", "\"5 G\" is no size. Allowed is a number of bytes, or a text with a unit as "),
+        ("limits.registration_free_memory", "-1 is no size. "),
+        ("expiry.messages_days", "\"0 days\" is too little: the least is 1, in days. "),
+        ("expiry.large_message", "1.5 is no size. "),
+        ("expiry.inactive_accounts_days", "\"1 year\" is no time. Allowed is a number of days, or "),
+    ] {
+        let wanted = format!("error: {key}: {problem}");
+        assert!(told.iter().any(|line| line.starts_with(&wanted)), "{wanted:?} is not in {told:#?}");
+    }
+    assert_eq!(told.len(), 6);
+}
+
+#[test]
 fn a_file_that_is_no_toml_is_one_finding() {
     assert_eq!(findings("domain = \n"), [("file".into(), Severity::Error)]);
 }

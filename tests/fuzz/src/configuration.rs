@@ -37,6 +37,11 @@ fn check_values(config: &Config) {
     {
         assert!(number > 0, "a limit of nothing");
     }
+    for bytes in [limits.message_size, limits.quota] {
+        assert!((1024..=u64::MAX / 2).contains(&bytes), "a size of {bytes}");
+    }
+    let days = [config.expiry.keep_days, config.expiry.keep_large_days, config.expiry.inactive_days.into()];
+    assert!(!days.contains(&0), "a time of nothing");
     // The server must take what pairing and clients make up: names of 9 characters, passwords of 22.
     let accounts = &limits.accounts;
     assert!((accounts.name_min..=accounts.name_max).contains(&9) && accounts.password_min <= 22);

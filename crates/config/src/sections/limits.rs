@@ -5,6 +5,7 @@ use relay_policy::{AccountRules, Registration, SendRate};
 use crate::defaults;
 use crate::finding::Severity;
 use crate::model::Limits;
+use crate::quantities::size;
 use crate::reader::Reader;
 use crate::values::at_least;
 
@@ -12,8 +13,8 @@ use crate::values::at_least;
 pub(crate) fn limits(table: &mut Reader, registration: Registration) -> Limits {
     let pace = SendRate::usual(registration);
     let limits = Limits {
-        message_size: table.take_with("message_size", defaults::MESSAGE_SIZE, at_least(1024)),
-        quota: table.take_with("quota", defaults::QUOTA, at_least(1024)),
+        message_size: table.take_with("message_size", defaults::MESSAGE_SIZE, size(1024)),
+        quota: table.take_with("quota", defaults::QUOTA, size(1024)),
         send_rate: SendRate {
             per_minute: table.take_with("sends_per_minute", pace.per_minute, at_least(1)),
             burst: table.take_with("send_burst", pace.burst, at_least(1)),
@@ -26,8 +27,16 @@ pub(crate) fn limits(table: &mut Reader, registration: Registration) -> Limits {
             defaults::CONNECTIONS_PER_ADDRESS,
             at_least(1),
         ),
-        registration_free_disk: table.take("registration_free_disk", defaults::REGISTRATION_FREE_DISK),
-        registration_free_memory: table.take("registration_free_memory", defaults::REGISTRATION_FREE_MEMORY),
+        registration_free_disk: table.take_with(
+            "registration_free_disk",
+            defaults::REGISTRATION_FREE_DISK,
+            size(0),
+        ),
+        registration_free_memory: table.take_with(
+            "registration_free_memory",
+            defaults::REGISTRATION_FREE_MEMORY,
+            size(0),
+        ),
     };
     if limits.message_size > limits.quota {
         let advice = "Raise the quota or lower message_size.";
