@@ -1,6 +1,6 @@
 //! Changing messages that are there: flags, expunge, copy, move.
 
-use mail_types::{Flags, ModSeq, Uid};
+use mail_types::{Flags, ModSeq, SystemFlag, Uid};
 
 use crate::codec;
 use crate::error::{Error, Result};
@@ -44,23 +44,16 @@ impl Store {
     ///
     /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`]; see [`Error`] for those of every change.
     pub fn expunge(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<Uid>> {
-        self.start_expunge(mailbox, uids).wait()
+        let uids = uids.to_vec();
+        self.write(move |transaction| expunge(transaction, mailbox, &uids, |_| true))
     }
 
-    /// Begins to remove messages for ever; does not block. The result is the UIDs that existed.
-    pub fn start_expunge(&self, mailbox: MailboxId, uids: &[Uid]) -> Pending<Vec<Uid>> {
+    /// Begins to remove for ever those of the messages that have `\Deleted` when their turn comes: another client may have
+    /// taken it away. Does not block. The result is the UIDs that were removed.
+    pub fn start_expunge_deleted(&self, mailbox: MailboxId, uids: &[Uid]) -> Pending<Vec<Uid>> {
         let uids = uids.to_vec();
         self.start(move |transaction| {
-            let mut change = MailboxEdit::begin(transaction, mailbox)?;
-            let mut gone = Vec::new();
-            for uid in uids {
-                if let Some(record) = change.remove(transaction, uid)? {
-                    transaction.release_body(record.body.body);
-                    gone.push(uid);
-                }
-            }
-            change.end(transaction)?;
-            Ok(gone)
+            expunge(transaction, mailbox, &uids, |record| record.flags.has(SystemFlag::Deleted))
         })
     }
 
@@ -133,6 +126,27 @@ pub(crate) fn move_messages(
 pub(crate) fn uids(transaction: &Transaction<'_>, mailbox: MailboxId) -> Result<Vec<Uid>> {
     let messages = transaction.messages(mailbox)?;
     Ok(messages.keys().filter_map(|key| keys::parse_message(key)).map(|(_, uid)| uid).collect())
+}
+
+fn expunge(
+    transaction: &mut Transaction<'_>,
+    mailbox: MailboxId,
+    uids: &[Uid],
+    condition: impl Fn(&MessageRecord) -> bool,
+) -> Result<Vec<Uid>> {
+    let mut edit = MailboxEdit::begin(transaction, mailbox)?;
+    let mut gone = Vec::new();
+    for &uid in uids {
+        if !message(transaction, mailbox, uid)?.is_some_and(|record| condition(&record)) {
+            continue;
+        }
+        if let Some(record) = edit.remove(transaction, uid)? {
+            transaction.release_body(record.body.body);
+            gone.push(uid);
+        }
+    }
+    edit.end(transaction)?;
+    Ok(gone)
 }
 
 fn change_flags(

@@ -199,7 +199,7 @@ fn a_small_message_comes_and_goes_without_a_thread_that_waits() {
     assert_eq!(at_hand(&world, 2), None, "a large body is a file");
     world.reopen();
     assert_eq!(world.body(inbox, 1), first);
-    assert_eq!(world.store().start_expunge(inbox, &uids(&[1])).wait().unwrap(), uids(&[1]));
+    assert_eq!(world.store().expunge(inbox, &uids(&[1])).unwrap(), uids(&[1]));
     assert!(matches!(world.store().body_at_hand(inbox, Uid::new(1).unwrap()), Err(Error::NoSuchMessage)));
     world.store().checkpoint().unwrap();
     assert_eq!(at_hand(&world, 1), None, "only what came a moment ago is at hand");
@@ -295,6 +295,26 @@ fn flags_obey_unchangedsince_and_count_modifications() {
     world.reopen();
     let changes = world.store().changes_since(inbox, delivered).unwrap();
     assert_eq!(changes.changed.iter().map(|message| message.uid.get()).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn what_is_no_longer_flagged_as_deleted_stays() {
+    let world = World::new();
+    let (_, inbox) = world.account("anna");
+    for _ in 0..3 {
+        world.deliver(b"x", &[inbox]);
+    }
+    let flags: Flags = [SystemFlag::Deleted].into_iter().collect();
+    let change = |mode, uid| {
+        let change = FlagChange { mode, flags: flags.clone(), unchanged_since: None };
+        world.store().change_flags(inbox, &uids(&[uid]), &change).unwrap();
+    };
+    change(FlagMode::Add, 1);
+    change(FlagMode::Add, 2);
+    // Another client takes it back before the expunge of the first one comes.
+    change(FlagMode::Remove, 1);
+    let expunged = world.store().start_expunge_deleted(inbox, &uids(&[1, 2, 9])).wait();
+    assert_eq!((expunged.unwrap(), world.uids(inbox)), (uids(&[2]), vec![1, 3]));
 }
 
 #[test]

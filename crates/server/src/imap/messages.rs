@@ -72,7 +72,7 @@ impl ImapBackend {
         uids: Vec<Uid>,
     ) -> Result<Answer, CommandFailure> {
         let id = self.mailbox(mailbox)?;
-        let uids = self.change(|store| store.start_expunge(id, &uids)).await?;
+        let uids = self.change(|store| store.start_expunge_deleted(id, &uids)).await?;
         let highest_modseq = self.snapshot(id).await?.highest_modseq;
         Ok(Answer::Expunged { uids, highest_modseq })
     }
