@@ -73,7 +73,7 @@ impl Plan {
 
 /// The reason for which a message was not taken.
 enum Failure {
-    /// Nobody but its sender would get it.
+    /// No recipient but its sender can be reached.
     Refused(Refusal),
     /// The server could not write it.
     Trouble(anyhow::Error),
