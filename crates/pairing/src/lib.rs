@@ -6,13 +6,16 @@
 #![forbid(unsafe_code)]
 
 mod button;
+mod layout;
 mod led;
 mod link;
 mod qr;
 mod screen;
 mod window;
+mod wrap;
 
 pub use button::{Button, COUNTDOWN, Gesture, SHORT_PRESS};
+pub use layout::{ScreenSize, status_lines, text_lines};
 pub use led::{LedState, Step};
 pub use link::{Endpoint, login_link};
 pub use qr::{QrError, half_blocks, svg};

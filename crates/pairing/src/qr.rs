@@ -1,10 +1,11 @@
 //! QR codes as text for terminals and screens, and as SVG for the web page.
 
-use qrcode::render::unicode::Dense1x2;
 use qrcode::{Color, EcLevel, QrCode};
 
-/// The light border around a code, in modules; the standard asks for four.
+/// The light border around a code, in modules (ISO/IEC 18004 section 9.1).
 const QUIET_ZONE: usize = 4;
+/// The border of a code for which there is no more room; readers are content with it, though the standard is not.
+const NARROW_QUIET_ZONE: usize = 2;
 
 /// The reason why a text has no QR code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,42 +23,65 @@ impl std::fmt::Display for QrError {
 impl std::error::Error for QrError {}
 
 /// A square of modules with its quiet zone.
-struct Modules {
+#[derive(Clone)]
+pub(crate) struct Modules {
     code: QrCode,
-    width: usize,
+    quiet_zone: usize,
 }
 
 impl Modules {
-    fn new(text: &str) -> Result<Self, QrError> {
+    pub(crate) fn new(text: &str) -> Result<Self, QrError> {
         // The lowest correction level: a screen has no scratches, and fewer modules scan better in half blocks.
         let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| QrError::TooLong)?;
-        let width = code.width() + 2 * QUIET_ZONE;
-        Ok(Self { code, width })
+        Ok(Self { code, quiet_zone: QUIET_ZONE })
     }
 
-    fn is_dark(&self, x: usize, y: usize) -> bool {
-        let inside = QUIET_ZONE..self.width - QUIET_ZONE;
+    /// The same code with a narrower quiet zone.
+    pub(crate) fn narrowed(&self) -> Self {
+        Self { quiet_zone: NARROW_QUIET_ZONE, ..self.clone() }
+    }
+
+    /// The side of the square, the quiet zone included.
+    pub(crate) fn width(&self) -> usize {
+        self.code.width() + 2 * self.quiet_zone
+    }
+
+    pub(crate) fn is_dark(&self, x: usize, y: usize) -> bool {
+        let inside = self.quiet_zone..self.quiet_zone + self.code.width();
         inside.contains(&x)
             && inside.contains(&y)
-            && self.code[(x - QUIET_ZONE, y - QUIET_ZONE)] == Color::Dark
+            && self.code[(x - self.quiet_zone, y - self.quiet_zone)] == Color::Dark
+    }
+
+    /// Lines of half-block characters: a character is two halves, above each other, and a module is `scale` halves wide
+    /// and high. Light modules are drawn: for light text on a dark background.
+    pub(crate) fn half_blocks(&self, scale: usize) -> Vec<String> {
+        let side = self.width() * scale;
+        let is_light = |x: usize, y: usize| y < side && !self.is_dark(x / scale, y / scale);
+        let line = |y: usize| (0..side).map(|x| half_block(is_light(x, y), is_light(x, y + 1))).collect();
+        (0..side).step_by(2).map(line).collect()
+    }
+}
+
+fn half_block(upper: bool, lower: bool) -> char {
+    match (upper, lower) {
+        (true, true) => '█',
+        (true, false) => '▀',
+        (false, true) => '▄',
+        (false, false) => ' ',
     }
 }
 
 /// The code in half-block characters, two rows a line, light modules drawn: for light text on a dark background.
 pub fn half_blocks(text: &str) -> Result<String, QrError> {
-    // The renderer draws what it calls dark; on a dark background the light modules are drawn. Its quiet zone is the
-    // standard's, as ours is.
-    let code = Modules::new(text)?.code;
-    let mut lines =
-        code.render().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).module_dimensions(1, 1).build();
-    lines.push('\n');
-    Ok(lines)
+    let lines = Modules::new(text)?.half_blocks(1);
+    Ok(lines.iter().flat_map(|line| [line, "\n"]).collect())
 }
 
 /// The code as an SVG image without any external reference.
 pub fn svg(text: &str) -> Result<String, QrError> {
     let modules = Modules::new(text)?;
-    let width = modules.width;
+    let width = modules.width();
     let mut path = String::new();
     for y in 0..width {
         let mut x = 0;
@@ -97,12 +121,12 @@ mod tests {
         let text = "dclogin:a@b?p=c&v=1";
         let modules = Modules::new(text).unwrap();
         let lines = half_blocks(text).unwrap();
-        assert_eq!(lines.lines().count(), modules.width.div_ceil(2));
+        assert_eq!(lines.lines().count(), modules.width().div_ceil(2));
         for (row, line) in lines.lines().enumerate() {
-            assert_eq!(line.chars().count(), modules.width);
+            assert_eq!(line.chars().count(), modules.width());
             for (x, half_block) in line.chars().enumerate() {
                 let (upper, lower) = (row * 2, row * 2 + 1);
-                let drawn = |y: usize| y < modules.width && !modules.is_dark(x, y);
+                let drawn = |y: usize| y < modules.width() && !modules.is_dark(x, y);
                 let expected = match (drawn(upper), drawn(lower)) {
                     (true, true) => '█',
                     (true, false) => '▀',

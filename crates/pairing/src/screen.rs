@@ -1,15 +1,25 @@
-//! The text of the screens: plain, at most 80 columns wide, but for the link.
+//! The status that screens show, and its plain text for terminals and serial lines: at most 80 columns wide, but for the
+//! link. Displays have a layout of their own (`layout.rs`).
 
 use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::{LedState, half_blocks};
 
 /// The label before the link, on a line of its own; programs that watch a console search for it.
 pub const PAIRING_LINK_LABEL: &str = "Pairing link: ";
+/// Addresses in a bounded status.
+const MOST_ADDRESSES: usize = 16;
+/// Sentences about troubles in a bounded status.
+const MOST_TROUBLES: usize = 8;
+/// Characters of such a sentence.
+const LONGEST_TROUBLE: usize = 240;
 
 /// The status of the box as screens and the web's start page show it. Nothing in it is secret, but for the code of
 /// an open window.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DisplayStatus {
     /// The mail domain, which is also the box's name: `hearth-1a2b.local`.
     pub name: String,
@@ -27,8 +37,25 @@ pub struct DisplayStatus {
     pub code: Option<PairingCode>,
 }
 
+impl DisplayStatus {
+    /// The status with as much of its lists and sentences as a screen could show, so that it also fits in a message of
+    /// bounded length.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        self.addresses.truncate(MOST_ADDRESSES);
+        self.troubles.truncate(MOST_TROUBLES);
+        for trouble in &mut self.troubles {
+            if let Some((end, _)) = trouble.char_indices().nth(LONGEST_TROUBLE) {
+                trouble.truncate(end);
+            }
+        }
+        self
+    }
+}
+
 /// A pairing code: the content of the QR code while the window is open.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PairingCode {
     /// The link to scan or to tap.
     pub link: String,
@@ -36,7 +63,7 @@ pub struct PairingCode {
     pub closes: String,
 }
 
-/// The whole screen.
+/// The status as plain text.
 #[must_use]
 pub fn screen(status: &DisplayStatus) -> String {
     let addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
@@ -89,6 +116,17 @@ mod tests {
             "\n  Hearth 0.1.0   hearth-1a2b.local\n  State:     ready\n  Address:   192.168.1.7\n  Accounts:  2\n  \
              Attention: The disk is nearly full.\n\n  Press the button to add a person or a device.\n"
         );
+    }
+
+    #[test]
+    fn a_bounded_status_keeps_what_comes_first() {
+        let mut long = status(None);
+        assert_eq!(long.clone().bounded(), long);
+        long.addresses = (0..100).map(|number| [192, 168, 1, number].into()).collect();
+        long.troubles = vec!["é".repeat(1000); 100];
+        let bounded = long.clone().bounded();
+        assert_eq!(bounded.addresses, long.addresses[..16]);
+        assert_eq!(bounded.troubles, vec!["é".repeat(240); 8]);
     }
 
     #[test]
