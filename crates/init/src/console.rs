@@ -2,8 +2,8 @@
 //! else. The content is decided elsewhere.
 //!
 //! A console is a display (`tty1`: HDMI) or a line (`ttyS1`: serial). A display shows the last screen and nothing
-//! else; before the first screen, and after [`Consoles::end_screen`], it shows log lines. A line gets everything, one
-//! after the other.
+//! else, laid out for the size that it has at that moment; before the first screen, and after [`Consoles::end_screen`],
+//! it shows log lines. A line gets everything, one after the other.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -13,8 +13,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use pairing::ScreenSize;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::termios::tcgetwinsize;
 
+use super::screen::Screen;
 use host::clock::poll_timeout;
 
 /// Messages that wait for a slow line; further ones are dropped.
@@ -32,7 +35,7 @@ pub(super) struct Consoles {
 
 enum Message {
     Line(String),
-    Screen(String),
+    Screen(Screen),
     EndScreen,
     Flush(SyncSender<()>),
 }
@@ -40,18 +43,18 @@ enum Message {
 impl Consoles {
     /// Opens every console that `active` (the text of `/sys/class/tty/console/active`) names in `devices` (`/dev`).
     pub(super) fn open(active: &str, devices: &Path) -> io::Result<Self> {
-        let mut screens: Vec<Screen<File>> = names(active)
+        let mut consoles: Vec<Console<File>> = names(active)
             .filter_map(|name| {
                 let nonblocking = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
                 let flags = i32::try_from(nonblocking.bits()).ok()?;
                 let device =
                     OpenOptions::new().write(true).custom_flags(flags).open(devices.join(name)).ok()?;
-                Some(Screen::new(kind(name), device))
+                Some(Console::new(kind(name), device))
             })
             .collect();
         let (messages, queue) = sync_channel(QUEUE_LENGTH);
         thread::Builder::new().name("consoles".to_owned()).spawn(move || {
-            write_all(&mut screens, &queue);
+            write_all(&mut consoles, &queue);
         })?;
         Ok(Self { messages })
     }
@@ -67,8 +70,8 @@ impl Consoles {
     }
 
     /// Shows a screen in place of the one before.
-    pub(super) fn screen(&self, text: String) {
-        self.send(Message::Screen(text));
+    pub(super) fn screen(&self, screen: Screen) {
+        self.send(Message::Screen(screen));
     }
 
     /// Lets displays show log lines again.
@@ -91,11 +94,11 @@ impl Consoles {
     }
 }
 
-fn write_all<W: Write + WaitWritable>(screens: &mut [Screen<W>], messages: &Receiver<Message>) {
+fn write_all<D: Device>(consoles: &mut [Console<D>], messages: &Receiver<Message>) {
     for message in messages {
         match message {
             Message::Flush(done) => drop(done.send(())),
-            message => screens.iter_mut().for_each(|screen| screen.show(&message)),
+            message => consoles.iter_mut().for_each(|console| console.show(&message)),
         }
     }
 }
@@ -126,14 +129,14 @@ fn kind(name: &str) -> Kind {
     }
 }
 
-struct Screen<W> {
+struct Console<D> {
     kind: Kind,
-    device: W,
+    device: D,
     showing: bool,
 }
 
-impl<W: Write + WaitWritable> Screen<W> {
-    fn new(kind: Kind, device: W) -> Self {
+impl<D: Device> Console<D> {
+    fn new(kind: Kind, device: D) -> Self {
         Self { kind, device, showing: false }
     }
 
@@ -141,11 +144,12 @@ impl<W: Write + WaitWritable> Screen<W> {
         let text = match (message, self.kind) {
             (Message::Line(_), Kind::Display) if self.showing => return,
             (Message::Line(line), _) => format!("{line}\n"),
-            (Message::Screen(text), Kind::Display) => {
+            // Without a newline at the end: behind the last line it would scroll the first one away.
+            (Message::Screen(screen), Kind::Display) => {
                 self.showing = true;
-                format!("{CLEAR}{}\n", text.trim_end())
+                format!("{CLEAR}{}", screen.for_display(self.device.size()))
             }
-            (Message::Screen(text), Kind::Line) => format!("\n{}\n\n", text.trim_end()),
+            (Message::Screen(screen), Kind::Line) => format!("\n{}\n\n", screen.for_line()),
             (Message::EndScreen, Kind::Display) if self.showing => {
                 self.showing = false;
                 CLEAR.to_owned()
@@ -169,16 +173,24 @@ impl<W: Write + WaitWritable> Screen<W> {
     }
 }
 
-/// A non-blocking writer that can be waited for.
-trait WaitWritable {
+/// A terminal that never blocks, but can be waited for.
+trait Device: Write {
     /// Waits until it takes more bytes; false after `limit`.
     fn wait(&self, limit: Duration) -> bool;
+
+    /// Its size now.
+    fn size(&self) -> ScreenSize;
 }
 
-impl WaitWritable for File {
+impl Device for File {
     fn wait(&self, limit: Duration) -> bool {
         let mut fds = [PollFd::new(self, PollFlags::OUT)];
         matches!(poll(&mut fds, Some(&poll_timeout(limit))), Ok(1..))
+    }
+
+    fn size(&self) -> ScreenSize {
+        tcgetwinsize(self)
+            .map_or(ScreenSize::DEFAULT, |size| ScreenSize::of_terminal(size.ws_col, size.ws_row))
     }
 }
 
@@ -186,24 +198,30 @@ impl WaitWritable for File {
 mod tests {
     use std::time::Duration;
 
-    use super::{CLEAR, Kind, Message, Screen, WaitWritable, kind, names};
+    use pairing::ScreenSize;
 
-    impl WaitWritable for Vec<u8> {
+    use super::{CLEAR, Console, Device, Kind, Message, Screen, kind, names};
+
+    impl Device for Vec<u8> {
         fn wait(&self, _: Duration) -> bool {
             false
+        }
+
+        fn size(&self) -> ScreenSize {
+            ScreenSize::of_terminal(6, 5)
         }
     }
 
     fn shown(kind: Kind, messages: &[Message]) -> String {
-        let mut screen = Screen::new(kind, Vec::new());
-        messages.iter().for_each(|message| screen.show(message));
-        String::from_utf8(screen.device).unwrap()
+        let mut console = Console::new(kind, Vec::new());
+        messages.iter().for_each(|message| console.show(message));
+        String::from_utf8(console.device).unwrap()
     }
 
     fn story() -> [Message; 5] {
         [
             Message::Line("one".to_owned()),
-            Message::Screen("QR\n\n".to_owned()),
+            Message::Screen(Screen::Text("QR\n\n".to_owned())),
             Message::Line("two".to_owned()),
             Message::EndScreen,
             Message::Line("three".to_owned()),
@@ -211,8 +229,8 @@ mod tests {
     }
 
     #[test]
-    fn a_display_shows_only_the_screen_while_there_is_one() {
-        assert_eq!(shown(Kind::Display, &story()), format!("one\n{CLEAR}QR\n{CLEAR}three\n"));
+    fn a_display_shows_only_the_screen_in_its_middle_while_there_is_one() {
+        assert_eq!(shown(Kind::Display, &story()), format!("one\n{CLEAR}\n\n  QR{CLEAR}three\n"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use pairing::LedState;
 use rpi_led::{Lamp, Step};
 
 use super::console::Consoles;
+use super::screen::Screen;
 
 /// LED and screens. While there is a warning they show nothing else; what is set meanwhile is shown after it.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(super) struct Display {
     consoles: Consoles,
     led: LedState,
     played_led: Option<LedState>,
-    screen: Option<String>,
+    screen: Option<Screen>,
     warning: Warning,
 }
 
@@ -44,14 +45,12 @@ impl Display {
         self.play();
     }
 
-    /// Sets the text of the screens. It may quote a child process: no control character but the newline reaches a
-    /// terminal.
-    pub(super) fn set_screen(&mut self, text: &str) {
-        let text = without_controls(text);
+    /// Sets the content of the screens.
+    pub(super) fn set_screen(&mut self, screen: Screen) {
         if self.warning == Warning::Off {
-            self.consoles.screen(text.clone());
+            self.consoles.screen(screen.clone());
         }
-        self.screen = Some(text);
+        self.screen = Some(screen);
     }
 
     /// Lets the screens show log lines.
@@ -63,9 +62,9 @@ impl Display {
     }
 
     /// Shows that everything is about to be erased, or is being erased, in place of an earlier warning.
-    pub(super) fn warn(&mut self, text: &str) {
+    pub(super) fn warn(&mut self, text: String) {
         self.warning = Warning::On;
-        self.consoles.screen(without_controls(text));
+        self.consoles.screen(Screen::Text(text));
         self.play();
     }
 
@@ -73,7 +72,7 @@ impl Display {
     pub(super) fn end_warning(&mut self) {
         self.warning = Warning::Off;
         match &self.screen {
-            Some(text) => self.consoles.screen(text.clone()),
+            Some(screen) => self.consoles.screen(screen.clone()),
             None => self.consoles.end_screen(),
         }
         self.play();
@@ -101,11 +100,6 @@ impl Display {
     }
 }
 
-/// Control characters could move the cursor, forge a screen, or make the terminal answer.
-fn without_controls(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -113,8 +107,12 @@ mod tests {
 
     use pairing::LedState;
 
-    use super::Display;
+    use super::{Display, Screen};
     use crate::console::Consoles;
+
+    fn text(words: &str) -> Screen {
+        Screen::Text(words.to_owned())
+    }
 
     #[test]
     fn a_warning_covers_led_and_screen_and_gives_back_what_was_set_last() {
@@ -125,11 +123,11 @@ mod tests {
         let mut display = Display::new(None, consoles.clone());
         assert_eq!(display.shown_led(), LedState::Booting);
         display.set_led(LedState::Ready);
-        display.set_screen("before");
-        display.warn("let go");
+        display.set_screen(text("before"));
+        display.warn("let go".to_owned());
         assert_eq!(display.shown_led(), LedState::ResetCountdown);
         display.set_led(LedState::NeedsAttention);
-        display.set_screen("meanwhile");
+        display.set_screen(text("meanwhile"));
         assert_eq!(display.shown_led(), LedState::ResetCountdown);
         display.end_warning();
         assert_eq!(display.shown_led(), LedState::NeedsAttention);
@@ -137,6 +135,7 @@ mod tests {
         let shown = fs::read_to_string(&line).unwrap();
         assert_eq!(shown.split_whitespace().collect::<Vec<_>>(), ["before", "let", "go", "meanwhile"]);
     }
+
     #[test]
     fn a_warning_stays_and_can_be_replaced_when_the_box_goes_down() {
         let devices = tempfile::tempdir().unwrap();
@@ -144,29 +143,15 @@ mod tests {
         fs::write(&display_device, "").unwrap();
         let consoles = Consoles::open("tty1", devices.path()).unwrap();
         let mut display = Display::new(None, consoles.clone());
-        display.warn("let go");
+        display.warn("let go".to_owned());
         display.end_screen();
         consoles.line("a line of the log".to_owned());
-        display.warn("erasing");
-        display.set_screen("pairing");
+        display.warn("erasing".to_owned());
+        display.set_screen(text("pairing"));
         assert_eq!(display.shown_led(), LedState::ResetCountdown);
         consoles.flush(Duration::from_secs(60));
         let shown = fs::read_to_string(&display_device).unwrap();
         let last = shown.rsplit('\x1b').next().unwrap();
-        assert!(last.ends_with("erasing\n") && !shown.contains("log"), "{shown:?}");
-    }
-    #[test]
-    fn no_control_character_but_the_newline_reaches_a_terminal() {
-        let devices = tempfile::tempdir().unwrap();
-        let line = devices.path().join("ttyS1");
-        fs::write(&line, "").unwrap();
-        let consoles = Consoles::open("ttyS1", devices.path()).unwrap();
-        let mut display = Display::new(None, consoles.clone());
-        display.set_screen("a\x1b[2Jb\r\u{9b}2J\x07\nc\t\u{7f}█é");
-        display.warn("\x1bwarned\0\nof");
-        display.end_warning();
-        consoles.flush(Duration::from_secs(60));
-        let screen = "\na [2Jb  2J \nc  █é\n\n";
-        assert_eq!(fs::read_to_string(&line).unwrap(), format!("{screen}\n warned \nof\n\n{screen}"));
+        assert!(last.ends_with("erasing") && !shown.contains("log"), "{shown:?}");
     }
 }

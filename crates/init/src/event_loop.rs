@@ -24,6 +24,7 @@ use super::memory;
 use super::network_process::write_resolvers;
 use super::persistent_state::PersistentState;
 use super::role::Role;
+use super::screen::Screen;
 use super::server::Server;
 use super::service::{Executed, Service};
 use super::shutdown::{Goal, finish};
@@ -81,7 +82,7 @@ impl Appliance {
         let mut display = Display::new(self.lamp.take(), self.log.consoles().clone());
         if let Some(trouble) = self.data.trouble() {
             self.log.say(format!("the data partition is not usable: {trouble}"));
-            display.set_screen(&self.trouble_screen(trouble));
+            display.set_screen(Screen::Text(self.trouble_screen(trouble)));
             server.stop(now);
         }
         let mut event_loop = EventLoop {
@@ -249,7 +250,7 @@ impl EventLoop {
             Some(Gesture::ShortPress) => self.tell(ToServe::OpenPairingWindow),
             Some(Gesture::CountdownStarted) => {
                 self.appliance.log.say("the button is held: countdown to the factory reset");
-                self.display.warn(&self.appliance.countdown_screen());
+                self.display.warn(self.appliance.countdown_screen());
                 // Read anew: the events before this one have taken their time, in which nothing warned.
                 self.button.warned(uptime());
             }
@@ -260,7 +261,7 @@ impl EventLoop {
             Some(Gesture::FactoryReset) if self.appliance.data.device().is_some() => {
                 self.go_down(Goal::FactoryReset);
                 // The LED stays as it is, and the screen as it is set here, until the box starts again.
-                self.display.warn(&self.appliance.erasing_screen());
+                self.display.warn(self.appliance.erasing_screen());
             }
             Some(Gesture::FactoryReset) => {
                 self.appliance.log.say("nothing is erased: there is no data partition");
@@ -291,7 +292,7 @@ impl EventLoop {
             }
             ToInit::Healthy => self.heartbeat(now),
             ToInit::Led(state) => self.server_led = state,
-            ToInit::Screen(text) => self.display.set_screen(&text),
+            ToInit::Screen(status) => self.display.set_screen(Screen::Status(status)),
         }
     }
 
@@ -334,7 +335,7 @@ impl EventLoop {
         }
         self.appliance.log.keep_trouble(&report);
         if let Health::Failing(times) = self.server.health() {
-            self.display.set_screen(&self.failing_screen(times, &report));
+            self.display.set_screen(Screen::Text(self.failing_screen(times, &report)));
         }
     }
 

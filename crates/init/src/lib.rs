@@ -29,6 +29,7 @@ mod parameters;
 mod persistent_state;
 mod postmortem;
 mod role;
+mod screen;
 mod server;
 mod service;
 mod shutdown;

@@ -81,7 +81,7 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use ipc::appliance::{ToInit, ToServe};
-    use pairing::LedState;
+    use pairing::{DisplayStatus, LedState};
     use rustix::process::{WaitOptions, waitpid};
 
     use super::{Process, Server};
@@ -96,10 +96,21 @@ mod tests {
             echo '"ready"'; echo 'nonsense'; echo '{"led":"ready"}'; echo 'last word' >&2
             read answer
             case "$GLIBC_TUNABLES" in *mmap_threshold*) ;; *) exit ;; esac
-            [ "$answer" = '"stop"' ] && printf '{"screen":"bye"}\n'
+            [ "$answer" = '"stop"' ] && echo 'SCREEN'
         "#;
+        let status = DisplayStatus {
+            name: "hearth-1a2b.local".to_owned(),
+            addresses: Vec::new(),
+            led: LedState::Ready,
+            accounts: 1,
+            version: "0.1.0".to_owned(),
+            troubles: Vec::new(),
+            code: None,
+        };
+        let screen = ToInit::Screen(Box::new(status));
+        let script = script.replace("SCREEN", &serde_json::to_string(&screen).unwrap());
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", script]);
+        command.args(["-c", &script]);
         let (events, received) = sync_channel(1);
         let log = Log::new(Consoles::none(), None);
         let server = Server::start_command(command, &events, &log).unwrap();
@@ -114,7 +125,7 @@ mod tests {
         assert_eq!(next(), ToInit::Ready);
         assert_eq!(next(), ToInit::Led(LedState::Ready));
         server.tell(ToServe::Stop);
-        assert_eq!(next(), ToInit::Screen("bye".to_owned()));
+        assert_eq!(next(), screen);
         assert!(received.recv().is_err(), "the pipe ends with the server");
         let _ = waitpid(Some(server.child().pid()), WaitOptions::empty());
         assert_eq!(server.child().stderr_tail(), ["last word"]);

@@ -10,7 +10,7 @@
 
 use std::net::IpAddr;
 
-use pairing::LedState;
+use pairing::{DisplayStatus, LedState};
 use serde::{Deserialize, Serialize};
 
 /// The longest line either side may send, in bytes.
@@ -38,6 +38,35 @@ pub enum ToInit {
     Healthy,
     /// The state of the LED from now on.
     Led(LedState),
-    /// The text of the screens from now on: the box's status and, while the window is open, the QR code.
-    Screen(String),
+    /// The status on the screens from now on. It is sent as it is, not as text: init knows each display's size, and lays it
+    /// out for each. The sender bounds it ([`DisplayStatus::bounded`]).
+    Screen(Box<DisplayStatus>),
+}
+
+#[cfg(test)]
+mod tests {
+    use pairing::PairingCode;
+
+    use super::{DisplayStatus, LINE_LIMIT, LedState, ToInit};
+    use crate::lines::encode;
+
+    #[test]
+    fn the_longest_bounded_status_fits_in_a_line() {
+        // The longest name there is, and in each text the character that takes most bytes in JSON.
+        let name = "a".repeat(253);
+        let status = DisplayStatus {
+            addresses: vec!["2001:db8:1234:5678:9abc:def0:1234:5678".parse().unwrap(); 1000],
+            led: LedState::WaitingForNetwork,
+            accounts: usize::MAX,
+            version: "1000.1000.1000".to_owned(),
+            troubles: vec!["\0".repeat(1000); 1000],
+            code: Some(PairingCode {
+                link: format!("dclogin:{name}@{name}?p={name}&ih={name}&sh={name}"),
+                closes: "when the first account exists".to_owned(),
+            }),
+            name,
+        };
+        let line = encode(&ToInit::Screen(Box::new(status.bounded()))).unwrap();
+        assert!(line.len() <= LINE_LIMIT, "{} bytes", line.len());
+    }
 }

@@ -35,7 +35,7 @@ impl WebBackend {
 
 impl web::Backend for WebBackend {
     fn status(&self) -> pairing::DisplayStatus {
-        self.pairing.watch().borrow().status.clone()
+        self.pairing.watch().borrow().clone()
     }
 
     fn credentials(&self) -> Result<web::Credentials, JoinRefusal> {

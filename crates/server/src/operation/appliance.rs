@@ -2,10 +2,11 @@
 
 use ipc::appliance::{LINE_LIMIT, ToInit, ToServe};
 use ipc::lines;
+use pairing::DisplayStatus;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 
-use crate::accounts::pairing::{PairingHandle, View};
+use crate::accounts::pairing::PairingHandle;
 use crate::runtime::lines::Lines;
 
 /// Messages to init that may wait.
@@ -45,17 +46,11 @@ async fn listen<R: AsyncRead + Unpin>(pairing: &PairingHandle, input: R) {
 /// Tells init the states of LED and screen as they change.
 async fn show(pairing: PairingHandle, messages: mpsc::Sender<ToInit>) {
     let mut watched = pairing.watch();
-    let mut shown: Option<View> = None;
+    let mut shown: Option<DisplayStatus> = None;
     loop {
         let view = watched.borrow_and_update().clone();
-        let mut changes = Vec::new();
-        if shown.as_ref().is_none_or(|shown| shown.status.led != view.status.led) {
-            changes.push(ToInit::Led(view.status.led));
-        }
-        if shown.as_ref().is_none_or(|shown| shown.screen != view.screen) {
-            changes.push(ToInit::Screen(view.screen.clone()));
-        }
-        for message in changes {
+        let led = shown.as_ref().is_none_or(|shown| shown.led != view.led).then_some(ToInit::Led(view.led));
+        for message in led.into_iter().chain([ToInit::Screen(Box::new(view.clone().bounded()))]) {
             if messages.send(message).await.is_err() {
                 return;
             }
@@ -89,13 +84,14 @@ async fn write<W: AsyncWrite + Unpin>(mut messages: mpsc::Receiver<ToInit>, mut 
 }
 
 /// Without init: shows the screen on standard error whenever a new code is on it.
-pub(crate) async fn show_on_terminal(mut watched: watch::Receiver<View>) {
+pub(crate) async fn show_on_terminal(mut watched: watch::Receiver<DisplayStatus>) {
     let mut shown = None;
     loop {
         let view = watched.borrow_and_update().clone();
-        let link = view.status.code.map(|code| code.link);
+        let text = pairing::screen(&view);
+        let link = view.code.map(|code| code.link);
         if link.is_some() && link != shown {
-            let _ = tokio::io::stderr().write_all(format!("{}\n", view.screen).as_bytes()).await;
+            let _ = tokio::io::stderr().write_all(format!("{text}\n").as_bytes()).await;
         }
         shown = link;
         if watched.changed().await.is_err() {
@@ -159,7 +155,7 @@ mod tests {
         say(ToServe::OpenPairingWindow).await;
         assert_eq!(led(&mut lines).await, LedState::PairingOpen);
         let ToInit::Screen(screen) = next(&mut lines).await else { panic!("the screen follows the LED") };
-        assert!(screen.contains("&ih=192.0.2.7&"), "{screen}");
+        assert!(screen.code.is_some_and(|code| code.link.contains("&ih=192.0.2.7&")));
         good.send_replace(1);
         assert_eq!(next(&mut lines).await, ToInit::Ready);
         good.send_replace(2);

@@ -78,7 +78,7 @@ async fn serve(stream: UnixStream, server: &ControlServer) -> anyhow::Result<()>
 }
 
 async fn pair(observed: &Observed) -> Response {
-    let opened = observed.pairing.open().await.and_then(|view| view.status.code);
+    let opened = observed.pairing.open().await.and_then(|view| view.code);
     match opened {
         Some(code) => Response::Pairing { link: code.link, closes: code.closes },
         None => Response::Refused("The configuration's registration lets nobody in by pairing.".to_owned()),
@@ -97,7 +97,7 @@ fn status(observed: &Observed) -> ServerStatus {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         domain: observed.domain.to_string(),
         registration: observed.registration.to_string(),
-        accounts: view.status.accounts,
+        accounts: view.accounts,
         connections: observed.connections.count(),
         connections_limit: observed.connections.limit(),
         // What cannot be read shows among the troubles.
@@ -114,7 +114,7 @@ fn status(observed: &Observed) -> ServerStatus {
         certificate: certificate.names,
         certificate_expires: certificate.expires.map(|time| time.0),
         listening: listening.collect(),
-        pairing_window: view.status.code.map(|code| code.closes),
-        troubles: view.status.troubles,
+        pairing_window: view.code.map(|code| code.closes),
+        troubles: view.troubles,
     }
 }

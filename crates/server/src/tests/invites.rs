@@ -165,7 +165,7 @@ async fn an_invite_whose_time_is_over_says_so() {
 async fn the_mode_decides_whether_invites_count() {
     let server = TestServer::start("").await;
     let token = token(&make(&server, 2).await);
-    assert!(server.observed().pairing.watch().borrow().status.code.is_some(), "the window is open");
+    assert!(server.observed().pairing.watch().borrow().code.is_some(), "the window is open");
     let (status, refusal) = request(&server, "POST /new").await;
     assert!(status == 403 && refusal.contains("by the code that the box shows"), "{status} {refusal}");
     assert_eq!(post(&server, &token).await.0, 200, "with pairing, beside the window");

@@ -8,7 +8,7 @@ use crate::tests::harness::{ALICE, PASSWORD, TestServer};
 /// Name and password of the code that is shown now.
 fn code(server: &TestServer) -> (String, String) {
     let view = server.observed().pairing.watch().borrow().clone();
-    let link = view.status.code.expect("an open window").link;
+    let link = view.code.expect("an open window").link;
     let (address, rest) = link.strip_prefix("dclogin:").unwrap().split_once("?p=").unwrap();
     (address.to_owned(), rest.split_once('&').unwrap().0.to_owned())
 }
@@ -27,7 +27,7 @@ async fn the_code_makes_one_account_over_both_protocols_at_once_and_nothing_else
     let (user, password) = code(&server);
     let logins = tokio::join!(login(&server, &user, &password), login(&server, &user, &password));
     assert_eq!(logins, (true, true));
-    assert_eq!(server.observed().pairing.watch().borrow().status.code, None);
+    assert_eq!(server.observed().pairing.watch().borrow().code, None);
     assert!(login(&server, &user, &password).await, "again, after the window has closed");
     assert_eq!(server.observed().store.accounts().unwrap().len(), 1);
 }

@@ -11,15 +11,6 @@ use crate::accounts::pairing::mint::Credentials;
 /// Commands that wait for the task at most.
 pub(super) const COMMAND_QUEUE_LENGTH: usize = 64;
 
-/// The visible state of the window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct View {
-    /// The status of the box, with the pairing code while the window is open.
-    pub(crate) status: DisplayStatus,
-    /// The whole text of the screens.
-    pub(crate) screen: String,
-}
-
 /// A command to the task.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -29,8 +20,8 @@ pub(super) enum Command {
     Addresses(Vec<IpAddr>),
     /// Sentences for the screen; the LED shows whether there are any.
     Troubles(Vec<String>),
-    /// Open the window, and answer with its view.
-    Open(oneshot::Sender<View>),
+    /// Open the window, and answer with the status that shows it.
+    Open(oneshot::Sender<DisplayStatus>),
     /// Answer whether these credentials may create an account.
     IsValid(Credentials, oneshot::Sender<bool>),
     /// The number of accounts, after some were removed.
@@ -43,12 +34,12 @@ pub(super) enum Command {
 #[derive(Clone, Debug)]
 pub(crate) struct PairingHandle {
     pub(super) commands: mpsc::Sender<Command>,
-    pub(super) view: watch::Receiver<View>,
+    pub(super) view: watch::Receiver<DisplayStatus>,
 }
 
 impl PairingHandle {
-    /// The view, now and from now on.
-    pub(crate) fn watch(&self) -> watch::Receiver<View> {
+    /// The status of the box, with the code while the window is open; now and from now on.
+    pub(crate) fn watch(&self) -> watch::Receiver<DisplayStatus> {
         self.view.clone()
     }
 
@@ -73,7 +64,7 @@ impl PairingHandle {
     }
 
     /// Opens the window; none when the server is ending.
-    pub(crate) async fn open(&self) -> Option<View> {
+    pub(crate) async fn open(&self) -> Option<DisplayStatus> {
         let (answer, opened) = oneshot::channel();
         self.send(Command::Open(answer)).await;
         opened.await.ok()

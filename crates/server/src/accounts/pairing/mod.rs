@@ -11,6 +11,6 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use handle::{PairingHandle, View};
+pub(crate) use handle::PairingHandle;
 pub(crate) use mint::Credentials;
 pub(crate) use task::{PairingTask, Setup, endpoint};

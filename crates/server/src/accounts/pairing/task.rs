@@ -7,12 +7,11 @@ use host::clock;
 use mail_types::Domain;
 use pairing::{
     DisplayStatus, Endpoint, Input, LedState, Output, PairingCode, PairingWindow, WindowEnd, login_link,
-    screen,
 };
 use relay_policy::Registration;
 use tokio::sync::{mpsc, watch};
 
-use crate::accounts::pairing::handle::{COMMAND_QUEUE_LENGTH, Command, PairingHandle, View};
+use crate::accounts::pairing::handle::{COMMAND_QUEUE_LENGTH, Command, PairingHandle};
 use crate::accounts::pairing::mint::Credentials;
 
 /// The codes of one window that are valid, the newest included: a phone may just have scanned an older one.
@@ -51,7 +50,7 @@ pub(crate) struct PairingTask {
     led: LedState,
     wake_at: Option<Instant>,
     commands: mpsc::Receiver<Command>,
-    view: watch::Sender<View>,
+    view: watch::Sender<DisplayStatus>,
 }
 
 impl PairingTask {
@@ -59,7 +58,7 @@ impl PairingTask {
     pub(crate) fn new(setup: Setup) -> (Self, PairingHandle) {
         let (sender, commands) = mpsc::channel(COMMAND_QUEUE_LENGTH);
         let status = status(&setup.domain, setup.accounts, &setup.addresses);
-        let (view, watched) = watch::channel(View { status, screen: String::new() });
+        let (view, watched) = watch::channel(status);
         let lets_in = matches!(setup.registration, Registration::Open | Registration::Pairing);
         let now = clock::now();
         let mut task = Self {
@@ -171,13 +170,12 @@ impl PairingTask {
             link: login_link(&code.address, &code.password, &endpoint(&self.setup, &self.addresses)),
             closes: closes(window, now),
         });
-        let status = DisplayStatus {
+        let view = DisplayStatus {
             led: self.led,
             troubles: self.troubles.clone(),
             code,
             ..status(&self.setup.domain, self.accounts, &self.addresses)
         };
-        let view = View { screen: screen(&status), status };
         self.view.send_if_modified(|shown| {
             let changed = *shown != view;
             *shown = view;

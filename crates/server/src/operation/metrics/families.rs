@@ -40,7 +40,7 @@ pub(crate) fn families(observed: &Observed, stored: Stored) -> Vec<Family> {
 
 fn state(observed: &Observed, stored: Stored) -> Vec<Family> {
     let counters = &observed.counters;
-    let troubles = observed.pairing.watch().borrow().status.troubles.len() as u64;
+    let troubles = observed.pairing.watch().borrow().troubles.len() as u64;
     let mut families = vec![
         info("hearth_build", "The program's version.", ("version", env!("CARGO_PKG_VERSION"))),
         gauge(
