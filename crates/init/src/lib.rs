@@ -19,6 +19,7 @@ mod display;
 mod event;
 mod event_loop;
 mod identity;
+mod kernel_log;
 mod keys;
 mod log;
 mod log_rate;
@@ -119,9 +120,9 @@ pub fn run() -> anyhow::Result<Infallible> {
 fn open_log() -> Log {
     let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
     let consoles = Consoles::open(&active, Path::new("/dev")).unwrap_or_else(|_| Consoles::none());
-    // Everything of ours is to be kept, and nothing below an error to be printed by the kernel over our screen.
+    // Everything of ours is to be kept.
     let _ = fs::write("/proc/sys/kernel/printk_devkmsg", "on");
-    let _ = fs::write("/proc/sys/kernel/printk", "4");
+    kernel_log::pass_on(consoles.clone());
     Log::new(consoles, fs::OpenOptions::new().write(true).open("/dev/kmsg").ok())
 }
 
