@@ -79,7 +79,10 @@ fn post(request: &Request<'_>, context: &PageContext<'_>, format: Format) -> Rou
 fn get(path: &str, request: &Request<'_>, context: &PageContext<'_>) -> Route {
     let site = context.site;
     let reply = match path {
-        "/" => reply(200, HTML, pages::start(site, &context.status, request.from_home)),
+        "/" => {
+            let reload = pages::Reload::from_query(request.query);
+            reply(200, HTML, pages::start(site, &context.status, request.from_home, reload))
+        }
         "/new" | "/cgi-bin/newemail.py" => return new_by_browser(request, site),
         "/invite" => match invite::parameter(request.query) {
             InviteParam::Token(token) => return Route::ShowInvite(token),
@@ -301,6 +304,7 @@ pub(super) mod tests {
     fn each_path_has_its_answer() {
         let home = "hearth-1a2b.local";
         check("GET /", home, Scheme::Http, true, 200, "dclogin:x?p=1&amp;v=1");
+        check("GET /?still", home, Scheme::Http, true, 200, "This page stays as it is");
         check("HEAD /", home, Scheme::Http, true, 200, "");
         check("POST /new", home, Scheme::Https, false, 200, "mint");
         check("GET /new", home, Scheme::Https, true, 200, "mint");

@@ -13,7 +13,7 @@ pub(crate) use about::{info, privacy};
 pub(crate) use autoconfig::autoconfig;
 pub(crate) use help::{help, no_such_page, wrong_name};
 pub(crate) use invite::{fresh_code, invitation, refused, welcome};
-pub(crate) use start::start;
+pub(crate) use start::{Reload, start};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -114,7 +114,20 @@ fn open_button(link: &str) -> Markup {
 mod tests {
     use maud::html;
 
-    use super::Page;
+    use super::{FLAME, ICON, Page};
+
+    #[test]
+    fn the_icon_is_a_url_of_the_flame() {
+        let data = ICON.strip_prefix("data:image/svg+xml,").unwrap();
+        // RFC 3986 section 2: what is neither unreserved nor reserved is escaped, and so is "#", which ends a path.
+        assert!(
+            data.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%:/'=".contains(&byte)),
+            "{data}"
+        );
+        let escapes = [("%20", " "), ("%23", "#"), ("%3C", "<"), ("%3E", ">")];
+        let image = escapes.iter().fold(data.to_owned(), |text, (escape, c)| text.replace(escape, c));
+        assert!(image.contains(&format!(" d='{FLAME}'/>")) && !image.contains('%'), "{image}");
+    }
 
     #[test]
     fn nothing_escapes_into_markup() {

@@ -9,9 +9,46 @@ use relay_policy::Registration;
 use super::{Page, Width, open_button, qr_code};
 use crate::site::Site;
 
-/// The interval in which browsers load the start page again, in seconds: a press of the button, and a code that is used
-/// up, show by themselves.
-const REFRESH_SECONDS: u32 = 5;
+/// The interval in which browsers load the start page again, in seconds, while its state changes by itself. Nobody is to
+/// be hurried (WCAG 2.2, success criterion 2.2.1): the page says that it does so, and twenty seconds are the least time
+/// that a person must have to switch it off.
+const REFRESH_SECONDS: u32 = 20;
+/// The query of the page that stays as it is.
+const STILL: &str = "still";
+
+/// Whether the page loads itself again while its state changes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reload {
+    /// It does.
+    Automatic,
+    /// The person has switched it off.
+    Off,
+}
+
+impl Reload {
+    /// The choice in the page's query.
+    pub(crate) fn from_query(query: Option<&str>) -> Self {
+        if query == Some(STILL) { Self::Off } else { Self::Automatic }
+    }
+
+    /// The page's words about it.
+    fn html(self) -> Markup {
+        match self {
+            Self::Automatic => html! {
+                p {
+                    "This page loads itself again every " (REFRESH_SECONDS) " seconds. "
+                    a href={ "/?" (STILL) } { "Let it stay as it is" }
+                }
+            },
+            Self::Off => html! {
+                p {
+                    "This page stays as it is. " a href={ "/?" (STILL) } { "Load it again" } " or "
+                    a href="/" { "let it load itself" }
+                }
+            },
+        }
+    }
+}
 
 /// The way to join at the time of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +93,9 @@ impl<'a> PageState<'a> {
                 h1 { "Add a person or a device" }
                 p {
                     "This is your home’s own chat server. To let somebody join, "
-                    strong { "press the button on the box" } ": a code appears here for five minutes."
+                    strong { "press the button on the box" } ". For five minutes there is a code then."
                 }
+                p { a.button href="/" { "Show the code" } }
                 p.soft {
                     "No button? Any key of a keyboard that is plugged into the box will do, and on an ordinary \
                     computer the command " code { "hearth pair" } "."
@@ -86,11 +124,19 @@ impl<'a> PageState<'a> {
     }
 }
 
+/// True while the state changes without anything that a person does: the others change by a press of the button, or by a
+/// change of the configuration.
+fn changes_by_itself(state: PageState<'_>, led: LedState) -> bool {
+    matches!(state, PageState::Starting | PageState::Code(_)) || led == LedState::AccountCreated
+}
+
 /// The start page; outside of the home network it has neither code nor state.
-pub(crate) fn start(site: &Site, status: &DisplayStatus, from_home: bool) -> String {
+pub(crate) fn start(site: &Site, status: &DisplayStatus, from_home: bool, reload: Reload) -> String {
     if !from_home {
         return outside(&status.name);
     }
+    let state = PageState::of(status, site.registration);
+    let changing = changes_by_itself(state, status.led);
     let main = html! {
         @for trouble in &status.troubles {
             p.note role="alert" { (trouble) }
@@ -98,15 +144,18 @@ pub(crate) fn start(site: &Site, status: &DisplayStatus, from_home: bool) -> Str
         @if status.led == LedState::AccountCreated {
             p.note.good role="status" { "A new profile has joined. Welcome!" }
         }
-        (PageState::of(status, site.registration).html(status.accounts))
+        (state.html(status.accounts))
     };
     Page {
         title: &status.name,
         name: &status.name,
-        refresh: Some(REFRESH_SECONDS),
+        refresh: (changing && reload == Reload::Automatic).then_some(REFRESH_SECONDS),
         width: if status.code.is_some() { Width::Wide } else { Width::Text },
         main,
-        bottom: state(status),
+        bottom: html! {
+            @if changing { (reload.html()) }
+            (details(status))
+        },
     }
     .html()
 }
@@ -165,7 +214,7 @@ fn steps() -> Markup {
 }
 
 /// The state of the box, for the bottom of the page.
-fn state(status: &DisplayStatus) -> Markup {
+fn details(status: &DisplayStatus) -> Markup {
     let addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
     html! {
         dl.state {
@@ -215,8 +264,34 @@ mod tests {
         ] {
             let status = status(led, invitation);
             let site = Site { registration, ..site(Certificate::SelfSigned) };
-            let html = start(&site, &status, true);
+            let html = start(&site, &status, true, Reload::Automatic);
             assert!(html.contains(expected), "{led:?} {registration:?}: {html}");
         }
+    }
+
+    #[test]
+    fn the_page_reloads_only_while_something_changes_by_itself_and_nobody_has_switched_it_off() {
+        const REFRESH: &str = "http-equiv=\"refresh\" content=\"20\"";
+        let code = || Some(PairingCode { link: "dclogin:x?p=1&v=1".into(), closes: "in 5 minutes".into() });
+        for (led, code, changing) in [
+            (LedState::Booting, None, true),
+            (LedState::WaitingForNetwork, None, true),
+            (LedState::PairingOpen, code(), true),
+            (LedState::NeedsAttention, code(), true),
+            (LedState::AccountCreated, None, true),
+            (LedState::Ready, None, false),
+            (LedState::NeedsAttention, None, false),
+        ] {
+            let (site, status) = (site(Certificate::SelfSigned), status(led, code));
+            let page = |query| start(&site, &status, true, Reload::from_query(query));
+            assert_eq!(page(None).contains(REFRESH), changing, "{led:?}");
+            assert_eq!(page(None).contains("href=\"/?still\""), changing, "{led:?}");
+            assert!(!page(Some("still")).contains("http-equiv"), "{led:?}");
+            assert_eq!(page(Some("still")).contains("stays as it is"), changing, "{led:?}");
+        }
+        let status = status(LedState::Booting, None);
+        assert!(
+            !start(&site(Certificate::SelfSigned), &status, false, Reload::Automatic).contains("http-equiv")
+        );
     }
 }
