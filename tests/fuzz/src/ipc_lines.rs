@@ -1,16 +1,21 @@
-//! The lines between the box's processes: split alike however they come in pieces, and messages read back as written.
+//! The lines between the box's processes: split alike however they come in pieces, messages read back as written, and no
+//! screen of the server's that breaks a display.
 
 use std::fmt::Debug;
 
 use ipc::appliance::{ToInit, ToServe};
 use ipc::control::{Request, Response};
 use ipc::lines::{Line, LineSplitter, encode};
+use pairing::{DisplayStatus, ScreenSize};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use test_support::pieces;
 
 use crate::split_first;
+
+/// Displays, in columns and lines.
+const SIZES: [(u16, u16); 4] = [(1, 1), (20, 60), (80, 25), (240, 67)];
 
 /// Lines with a limit of as many bytes as the first byte says.
 pub(crate) fn lines(data: &[u8]) {
@@ -25,6 +30,19 @@ pub(crate) fn lines(data: &[u8]) {
         round_trip::<ToInit>(line);
         round_trip::<Request>(line);
         round_trip::<Response>(line);
+        if let Ok(ToInit::Screen(status)) = line.decode() {
+            SIZES.into_iter().for_each(|size| screen(&status, size));
+        }
+    }
+}
+
+/// Nothing but printable characters, and no more of them than the display has cells.
+fn screen(status: &DisplayStatus, (columns, rows): (u16, u16)) {
+    let lines = pairing::status_lines(status, ScreenSize::of_terminal(columns, rows));
+    assert!(lines.len() <= usize::from(rows), "{columns}x{rows}: {lines:#?}");
+    for line in lines {
+        assert!(line.chars().count() <= usize::from(columns), "{columns}x{rows}: {line:?}");
+        assert!(line.chars().all(|c| c == ' ' || c.is_ascii_graphic() || "█▀▄".contains(c)), "{line:?}");
     }
 }
 
