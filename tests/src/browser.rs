@@ -1,11 +1,13 @@
-//! A real browser, and a phone's eye: pages as pictures, and the codes that a camera finds in them.
+//! A real browser: pages as pictures.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
+
+use crate::codes::codes;
 
 /// The longest time for one picture, in seconds; a busy machine with a cold disk needs some twenty.
 const PICTURE_LIMIT: &str = "90";
@@ -55,7 +57,7 @@ impl Browser {
     /// The texts of the QR codes seen at this address in a window of this size. Warnings about certificates
     /// are passed over.
     pub fn codes(&self, url: &str, window: Window) -> Result<Vec<String>> {
-        scan(&self.picture(url, window)?)
+        codes(&self.picture(url, window)?)
     }
 
     /// The window's picture once the page is loaded.
@@ -81,17 +83,4 @@ impl Browser {
         ensure!(status.success() && picture.exists(), "chromium at {url} ended with {status}: {}", said());
         Ok(picture)
     }
-}
-
-/// Every QR code in a picture, by a reader that shares nothing with what drew it.
-fn scan(picture: &Path) -> Result<Vec<String>> {
-    let output = Command::new("zbarimg")
-        .args(["--quiet", "--raw", "-Sdisable", "-Sqrcode.enable"])
-        .arg(picture)
-        .output()
-        .context("starting zbarimg")?;
-    // 4 says that there is no code (zbarimg(1)).
-    let read = output.status.success() || output.status.code() == Some(4);
-    ensure!(read, "zbarimg: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
 }

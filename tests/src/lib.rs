@@ -2,9 +2,11 @@
 
 pub mod boxes;
 pub mod browser;
+pub mod codes;
 pub mod core_process;
 pub mod data_partition;
 pub mod delta_chat;
+pub mod hdmi;
 pub mod mail;
 pub mod module_graph;
 pub mod namespace;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::card::Card;
 use crate::clock::{self, Deadline};
@@ -303,6 +303,11 @@ impl Guest {
                 since = (clock::now(), run.qemu.run_queue_wait());
             }
         }
+    }
+
+    /// Writes a picture of the display to this file, as binary PPM (ppm(5)).
+    pub fn picture(&mut self, file: &Path) -> Result<()> {
+        self.running_mut()?.qmp.execute("screendump", &json!({ "filename": file })).map(drop)
     }
 
     /// Time since QEMU's start; zero without power.
