@@ -63,13 +63,23 @@ fn a_message_to_another_server_is_marked_as_failed_with_the_reason() {
 
 #[test]
 fn a_message_to_a_full_mailbox_is_marked_as_failed_with_the_reason() {
-    let quota = "[limits]\nquota = 400000\nmessage_size = 399999\n";
-    Daemon::start("pairing", quota).unwrap().play(|daemon| {
+    full_mailbox(70_000, "quota = 400000\nmessage_size = 399999\n");
+}
+
+/// From 140 kB the core sends a small message first, which makes a placeholder, and the file in a second one
+/// (chatmail/core, `src/download.rs`). The placeholder still fits, so it is the second refusal that the app must show.
+#[test]
+fn a_file_whose_placeholder_alone_fits_is_marked_as_failed_with_the_reason() {
+    full_mailbox(200_000, "quota = 900000\nmessage_size = 899999\n");
+}
+
+fn full_mailbox(size: usize, limits: &str) {
+    Daemon::start("pairing", &format!("[limits]\n{limits}")).unwrap().play(|daemon| {
         let (anna, ben, chat) = two(daemon)?;
         // A phone that is away deletes nothing.
         ben.sleep()?;
         let picture = tempfile::Builder::new().suffix(".bin").tempfile()?;
-        std::fs::write(picture.path(), noise(70_000))?;
+        std::fs::write(picture.path(), noise(size))?;
         let failed = (0..10).find_map(|_| {
             let sent = anna.send_file(chat, picture.path()).ok()?;
             anna.wait_until_sent(sent, LIMITS.file).err().map(|_| sent)
