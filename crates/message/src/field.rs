@@ -52,13 +52,19 @@ pub fn section_length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// A field's value on one line (RFC 5322 section 2.2.3): without line ends, and without white space around it.
+///
+/// A CR alone ends no line and stays, since without it the words beside it would be one.
 #[must_use]
 pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
     let value = value.trim_ascii();
     if memchr2(b'\r', b'\n', value).is_none() {
         return Cow::Borrowed(value);
     }
-    Cow::Owned(value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect())
+    let mut line = Vec::with_capacity(value.len());
+    for piece in value.split(|&byte| byte == b'\n') {
+        line.extend_from_slice(piece.strip_suffix(b"\r").unwrap_or(piece));
+    }
+    Cow::Owned(line)
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -136,5 +142,6 @@ mod tests {
         assert_eq!(*unfold(b" one\r\n\ttwo \r\n"), *b"one\ttwo");
         assert_eq!(*unfold(b" \r\n x\r\n"), *b"x");
         assert_eq!(*unfold(b"\r\n"), *b"");
+        assert_eq!(*unfold(b"a\rb\r\r\n c\n\td"), *b"a\rb\r c\td");
     }
 }

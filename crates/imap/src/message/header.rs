@@ -60,6 +60,7 @@ mod tests {
     #[test]
     fn a_value_has_no_control_characters() {
         assert_eq!(unfolded(b" one\r\n\ttwo\x00\x7fthree \x01\r\n"), b"one two  three");
+        assert_eq!(unfolded(b"a@x,\rb@y\r\r\n c\r\n"), b"a@x, b@y  c");
     }
 
     #[test]

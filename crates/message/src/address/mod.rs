@@ -377,7 +377,7 @@ mod tests {
             "(c)",
         ];
         let mut state = 1_u64;
-        for _ in 0..200_000 {
+        for _ in 0..50_000 {
             let mut value = String::new();
             for _ in 0..state % 17 {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
