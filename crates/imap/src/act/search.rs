@@ -263,8 +263,8 @@ impl Searching {
 
     /// Adds the texts that a part contains to `seen`.
     fn search_part(&self, part: &Entity, bytes: &[u8], seen: &mut BTreeSet<String>) {
-        let encoding = header::find(&part.head, "Content-Transfer-Encoding").map(|field| field.value);
-        let text = body_text(bytes, encoding, &part.content_type).to_lowercase();
+        let encoding = header::transfer_encoding(&part.head);
+        let text = body_text(bytes, encoding.as_deref(), &part.content_type).to_lowercase();
         seen.extend(self.texts.iter().filter(|wanted| text.contains(wanted.as_str())).cloned());
     }
 

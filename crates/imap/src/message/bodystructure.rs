@@ -2,7 +2,7 @@
 
 use message::parameters::{self, Parameterised};
 
-use super::envelope::{self, nstring};
+use super::envelope;
 use super::header;
 use super::structure::{Entity, Kind, Walker};
 use crate::respond::string;
@@ -32,7 +32,7 @@ fn multipart(entity: &Entity, parts: &[Entity], extensions: Extensions) -> Vec<u
         written.extend(write(part, extensions));
     }
     let subtype = entity.content_type.media_type().map_or(b"mixed".as_slice(), |(_, subtype)| subtype);
-    let mut items = vec![string(&subtype.to_ascii_uppercase())];
+    let mut items = vec![text(&subtype.to_ascii_uppercase())];
     if extensions == Extensions::Tell {
         items.push(parameters(&entity.content_type));
         items.extend(common_extensions(entity));
@@ -51,14 +51,14 @@ fn single(entity: &Entity, message: Option<&Entity>, extensions: Extensions) -> 
     let hidden =
         (message.is_none() && kind == b"MESSAGE" && subtype == b"RFC822").then(|| Walker::new().finish());
     let message = message.or(hidden.as_ref());
-    let encoding = field(entity, "Content-Transfer-Encoding").unwrap_or_else(|| b"7BIT".to_vec());
+    let encoding = header::transfer_encoding(&entity.head).unwrap_or_else(|| b"7BIT".to_vec());
     let mut items = vec![
-        string(&kind),
-        string(&subtype),
+        text(&kind),
+        text(&subtype),
         parameters(&entity.content_type),
-        nstring(field(entity, "Content-ID")),
-        nstring(field(entity, "Content-Description")),
-        string(&encoding.to_ascii_uppercase()),
+        field(entity, "Content-ID"),
+        field(entity, "Content-Description"),
+        text(&encoding),
         (entity.body.end - entity.body.start).to_string().into_bytes(),
     ];
     if let Some(message) = message {
@@ -69,7 +69,7 @@ fn single(entity: &Entity, message: Option<&Entity>, extensions: Extensions) -> 
         items.push(entity.lines.to_string().into_bytes());
     }
     if extensions == Extensions::Tell {
-        items.push(nstring(field(entity, "Content-MD5")));
+        items.push(field(entity, "Content-MD5"));
         items.extend(common_extensions(entity));
     }
     [b"(".as_slice(), &items.join(&b' '), b")"].concat()
@@ -89,25 +89,49 @@ fn parameters(value: &Parameterised) -> Vec<u8> {
         return b"NIL".to_vec();
     }
     let pairs: Vec<Vec<u8>> =
-        value.parameters.iter().flat_map(|(name, value)| [string(name), string(value)]).collect();
+        value.parameters.iter().flat_map(|(name, value)| [text(name), text(value)]).collect();
     [b"(".as_slice(), &pairs.join(&b' '), b")"].concat()
 }
 
 /// RFC 3501: body-fld-dsp SP body-fld-lang SP body-fld-loc
 fn common_extensions(entity: &Entity) -> [Vec<u8>; 3] {
-    let disposition = match field(entity, "Content-Disposition").map(|value| parameters::parse(&value)) {
-        Some(value) if !value.value.is_empty() => {
-            [b"(".as_slice(), &string(&value.value), b" ", &parameters(&value), b")"].concat()
+    let disposition = value(entity, "Content-Disposition").map(|value| parameters::parse(&value));
+    let disposition = match disposition.filter(|disposition| !disposition.value.is_empty()) {
+        Some(disposition) => {
+            [b"(".as_slice(), &text(&disposition.value), b" ", &parameters(&disposition), b")"].concat()
         }
-        _ => b"NIL".to_vec(),
+        None => b"NIL".to_vec(),
     };
-    [disposition, nstring(field(entity, "Content-Language")), nstring(field(entity, "Content-Location"))]
+    [disposition, languages(entity), field(entity, "Content-Location")]
 }
 
-fn field(entity: &Entity, name: &str) -> Option<Vec<u8>> {
+/// RFC 3501: body-fld-lang = nstring / "(" string *(SP string) ")"
+fn languages(entity: &Entity) -> Vec<u8> {
+    let tags =
+        value(entity, "Content-Language").map(|value| parameters::languages(&value)).unwrap_or_default();
+    let tags: Vec<_> = tags.iter().map(|tag| text(tag)).collect();
+    match tags.as_slice() {
+        [] => b"NIL".to_vec(),
+        [tag] => tag.clone(),
+        tags => [b"(".as_slice(), &tags.join(&b' '), b")"].concat(),
+    }
+}
+
+/// RFC 3501: nstring
+fn field(entity: &Entity, name: &str) -> Vec<u8> {
+    value(entity, name).map_or_else(|| b"NIL".to_vec(), |value| text(&value))
+}
+
+fn value(entity: &Entity, name: &str) -> Option<Vec<u8>> {
     header::find(&entity.head, name)
         .map(|field| header::unfolded(field.value))
         .filter(|value| !value.is_empty())
+}
+
+/// RFC 3501: string. Clients read those of a structure as UTF-8 (imap-proto, of Delta Chat, takes no other response for
+/// one), so that bytes of an older charset, which no header may hold unencoded, become U+FFFD.
+fn text(value: &[u8]) -> Vec<u8> {
+    string(String::from_utf8_lossy(value).as_bytes())
 }
 
 #[cfg(test)]
@@ -161,6 +185,34 @@ mod tests {
             "Content-Type: multipart/mixed; boundary*0=ab; boundary*1=cd\n\n--abcd\n\nx\n--abcd--\n",
             Extensions::Omit,
             r#"(("TEXT" "PLAIN" ("charset" "us-ascii") NIL NIL "7BIT" 1 1) "MIXED")"#,
+        );
+    }
+
+    #[test]
+    fn fields_may_have_comments_and_lists() {
+        check(
+            "Content-Type: text/plain (c); charset*0=ut; charset*1=f-8 (c); name*0*=utf-8''a%20; name*1=\"b c\"\n\
+             Content-Transfer-Encoding: (c) base64; trailing\n\
+             Content-Disposition: inline (c); filename=\"(x;y)\"\n\
+             Content-Language: de (German), en\nContent-Location: (c)\n\nAAAA\n",
+            Extensions::Tell,
+            r#"("TEXT" "PLAIN" ("charset" "utf-8" "name*" "utf-8''a%20b%20c") NIL NIL "BASE64" 6 1 NIL ("inline" ("filename" "(x;y)")) ("de" "en") "(c)")"#,
+        );
+        check(
+            "Content-Type: image/png\nContent-Language: de\nContent-Transfer-Encoding: (c)\n\n",
+            Extensions::Tell,
+            r#"("IMAGE" "PNG" NIL NIL NIL "7BIT" 0 NIL NIL "de" NIL)"#,
+        );
+    }
+
+    #[test]
+    fn a_structure_is_utf_8() {
+        let mut walker = Walker::new();
+        walker.feed(b"Content-Type: image/png; name=\"Gr\xfc\xc3\x9f\"\r\nContent-ID: \xff\r\n\r\n");
+        let written = String::from_utf8(write(&walker.finish(), Extensions::Omit)).unwrap();
+        assert_eq!(
+            written,
+            "(\"IMAGE\" \"PNG\" (\"name\" {7}\r\nGr\u{fffd}\u{df}) {3}\r\n\u{fffd} NIL \"7BIT\" 0)"
         );
     }
 

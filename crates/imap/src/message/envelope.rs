@@ -76,4 +76,41 @@ mod tests {
         );
         assert_eq!(write(b"\r\n"), b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
     }
+
+    fn check(field: &str, expected: &str) {
+        let (name, _) = field.split_once(':').unwrap();
+        let place = ["To", "Cc", "Bcc"].iter().position(|known| *known == name).unwrap();
+        let mut items = ["NIL"; 3];
+        items[place] = expected;
+        assert_eq!(
+            String::from_utf8_lossy(&write(field.as_bytes())),
+            format!("(NIL NIL NIL NIL NIL {} NIL NIL)", items.join(" ")),
+        );
+    }
+
+    #[test]
+    fn marks_of_groups_come_in_pairs() {
+        check(
+            "To: anna@x; ben@y; carl@z",
+            r#"((NIL NIL "anna" "x")(NIL NIL "ben" "y")(NIL NIL "carl" "z"))"#,
+        );
+        check("To: undisclosed-recipients:", r#"((NIL NIL "undisclosed-recipients" NIL)(NIL NIL NIL NIL))"#);
+        check(
+            "Cc: =?utf-8?q?Gr=C3=BC=C3=9Fe?=: a@x\r\nCc: b@y;",
+            r#"((NIL NIL "=?utf-8?q?Gr=C3=BC=C3=9Fe?=" NIL)(NIL NIL "a" "x")(NIL NIL NIL NIL)(NIL NIL "b" "y"))"#,
+        );
+        let many = format!("Cc: g: {}\r\n", "a@x,".repeat(2_000));
+        let written = write(many.as_bytes());
+        assert!(written.ends_with(br#"(NIL NIL "a" "x")(NIL NIL NIL NIL)) NIL NIL NIL)"#));
+    }
+
+    #[test]
+    fn names_and_local_parts_keep_their_characters() {
+        check("To: \"a@home\" <\"a@home\"@x>, a@b@x", r#"(("a@home" NIL "a@home" "x")(NIL NIL "a@b" "x"))"#);
+        check("To: anna@x <anna@x>", r#"(("anna@x" NIL "anna" "x"))"#);
+        check("Bcc: <mailto:anna@x>, \"x\" <<ben@y>>", r#"((NIL NIL "mailto:anna" "x")("x" NIL "ben" "y"))"#);
+        check("To: \"a \\\\ \\\" b\" <a@x>", r#"(("a \\ \" b" NIL "a" "x"))"#);
+        check("To: an\rna@x\0ben@y", r#"(("an" NIL "na" "x")(NIL NIL "ben" "y"))"#);
+        check("To: Gr\u{fc}n <a@x>", "(({5}\r\nGr\u{fc}n NIL \"a\" \"x\"))");
+    }
 }

@@ -1,5 +1,6 @@
 //! The header sections of messages: fields by name, and the selections of FETCH.
 
+use message::parameters;
 pub(crate) use message::{Field, section_length as end};
 use message::{fields as all_fields, unfold};
 
@@ -24,6 +25,11 @@ pub(crate) fn unfolded(value: &[u8]) -> Vec<u8> {
         return line.trim_ascii().to_vec();
     }
     line
+}
+
+/// The encoding that `Content-Transfer-Encoding` names, in upper case.
+pub(crate) fn transfer_encoding(header: &[u8]) -> Option<Vec<u8>> {
+    parameters::transfer_encoding(&unfolded(find(header, "Content-Transfer-Encoding")?.value))
 }
 
 /// The sense of a selection by names.

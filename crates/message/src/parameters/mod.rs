@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+mod continuations;
+
 /// The most parameters of one value; further ones are left out.
 const PARAMETER_LIMIT: usize = 50;
 
@@ -11,33 +13,20 @@ const PARAMETER_LIMIT: usize = 50;
 pub struct Parameterised {
     /// The text before the first semicolon.
     pub value: Vec<u8>,
-    /// Names in lower case, values without their quotes.
+    /// Names in lower case, values without their quotes; those in pieces (RFC 2231 section 3) are joined.
     pub parameters: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Parameterised {
-    /// The value of a parameter by its name in lower case; one in pieces is joined, one that is percent-encoded decoded
-    /// to the bytes of its charset (RFC 2231 sections 3 and 4).
+    /// The value of a parameter by its name in lower case; one that is percent-encoded is decoded to the bytes of its
+    /// charset (RFC 2231 section 4).
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         if let Some(value) = self.find(name) {
             return Some(Cow::Borrowed(value));
         }
-        if let Some(value) = self.find(&format!("{name}*")) {
-            return Some(Cow::Owned(percent_decoded(without_charset(value))));
-        }
-        let mut joined = None;
-        for number in 0..PARAMETER_LIMIT {
-            let piece =
-                match (self.find(&format!("{name}*{number}")), self.find(&format!("{name}*{number}*"))) {
-                    (Some(piece), _) => piece.to_vec(),
-                    (None, Some(piece)) if number == 0 => percent_decoded(without_charset(piece)),
-                    (None, Some(piece)) => percent_decoded(piece),
-                    (None, None) => break,
-                };
-            joined.get_or_insert_with(Vec::new).extend(piece);
-        }
-        joined.map(Cow::Owned)
+        let value = self.find(&format!("{name}*"))?;
+        Some(Cow::Owned(percent_decoded(without_charset(value))))
     }
 
     fn find(&self, name: &str) -> Option<&[u8]> {
@@ -46,11 +35,14 @@ impl Parameterised {
     }
 
     /// The value as type and subtype, if it has that form.
+    ///
+    /// Quirk: words behind them are left out, as in `text/plain charset=utf-8`.
     #[must_use]
     pub fn media_type(&self) -> Option<(&[u8], &[u8])> {
         let slash = self.value.iter().position(|&byte| byte == b'/')?;
         let (kind, subtype) = self.value.split_at_checked(slash)?;
-        let subtype = subtype.strip_prefix(b"/")?.trim_ascii();
+        let subtype = subtype.strip_prefix(b"/")?.trim_ascii_start();
+        let subtype = subtype.split(u8::is_ascii_whitespace).next()?;
         let kind = kind.trim_ascii();
         let token = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_graphic);
         (token(kind) && token(subtype)).then_some((kind, subtype))
@@ -75,41 +67,71 @@ pub fn parse(value: &[u8]) -> Parameterised {
             parsed.parameters.push((name, unquoted(value.strip_prefix(b"=").unwrap_or(value))));
         }
     }
+    continuations::join(&mut parsed.parameters);
     parsed
 }
 
-/// Splits at semicolons outside of quotes and comments; comments are left out.
+/// The value of `Content-Transfer-Encoding` (RFC 2045 section 6.1): one token, in upper case; none if there is none.
+///
+/// Quirk: quotes, and whatever stands behind the token, are left out.
+#[must_use]
+pub fn transfer_encoding(value: &[u8]) -> Option<Vec<u8>> {
+    let value = split(value).into_iter().next().map(|piece| unquoted(&piece))?;
+    let token =
+        value.split(|&byte| !byte.is_ascii_graphic() || b"()<>@,;:\\\"/[]?=".contains(&byte)).next()?;
+    Some(token.to_ascii_uppercase()).filter(|token| !token.is_empty())
+}
+
+/// Language-List (RFC 3282 section 2): the tags, at most as many as a value may have parameters.
+#[must_use]
+pub fn languages(value: &[u8]) -> Vec<Vec<u8>> {
+    let list = split(value).join(&b',');
+    let tags = list.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|tag| !tag.is_empty());
+    tags.take(PARAMETER_LIMIT).map(unquoted).collect()
+}
+
+/// Splits at semicolons outside of quotes and comments. A comment is white space (RFC 5322 section 3.2.2); a parenthesis
+/// that nobody closes begins none, so that it hides no parameter.
 fn split(value: &[u8]) -> Vec<Vec<u8>> {
     let mut pieces = vec![Vec::new()];
-    let (mut quoted, mut escaped, mut depth) = (false, false, 0_u32);
-    for &byte in value {
-        let was_escaped = std::mem::take(&mut escaped);
-        match byte {
-            b'\\' if (quoted || depth > 0) && !was_escaped => escaped = true,
-            b'"' if depth == 0 && !was_escaped => quoted = !quoted,
-            b'(' if !quoted && !was_escaped => depth += 1,
-            b')' if depth > 0 && !was_escaped => {
-                depth -= 1;
-                continue;
+    let (mut quoted, mut closed) = (false, true);
+    let mut rest = value;
+    while let Some((&byte, after)) = rest.split_first() {
+        let comment = if byte == b'(' && !quoted && closed { comment_length(rest) } else { None };
+        closed &= byte != b'(' || quoted || comment.is_some();
+        // A quoted-pair keeps its backslash until the quotes are taken off.
+        let length = comment.unwrap_or(if byte == b'\\' && quoted && !after.is_empty() { 2 } else { 1 });
+        let (taken, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        rest = after;
+        quoted ^= byte == b'"';
+        if byte == b';' && !quoted {
+            // The value and its parameters are all that is used; a megabyte of semicolons is a million pieces.
+            if pieces.len() > PARAMETER_LIMIT {
+                break;
             }
-            b';' if !quoted && depth == 0 => {
-                // The value and its parameters are all that is used; a megabyte of semicolons is a million pieces.
-                if pieces.len() > PARAMETER_LIMIT {
-                    break;
-                }
-                pieces.push(Vec::new());
-                continue;
-            }
-            b'\r' | b'\n' => continue,
-            _ => {}
-        }
-        if depth == 0
-            && let Some(piece) = pieces.last_mut()
-        {
-            piece.push(byte);
+            pieces.push(Vec::new());
+        } else if let Some(piece) = pieces.last_mut() {
+            let written = if comment.is_some() { b" " } else { taken };
+            piece.extend(written.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
         }
     }
     pieces
+}
+
+/// comment = "(" *(ctext / quoted-pair / comment) ")": the length of the one at the beginning.
+fn comment_length(bytes: &[u8]) -> Option<usize> {
+    let (mut depth, mut escaped) = (0_u32, false);
+    let end = bytes.iter().position(|&byte| {
+        match byte {
+            _ if std::mem::take(&mut escaped) => {}
+            b'\\' => escaped = true,
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    end.map(|end| end + 1)
 }
 
 /// `extended-initial-value = [charset] "'" [language] "'" value` (RFC 2231 section 7): the value.
@@ -166,7 +188,45 @@ mod tests {
         assert_eq!(parsed.parameter("x").as_deref(), Some(b"y".as_slice()));
         assert_eq!(parsed.parameters.len(), 2);
         assert_eq!(parse(b"text").media_type(), None);
+        let words = parse(b"text / plain charset=utf-8; x (y) = a(b)c; z = \"(;\" (");
+        assert_eq!(words.media_type(), Some((b"text".as_slice(), b"plain".as_slice())));
+        assert_eq!(words.parameter("x").as_deref(), Some(b"a c".as_slice()));
+        assert_eq!(words.parameter("z").as_deref(), Some(b"(;".as_slice()));
         assert_eq!(parse(b"").media_type(), None);
+    }
+
+    #[test]
+    fn an_open_parenthesis_hides_no_parameter() {
+        let parsed = parse(b"multipart/mixed (oops; x=(y); boundary=b");
+        assert_eq!(parsed.media_type(), Some((b"multipart".as_slice(), b"mixed".as_slice())));
+        assert_eq!(parsed.parameter("boundary").as_deref(), Some(b"b".as_slice()));
+        assert_eq!(parse("(\\".repeat(300_000).as_bytes()).parameters.len(), 0);
+    }
+
+    #[test]
+    fn a_transfer_encoding_is_one_token() {
+        for (value, expected) in [
+            ("base64", Some("BASE64")),
+            (" (a (b)) Base64 (c)", Some("BASE64")),
+            ("\"base64\"", Some("BASE64")),
+            ("base64; x=y", Some("BASE64")),
+            ("quoted-printable, 8bit", Some("QUOTED-PRINTABLE")),
+            ("7bit (", Some("7BIT")),
+            ("8bit\u{e9}", Some("8BIT")),
+            ("\u{e9}", None),
+            ("(base64)", None),
+            ("", None),
+        ] {
+            let told = super::transfer_encoding(value.as_bytes());
+            assert_eq!(told.as_deref(), expected.map(str::as_bytes), "{value}");
+        }
+    }
+
+    #[test]
+    fn languages_are_a_list() {
+        assert_eq!(super::languages(b" de-AT (Austrian), (c), \"en\" ,fr"), [&b"de-AT"[..], b"en", b"fr"]);
+        assert_eq!(super::languages(b"en; de"), [&b"en"[..], b"de"]);
+        assert!(super::languages(b" , (x)").is_empty());
     }
 
     #[test]
@@ -177,6 +237,7 @@ mod tests {
             ("m/x; boundary*=us-ascii'en'a%20b%zz", Some("a b%zz")),
             ("m/x; boundary*0*=utf-8''a%2; boundary*1=%20; boundary*2*=%20", Some("a%2%20 ")),
             ("m/x; boundary=plain; boundary*0=other", Some("plain")),
+            ("m/x; boundary*0=\"a;b\" (c); BOUNDARY*1 = (d) c", Some("a;bc")),
             ("m/x; boundary*1=alone", None),
         ] {
             let parsed = parse(value.as_bytes());
