@@ -80,6 +80,8 @@ pub(crate) struct Walker {
     line: Vec<u8>,
     /// Whether `line` continues one that was too long.
     continued: bool,
+    /// Whether that one is a delimiter, whose end belongs to no part.
+    in_delimiter: bool,
     /// The offset of `line` in the message, in bytes.
     offset: u64,
     /// The length of the previous line's end, in bytes: it belongs to a delimiter that follows.
@@ -123,12 +125,17 @@ const TEXT: &[u8] = b"text/plain; charset=us-ascii";
 /// RFC 2046 section 5.1.5
 const DIGEST: &[u8] = b"message/rfc822";
 
+/// What hides a message's lines: the encodings of RFC 2045 section 6, and older ones.
+const ENCODINGS: [&[u8]; 6] =
+    [b"BASE64", b"QUOTED-PRINTABLE", b"UUENCODE", b"X-UUENCODE", b"X-UUE", b"X-YENC"];
+
 impl Walker {
     pub(crate) fn new() -> Self {
         Self {
             open: vec![Open::new(0, TEXT)],
             line: Vec::new(),
             continued: false,
+            in_delimiter: false,
             offset: 0,
             previous_end: 0,
             previous_blank: false,
@@ -169,6 +176,7 @@ impl Walker {
         let start = self.offset;
         self.offset += length(&line);
         let delimiter = if self.continued { None } else { self.delimiter(&line) };
+        self.in_delimiter = delimiter.is_some() || self.in_delimiter && self.continued;
         self.continued = !line.ends_with(b"\n");
         match delimiter {
             Some((level, ended)) => {
@@ -180,6 +188,12 @@ impl Walker {
                 }
                 self.lines += 1;
                 self.begin_part(level, ended);
+            }
+            None if self.in_delimiter => {
+                // The part that the line began begins behind it.
+                if let Some(open) = self.open.last_mut().filter(|open| open.start == start) {
+                    open.start = self.offset;
+                }
             }
             None => {
                 if !self.continued {
@@ -193,19 +207,22 @@ impl Walker {
     }
 
     /// Whether the line delimits the parts of a multipart that is open: which one, and whether it ends it.
+    ///
+    /// RFC 2046 section 5.1.1: the boundary at the beginning of the line is enough, whatever follows. Where that is true
+    /// of several, the longest is meant, since `--b1` is no end of what stands between `--b1` and `--b1`; of equal ones
+    /// the innermost that has not ended.
     fn delimiter(&self, line: &[u8]) -> Option<(usize, Ended)> {
         let rest = line.strip_prefix(b"--")?;
-        self.open.iter().enumerate().rev().find_map(|(level, open)| {
-            let Content::Multipart { boundary, ended: Ended::No, .. } = &open.content else {
-                return None;
-            };
-            let rest = rest.strip_prefix(boundary.as_slice())?;
-            let (rest, ended) = match rest.strip_prefix(b"--") {
-                Some(rest) => (rest, Ended::Yes),
-                None => (rest, Ended::No),
-            };
-            rest.trim_ascii().is_empty().then_some((level, ended))
-        })
+        let fitting = self.open.iter().enumerate().filter_map(|(level, open)| match &open.content {
+            Content::Multipart { boundary, ended, .. } => {
+                let rest = rest.strip_prefix(boundary.as_slice())?;
+                Some((boundary.len(), *ended == Ended::No, level, rest))
+            }
+            Content::Leaf | Content::Message(_) => None,
+        });
+        let (_, awaited, level, rest) =
+            fitting.max_by_key(|&(length, awaited, level, _)| (length, awaited, level))?;
+        awaited.then(|| (level, if rest.starts_with(b"--") { Ended::Yes } else { Ended::No }))
     }
 
     fn begin_part(&mut self, level: usize, now: Ended) {
@@ -269,12 +286,12 @@ impl Open {
         let Some((kind, subtype)) = self.content_type.media_type().filter(|_| look_inside) else {
             return;
         };
-        let boundary = self.content_type.parameter("boundary");
+        // RFC 2046 section 5.1.1: no boundary ends with white space, which gateways take away.
+        let boundary = self.content_type.parameter("boundary").map(|b| b.trim_ascii_end().to_vec());
         if kind.eq_ignore_ascii_case(b"multipart")
             && let Some(boundary) = boundary.filter(|b| !b.is_empty() && b.len() <= BOUNDARY_LIMIT)
         {
-            self.content =
-                Content::Multipart { boundary: boundary.into_owned(), parts: Vec::new(), ended: Ended::No };
+            self.content = Content::Multipart { boundary, parts: Vec::new(), ended: Ended::No };
         } else if kind.eq_ignore_ascii_case(b"message")
             && subtype.eq_ignore_ascii_case(b"rfc822")
             && !self.is_encoded()
@@ -293,10 +310,7 @@ impl Open {
 
     /// RFC 2046 section 5.2.1 forbids it; some programs do it all the same.
     fn is_encoded(&self) -> bool {
-        header::find(&self.head, "Content-Transfer-Encoding").is_some_and(|field| {
-            let value = field.value.trim_ascii();
-            value.eq_ignore_ascii_case(b"base64") || value.eq_ignore_ascii_case(b"quoted-printable")
-        })
+        header::transfer_encoding(&self.head).is_some_and(|encoding| ENCODINGS.contains(&encoding.as_slice()))
     }
 
     fn closed(mut self, end: u64, lines: u64) -> Entity {
@@ -400,6 +414,54 @@ the end
         check(MIXED, &[1, 1], None);
         check("Subject: x\n\nbody\n", &[1], Some("body\n"));
         check("Subject: x\n\nbody\n", &[2], None);
+    }
+
+    #[test]
+    fn a_delimiter_may_have_something_behind_it() {
+        let words = "Content-Type: multipart/mixed; boundary=b\n\n--b words \n\none\n--b--words\n\nthe end\n";
+        check(words, &[1], Some("one"));
+        check(words, &[2], None);
+        let long = words.replace("words ", &"word ".repeat(10_000));
+        check(&long, &[1], Some("one"));
+        assert_eq!(walk(&long, 999).part(&[1]).unwrap().lines, walk(words, 999).part(&[1]).unwrap().lines);
+        assert_eq!(walk(&long, 999).lines, walk(words, 999).lines);
+        check(&words.replace("boundary=b", "boundary=\"b \""), &[1], Some("one"));
+    }
+
+    #[test]
+    fn a_boundary_that_begins_with_another_is_not_it() {
+        let nested = |outer: &str, inner: &str| {
+            MIXED.replace("outer", outer).replace("inner", inner).replace("\nhtml\n", "\nhtml\n--\n")
+        };
+        for message in [nested("b", "b1"), nested("b1", "b"), nested("b", "b--"), nested("b", "b")] {
+            check(&message, &[1], Some("first"));
+            check(&message, &[2, 1], Some("plain\n"));
+        }
+        for message in [nested("b", "b1"), nested("b1", "b")] {
+            check(&message, &[2, 2], Some("html\n--"));
+            check(&message, &[3, 1], Some("alone"));
+        }
+        // A multipart that has ended goes on claiming its delimiters: they are part of its epilogue.
+        let again = nested("b", "b1").replace("epilogue", "--b1\n\nepilogue");
+        check(&again, &[2, 3], None);
+        check(&again, &[3, 1], Some("alone"));
+    }
+
+    #[test]
+    fn an_encoded_message_is_not_looked_into() {
+        let inside = |encoding: &str| {
+            let message = format!(
+                "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: {encoding}\r\n\r\nSubject: x\r\n\r\ny"
+            );
+            matches!(walk(&message, 5).kind, Kind::Message(_))
+        };
+        for encoding in ["base64 (see below)", "(c) Quoted-Printable", "\"base64\"", "base64;", "x-uuencode"]
+        {
+            assert!(!inside(encoding), "{encoding}");
+        }
+        for encoding in ["8bit (c)", "binary", "7bit;", "", "(base64)", "unknown"] {
+            assert!(inside(encoding), "{encoding}");
+        }
     }
 
     #[test]
