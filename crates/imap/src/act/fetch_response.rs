@@ -14,6 +14,9 @@ use crate::respond::{literal, string};
 use crate::view::{Message, View};
 use crate::writer::Writer;
 
+/// An empty string. Quirk: some clients wait for the bytes of a literal that has none.
+const EMPTY: &[u8] = b"\"\"";
+
 /// The part of the open message that was read.
 #[derive(Debug, Default)]
 pub(super) struct Content {
@@ -110,7 +113,8 @@ fn write_section(out: &mut Writer, section: &FetchSection, content: &Content) {
         SectionContent::Bytes(bytes) => {
             let whole = 0..length(&bytes);
             let range = clip(whole, section.partial);
-            out.bytes(&literal(slice(&bytes, &range).unwrap_or(&[])));
+            let bytes = slice(&bytes, &range).unwrap_or(&[]);
+            out.bytes(&if bytes.is_empty() { EMPTY.to_vec() } else { literal(bytes) });
         }
         SectionContent::Nothing => out.text("NIL"),
     }
@@ -161,6 +165,9 @@ fn clip(range: Range<u64>, partial: Option<(u32, u32)>) -> Range<u64> {
 
 /// Writes a range of the message as a literal: from memory if it was read already, else copied by the driver.
 fn write_range(out: &mut Writer, range: Range<u64>, content: &Content) {
+    if range.is_empty() {
+        return out.bytes(EMPTY);
+    }
     out.text(&format!("{{{}}}\r\n", range.end - range.start));
     match slice(&content.head, &range) {
         Some(bytes) => out.bytes(bytes),

@@ -56,13 +56,37 @@ fn parts_of_a_message() {
             C: c FETCH 1 (BODY.PEEK[1]<1.3> BODY.PEEK[]<0.4> BODY.PEEK[]<9999.4> BODY.PEEK[HEADER.FIELDS (SUBJECT)]<0.7>)
             S: * 1 FETCH (BODY[1]<1> {3}
             S: ell BODY[]<0> {4}
-            S: From BODY[]<9999> {0}
-            S:  BODY[HEADER.FIELDS (SUBJECT)]<0> {7}
+            S: From BODY[]<9999> "" BODY[HEADER.FIELDS (SUBJECT)]<0> {7}
             S: Subject)
             S: c OK Fetch completed
             C: d FETCH 1 FULL
             S: * 1 FETCH (FLAGS () INTERNALDATE "22-Nov-2026 14:08:33 +0000" RFC822.SIZE 224 ENVELOPE (NIL "parts" (("Anna" NIL "anna" "chat.example")) (("Anna" NIL "anna" "chat.example")) (("Anna" NIL "anna" "chat.example")) NIL NIL NIL NIL NIL) BODY (("TEXT" "PLAIN" ("charset" "utf-8") NIL NIL "7BIT" 5 1)("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 30 (NIL "inner" NIL NIL NIL NIL NIL NIL NIL NIL) ("TEXT" "PLAIN" ("charset" "us-ascii") NIL NIL "7BIT" 6 1) 4) "MIXED"))
             S: d OK Fetch completed
+        "#,
+        );
+    });
+}
+
+/// A literal of no bytes makes some telephones wait for ever.
+#[test]
+fn what_is_empty_is_a_quoted_string() {
+    each_seed(|world| {
+        world.parser = Parser::Any;
+        world.toy.deliver("Content-Type: multipart/mixed; boundary=b\n\n--b\n\n--b--\n");
+        world.toy.deliver("Subject: no body\n\n");
+        let phone = world.select();
+        world.play(
+            phone,
+            r#"
+            C: a FETCH 1 (BODY.PEEK[1] BODY.PEEK[1]<0.9> BODY.PEEK[1]<1000.10> BODY.PEEK[TEXT]<1000.10>)
+            S: * 1 FETCH (BODY[1] "" BODY[1]<0> "" BODY[1]<1000> "" BODY[TEXT]<1000> "")
+            S: a OK Fetch completed
+            C: b FETCH 2 (BODY.PEEK[TEXT] BODY.PEEK[1] BODY.PEEK[HEADER.FIELDS (To)]<2.1> BODY.PEEK[2])
+            S: * 2 FETCH (BODY[TEXT] "" BODY[1] "" BODY[HEADER.FIELDS (To)]<2> "" BODY[2] NIL)
+            S: b OK Fetch completed
+            C: c FETCH 2 RFC822.TEXT
+            S: * 2 FETCH (RFC822.TEXT "" FLAGS (\Seen))
+            S: c OK Fetch completed
         "#,
         );
     });
