@@ -10,6 +10,7 @@ pub mod hdmi;
 pub mod mail;
 pub mod module_graph;
 pub mod namespace;
+pub mod odd_mail;
 pub mod ports;
 pub mod product;
 pub mod push_service;

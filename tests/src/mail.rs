@@ -128,8 +128,13 @@ impl Imap {
     }
 
     /// Puts a message into a mailbox as it is.
-    pub fn append(&mut self, mailbox: &str, message: &str) -> Result<()> {
+    pub fn append(&mut self, mailbox: &str, message: &(impl AsRef<[u8]> + ?Sized)) -> Result<()> {
         self.runtime.block_on(self.connection.append(mailbox, message))
+    }
+
+    /// Sends a command and gives the untagged responses before its `OK`, byte for byte.
+    pub fn verbatim(&mut self, command: &str) -> Result<Vec<Vec<u8>>> {
+        self.runtime.block_on(self.connection.verbatim(command))
     }
 
     /// The server's certificate, as PEM.

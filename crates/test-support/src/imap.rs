@@ -44,6 +44,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Imap<S> {
         self.finish("a ", command).await
     }
 
+    /// Sends a command and gives the untagged responses before its `OK`, byte for byte.
+    pub async fn verbatim(&mut self, command: &str) -> Result<Vec<Vec<u8>>> {
+        self.lines.send(format!("a {command}\r\n")).await?;
+        let (mut responses, mut response) = (Vec::new(), Vec::new());
+        loop {
+            let line = self.lines.verbatim().await?;
+            response.extend_from_slice(&line);
+            let text = String::from_utf8_lossy(&line);
+            if let Some(length) = text.strip_suffix("\r\n").and_then(literal) {
+                response.extend(self.lines.exactly(length).await?);
+            } else if response.starts_with(b"a OK") {
+                return Ok(responses);
+            } else if response.starts_with(b"a ") {
+                bail!("{command}: {text}");
+            } else if line.ends_with(b"\n") {
+                responses.push(std::mem::take(&mut response));
+            }
+        }
+    }
+
     /// Sends a command, or a part of one, and reads nothing.
     pub async fn begin(&mut self, command: &str) -> Result<()> {
         self.lines.send(format!("s {command}")).await
@@ -99,11 +119,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Imap<S> {
     }
 
     /// Adds a message to a mailbox.
-    pub async fn append(&mut self, mailbox: &str, message: &str) -> Result<()> {
+    pub async fn append(&mut self, mailbox: &str, message: &(impl AsRef<[u8]> + ?Sized)) -> Result<()> {
+        let message = message.as_ref();
         let command = format!("APPEND \"{mailbox}\" {{{}}}\r\n", message.len());
         self.lines.send(format!("a {command}")).await?;
         while !self.lines.line().await?.starts_with('+') {}
-        self.lines.send(format!("{message}\r\n")).await?;
+        self.lines.send([message, b"\r\n"].concat()).await?;
         self.finish("a ", &command).await.map(drop)
     }
 

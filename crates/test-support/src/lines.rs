@@ -28,13 +28,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
 
     /// The next line without its end; an error when the connection is over.
     pub async fn line(&mut self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.verbatim().await?).trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    /// The next line with its end, byte for byte; the beginning of one that is too long.
+    pub async fn verbatim(&mut self) -> Result<Vec<u8>> {
         let mut line = Vec::new();
         let mut limited = (&mut self.stream).take(LINE_LIMIT);
         let read = tokio::time::timeout(self.silence, limited.read_until(b'\n', &mut line));
         if read.await.context("no line in time")?? == 0 {
             bail!("the server closed the connection");
         }
-        Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
+        Ok(line)
     }
 
     /// The next bytes.

@@ -115,9 +115,7 @@ pub(crate) fn message(data: &[u8]) {
     ] {
         ask(&mut world, phone, &format!("FETCH 1 {items}"), "a OK Fetch completed\r\n");
     }
-    if data.is_ascii() {
-        ask(&mut world, phone, "FETCH 1 (ENVELOPE BODYSTRUCTURE)", "a OK Fetch completed\r\n");
-    }
+    ask(&mut world, phone, "FETCH 1 (ENVELOPE BODYSTRUCTURE)", "a OK Fetch completed\r\n");
     world.parser = Parser::Any;
     ask(&mut world, phone, "FETCH 1 (ENVELOPE BODY BODYSTRUCTURE)", "a OK Fetch completed\r\n");
     let search = "SEARCH OR TEXT zzz OR SENTON 1-Jan-2020 OR FROM zzz OR HEADER X y BODY text";
