@@ -129,9 +129,17 @@ fn value(entity: &Entity, name: &str) -> Option<Vec<u8>> {
 }
 
 /// RFC 3501: string. Clients read those of a structure as UTF-8 (imap-proto, of Delta Chat, takes no other response for
-/// one), so that bytes of an older charset, which no header may hold unencoded, become U+FFFD.
+/// one), so that other bytes, which no header may hold unencoded, are told as the characters of ISO 8859-1.
 fn text(value: &[u8]) -> Vec<u8> {
-    string(String::from_utf8_lossy(value).as_bytes())
+    if value.is_ascii() {
+        return string(value);
+    }
+    let mut text = String::new();
+    for chunk in value.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().copied().map(char::from));
+    }
+    string(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -212,7 +220,7 @@ mod tests {
         let written = String::from_utf8(write(&walker.finish(), Extensions::Omit)).unwrap();
         assert_eq!(
             written,
-            "(\"IMAGE\" \"PNG\" (\"name\" {7}\r\nGr\u{fffd}\u{df}) {3}\r\n\u{fffd} NIL \"7BIT\" 0)"
+            "(\"IMAGE\" \"PNG\" (\"name\" {6}\r\nGr\u{fc}\u{df}) {2}\r\n\u{ff} NIL \"7BIT\" 0)"
         );
     }
 

@@ -50,18 +50,19 @@ impl Parameterised {
 }
 
 /// Parses the value of a header field, folded or not.
+///
+/// Quirk: semicolons may be missing, as in `multipart/mixed boundary=b`.
 #[must_use]
 pub fn parse(value: &[u8]) -> Parameterised {
-    let mut pieces = split(value).into_iter();
-    let mut parsed = Parameterised {
-        value: pieces.next().map(|piece| unquoted(&piece)).unwrap_or_default(),
-        parameters: Vec::new(),
-    };
+    let pieces = split(value);
+    let mut pieces = pieces.iter().flat_map(|piece| at_missing_semicolons(piece));
+    let mut parsed =
+        Parameterised { value: pieces.next().map(unquoted).unwrap_or_default(), parameters: Vec::new() };
     for piece in pieces.take(PARAMETER_LIMIT) {
         let Some(equals) = piece.iter().position(|&byte| byte == b'=') else {
             continue;
         };
-        let (name, value) = piece.split_at_checked(equals).unwrap_or((&piece, &[]));
+        let (name, value) = piece.split_at_checked(equals).unwrap_or((piece, &[]));
         let name = name.trim_ascii().to_ascii_lowercase();
         if !name.is_empty() && name.iter().all(u8::is_ascii_graphic) {
             parsed.parameters.push((name, unquoted(value.strip_prefix(b"=").unwrap_or(value))));
@@ -116,6 +117,43 @@ fn split(value: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     pieces
+}
+
+/// Divides a piece before each word that begins a parameter, outside of quotes. A word without `=` belongs to the value
+/// before it: some programs forget to quote `name=my file.pdf`.
+fn at_missing_semicolons(piece: &[u8]) -> Vec<&[u8]> {
+    let mut pieces = Vec::new();
+    let (mut begin, mut quoted, mut escaped, mut previous) = (0, false, false, b'=');
+    for (index, &byte) in piece.iter().enumerate() {
+        let blank_before =
+            index.checked_sub(1).and_then(|index| piece.get(index)).is_some_and(u8::is_ascii_whitespace);
+        if blank_before
+            && !quoted
+            && previous != b'='
+            && begins_parameter(piece.get(index..).unwrap_or_default())
+        {
+            pieces.extend(piece.get(begin..index));
+            begin = index;
+        }
+        match byte {
+            _ if std::mem::take(&mut escaped) => {}
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        if !byte.is_ascii_whitespace() {
+            previous = byte;
+        }
+    }
+    pieces.extend(piece.get(begin..));
+    pieces
+}
+
+/// attribute "=", with nothing in between.
+fn begins_parameter(bytes: &[u8]) -> bool {
+    let token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte);
+    let length = bytes.iter().position(|&byte| !token(byte));
+    length.is_some_and(|length| length > 0 && bytes.get(length) == Some(&b'='))
 }
 
 /// comment = "(" *(ctext / quoted-pair / comment) ")": the length of the one at the beginning.
@@ -193,6 +231,25 @@ mod tests {
         assert_eq!(words.parameter("x").as_deref(), Some(b"a c".as_slice()));
         assert_eq!(words.parameter("z").as_deref(), Some(b"(;".as_slice()));
         assert_eq!(parse(b"").media_type(), None);
+    }
+
+    #[test]
+    fn semicolons_may_be_missing() {
+        for (value, expected) in [
+            ("multipart/mixed boundary=b", "boundary=b"),
+            ("m/x; a=b c=\"d e=f\" g=h; i=j", "a=b;c=d e=f;g=h;i=j"),
+            ("m/x; name=my file.pdf; a = b", "name=my file.pdf;a=b"),
+            ("m/x; name= a=b; x==?utf-8?q?a?= =?utf-8?q?b?=", "name=a=b;x==?utf-8?q?a?= =?utf-8?q?b?="),
+        ] {
+            let told: Vec<_> = parse(value.as_bytes())
+                .parameters
+                .into_iter()
+                .map(|(name, value)| String::from_utf8([name, value].join(&b'=')).unwrap())
+                .collect();
+            assert_eq!(told.join(";"), expected, "{value}");
+        }
+        assert!(parse("a ".repeat(500_000).as_bytes()).parameters.is_empty());
+        assert!(parse(format!("m/x; {}", "a=b ".repeat(100_000)).as_bytes()).parameters.len() < 60);
     }
 
     #[test]
