@@ -42,7 +42,7 @@ fn strict_parsers_understand_odd_mail_and_find_no_address_that_nobody_wrote() {
     });
 }
 
-/// What is asked of each message: imap-proto does not know `BODY`, and stands for Delta Chat, which does not use it.
+/// The questions about each message: imap-proto does not know `BODY`, and stands for Delta Chat, which does not use it.
 const QUESTIONS: [&str; 2] = [
     "ENVELOPE BODYSTRUCTURE BODY.PEEK[1] BODY.PEEK[1.MIME] BODY.PEEK[2]<5.9> BODY.PEEK[TEXT]<1000000.10>",
     "ENVELOPE BODY BODYSTRUCTURE",

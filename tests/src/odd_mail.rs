@@ -33,7 +33,7 @@ pub const WRITTEN: &[&str] = &[
     "no header at all",
 ];
 
-/// What generated addresses are made of.
+/// The pieces of generated addresses.
 const ADDRESSES: [&str; 34] = [
     "anna",
     "Bell",
@@ -70,7 +70,7 @@ const ADDRESSES: [&str; 34] = [
     "NIL",
     "undisclosed-recipients:;",
 ];
-/// What generated structures are made of.
+/// The pieces of generated structures.
 const STRUCTURE: [&str; 34] = [
     "Content-Type: multipart/mixed; boundary=b\r\n",
     "Content-Type: multipart/digest; boundary=b1\r\n",

@@ -125,7 +125,7 @@ const TEXT: &[u8] = b"text/plain; charset=us-ascii";
 /// RFC 2046 section 5.1.5
 const DIGEST: &[u8] = b"message/rfc822";
 
-/// What hides a message's lines: the encodings of RFC 2045 section 6, and older ones.
+/// The encodings that hide a message's lines: those of RFC 2045 section 6, and older ones.
 const ENCODINGS: [&[u8]; 6] =
     [b"BASE64", b"QUOTED-PRINTABLE", b"UUENCODE", b"X-UUENCODE", b"X-UUE", b"X-YENC"];
 

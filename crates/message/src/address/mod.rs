@@ -58,7 +58,7 @@ struct List<'a> {
     in_group: bool,
 }
 
-/// Where in an address the next token stands.
+/// The place in an address at which the next token stands.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Place {
     /// Before an angle-addr.
