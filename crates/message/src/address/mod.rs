@@ -297,6 +297,7 @@ mod tests {
     fn nothing_is_glued_and_nothing_lost() {
         check("undisclosed recipients", &[("-", "undisclosed recipients", "")]);
         check("a@x b@y  c@z", &[("-", "a", "x"), ("-", "b", "y"), ("-", "c", "z")]);
+        check("a@x. b@y, a@x . y", &[("-", "a", "x."), ("-", "b", "y"), ("-", "a", "x.y")]);
         check("Anna Bell anna@x", &[("Anna Bell", "anna", "x")]);
         check("Anna B. anna@x", &[("Anna B.", "anna", "x")]);
         check("anna@x Anna Bell, b@y", &[("Anna Bell", "anna", "x"), ("-", "b", "y")]);

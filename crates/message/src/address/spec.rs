@@ -84,7 +84,9 @@ fn segment_length(tokens: &[Token<'_>]) -> usize {
             continue;
         }
         let begins = token.text().is_some() && !token.is(b'@') && previous.is_some_and(|p| !p.is(b'@'));
-        if at && begins && token.spaced && !dotted(previous, token) {
+        // No dot connects two addresses, as it would in `a@x. b@y`.
+        let address = tokens.get(index + 1).is_some_and(|next| next.is(b'@'));
+        if at && begins && token.spaced && (address || !dotted(previous, token)) {
             return index;
         }
         at |= token.is(b'@');

@@ -36,16 +36,15 @@ impl Parameterised {
 
     /// The value as type and subtype, if it has that form.
     ///
-    /// Quirk: words behind them are left out, as in `text/plain charset=utf-8`.
+    /// Quirk: whatever stands behind the two tokens is left out, as in `text/plain, us-ascii`.
     #[must_use]
     pub fn media_type(&self) -> Option<(&[u8], &[u8])> {
         let slash = self.value.iter().position(|&byte| byte == b'/')?;
         let (kind, subtype) = self.value.split_at_checked(slash)?;
-        let subtype = subtype.strip_prefix(b"/")?.trim_ascii_start();
-        let subtype = subtype.split(u8::is_ascii_whitespace).next()?;
-        let kind = kind.trim_ascii();
-        let token = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_graphic);
-        (token(kind) && token(subtype)).then_some((kind, subtype))
+        let (kind, subtype) = (kind.trim_ascii(), subtype.strip_prefix(b"/")?.trim_ascii_start());
+        let subtype = subtype.split(|&byte| !is_token(byte)).next()?;
+        (!kind.is_empty() && kind.iter().all(|&byte| is_token(byte)) && !subtype.is_empty())
+            .then_some((kind, subtype))
     }
 }
 
@@ -78,8 +77,7 @@ pub fn parse(value: &[u8]) -> Parameterised {
 #[must_use]
 pub fn transfer_encoding(value: &[u8]) -> Option<Vec<u8>> {
     let value = split(value).into_iter().next().map(|piece| unquoted(&piece))?;
-    let token =
-        value.split(|&byte| !byte.is_ascii_graphic() || b"()<>@,;:\\\"/[]?=".contains(&byte)).next()?;
+    let token = value.split(|&byte| !is_token(byte)).next()?;
     Some(token.to_ascii_uppercase()).filter(|token| !token.is_empty())
 }
 
@@ -151,9 +149,13 @@ fn at_missing_semicolons(piece: &[u8]) -> Vec<&[u8]> {
 
 /// attribute "=", with nothing in between.
 fn begins_parameter(bytes: &[u8]) -> bool {
-    let token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte);
-    let length = bytes.iter().position(|&byte| !token(byte));
+    let length = bytes.iter().position(|&byte| !is_token(byte));
     length.is_some_and(|length| length > 0 && bytes.get(length) == Some(&b'='))
+}
+
+/// token := 1*<any (US-ASCII) CHAR except SPACE, CTLs, or tspecials>
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte)
 }
 
 /// comment = "(" *(ctext / quoted-pair / comment) ")": the length of the one at the beginning.
@@ -226,6 +228,10 @@ mod tests {
         assert_eq!(parsed.parameter("x").as_deref(), Some(b"y".as_slice()));
         assert_eq!(parsed.parameters.len(), 2);
         assert_eq!(parse(b"text").media_type(), None);
+        assert_eq!(parse(b"text/").media_type(), None);
+        assert_eq!(parse(b"te?xt/plain").media_type(), None);
+        let list = parse(b"text/html, text/plain");
+        assert_eq!(list.media_type(), Some((b"text".as_slice(), b"html".as_slice())));
         let words = parse(b"text / plain charset=utf-8; x (y) = a(b)c; z = \"(;\" (");
         assert_eq!(words.media_type(), Some((b"text".as_slice(), b"plain".as_slice())));
         assert_eq!(words.parameter("x").as_deref(), Some(b"a c".as_slice()));
