@@ -132,7 +132,7 @@ fn split_at_domain<'t, 'a>(spec: &'t [Token<'a>]) -> (&'t [Token<'a>], &'t [Toke
 /// Anything else with a colon is none, but a scheme (`<mailto:anna@example.org>`) or another mistake, which stays where
 /// it stands.
 pub(super) fn route<'t, 'a>(angle: &'t [Token<'a>]) -> Option<(Vec<u8>, &'t [Token<'a>])> {
-    angle.first().filter(|first| first.is(b'@') || first.is(b','))?;
+    angle.first().filter(|first| first.is(b'@'))?;
     let colon = angle.iter().position(|token| token.is(b':'))?;
     let mut route = Vec::new();
     for member in angle.get(..colon)?.split(|token| token.is(b',')).filter(|member| !member.is_empty()) {
