@@ -96,6 +96,15 @@ fn split(value: &[u8]) -> Vec<Vec<u8>> {
     let (mut quoted, mut closed) = (false, true);
     let mut rest = value;
     while let Some((&byte, after)) = rest.split_first() {
+        let run = rest.iter().position(|byte| b"(\";\\\r\n".contains(byte)).unwrap_or(rest.len());
+        if run > 0 {
+            let (plain, after) = rest.split_at_checked(run).unwrap_or((rest, &[]));
+            rest = after;
+            if let Some(piece) = pieces.last_mut() {
+                piece.extend_from_slice(plain);
+            }
+            continue;
+        }
         let comment = if byte == b'(' && !quoted && closed { comment_length(rest) } else { None };
         closed &= byte != b'(' || quoted || comment.is_some();
         // A quoted-pair keeps its backslash until the quotes are taken off.
@@ -120,6 +129,9 @@ fn split(value: &[u8]) -> Vec<Vec<u8>> {
 /// Divides a piece before each word that begins a parameter, outside of quotes. A word without `=` belongs to the value
 /// before it: some programs forget to quote `name=my file.pdf`.
 fn at_missing_semicolons(piece: &[u8]) -> Vec<&[u8]> {
+    if !piece.trim_ascii().iter().any(u8::is_ascii_whitespace) {
+        return vec![piece];
+    }
     let mut pieces = Vec::new();
     let (mut begin, mut quoted, mut escaped, mut previous) = (0, false, false, b'=');
     for (index, &byte) in piece.iter().enumerate() {
