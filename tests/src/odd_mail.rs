@@ -28,7 +28,7 @@ pub const WRITTEN: &[&str] = &[
     "Content-Type: text/plain; name*0*=utf-8''%C3; name*1=\"(\\\"\"; x=\u{fc}\nContent-Language: de (c), en,\n\
      Content-Disposition: \"a\\\"b\"; filename=\u{e9}\nContent-Location: \u{fc}\nContent-ID: \"\\\n\n",
     "Content-Type: \"te\\\"xt\"/\u{fc}; =; ;; x\nContent-Transfer-Encoding: \u{fc}\nContent-MD5: \\\n\nx",
-    "Subject:\nDate:\nIn-Reply-To: \u{0}\nMessage-ID: \"\\\nSender: ,\nReply-To: ;\n\n",
+    "Subject:\nDate:\nIn-Reply-To: \u{1}\nMessage-ID: \"\\\nSender: ,\nReply-To: ;\n\n",
     "\n",
     "no header at all",
 ];
@@ -57,7 +57,7 @@ const ADDRESSES: [&str; 34] = [
     " ",
     "\r\n\t",
     "\r",
-    "\u{0}",
+    "\u{1}",
     "\u{fc}",
     "=?utf-8?q?a,b?=",
     "=?",
