@@ -139,7 +139,7 @@ fn mail(arguments: &str) -> Result<Command, Reply> {
     Ok(Command::Mail { sender, size })
 }
 
-/// rcpt = "RCPT TO:" ( "<Postmaster>" / Forward-path ) [SP Rcpt-parameters] CRLF
+/// `rcpt = "RCPT TO:" ( "<Postmaster>" / Forward-path ) [SP Rcpt-parameters] CRLF`
 fn rcpt(arguments: &str) -> Result<Command, Reply> {
     let (path, parameters) = path_after("TO:", arguments)?;
     let recipient = match path.eq_ignore_ascii_case("postmaster") {
