@@ -47,7 +47,7 @@ pub fn media_type(value: &[u8]) -> Option<MediaType> {
         let (attribute, value) = parameter(&mut scanner)?;
         let attribute = attribute.to_ascii_lowercase();
         if attribute == b"boundary" {
-            let usable = !value.is_empty() && value.len() <= BOUNDARY_LIMIT && boundary.is_none();
+            let usable = is_boundary(&value) && boundary.is_none();
             boundary = Some(String::from_utf8(value).ok().filter(|_| usable)?);
         } else if attribute.starts_with(b"boundary*") {
             // RFC 2231: few programs understand a boundary in pieces, and none writes one.
@@ -56,6 +56,14 @@ pub fn media_type(value: &[u8]) -> Option<MediaType> {
         scanner.skip_comments()?;
     }
     Some(MediaType { name, boundary })
+}
+
+/// RFC 2046 section 5.1.1, with further marks that programs use. What ends in a blank is read without it by some.
+fn is_boundary(value: &[u8]) -> bool {
+    let boundary_character = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b';');
+    (1..=BOUNDARY_LIMIT).contains(&value.len())
+        && value.last() != Some(&b' ')
+        && value.iter().all(boundary_character)
 }
 
 /// parameter := attribute "=" value; value := token / quoted-string
@@ -279,7 +287,7 @@ mod tests {
     fn media_types_are_read_by_their_grammar() {
         kind("Text/Plain", Some(("text/plain", None)));
         kind(" text/plain (x) ; charset=utf-8 ; format=flowed;", Some(("text/plain", None)));
-        kind("multipart/mixed; BOUNDARY = \"a \\\"b\"", Some(("multipart/mixed", Some("a \"b"))));
+        kind("multipart/mixed; BOUNDARY = \"a \\'b\"", Some(("multipart/mixed", Some("a 'b"))));
         kind("multipart/mixed; x=\"; boundary=c\"; boundary=b", Some(("multipart/mixed", Some("b"))));
         kind("a/b; name*0*=utf-8'en'x%20; name*1=\"ä\"", Some(("a/b", None)));
     }
@@ -297,6 +305,12 @@ mod tests {
             "text/plain; charset=utf-8,",
             "text/plain;; charset=utf-8",
             "multipart/mixed; boundary=\"\"",
+            "multipart/mixed; boundary=\"b \"",
+            "multipart/mixed; boundary=\"b\t\"",
+            "multipart/mixed; boundary=\"b\tc\"",
+            "multipart/mixed; boundary=\"b\u{fc}\"",
+            "multipart/mixed; boundary=\"b;c\"",
+            "multipart/mixed; boundary=\"b\\\"c\"",
             "multipart/mixed; boundary=b; boundary=b",
             "multipart/mixed; boundary*0=b",
             "multipart/mixed; boundary=\"b\"=?utf-8?q?x?=",
