@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use host::clock;
 use imap::{Access, Answer, CommandFailure, Existence, Mailbox, MailboxName, MailboxStatus, Subscription};
-use mail_types::{ModSeq, SystemFlag};
+use mail_types::{Address, ModSeq, SystemFlag};
+use store::Store;
 
 use crate::imap::backend::{ImapBackend, Opened};
 use crate::imap::convert;
@@ -67,10 +68,15 @@ impl ImapBackend {
             return Err(CommandFailure::NotPossible);
         }
         if from.is_inbox() {
+            // INBOX stays, so there is a mailbox more (RFC 3501 section 6.3.5).
             let now = clock::wall();
-            self.ask(move |store, account| store.rename_mailbox(account, from.as_str(), to.as_str(), now))
-                .await?;
-            return Ok(Answer::Done);
+            let rename = move |store: &Store, account: &Address| {
+                if store.mailboxes(account)?.len() >= MAILBOXES_LIMIT {
+                    return Ok(false);
+                }
+                store.rename_mailbox(account, from.as_str(), to.as_str(), now).map(|()| true)
+            };
+            return if self.ask(rename).await? { Ok(Answer::Done) } else { Err(CommandFailure::Limit) };
         }
         let mailboxes = self.look(|store, account| store.mailboxes(account))?;
         if mailboxes.iter().any(|mailbox| mailbox.name == to.as_str()) {
