@@ -9,6 +9,12 @@ use smtp::Reply;
 
 /// The longest quotation of the original header section, in bytes.
 const QUOTE_LIMIT: usize = 64 * 1024;
+/// The most bytes about recipients in the text, and as many in the status; further recipients are counted only.
+const RECIPIENTS_LIMIT: usize = 64 * 1024;
+/// More than the rest of a bounce takes.
+const FRAME_SIZE: u64 = 4096;
+/// More than one recipient takes in the text and in the status together: two replies, two addresses, field names.
+const RECIPIENT_SIZE: u64 = 2048;
 
 /// A recipient that was not reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +45,14 @@ pub struct Bounce<'a> {
 }
 
 impl Bounce<'_> {
+    /// The most bytes that a bounce takes which names so many recipients of a message of this size.
+    #[must_use]
+    pub fn size_limit(recipients: usize, original: u64) -> u64 {
+        let recipients = u64::try_from(recipients).unwrap_or(u64::MAX).saturating_mul(RECIPIENT_SIZE);
+        let named = recipients.min(2 * (RECIPIENTS_LIMIT as u64 + RECIPIENT_SIZE));
+        FRAME_SIZE + named + original.min(QUOTE_LIMIT as u64)
+    }
+
     /// The message, with CR LF line ends.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
@@ -80,7 +94,11 @@ impl Bounce<'_> {
         let mut text = "This is the mail delivery system of your relay.\r\n\r\n\
                         Your message could not be delivered to:\r\n"
             .to_owned();
-        for FailedRecipient { address, diagnostic, .. } in self.failed {
+        for (named, FailedRecipient { address, diagnostic, .. }) in self.failed.iter().enumerate() {
+            if text.len() > RECIPIENTS_LIMIT {
+                text.push_str(&format!("\r\nand to {} more.\r\n", self.failed.len() - named));
+                break;
+            }
             text.push_str(&format!("\r\n<{address}>: {diagnostic}\r\n"));
         }
         text
@@ -90,6 +108,9 @@ impl Bounce<'_> {
     fn status(&self, host: &str) -> String {
         let mut text = format!("Reporting-MTA: dns; {host}\r\n");
         for FailedRecipient { address, status: (class, subject, detail), diagnostic } in self.failed {
+            if text.len() > RECIPIENTS_LIMIT {
+                break;
+            }
             text.push_str(&format!(
                 "\r\nFinal-Recipient: rfc822; {address}\r\nAction: failed\r\n\
                  Status: {class}.{subject}.{detail}\r\nDiagnostic-Code: smtp; {diagnostic}\r\n"

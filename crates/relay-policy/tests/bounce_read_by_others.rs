@@ -34,3 +34,25 @@ fn another_parser_finds_the_report_its_status_and_the_original_message_id() {
         text(3)
     );
 }
+
+#[test]
+fn a_bounce_keeps_within_the_size_that_was_told_before() {
+    let domain = "hearth.test".parse().unwrap();
+    let to = "anna@hearth.test".parse().unwrap();
+    let label = "a".repeat(60);
+    let original = b"X: y\r\n".repeat(50_000);
+    for count in [1, 10, 100, 5_000] {
+        let far = |number| FailedRecipient {
+            address: format!("user{number:060}@{label}.{label}.{label}.test").parse().unwrap(),
+            status: (5, 4, 4),
+            diagnostic: smtp::Reply::new(550, &"x".repeat(500)),
+        };
+        let failed: Vec<_> = (0..count).map(far).collect();
+        for original in [&original[..0], &original[..7_000], &original] {
+            let now = UnixTime(1_795_000_000);
+            let bounce = Bounce { domain: &domain, to: &to, failed: &failed, original, now, random: [7; 16] };
+            let size = u64::try_from(bounce.write().len()).unwrap();
+            assert!(size <= Bounce::size_limit(count, original.len() as u64), "{count}: {size}");
+        }
+    }
+}

@@ -26,8 +26,6 @@ use crate::runtime::counters::Counters;
 
 /// The bytes of a message that are read for its bounce: more than any header section that is quoted.
 const QUOTED_BYTES: u64 = 64 * 1024;
-/// The limit of a bounce in bytes: a page of text and a header section.
-const BOUNCE_LIMIT: u64 = 1024 * 1024;
 
 /// Sorts submitted mail, and delivers it.
 pub(crate) struct Delivery {
@@ -59,10 +57,12 @@ impl Plan {
     /// The refusal of the whole message, if nobody but its sender can be reached: a copy for the sender's other devices
     /// of a message that nobody gets would look delivered there.
     fn refusal(&self, sender: &Address) -> Option<Refusal> {
-        let first = self.unreached.first()?;
         if self.accounts.iter().any(|account| account != sender) {
             return None;
         }
+        // A sender whose own mailbox is full learns rather about somebody else, if there is one.
+        let other = self.unreached.iter().find(|unreached| unreached.recipient != *sender);
+        let first = other.or_else(|| self.unreached.first())?;
         let refusal = first.refusal.clone();
         match self.unreached.len() {
             1 => Some(refusal),
@@ -112,7 +112,8 @@ impl Delivery {
     }
 
     /// Takes a message that passed the gate. `Ok` means: it is on disk in every mailbox, and so is the bounce for
-    /// everybody else; nothing is kept of a message that is refused.
+    /// everybody else, unless the disk did not take the bounce: an error then would make the client deliver again.
+    /// Nothing is kept of a message that is refused.
     pub(crate) async fn submit(
         self: &Arc<Self>,
         sender: Address,
@@ -152,7 +153,7 @@ impl Delivery {
             return Ok(());
         }
         let delivery = Arc::clone(self);
-        Ok(blocking::run(move || delivery.settle(&sender, plan, &head)).await??)
+        Ok(blocking::run(move || delivery.settle(&sender, plan, &head)).await?)
     }
 
     fn deliver(&self, sender: &Address, recipients: &[Address], spool: Spool) -> Result<(), Failure> {
@@ -162,7 +163,8 @@ impl Delivery {
         spool.reader()?.take(QUOTED_BYTES).read_to_end(&mut head)?;
         let delivered = self.store.deliver(spool, &plan.targets)?;
         self.sort_out(sender, &mut plan, delivered)?;
-        Ok(self.settle(sender, plan, &head)?)
+        self.settle(sender, plan, &head);
+        Ok(())
     }
 
     /// Notifies the accounts that got the message, and leaves only them in the plan.
@@ -198,18 +200,27 @@ impl Delivery {
     }
 
     /// Makes room where it is scarce, and tells the sender who did not get it.
-    fn settle(&self, sender: &Address, plan: Plan, head: &[u8]) -> anyhow::Result<()> {
+    fn settle(&self, sender: &Address, plan: Plan, head: &[u8]) {
         for account in &plan.accounts {
             self.trim(account);
         }
-        if plan.unreached.is_empty() { Ok(()) } else { self.bounce(sender, plan.unreached, head) }
+        if plan.unreached.is_empty() {
+            return;
+        }
+        match self.bounce(sender, plan.unreached, head) {
+            Ok(()) => self.trim(sender),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "a report to a sender could not be written");
+            }
+        }
     }
 
     /// Sorts the recipients.
     ///
     /// # Errors
     ///
-    /// A refusal, if nobody but the sender can be reached; those of the store.
+    /// A refusal, if nobody but the sender can be reached, or if somebody cannot and the sender's mailbox has no room for
+    /// the report; those of the store.
     fn plan(&self, sender: &Address, recipients: &[Address], size: u64) -> Result<Plan, Failure> {
         let mut plan = Plan { accounts: Vec::new(), targets: Vec::new(), unreached: Vec::new() };
         let mut seen = BTreeSet::new();
@@ -235,7 +246,17 @@ impl Delivery {
                 plan.unreached.push(Unreached::mailbox_full(recipient.clone()));
             }
         }
-        plan.refusal(sender).map_or(Ok(plan), |refusal| Err(Failure::Refused(refusal)))
+        if let Some(refusal) = plan.refusal(sender) {
+            return Err(Failure::Refused(refusal));
+        }
+        if !plan.unreached.is_empty() {
+            // The report must fit into the sender's mailbox, or mixed lists would fill the disk beyond all quotas.
+            let report = Load::message(Bounce::size_limit(plan.unreached.len(), size));
+            if !self.quota.admits(quota::load(&self.store, sender)?, report) {
+                return Err(Failure::Refused(Refusal::MailboxFull(sender.clone())));
+            }
+        }
+        Ok(plan)
     }
 
     /// A message to the sender's own account wakes no phone.
@@ -259,13 +280,13 @@ impl Delivery {
         }
     }
 
-    /// Sends the bounce, over quota or not: also the owner of a full mailbox must learn why nothing gets through.
+    /// Writes the bounce into the sender's mailbox, which had room for it when the plan was made.
     fn bounce(&self, sender: &Address, unreached: Vec<Unreached>, original: &[u8]) -> anyhow::Result<()> {
         let failed: Vec<FailedRecipient> = unreached.into_iter().map(Unreached::into_failed).collect();
         let (now, random) = (clock::wall(), entropy::bytes()?);
         let report =
             Bounce { domain: sender.domain(), to: sender, failed: &failed, original, now, random }.write();
-        let mut spool = self.store.spool(BOUNCE_LIMIT);
+        let mut spool = self.store.spool(report.len() as u64);
         spool.write_all(&report)?;
         // A bounce is from the server, not from the sender.
         let announce = if self.notifier.is_some() { Announce::ToDevices } else { Announce::ToNobody };

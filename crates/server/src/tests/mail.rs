@@ -103,7 +103,7 @@ async fn a_message_that_reaches_nobody_is_refused_and_not_kept() {
         (&["friend@elsewhere.test"], elsewhere),
         (&["nobody001@chat.test", "friend@elsewhere.test"], &both),
         // A second device would show it as delivered.
-        (&["nobody001@chat.test", ALICE], wrong),
+        (&[ALICE, "nobody001@chat.test"], wrong),
     ] {
         // The small one goes to the store's writer, the large one through a file.
         for size in [100, 300_000] {
@@ -164,6 +164,58 @@ async fn a_full_mailbox_refuses_or_bounces_and_others_get_theirs() {
     inbox.send("a3 UID FETCH 1:* (BODY.PEEK[])").await;
     let bounce = inbox.until("a3 OK").await.join("\n");
     assert!(bounce.contains("Quota exceeded"), "{bounce}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_about_a_thousand_recipients_makes_no_second_delivery() {
+    let server = TestServer::start("registration = \"open\"\nlimits = { send_burst = 1000 }").await;
+    server.imap(BOB).await;
+    let mut alice = server.submission(ALICE).await;
+    let label = "a".repeat(60);
+    let far = |number| format!("user{number:060}@{label}.{label}.{label}.test");
+    let recipients: Vec<String> = std::iter::once(BOB.to_owned()).chain((0..999).map(far)).collect();
+    let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    for size in [100, 300_000] {
+        let reply = alice.submit(ALICE, &recipients, &encrypted(ALICE, size)).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+    }
+    let store = &server.observed().store;
+    assert_eq!(store.usage(&BOB.parse().unwrap()).unwrap().messages, 2);
+    let reports = store.usage(&ALICE.parse().unwrap()).unwrap();
+    assert!(reports.messages == 2 && reports.bytes < 2 * 150_000, "{reports:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_must_fit_into_the_senders_quota() {
+    let server =
+        TestServer::start("registration = \"open\"\nlimits = { quota = 40000, message_size = 30000 }").await;
+    server.imap(BOB).await;
+    let mut alice = server.submission(ALICE).await;
+    let reply = alice.submit(ALICE, &[ALICE], &encrypted(ALICE, 20_000)).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    let reply = alice.submit(ALICE, &[BOB, "nobody001@chat.test"], &encrypted(ALICE, 20_000)).await;
+    assert!(reply.starts_with(&format!("552 5.2.2 <{ALICE}>: Quota exceeded")), "{reply}");
+    let store = &server.observed().store;
+    assert_eq!(store.usage(&BOB.parse().unwrap()).unwrap().messages, 0);
+    assert_eq!(store.usage(&ALICE.parse().unwrap()).unwrap().messages, 1);
+    // Whoever has somebody else to blame is not told of the own mailbox.
+    let reply = alice.submit(ALICE, &[ALICE, "nobody001@chat.test"], &encrypted(ALICE, 20_000)).await;
+    assert!(reply.starts_with("550 5.1.1 <nobody001@chat.test>"), "{reply}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renaming_the_inbox_makes_no_mailbox_beyond_the_limit() {
+    let server = TestServer::start(OPEN).await;
+    let mut alice = server.imap(ALICE).await;
+    let address = ALICE.parse().unwrap();
+    for number in 1..1000 {
+        let store = &server.observed().store;
+        store.create_mailbox(&address, &format!("m{number}"), None, clock::wall()).unwrap();
+    }
+    alice.send("a CREATE one").await;
+    alice.expect("a NO [LIMIT]").await;
+    alice.send("b RENAME INBOX one").await;
+    alice.expect("b NO [LIMIT]").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
