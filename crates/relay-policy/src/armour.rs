@@ -194,7 +194,8 @@ impl Body {
 
 /// An armour header: a key, a colon and a blank (RFC 9580 section 6.2.2), none of which base64 has.
 fn is_header(line: &[u8]) -> bool {
-    let key = line.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let key_character = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let key = line.iter().take_while(key_character).count();
     key > 0 && line.get(key..).is_some_and(|rest| rest == b":" || rest.starts_with(b": "))
 }
 
@@ -288,7 +289,9 @@ mod tests {
     fn forbidden_headers_are_told_apart_from_clear_text() {
         let class = |lines: &[&str], headers| class(&lines.join("\r\n"), headers);
         let with = Some(Armoured::WithHeaders);
-        for header in ["Version: GnuPG v2", "Comment: https://gpgtools.org", "Hash: SHA256", "Charset:"] {
+        for header in
+            ["Version: GnuPG v2", "Comment: https://gpgtools.org", "Hash: SHA256", "X-Mailer2: x", "Charset:"]
+        {
             let lines = [BEGIN, header, "Comment: a second one", "", WHOLE, "=njUN", END];
             assert_eq!(class(&lines, Headers::None), with, "{header}");
             assert_eq!(class(&lines, Headers::Version), with, "{header}");

@@ -46,6 +46,9 @@ pub struct Inspected {
     pub from: Address,
     /// The class of the message.
     pub content: Content,
+    /// Whether it says by its type that it is encrypted: if it is [`Content::Clear`] all the same, its author may have
+    /// meant it to be.
+    pub says_encrypted: bool,
 }
 
 /// Reads one message: [`Inspection::push`] its bytes (dots unescaped), then [`Inspection::finish`].
@@ -69,6 +72,7 @@ struct Body {
     from: Result<Address, Refusal>,
     /// The class if the parts do not match.
     otherwise: Content,
+    says_encrypted: bool,
     /// The pattern of the parts, and the class if they match.
     parts: Option<(Parts, Content)>,
 }
@@ -118,7 +122,7 @@ impl Inspection {
             Some((Match::ButForArmourHeaders, _)) => Content::EncryptedWithArmourHeaders,
             Some((Match::No, _)) | None => body.otherwise,
         };
-        Ok(Inspected { from: body.from?, content })
+        Ok(Inspected { from: body.from?, content, says_encrypted: body.says_encrypted })
     }
 }
 
@@ -160,7 +164,12 @@ impl Body {
             }
             _ => None,
         };
-        Self { otherwise: without_parts(header, name, from.as_ref().ok()), from, parts: pattern }
+        Self {
+            otherwise: without_parts(header, name, from.as_ref().ok()),
+            says_encrypted: name == "multipart/encrypted",
+            from,
+            parts: pattern,
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub fn judge_outgoing(message: &Inspected, sender: &Address, recipients: &[Addre
         Content::Encrypted | Content::SecureJoinRequest => Ok(()),
         Content::SetupMessage if to_self => Ok(()),
         Content::EncryptedWithArmourHeaders => Err(Refusal::ArmourHeaders),
+        Content::Clear if message.says_encrypted => Err(Refusal::EncryptedOtherwise),
         Content::SetupMessage | Content::Bounce | Content::Clear => Err(Refusal::Unencrypted),
     }
 }

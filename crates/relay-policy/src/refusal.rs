@@ -28,6 +28,8 @@ pub enum Refusal {
     },
     /// The message is not end-to-end encrypted.
     Unencrypted,
+    /// The message says that it is encrypted, and is not encrypted as relays take it.
+    EncryptedOtherwise,
     /// The message is encrypted, and its armour has header lines that everybody can read.
     ArmourHeaders,
     /// A message from elsewhere has no signature of its domain at all.
@@ -73,6 +75,11 @@ impl Refusal {
                 Reply::new(500, &format!("Invalid FROM <{from}> for <{sender}>"))
             }
             Self::Unencrypted => Reply::new(523, "Encryption Needed: Invalid Unencrypted Mail"),
+            Self::EncryptedOtherwise => Reply::new(
+                523,
+                "Encryption Needed: Invalid Unencrypted Mail (it says that it is encrypted, but is not one \
+                 armoured OpenPGP message with integrity protection, SEIPD, and nothing around it)",
+            ),
             Self::ArmourHeaders => Reply::new(
                 554,
                 "5.7.1 The message is encrypted, but beside its armour are lines that anybody can read \

@@ -112,7 +112,8 @@ fn our_own_bounce_passes_as_one_and_tells_what_failed() {
          --hearth-07070707070707070707070707070707--\n"
     );
     let from = "mailer-daemon@box.test".parse().unwrap();
-    assert_eq!(inspect_bytes(Way::In, &bytes), Ok(Inspected { from, content: Content::Bounce }));
+    let expected = Inspected { from, content: Content::Bounce, says_encrypted: false };
+    assert_eq!(inspect_bytes(Way::In, &bytes), Ok(expected));
     for part in ["Auto-Submitted: auto-replied\r\n", "MAILER-DAEMON@"] {
         let other = text.replace(part, if part.ends_with('@') { "daemon@" } else { "" });
         assert_eq!(

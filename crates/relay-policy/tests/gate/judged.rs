@@ -10,7 +10,7 @@ fn address(text: &str) -> Address {
 }
 
 fn message(from: &str, content: Content) -> Inspected {
-    Inspected { from: address(from), content }
+    Inspected { from: address(from), content, says_encrypted: false }
 }
 
 #[track_caller]
@@ -36,6 +36,13 @@ fn what_goes_out_is_encrypted_and_from_its_sender() {
     outgoing(Content::SetupMessage, "anna@box.test", &["anna@box.test"], Ok(()));
     outgoing(Content::SetupMessage, "anna@box.test", &["ben@box.test"], clear);
     outgoing(Content::SetupMessage, "anna@box.test", &["anna@box.test", "ben@box.test"], clear);
+}
+
+#[test]
+fn mail_that_was_meant_to_be_encrypted_is_told_so() {
+    let anna = address("anna@box.test");
+    let message = Inspected { says_encrypted: true, ..message("anna@box.test", Content::Clear) };
+    assert_eq!(judge_outgoing(&message, &anna, &[]), Err(Refusal::EncryptedOtherwise));
 }
 
 #[test]
@@ -83,6 +90,11 @@ fn refusals_say_what_other_programs_look_for() {
     for (refusal, expected) in [
         (Refusal::NoDkimSignature, "554 5.7.1 No DKIM signature found"),
         (Refusal::NoValidDkimSignature, "554 5.7.1 No valid DKIM signature found"),
+        (
+            Refusal::EncryptedOtherwise,
+            "523 Encryption Needed: Invalid Unencrypted Mail (it says that it is encrypted, but is not one \
+             armoured OpenPGP message with integrity protection, SEIPD, and nothing around it)",
+        ),
         (
             Refusal::ArmourHeaders,
             "554 5.7.1 The message is encrypted, but beside its armour are lines that anybody can read \

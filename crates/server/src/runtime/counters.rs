@@ -187,7 +187,9 @@ impl Counters {
     pub(crate) fn refused(&self, refusal: &Refusal) {
         let refused = &self.refused;
         let counter = match refusal {
-            Refusal::Unencrypted | Refusal::ArmourHeaders => &refused.unencrypted,
+            Refusal::Unencrypted | Refusal::EncryptedOtherwise | Refusal::ArmourHeaders => {
+                &refused.unencrypted
+            }
             Refusal::TooMuchMail(..) => &refused.rate,
             Refusal::NotYourAddress(_) | Refusal::ForgedFrom { .. } | Refusal::NullSender => &refused.sender,
             Refusal::HeaderTooLarge | Refusal::Malformed | Refusal::InvalidFrom(_) => &refused.malformed,
