@@ -1,5 +1,6 @@
 //! Message flags (RFC 3501 section 2.3.2).
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
@@ -42,8 +43,8 @@ impl SystemFlag {
     }
 }
 
-/// A flag that clients define: an IMAP atom, compared without regard to case as RFC 3501 section 2.3.2 has it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A flag that clients define: an IMAP atom, compared without regard to case (RFC 3501 section 9, note 1).
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Keyword(String);
 
@@ -66,6 +67,32 @@ impl Keyword {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Keyword {
+    fn folded(&self) -> impl Iterator<Item = u8> {
+        self.0.bytes().map(|byte| byte.to_ascii_lowercase())
+    }
+}
+
+impl PartialEq for Keyword {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Keyword {}
+
+impl Ord for Keyword {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.folded().cmp(other.folded())
+    }
+}
+
+impl PartialOrd for Keyword {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -138,6 +165,8 @@ impl FromIterator<SystemFlag> for Flags {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::{FlagError, Keyword};
 
     #[test]
@@ -151,5 +180,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Keyword>().map(|_| ()), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn keywords_are_the_same_in_any_case_and_keep_the_first_spelling() {
+        let parse = |text: &str| text.parse::<Keyword>().unwrap();
+        let mut set = BTreeSet::from([parse("$Forwarded"), parse("b")]);
+        assert!(!set.insert(parse("$FORWARDED")) && set.contains(&parse("B")));
+        assert_eq!(set.iter().map(Keyword::as_str).collect::<Vec<_>>(), ["$Forwarded", "b"]);
+        assert!(parse("A") < parse("b") && parse("a") < parse("B"));
     }
 }
