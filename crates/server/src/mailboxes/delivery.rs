@@ -18,6 +18,7 @@ use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Load, Quota, RateLimite
 use smtp::{Reply, table};
 use store::{Announce, Delivered, MailboxId, SmallBody, Spool, Store, Target};
 
+use crate::mailboxes::recipients::{Plan, Unreached};
 use crate::mailboxes::spool_buffer::BufferedMessage;
 use crate::mailboxes::{expiry, quota};
 use crate::push::Notifier;
@@ -38,37 +39,6 @@ pub(crate) struct Delivery {
     notifier: Option<Arc<Notifier>>,
     counters: Arc<Counters>,
     rate: Mutex<RateLimiter>,
-}
-
-/// The recipients of a message, sorted.
-struct Plan {
-    accounts: Vec<Address>,
-    targets: Vec<Target>,
-    unreached: Vec<Unreached>,
-}
-
-/// A recipient that does not get the message, and the reason.
-struct Unreached {
-    recipient: Address,
-    refusal: Refusal,
-}
-
-impl Plan {
-    /// The refusal of the whole message, if nobody but its sender can be reached: a copy for the sender's other devices
-    /// of a message that nobody gets would look delivered there.
-    fn refusal(&self, sender: &Address) -> Option<Refusal> {
-        if self.accounts.iter().any(|account| account != sender) {
-            return None;
-        }
-        // A sender whose own mailbox is full learns rather about somebody else, if there is one.
-        let other = self.unreached.iter().find(|unreached| unreached.recipient != *sender);
-        let first = other.or_else(|| self.unreached.first())?;
-        let refusal = first.refusal.clone();
-        match self.unreached.len() {
-            1 => Some(refusal),
-            count => Some(Refusal::NobodyReached { first: Box::new(refusal), others: count - 1 }),
-        }
-    }
 }
 
 /// The reason for which a message was not taken.
@@ -222,7 +192,7 @@ impl Delivery {
     /// A refusal, if nobody but the sender can be reached, or if somebody cannot and the sender's mailbox has no room for
     /// the report; those of the store.
     fn plan(&self, sender: &Address, recipients: &[Address], size: u64) -> Result<Plan, Failure> {
-        let mut plan = Plan { accounts: Vec::new(), targets: Vec::new(), unreached: Vec::new() };
+        let mut plan = Plan::default();
         let mut seen = BTreeSet::new();
         for recipient in recipients {
             let account = match route(recipient, &self.domains) {
@@ -311,24 +281,5 @@ fn reply(error: &anyhow::Error) -> Reply {
         Some(store::Error::DiskFull) => table::NO_SPACE,
         Some(store::Error::TooLarge { .. }) => table::TOO_LARGE,
         _ => table::LOCAL_TROUBLE,
-    }
-}
-
-impl Unreached {
-    fn no_such_user(recipient: Address) -> Self {
-        Self { refusal: Refusal::NoSuchUser(recipient.clone()), recipient }
-    }
-
-    fn mailbox_full(recipient: Address) -> Self {
-        Self { refusal: Refusal::MailboxFull(recipient.clone()), recipient }
-    }
-
-    fn elsewhere(recipient: Address) -> Self {
-        Self { refusal: Refusal::NoTransport(recipient.clone()), recipient }
-    }
-
-    fn into_failed(self) -> FailedRecipient {
-        let Self { recipient: address, refusal } = self;
-        FailedRecipient { address, status: refusal.status(), diagnostic: refusal.reply() }
     }
 }

@@ -6,5 +6,6 @@ pub(crate) mod expiry;
 pub(crate) mod memory;
 pub(crate) mod quota;
 pub(crate) mod recent;
+mod recipients;
 pub(crate) mod spool_buffer;
 pub(crate) mod watchers;
