@@ -117,6 +117,35 @@ fn a_second_device_sees_what_the_first_does() {
 }
 
 #[test]
+fn a_second_device_keeps_pace_while_the_first_one_reads() {
+    with_server(|daemon| {
+        let people = people(daemon, &CoreProcess::start()?, &["Anna", "Ben"])?;
+        let (anna, ben) = (&people[0], &people[1]);
+        let (_, bens_chat) = make_contact(anna, ben, LIMITS)?;
+        let tablet = anna.second_device("Anna's tablet")?;
+        for round in 0..3 {
+            for number in 0..10 {
+                ben.send(bens_chat, &format!("message {round}.{number}"))?;
+            }
+            for number in 0..10 {
+                let text = format!("message {round}.{number}");
+                anna.read(anna.wait_for_message(LIMITS.text, |message| message.text == text)?.id)?;
+            }
+            let last = format!("message {round}.9");
+            tablet.wait_for_message(LIMITS.text, |message| message.text == last)?;
+        }
+        for person in [anna, &tablet] {
+            let errors = person.last_errors();
+            ensure!(
+                !errors.contains("does not contain size") && !errors.contains("rate limited"),
+                "{errors}"
+            );
+        }
+        Ok(())
+    });
+}
+
+#[test]
 #[ignore = "long: fifty cores' accounts, minutes"]
 fn fifty_phones_come_back_after_a_restart() {
     with_server(|daemon| {

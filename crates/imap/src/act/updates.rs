@@ -72,12 +72,16 @@ pub(crate) fn emit_updates(
     }
 }
 
-/// Sends the flags of messages whose flags changed, with `MODSEQ` if that is tracked (RFC 7162 section 3.1).
+/// Sends the flags of messages whose flags changed, with `MODSEQ` if that is tracked (RFC 7162 section 3.1), and with `UID`
+/// after `ENABLE QRESYNC` only, which requires it. Quirk: Delta Chat takes a response with a UID for one to its `UID FETCH`,
+/// finds no size in it, and connects again (chatmail/core 2.65, `src/imap/session.rs`); Dovecot sends none either.
 pub(crate) fn emit_changed_flags(out: &mut Writer, view: &mut View, changed: &[Uid], tracking: Tracking) {
     emit_flags(out, view);
     for &uid in changed {
         if let Some((number, message)) = view.find(uid) {
-            out.text(&format!("* {number} FETCH (UID {} FLAGS {}", uid.get(), view.flag_list(message)));
+            let name =
+                if tracking == Tracking::Qresync { format!("UID {} ", uid.get()) } else { String::new() };
+            out.text(&format!("* {number} FETCH ({name}FLAGS {}", view.flag_list(message)));
             if tracking >= Tracking::Condstore {
                 out.text(&format!(" MODSEQ ({})", message.modseq.0));
             }

@@ -88,7 +88,7 @@ fn a_failing_fetch_still_tells_what_it_marked_as_seen() {
     world.release();
     assert_eq!(
         world.heard(phone),
-        "* 1 FETCH (UID 42 FLAGS (\\Seen) MODSEQ (13))\r\n* 2 FETCH (UID 43 FLAGS (\\Seen) MODSEQ (14))\r\n\
+        "* 1 FETCH (FLAGS (\\Seen) MODSEQ (13))\r\n* 2 FETCH (FLAGS (\\Seen) MODSEQ (14))\r\n\
          a NO [UNAVAILABLE] Temporary failure, try again later.\r\n"
     );
 }
@@ -104,7 +104,7 @@ fn what_others_change_has_its_modseq_in_idle_and_behind_any_command() {
             phone,
             r"
             C: a NOOP
-            S: * 1 FETCH (UID 42 FLAGS (\Flagged) MODSEQ (13))
+            S: * 1 FETCH (FLAGS (\Flagged) MODSEQ (13))
             S: a OK NOOP completed
             C: b IDLE
             S: + idling
@@ -116,7 +116,7 @@ fn what_others_change_has_its_modseq_in_idle_and_behind_any_command() {
         world.play(
             phone,
             r"
-            S: * 2 FETCH (UID 43 FLAGS (\Flagged) MODSEQ (14))
+            S: * 2 FETCH (FLAGS (\Flagged) MODSEQ (14))
             C: DONE
             S: b OK Idle completed
             C: c STORE 2 (UNCHANGEDSINCE 14) +FLAGS.SILENT (\Seen)

@@ -34,7 +34,7 @@ fn flags_and_expunges_reach_the_other_connection() {
             C: a NOOP
             S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft $Junk)
             S: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $Junk \*)] Flags permitted
-            S: * 2 FETCH (UID 43 FLAGS (\Deleted $Junk))
+            S: * 2 FETCH (FLAGS (\Deleted $Junk))
             S: a OK NOOP completed
             C: b IDLE
             S: + idling
@@ -43,6 +43,29 @@ fn flags_and_expunges_reach_the_other_connection() {
         world.play(anna, "C: b EXPUNGE\nS: * 2 EXPUNGE\nS: b OK Expunge completed");
         world.play(ben, "S: * 2 EXPUNGE\nC: DONE\nS: b OK Idle completed");
         world.play(anna, "C: c FETCH 2 UID\nS: * 2 FETCH (UID 44)\nS: c OK Fetch completed");
+    });
+}
+
+/// Delta Chat keeps one response for each UID, so an update with a UID would replace the answer to its question
+/// (chatmail/core 2.65, `src/imap/session.rs`).
+#[test]
+fn an_update_behind_an_answer_is_not_taken_for_the_answer() {
+    each_seed(|world| {
+        for _ in 0..3 {
+            world.toy.deliver(MESSAGE);
+        }
+        let (phone, tablet) = (world.select(), world.select());
+        world.play(phone, "C: a UID STORE 43 +FLAGS (\\Seen)\nS: * 2 FETCH (UID 43 FLAGS (\\Seen))\nS: a OK Store completed");
+        world.play(
+            tablet,
+            r"
+            C: a UID FETCH 43:44 (UID RFC822.SIZE)
+            S: * 2 FETCH (UID 43 RFC822.SIZE 20)
+            S: * 3 FETCH (UID 44 RFC822.SIZE 20)
+            S: * 2 FETCH (FLAGS (\Seen))
+            S: a OK Fetch completed
+        ",
+        );
     });
 }
 
@@ -85,7 +108,7 @@ fn close_removes_what_another_connection_has_marked() {
         world.toy.deliver(MESSAGE);
         let (anna, ben) = (world.select(), world.select());
         world.play(ben, "C: a UID STORE 42 +FLAGS.SILENT (\\Deleted)\nS: a OK Store completed");
-        world.play(anna, "C: a CLOSE\nS: * 1 FETCH (UID 42 FLAGS (\\Deleted))\nS: a OK Close completed");
+        world.play(anna, "C: a CLOSE\nS: * 1 FETCH (FLAGS (\\Deleted))\nS: a OK Close completed");
         world.play(ben, "C: b NOOP\nS: * 1 EXPUNGE\nS: b OK NOOP completed");
     });
 }
