@@ -270,6 +270,9 @@ pub enum CommandFailure {
     /// A fault of the server (disk, load, start-up), after which the client may try again: `UNAVAILABLE`.
     #[error("the server is in trouble")]
     Unavailable,
+    /// The account may be created, but the machine has no room for it: `LIMIT`, with a text of its own.
+    #[error("no room for new accounts")]
+    NoRoomForAccounts,
     /// There is no such mailbox: `NONEXISTENT`, or `TRYCREATE` where the mailbox is a target.
     #[error("no such mailbox")]
     NoSuchMailbox,

@@ -89,6 +89,9 @@ impl From<CommandFailure> for Completion {
                 ("AUTHENTICATIONFAILED", "Authentication failed. Invalid address.")
             }
             CommandFailure::Unavailable => ("UNAVAILABLE", "Temporary failure, try again later."),
+            CommandFailure::NoRoomForAccounts => {
+                ("LIMIT", "This server has no room for new accounts: its disk or memory is nearly full.")
+            }
             CommandFailure::NoSuchMailbox => ("NONEXISTENT", "There is no such mailbox."),
             CommandFailure::MailboxExists => ("ALREADYEXISTS", "There is such a mailbox already."),
             CommandFailure::NotPossible => ("CANNOT", "This cannot be done with this mailbox."),

@@ -49,6 +49,7 @@ impl SubmissionBackend {
             Login::Accepted => Answer::Authenticated(user),
             Login::Wrong | Login::Foreign => Answer::Refused(table::AUTHENTICATION_FAILED),
             Login::Throttled => Answer::Refused(table::AUTHENTICATION_THROTTLED),
+            Login::NoRoom => Answer::Refused(table::NO_ROOM_FOR_ACCOUNTS),
             Login::Trouble => Answer::Refused(table::AUTHENTICATION_TROUBLE),
         }
     }

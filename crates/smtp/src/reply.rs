@@ -113,6 +113,11 @@ pub mod table {
     /// The login could not be checked.
     pub const AUTHENTICATION_TROUBLE: Reply =
         Reply::fixed(454, "4.7.0 Temporary trouble, please try again later");
+    /// The account may be created, but the machine has no room for it.
+    pub const NO_ROOM_FOR_ACCOUNTS: Reply = Reply::fixed(
+        454,
+        "4.7.0 This server has no room for new accounts: its disk or memory is nearly full",
+    );
     /// Too many guesses for one account.
     pub const AUTHENTICATION_THROTTLED: Reply =
         Reply::fixed(454, "4.7.0 Too many attempts, please try again later");
@@ -163,7 +168,8 @@ pub mod table {
     /// Wrong name or password.
     pub const AUTHENTICATION_FAILED: Reply = Reply::fixed(535, "5.7.8 Error: authentication failed");
     /// Larger than the limit told at EHLO.
-    pub const TOO_LARGE: Reply = Reply::fixed(552, "5.3.4 Message exceeds maximum size");
+    pub const TOO_LARGE: Reply =
+        Reply::fixed(552, "5.3.4 Message exceeds maximum size: on its way a file grows by nearly half");
     /// A parameter of MAIL or RCPT that was not offered.
     pub const UNKNOWN_PARAMETER: Reply = Reply::fixed(555, "5.5.4 Parameter not recognized");
     /// A recipient of another domain on the inbound port.

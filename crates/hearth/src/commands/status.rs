@@ -17,6 +17,14 @@ pub(crate) fn run(config: &Path, json: bool) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Until when a certificate is valid, both in seconds since 1970.
+fn validity(expires: u64, now: u64) -> String {
+    match expires.checked_sub(now) {
+        Some(left) => format!("valid for {} more days", left / 86_400),
+        None => format!("expired {} days ago: apps and browsers refuse it", (now - expires) / 86_400),
+    }
+}
+
 fn notifications(push: PushStatus) -> String {
     let PushStatus { pending, sent, failed, given_up, gone } = push;
     format!(
@@ -38,8 +46,7 @@ fn in_words(status: &ServerStatus) -> String {
     let kind = if status.certificate_self_signed { "self-signed" } else { "from a file" };
     line("Certificate:", format!("{kind}: {}", status.certificate.join(", ")));
     if let Some(expires) = status.certificate_expires {
-        let days = expires.saturating_sub(clock::wall().0) / 86_400;
-        line("", format!("valid for {days} more days"));
+        line("", validity(expires, clock::wall().0));
     }
     for (service, addresses) in &status.listening {
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -51,4 +58,16 @@ fn in_words(status: &ServerStatus) -> String {
         line("Attention:", trouble.clone());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::validity;
+
+    #[test]
+    fn an_expired_certificate_is_called_so() {
+        assert_eq!(validity(3 * 86_400, 86_400), "valid for 2 more days");
+        assert_eq!(validity(86_400, 86_401), "expired 0 days ago: apps and browsers refuse it");
+        assert_eq!(validity(86_400, 11 * 86_400), "expired 10 days ago: apps and browsers refuse it");
+    }
 }

@@ -42,6 +42,16 @@ pub(crate) struct Accounts {
     counters: Arc<Counters>,
 }
 
+/// Whether a first login may create an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Permission {
+    Granted,
+    /// By the rules and the registration mode.
+    Denied,
+    /// Permitted, but for the machine's resources.
+    NoRoom,
+}
+
 impl Accounts {
     /// The accounts in this store.
     pub(crate) fn new(
@@ -95,8 +105,10 @@ impl Accounts {
         if let Some(account) = self.store.account(address)? {
             return self.check(&account, password).await;
         }
-        if self.may_register(address, password).await {
-            return self.create(address, password).await;
+        match self.may_register(address, password).await {
+            Permission::Granted => return self.create(address, password).await,
+            Permission::NoRoom => return Ok(Login::NoRoom),
+            Permission::Denied => {}
         }
         // The same first login over another connection may have made the account just now, and used up the permission.
         match self.store.account(address)? {
@@ -131,11 +143,11 @@ impl Accounts {
         }
     }
 
-    /// True if a first login may create the account: the rules of `relay-policy` (those of chatmail/relay's
+    /// Whether a first login may create the account: the rules of `relay-policy` (those of chatmail/relay's
     /// `doveauth.py`), the registration mode, and the machine's resources.
-    async fn may_register(&self, address: &Address, password: &Secret) -> bool {
+    async fn may_register(&self, address: &Address, password: &Secret) -> Permission {
         if self.rules.check(address, password, self.domains.get(..1).unwrap_or_default()).is_err() {
-            return false;
+            return Permission::Denied;
         }
         let invited = match self.registration {
             Registration::Open => true,
@@ -144,15 +156,15 @@ impl Accounts {
             Registration::Invite | Registration::Closed => false,
         };
         if !invited {
-            return false;
+            return Permission::Denied;
         }
         match self.resources.shortage() {
             Some(shortage) => {
                 tracing::warn!(shortage, "registration rejected");
                 self.counters.registrations_refused.count();
-                false
+                Permission::NoRoom
             }
-            None => true,
+            None => Permission::Granted,
         }
     }
 

@@ -109,6 +109,7 @@ impl ImapBackend {
             }
             Login::Wrong => Err(CommandFailure::WrongPassword),
             Login::Foreign => Err(CommandFailure::ForeignName),
+            Login::NoRoom => Err(CommandFailure::NoRoomForAccounts),
             Login::Throttled | Login::Trouble => Err(CommandFailure::Unavailable),
         }
     }

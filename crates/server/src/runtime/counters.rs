@@ -108,6 +108,8 @@ pub(crate) enum Login {
     Foreign,
     /// Too many wrong passwords; later perhaps.
     Throttled,
+    /// The account may be created, but the machine has no room for it.
+    NoRoom,
     /// A failure of the server's own; later perhaps.
     Trouble,
 }
@@ -178,7 +180,7 @@ impl Counters {
             Login::Accepted => &logins.accepted,
             Login::Wrong | Login::Foreign => &logins.wrong,
             Login::Throttled => &logins.throttled,
-            Login::Trouble => &logins.trouble,
+            Login::NoRoom | Login::Trouble => &logins.trouble,
         };
         counter.count();
     }

@@ -206,6 +206,17 @@ async fn a_machine_that_is_short_of_room_takes_no_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_first_login_without_room_for_the_account_is_not_called_a_wrong_password() {
+    let open = format!("registration = \"open\"\n[limits]\nregistration_free_disk = {}\n", i64::MAX);
+    let server = TestServer::start(&open).await;
+    let mut phone = server.tls(Service::Imaps, None).await;
+    phone.expect("* OK").await;
+    phone.send("a LOGIN somebody1@chat.test \"a long password\"").await;
+    let answer = phone.expect("a NO [LIMIT]").await;
+    assert!(answer.contains("no room for new accounts") && !answer.contains("uthentication"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guessing_is_answered_with_a_pause() {
     let server = TestServer::start(INVITE).await;
     let invite = token(&make(&server, 1).await);

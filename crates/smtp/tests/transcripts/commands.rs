@@ -132,7 +132,7 @@ fn commands_out_of_order_are_told_so() {
         .answer(Answer::Refused(table::NO_SPACE))
         .server("452 4.3.1 No space left, please try again later")
         .client("MAIL FROM:<anna@box.test> SIZE=1001")
-        .server("552 5.3.4 Message exceeds maximum size")
+        .server("552 5.3.4 Message exceeds maximum size: on its way a file grows by nearly half")
         .client("NOOP\r\nHELP\r\nVRFY x\r\nEXPN list")
         .server("250 2.0.0 Ok")
         .server("214 2.0.0 See RFC 5321")

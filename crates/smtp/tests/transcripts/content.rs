@@ -28,7 +28,7 @@ fn too_large_a_message_is_discarded_and_the_dialogue_goes_on() {
         .client(&"x".repeat(1200))
         .client(".")
         .may_discard()
-        .server("552 5.3.4 Message exceeds maximum size")
+        .server("552 5.3.4 Message exceeds maximum size: on its way a file grows by nearly half")
         .client("NOOP")
         .server("250 2.0.0 Ok")
         .run();
@@ -39,7 +39,7 @@ fn patience_with_too_large_a_message_ends() {
     Script::sending()
         .client(&"x".repeat(4000))
         .may_discard()
-        .server("552 5.3.4 Message exceeds maximum size")
+        .server("552 5.3.4 Message exceeds maximum size: on its way a file grows by nearly half")
         .closed(CloseReason::Misbehaved)
         .run();
 }

@@ -22,7 +22,8 @@ pub(crate) fn info(site: &Site) -> String {
         p { (who_can_join(site.registration)) }
         h2 { "Limits" }
         ul {
-            li { (site.sends_per_minute) " messages a minute, " (megabytes(site.message_size)) " MB each at most" }
+            li { (site.sends_per_minute) " messages a minute, " (megabytes(site.message_size)) " MB each at \
+                most, which a file of " (megabytes(site.message_size / 3 * 2)) " MB reaches when it is encrypted" }
             li { (megabytes(site.quota)) " MB of storage for a profile" }
             li {
                 "Messages wait at most " (days(expiry.keep_days)) " for the phone to fetch them; large ones that were \

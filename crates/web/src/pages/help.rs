@@ -42,6 +42,16 @@ pub(crate) fn help(site: &Site) -> String {
             "The server carries encrypted messages only, and says so when it refuses one. Make contact by scanning \
             the other’s code in Delta Chat; then everything is encrypted."
         }
+        p {
+            "A message to a wrong address, to a full mailbox or to another server is marked as failed, with the reason. \
+            In a group the app shows only whether some got the message: a member that is gone, has a full mailbox or \
+            is on another server does not get it, and the app stays silent about that."
+        }
+        h2 { "Two phones have the same profile" }
+        p {
+            "Each code makes one profile. If a second phone scans a code that another phone has used, both have that \
+            profile, and miss each other’s messages: delete it on the second phone, and scan the next code."
+        }
         h2 { "A phone is lost" }
         p {
             "Who else has the profile on a second device goes on with that one. There is no way to ask for a \
