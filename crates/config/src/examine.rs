@@ -3,6 +3,7 @@
 use mail_types::Domain;
 use relay_policy::Registration;
 
+use crate::advice;
 use crate::defaults;
 use crate::finding::{Finding, has_errors};
 use crate::model::Config;
@@ -19,8 +20,9 @@ pub fn examine(text: &str) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
     let table = match text.parse::<toml::Table>() {
         Ok(table) => table,
         Err(error) => {
-            let problem = format!("This is not TOML: {}", error.to_string().trim_end());
-            return Err(vec![Finding::error("file", problem, "Correct the marked place.")]);
+            let problem =
+                format!("This is not TOML: {}.", error.to_string().trim_end().trim_end_matches('.'));
+            return Err(vec![Finding::error("file", problem, advice::no_toml(error.message()))]);
         }
     };
     let (config, findings) = resolve(Reader::new(table));

@@ -4,6 +4,7 @@
 //! knows (files, ports, directories) are checked by `hearth check`, not here.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod defaults;
 mod examine;
 mod finding;

@@ -4,6 +4,7 @@
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use crate::advice;
 use crate::finding::{Finding, Severity};
 
 /// A table being read; its findings name keys by their whole path.
@@ -69,7 +70,7 @@ impl Reader {
         let left: Vec<(String, Value)> = std::mem::take(&mut self.table).into_iter().collect();
         for (key, value) in left {
             let what = if value.is_table() { "table" } else { "key" };
-            let advice = format!("Known here: {}.", self.known.join(", "));
+            let advice = advice::unknown_key(&key, &self.path, &self.known);
             self.report(&key, Severity::Error, format!("There is no such {what}."), &advice);
         }
         self.findings

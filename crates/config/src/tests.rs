@@ -177,3 +177,24 @@ fn values_arrive() {
     assert_eq!(config.registration, Registration::Open);
     assert_eq!(config.tls, Tls::SelfSigned { names: vec!["192.0.2.1".into(), "box.example".into()] });
 }
+
+#[test]
+fn a_key_in_the_wrong_table_is_told_where_it_belongs() {
+    for (text, advice) in [
+        ("quota = 1000", "It belongs below [limits]."),
+        ("[expiry]\nquota = 1000", "It belongs below [limits]."),
+        ("[limits]\nmessages_days = 1", "It belongs below [expiry]."),
+        ("[limits]\ndomain = \"x.test\"", "It belongs at the top of the file, before the first table."),
+        ("[about]\nquotas = 1", "Known here: comment, admin."),
+    ] {
+        assert_eq!(examine(text).unwrap_err()[0].advice, advice, "{text}");
+    }
+}
+
+#[test]
+fn a_value_with_a_unit_and_no_quotes_is_told_what_it_lacks() {
+    for text in ["[limits]\nquota = 500 MB", "[limits]\nquota = MB", "[expiry]\nmessages_days = never"] {
+        let Finding { problem, advice, .. } = examine(text).unwrap_err().remove(0);
+        assert!(problem.ends_with('.') && advice.contains("quotes"), "{text}: {problem} {advice}");
+    }
+}
