@@ -46,10 +46,11 @@ impl FromNetwork {
     }
 }
 
-/// Loopback is excluded too: to other hosts it means themselves, and no DHCP server can offer a name server there.
+/// Loopback is excluded too: to other hosts it means themselves, and no DHCP server can offer a name server there. So are
+/// 0.0.0.0/8 and 240.0.0.0/4 (RFC 1122 section 3.2.1.3, RFC 1112 section 4).
 fn is_host(address: IpAddr) -> bool {
-    let broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
-    !(address.is_unspecified() || address.is_multicast() || address.is_loopback() || broadcast)
+    let reserved = matches!(address, IpAddr::V4(ipv4) if matches!(ipv4.octets()[0], 0 | 240..));
+    !(address.is_unspecified() || address.is_multicast() || address.is_loopback() || reserved)
 }
 
 #[cfg(test)]
@@ -66,6 +67,8 @@ mod tests {
             "192.0.2.7",
             "224.0.0.251",
             "255.255.255.255",
+            "0.1.2.3",
+            "240.1.1.1",
             "::",
             "::1",
             "2001:db8::7",

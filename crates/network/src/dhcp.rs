@@ -101,6 +101,15 @@ pub struct Client<'a> {
     bound: Option<Lease>,
     last_sent: Option<Duration>,
     send_rate: SendRate,
+    answer: AnswerToLastFrame,
+}
+
+/// Whether the last frame sent has brought a lease. Further replies are nobody's answer: a server that sends them
+/// unasked could change the address at will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AnswerToLastFrame {
+    Awaited,
+    Received,
 }
 
 /// Frames sent in the current window of [`REPLY_TIMEOUT`].
@@ -151,6 +160,7 @@ impl<'a> Client<'a> {
             bound: None,
             last_sent: None,
             send_rate: SendRate::default(),
+            answer: AnswerToLastFrame::Awaited,
         }
     }
 
@@ -159,7 +169,8 @@ impl<'a> Client<'a> {
         match input {
             Input::Frame(frame) => {
                 let has_room = self.queues.received.len() < QUEUE_LIMIT;
-                if has_room && !self.send_rate.is_exceeded(now) && self.queues.accepts(frame) {
+                let awaited = self.bound.is_none() || self.answer == AnswerToLastFrame::Awaited;
+                if has_room && awaited && !self.send_rate.is_exceeded(now) && self.queues.accepts(frame) {
                     self.queues.received.push_back(frame.to_owned());
                 }
             }
@@ -232,6 +243,7 @@ impl<'a> Client<'a> {
                 self.outputs.push_back(Output::Send(frame));
                 self.last_sent = Some(now);
                 self.send_rate.count(now);
+                self.answer = AnswerToLastFrame::Awaited;
                 sent = true;
             }
             if !changed && !sent && self.queues.received.is_empty() {
@@ -253,6 +265,14 @@ impl<'a> Client<'a> {
                 resolvers: config.dns_servers.iter().copied().collect(),
             }),
         };
+        self.answer = AnswerToLastFrame::Received;
+        let offered = lease.is_some();
+        let lease = lease.filter(is_usable);
+        if offered && lease.is_none() {
+            // Asks anew, with DISCOVER, as often as the limit of frames lets it.
+            self.socket().reset();
+            let _ = self.socket().poll();
+        }
         let cidr = lease.as_ref().map(|lease| IpCidr::new(lease.address.into(), lease.prefix));
         self.interface.update_ip_addrs(|addresses| {
             addresses.clear();
@@ -316,14 +336,35 @@ fn is_arp_reply(packet: &[u8]) -> bool {
     packet.get(6..8) == Some(&[0, 2])
 }
 
-/// Whether an IPv4 packet is UDP from port 67 to port 68, and no fragment.
+/// Whether a host can have the address of a lease (RFC 1122 section 3.2.1.3), in a network of a possible size.
+fn is_usable(lease: &Lease) -> bool {
+    let &Lease { address, prefix, .. } = lease;
+    let hosts = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+    let number = address.to_bits() & hosts;
+    let in_between = prefix >= 31 || number != 0 && number != hosts;
+    (8..=32).contains(&prefix) && in_between && is_host_address(address)
+}
+
+/// Whether a single host can have this address.
+fn is_host_address(address: Ipv4Addr) -> bool {
+    let first = address.octets()[0];
+    first != 0 && first < 240 && !address.is_loopback() && !address.is_multicast()
+}
+
+/// Whether an IPv4 packet is UDP from port 67 of a host to port 68, and no fragment. smoltcp renews by unicast to the source
+/// of the reply, and panics if that is no host.
 fn is_dhcp_reply(packet: &[u8]) -> bool {
     const UDP: u8 = 17;
     const PORTS: [u8; 4] = [0, 67, 0, 68];
     let Some(header) = packet.first().map(|first| usize::from(first & 0x0f) * 4) else { return false };
     let whole = packet.get(6..8).is_some_and(|part| part.first().is_some_and(|bits| bits & 0x3f == 0));
     let later_fragment = packet.get(7) != Some(&0);
-    whole && !later_fragment && packet.get(9) == Some(&UDP) && packet.get(header..header + 4) == Some(&PORTS)
+    let source = packet.get(12..16).and_then(|source| <[u8; 4]>::try_from(source).ok()).map(Ipv4Addr::from);
+    whole
+        && !later_fragment
+        && packet.get(9) == Some(&UDP)
+        && packet.get(header..header + 4) == Some(&PORTS)
+        && source.is_some_and(is_host_address)
 }
 
 struct Received(Vec<u8>);

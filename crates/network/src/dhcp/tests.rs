@@ -23,6 +23,10 @@ enum Router {
     Friendly,
     Refusing,
     Silent,
+    /// Gives a lease, from the address 0.0.0.0.
+    Nowhere,
+    /// Gives a lease of another address.
+    Offering(Ipv4Addr),
 }
 
 /// One event as the story tells it.
@@ -85,17 +89,19 @@ fn receive(router: Router, frame: &[u8]) -> (Seen, Option<Vec<u8>>) {
     let answer = match (router, request.message_type) {
         (Router::Silent, _) => None,
         (_, DhcpMessageType::Discover) => Some(DhcpMessageType::Offer),
-        (Router::Friendly, _) => Some(DhcpMessageType::Ack),
+        (Router::Friendly | Router::Nowhere | Router::Offering(_), _) => Some(DhcpMessageType::Ack),
         (Router::Refusing, _) => Some(DhcpMessageType::Nak),
     };
-    (Seen::Dhcp(request.message_type, reach), answer.map(|kind| dhcp_answer(&request, kind)))
+    let source = if router == Router::Nowhere { Ipv4Addr::UNSPECIFIED } else { ROUTER };
+    let yours = if let Router::Offering(address) = router { address } else { OURS };
+    (Seen::Dhcp(request.message_type, reach), answer.map(|kind| dhcp_answer(&request, kind, source, yours)))
 }
 
-fn dhcp_answer(request: &DhcpRepr<'_>, kind: DhcpMessageType) -> Vec<u8> {
+fn dhcp_answer(request: &DhcpRepr<'_>, kind: DhcpMessageType, source: Ipv4Addr, yours: Ipv4Addr) -> Vec<u8> {
     let resolvers = [ROUTER].into_iter().collect();
     let answer = DhcpRepr {
         message_type: kind,
-        your_ip: OURS,
+        your_ip: yours,
         server_ip: ROUTER,
         router: Some(ROUTER),
         subnet_mask: Some(Ipv4Addr::new(255, 255, 255, 0)),
@@ -111,7 +117,7 @@ fn dhcp_answer(request: &DhcpRepr<'_>, kind: DhcpMessageType) -> Vec<u8> {
     };
     let udp = UdpRepr { src_port: 67, dst_port: 68 };
     let ip = Ipv4Repr {
-        src_addr: ROUTER,
+        src_addr: source,
         dst_addr: OURS,
         next_header: IpProtocol::Udp,
         payload_len: udp.header_len() + answer.buffer_len(),
@@ -128,7 +134,7 @@ fn dhcp_answer(request: &DhcpRepr<'_>, kind: DhcpMessageType) -> Vec<u8> {
     let mut packet = Ipv4Packet::new_unchecked(frame.payload_mut());
     ip.emit(&mut packet, &ChecksumCapabilities::default());
     let mut datagram = UdpPacket::new_unchecked(packet.payload_mut());
-    let (from, to) = (IpAddress::from(ROUTER), IpAddress::from(OURS));
+    let (from, to) = (IpAddress::from(source), IpAddress::from(OURS));
     let length = answer.buffer_len();
     udp.emit(
         &mut datagram,
@@ -320,6 +326,52 @@ fn arp_reply_to_us() -> Vec<u8> {
     frame
 }
 
+/// smoltcp would renew by unicast to 0.0.0.0, and panic.
+#[test]
+fn a_reply_from_no_host_is_ignored() {
+    let options = options();
+    let mut client = new_client(&options);
+    assert_eq!(step(&mut client, Router::Nowhere, at(5), Input::LinkUp), [discover()]);
+}
+
+#[test]
+fn an_address_that_no_host_can_have_is_not_taken() {
+    for address in [[127, 0, 0, 1], [0, 1, 2, 3], [240, 1, 1, 1], [192, 168, 1, 255], [192, 168, 1, 0]] {
+        let options = options();
+        let mut client = new_client(&options);
+        let router = Router::Offering(address.into());
+        let seen = step(&mut client, router, at(5), Input::LinkUp);
+        assert!(!seen.iter().any(|seen| matches!(seen, Seen::Bound(_))), "{address:?}: {seen:?}");
+        // The next, better offer is taken.
+        let seen = run_until(&mut client, Router::Friendly, 5, 120);
+        assert!(seen.iter().any(|(_, seen)| *seen == Seen::Bound(lease())), "{address:?}: {seen:?}");
+    }
+}
+
+#[test]
+fn an_acknowledgement_that_nobody_asked_for_changes_nothing() {
+    let options = options();
+    let mut client = new_client(&options);
+    client.handle(at(5), Input::LinkUp);
+    let (mut last_request, mut leases) = (Vec::new(), 0);
+    while let Some(output) = client.poll() {
+        match output {
+            Output::Send(frame) => {
+                let (_, Some(answer)) = receive(Router::Friendly, &frame) else { panic!("no answer") };
+                client.handle(at(5), Input::Frame(&answer));
+                last_request = frame;
+            }
+            Output::Bound(_) => leases += 1,
+            Output::Lost => panic!("the lease was lost"),
+        }
+    }
+    assert!(leases == 1 && client.wants_frames(at(6)), "it still listens");
+    let other = Router::Offering(Ipv4Addr::new(192, 168, 1, 99));
+    let (_, Some(unasked)) = receive(other, &last_request) else { panic!("no answer") };
+    assert_eq!(step(&mut client, Router::Silent, at(6), Input::Frame(&unasked)), []);
+    assert_eq!(client.lease(), Some(&lease()));
+}
+
 #[test]
 fn an_answer_with_an_unfinished_udp_checksum_counts() {
     let options = options();
@@ -363,7 +415,7 @@ fn noise_on_the_wire_harms_nobody() {
             rebind_duration: None,
             additional_options: &[],
         };
-        dhcp_answer(&request, DhcpMessageType::Offer)
+        dhcp_answer(&request, DhcpMessageType::Offer, ROUTER, OURS)
     };
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     for round in 0..20_000 {
