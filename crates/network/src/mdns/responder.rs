@@ -51,7 +51,7 @@ pub struct Responder {
     name: Label,
     addresses: Vec<IpAddr>,
     state: State,
-    last_multicast: Option<Duration>,
+    multicasts: Multicasts,
     outputs: VecDeque<Output>,
 }
 
@@ -80,7 +80,7 @@ impl Responder {
     pub fn new(name: &str) -> Option<Self> {
         let name = Label::new(name)?;
         let (addresses, outputs) = (Vec::new(), VecDeque::new());
-        Some(Self { name, addresses, state: State::Idle, last_multicast: None, outputs })
+        Some(Self { name, addresses, state: State::Idle, multicasts: Multicasts::default(), outputs })
     }
 
     /// Replaces the addresses that the name has on this link.
@@ -134,7 +134,7 @@ impl Responder {
             // A response from any other port is ignored (RFC 6762, 6).
             Kind::Response if from.port() == PORT => self.check_conflict(now, &message),
             Kind::Query if matches!(self.state, State::Announcing { .. } | State::Answering) => {
-                message.questions.iter().for_each(|question| self.answer(now, from, &message, *question));
+                self.answer(now, from, &message);
             }
             Kind::Response | Kind::Query => {}
         }
@@ -167,42 +167,49 @@ impl Responder {
         }
     }
 
-    fn answer(&mut self, now: Duration, from: SocketAddr, message: &Message, question: Question) {
-        let fits = |address: &&IpAddr| match question.kind {
-            QuestionType::A => address.is_ipv4(),
-            QuestionType::Aaaa => address.is_ipv6(),
-            QuestionType::Any => true,
-            QuestionType::Other => false,
-        };
-        let fitting: Vec<IpAddr> = self.addresses.iter().filter(fits).copied().collect();
-        // Known-answer suppression (RFC 6762, 7.1): not for a record that is past half of its life.
-        let known = |address: &IpAddr| {
-            message.answers.iter().any(|known| known.address == *address && known.ttl >= TTL / 2)
-        };
-        if !fitting.is_empty() && fitting.iter().all(known) {
-            return;
+    /// Answers all questions of a message with one response, so that a packet costs no more than a packet.
+    fn answer(&mut self, now: Duration, from: SocketAddr, message: &Message) {
+        let mut answer = Answer::default();
+        for question in &message.questions {
+            answer.add(&self.addresses, message, *question);
         }
+        let Answer { addresses, denial, multicast } = answer;
+        let Some(first) = message.questions.first().filter(|_| denial || !addresses.is_empty()) else {
+            return;
+        };
         let all = self.addresses.clone();
-        let nsec = fitting.is_empty().then_some(&all[..]);
+        let nsec = denial.then_some(&all[..]);
         if from.port() != PORT {
             // An ordinary resolver expects its ID and question back, and does not know the cache-flush bit (6.7).
-            let (id, question, flush) = (message.id, Some(question.kind), CacheFlush::Clear);
-            let reply = Response { id, question, addresses: &fitting, nsec, ttl: LEGACY_TTL, flush };
+            let (id, question, flush) = (message.id, Some(first.kind), CacheFlush::Clear);
+            let reply = Response { id, question, addresses: &addresses, nsec, ttl: LEGACY_TTL, flush };
             self.outputs.push_back(Output::Unicast(from, response(&self.name, &reply)));
-        } else if question.reply == Reply::Unicast {
-            let reply = self.response(&fitting, nsec);
-            self.outputs.push_back(Output::Unicast(from, reply));
+        } else if multicast {
+            self.multicast(now, &addresses, nsec);
         } else {
-            self.multicast(now, &fitting, nsec);
+            let reply = self.response(&addresses, nsec);
+            self.outputs.push_back(Output::Unicast(from, reply));
         }
     }
 
+    /// Sends records to all, but none that all have got within the last second (RFC 6762, 6).
     fn multicast(&mut self, now: Duration, addresses: &[IpAddr], nsec: Option<&[IpAddr]>) {
-        if self.last_multicast.is_some_and(|last| now < last + MULTICAST_INTERVAL) {
+        let due = |last: Option<Duration>| last.is_none_or(|last| now >= last + MULTICAST_INTERVAL);
+        let Multicasts { ipv4, ipv6, denial } = self.multicasts;
+        let is_due = |address: &&IpAddr| due(if address.is_ipv4() { ipv4 } else { ipv6 });
+        let addresses: Vec<IpAddr> = addresses.iter().filter(is_due).copied().collect();
+        let nsec = nsec.filter(|_| due(denial));
+        if addresses.is_empty() && nsec.is_none() {
             return;
         }
-        self.last_multicast = Some(now);
-        let bytes = self.response(addresses, nsec);
+        for address in &addresses {
+            let last = if address.is_ipv4() { &mut self.multicasts.ipv4 } else { &mut self.multicasts.ipv6 };
+            *last = Some(now);
+        }
+        if nsec.is_some() {
+            self.multicasts.denial = Some(now);
+        }
+        let bytes = self.response(&addresses, nsec);
         self.outputs.push_back(Output::Multicast(bytes));
     }
 
@@ -211,6 +218,48 @@ impl Responder {
         let flush = CacheFlush::Set;
         response(&self.name, &Response { id: 0, question: None, addresses, nsec, ttl: TTL, flush })
     }
+}
+
+/// The answer to the questions of one message.
+#[derive(Debug, Default)]
+struct Answer {
+    addresses: Vec<IpAddr>,
+    /// A type is asked for of which there is no record: an NSEC says which there are (RFC 6762, 6.1).
+    denial: bool,
+    /// One of the questions is not content with a unicast response.
+    multicast: bool,
+}
+
+impl Answer {
+    fn add(&mut self, ours: &[IpAddr], message: &Message, question: Question) {
+        let fits = |address: &&IpAddr| match question.kind {
+            QuestionType::A => address.is_ipv4(),
+            QuestionType::Aaaa => address.is_ipv6(),
+            QuestionType::Any => true,
+            QuestionType::Other => false,
+        };
+        let fitting: Vec<IpAddr> = ours.iter().filter(fits).copied().collect();
+        // Known-answer suppression (RFC 6762, 7.1): not for a record that is past half of its life.
+        let known = |address: &IpAddr| {
+            message.answers.iter().any(|known| known.address == *address && known.ttl >= TTL / 2)
+        };
+        if !fitting.is_empty() && fitting.iter().all(known) {
+            return;
+        }
+        self.denial |= fitting.is_empty();
+        self.multicast |= question.reply != Reply::Unicast;
+        let new = |address: &IpAddr| !self.addresses.contains(address);
+        let new: Vec<IpAddr> = fitting.into_iter().filter(new).collect();
+        self.addresses.extend(new);
+    }
+}
+
+/// The times at which each record set was last sent to all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Multicasts {
+    ipv4: Option<Duration>,
+    ipv6: Option<Duration>,
+    denial: Option<Duration>,
 }
 
 #[cfg(test)]
@@ -274,6 +323,16 @@ mod tests {
         bytes
     }
 
+    /// One message with several questions about the name.
+    fn questions(all: &[(u16, u16)]) -> Vec<u8> {
+        let count = u8::try_from(all.len()).unwrap();
+        let mut bytes = vec![0x12, 0x34, 0, 0, 0, count, 0, 0, 0, 0, 0, 0];
+        for (kind, class) in all {
+            bytes.extend(&question(*kind, *class)[12..]);
+        }
+        bytes
+    }
+
     fn claim(address: &str, ttl: u32) -> Vec<u8> {
         let addresses = [address.parse().unwrap()];
         let flush = CacheFlush::Set;
@@ -318,6 +377,37 @@ mod tests {
         assert_eq!(outputs(&mut responder), []);
         responder.handle(ms(6000), neighbour(PORT), &question(1, 1));
         assert_eq!(outputs(&mut responder).len(), 1);
+    }
+
+    /// 28 is AAAA, of which there is no record here; 16 is TXT.
+    #[test]
+    fn all_questions_of_a_message_are_answered_by_one_response() {
+        for kinds in [[1, 28], [28, 1]] {
+            let mut responder = answering();
+            responder.handle(ms(5000), neighbour(PORT), &questions(&kinds.map(|kind| (kind, 1))));
+            let [Output::Multicast(bytes)] = &outputs(&mut responder)[..] else { panic!("not one answer") };
+            assert_eq!(read(bytes).answers.iter().map(|known| known.address).collect::<Vec<_>>(), ours());
+            let only_addresses = responder.response(&ours(), None);
+            assert!(bytes.len() > only_addresses.len(), "an NSEC beside the address");
+        }
+        for port in [PORT, 40_000] {
+            let mut responder = answering();
+            responder.handle(ms(5000), neighbour(port), &questions(&[(255, 0x8001); 100]));
+            let sent = outputs(&mut responder);
+            assert!(matches!(&sent[..], [Output::Unicast(_, bytes)] if bytes.len() < 200), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_for_one_record_keeps_no_other_from_being_told() {
+        let mut responder = answering();
+        responder.handle(ms(5000), neighbour(PORT), &question(16, 1));
+        assert_eq!(outputs(&mut responder).len(), 1);
+        responder.handle(ms(5100), neighbour(PORT), &question(1, 1));
+        assert_eq!(outputs(&mut responder).len(), 1);
+        responder.handle(ms(5200), neighbour(PORT), &question(28, 1));
+        responder.handle(ms(5200), neighbour(PORT), &question(1, 1));
+        assert_eq!(outputs(&mut responder), []);
     }
 
     #[test]
