@@ -2,7 +2,7 @@
 
 use relay_policy::Content;
 
-use crate::message::{Encrypted, GPG_TO_KEY, GPG_TO_PASSWORD, check};
+use crate::message::{Encrypted, GPG_TO_KEY, GPG_TO_PASSWORD, Way, check, inspect};
 
 #[track_caller]
 fn passes(message: &Encrypted) {
@@ -76,6 +76,16 @@ fn a_version_line_in_the_armour_may_only_come_in() {
     });
     let refused = Content::EncryptedWithArmourHeaders;
     check(&message.text(), refused, refused);
+}
+
+#[test]
+fn mail_that_says_it_is_encrypted_is_known_by_its_type_alone() {
+    let says = |text: &str| inspect(Way::Out, text).map(|found| (found.content, found.says_encrypted));
+    assert_eq!(says(&Encrypted::default().text()), Ok((Content::Encrypted, true)));
+    let clear = with(|message| message.second_body = "clear text\n".to_owned());
+    assert_eq!(says(&clear.text()), Ok((Content::Clear, true)));
+    let plain = "From: anna@box.test\nContent-Type: text/plain\n\nContent-Type: multipart/encrypted\n";
+    assert_eq!(says(plain), Ok((Content::Clear, false)));
 }
 
 #[test]

@@ -115,8 +115,7 @@ pub(crate) fn inspect_bytes(way: Way, bytes: &[u8]) -> Result<Inspected, Refusal
 pub(crate) fn check(text: &str, out: Content, incoming: Content) {
     for (way, content) in [(Way::Out, out), (Way::In, incoming)] {
         let from = "anna@box.test".parse().unwrap();
-        let says_encrypted = content == Content::Encrypted || text.contains("multipart/encrypted");
-        let inspected = inspect(way, text).map(|found| Inspected { says_encrypted, ..found });
-        assert_eq!(inspected, Ok(Inspected { from, content, says_encrypted }), "{way:?}\n{text}");
+        let inspected = inspect(way, text).map(|Inspected { from, content, .. }| (from, content));
+        assert_eq!(inspected, Ok((from, content)), "{way:?}\n{text}");
     }
 }
