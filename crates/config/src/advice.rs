@@ -1,7 +1,8 @@
 //! Advice about keys that stand in the wrong table, and about values that are no TOML. The sample knows the table of
 //! every key; a test sees to that.
 
-const SAMPLE: &str = include_str!("../hearth.sample.toml");
+/// The sample of a configuration, with every key.
+pub(crate) const SAMPLE: &str = include_str!("../hearth.sample.toml");
 
 /// The remedy for an unknown key of the table at `path`, which is empty at the top of the file.
 pub(crate) fn unknown_key(key: &str, path: &str, known: &[&str]) -> String {

@@ -2,9 +2,8 @@
 
 use relay_policy::Registration;
 
+use super::advice::SAMPLE;
 use super::{Config, Finding, Severity, Tls, examine};
-
-const SAMPLE: &str = include_str!("../hearth.sample.toml");
 
 fn config(text: &str) -> Config {
     examine(text).expect("a valid configuration").0
