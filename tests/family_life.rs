@@ -20,10 +20,7 @@ fn with_server(body: impl FnOnce(&mut Daemon) -> Result<()>) {
 
 /// People who share a core process, as many as there are names.
 fn people(daemon: &Daemon, core: &Arc<CoreProcess>, names: &[&str]) -> Result<Vec<Person>> {
-    let join = |name: &&str| {
-        let account = daemon.account(&format!("{:0<9}", name.to_lowercase()), "a long password")?;
-        Person::pair_in(core, name, &account.link()?)
-    };
+    let join = |name: &&str| Person::pair_in(core, name, &daemon.account_of(name)?.link()?);
     names.iter().map(join).collect()
 }
 
@@ -84,7 +81,7 @@ fn reading_and_deleting_reach_the_other_side() {
 
         // A phone alone deletes from the server what it has fetched, so both mailboxes end up empty.
         ben.wait_for(LIMITS.text, "ImapMessageDeleted", |_| Some(()))?;
-        let mut mailbox = daemon.account("ben000000", "a long password")?.log_in()?;
+        let mut mailbox = daemon.account_of("Ben")?.log_in()?;
         poll(LIMITS.text, "Ben's mailbox is empty", || {
             let status = mailbox.command("STATUS INBOX (MESSAGES)")?;
             Ok(status.iter().any(|response| response.text.contains("(MESSAGES 0)")).then_some(()))

@@ -203,6 +203,12 @@ impl Daemon {
         })
     }
 
+    /// The account of a person with this name, where the first login creates it.
+    pub fn account_of(&self, name: &str) -> Result<Account> {
+        // Names of accounts have nine characters at least.
+        self.account(&format!("{:0<9}", name.to_lowercase()), "a long password")
+    }
+
     /// A link to join by, from the pairing window.
     pub fn pairing_link(&self) -> Result<String> {
         let output = Command::new(binary()?).args(["pair", "--config"]).arg(self.configuration()).output()?;
