@@ -134,7 +134,7 @@ fn a_second_device_keeps_pace_while_the_first_one_reads() {
         for person in [anna, &tablet] {
             let errors = person.last_errors();
             ensure!(
-                !errors.contains("does not contain size") && !errors.contains("rate limited"),
+                !errors.contains("does not contain size") && !errors.contains("IMAP got rate limited"),
                 "{errors}"
             );
         }
