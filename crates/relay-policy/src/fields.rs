@@ -93,6 +93,11 @@ impl Header {
         self.all(name).next().is_some()
     }
 
+    /// The number of fields of this name.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.all(name).count()
+    }
+
     fn all<'a, 'b>(&'a self, name: &'b str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'b> {
         let named = move |field: &&Field| field.name.eq_ignore_ascii_case(name.as_bytes());
         self.fields.iter().filter(named).map(|field| field.value.as_slice())
