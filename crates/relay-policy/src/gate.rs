@@ -124,7 +124,7 @@ impl Inspection {
             At::Refused(refusal) => return Err(refusal),
             At::Body(body) => *body,
             // A message may end with its header section.
-            At::Header(mut collector) => Body::new(&collector.finish().map_err(refusal)?, self.headers),
+            At::Header(collector) => Body::new(&collector.finish().map_err(refusal)?, self.headers),
         };
         let content = match body.parts.map(|(parts, content)| (parts.finish(), content)) {
             Some((Match::Yes, content)) => content,
