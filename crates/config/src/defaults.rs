@@ -25,10 +25,17 @@ pub(crate) const HTTPS_PORT: u16 = 443;
 /// HTTP, for the household's network.
 pub(crate) const HTTP_PORT: u16 = 80;
 
+/// SMTP between servers (RFC 5321 section 4.5.4.2).
+pub(crate) const SMTP_PORT: u16 = 25;
+
 /// 30 MiB, as on every chatmail relay: an attachment of 18 MiB fits with its encoding.
 pub(crate) const MESSAGE_SIZE: u64 = 31_457_280;
 /// 500 MiB an account, as on public relays.
 pub(crate) const QUOTA: u64 = 524_288_000;
+/// Messages from one domain, or one network, a minute in the long run: as many as a whole household sends.
+pub(crate) const INBOUND_PER_MINUTE: u32 = 300;
+/// Messages from one domain, or one network, at once: what another relay has kept while this one was down.
+pub(crate) const INBOUND_BURST: u32 = 1000;
 /// Recipients of one message, told to clients as `maxsmtprecipients`.
 pub(crate) const RECIPIENTS: u32 = 1000;
 /// Open connections in all; fewer where the machine's memory does not bear so many at their worst.

@@ -33,14 +33,13 @@ fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
     let mut findings = Vec::new();
     let (domain, registration) = (domain(&mut file), registration(&mut file));
     let config = Config {
-        domain,
         registration,
         state_directory: file.take_with(
             "state_directory",
             defaults::STATE_DIRECTORY.into(),
             values::absolute_path,
         ),
-        listen: section(&mut file, "listen", &mut findings, sections::listen),
+        listen: section(&mut file, "listen", &mut findings, |table| sections::listen(table, &domain)),
         tls: section(&mut file, "tls", &mut findings, sections::tls),
         limits: section(&mut file, "limits", &mut findings, |table| sections::limits(table, registration)),
         expiry: section(&mut file, "expiry", &mut findings, sections::expiry),
@@ -48,6 +47,8 @@ fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
         about: section(&mut file, "about", &mut findings, sections::about),
         push: section(&mut file, "push", &mut findings, sections::push),
         metrics: section(&mut file, "metrics", &mut findings, sections::metrics),
+        federation: section(&mut file, "federation", &mut findings, sections::federation),
+        domain,
     };
     findings.extend(file.finish());
     (config, findings)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use http::Uri;
 use mail_types::Domain;
-use relay_policy::{AccountRules, ExpiryRules, Registration, SendRate};
+use relay_policy::{AccountRules, BlockList, ExpiryRules, Registration, SendRate};
 
 /// The settings of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Config {
     pub push: PushSettings,
     /// `[metrics]`: the listeners for OpenMetrics.
     pub metrics: Metrics,
+    /// `[federation]`: mail from and to other servers.
+    pub federation: Federation,
 }
 
 impl Config {
@@ -63,6 +65,8 @@ pub struct Listen {
     pub https: Vec<SocketAddr>,
     /// HTTP.
     pub http: Vec<SocketAddr>,
+    /// Mail from other servers: SMTP with STARTTLS (RFC 5321).
+    pub smtp: Vec<SocketAddr>,
 }
 
 /// The source of the certificate.
@@ -91,6 +95,8 @@ pub struct Limits {
     pub quota: u64,
     /// The pace at which an account may send.
     pub send_rate: SendRate,
+    /// The pace at which another domain, or another network, may send mail here.
+    pub inbound_rate: SendRate,
     /// Recipients of one message.
     pub recipients: u32,
     /// The lengths of names and passwords of new accounts.
@@ -143,4 +149,11 @@ pub struct PushSettings {
 pub struct Metrics {
     /// Addresses to serve `/metrics` on, by plain HTTP; an empty list switches it off.
     pub listen: Vec<SocketAddr>,
+}
+
+/// Mail from and to other servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Federation {
+    /// The domains and addresses whose mail is refused.
+    pub blocked: BlockList,
 }

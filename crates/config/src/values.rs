@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use http::Uri;
 use mail_types::Domain;
+use relay_policy::BlockList;
 
 /// A path that means the same wherever the server is started.
 pub(crate) fn absolute_path(path: PathBuf) -> Result<PathBuf, String> {
@@ -28,6 +29,23 @@ pub(crate) fn socket_addresses(texts: Vec<String>) -> Result<Vec<SocketAddr>, St
         })
     };
     texts.iter().map(parse).collect()
+}
+
+/// Domains and addresses whose mail is refused.
+pub(crate) fn block_list(texts: Vec<String>) -> Result<BlockList, String> {
+    let mut list = BlockList::default();
+    for text in texts {
+        match (text.parse(), text.parse()) {
+            (Ok(address), _) => list.add_address(address),
+            (_, Ok(domain)) => list.add_domain(domain),
+            _ => {
+                return Err(format!(
+                    "{text:?} is neither a domain (spam.example) nor an address (eve@chat.example)."
+                ));
+            }
+        }
+    }
+    Ok(list)
 }
 
 /// Subject alternative names of a certificate (RFC 5280 section 4.2.1.6): host names and IP addresses.

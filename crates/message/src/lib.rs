@@ -16,5 +16,7 @@ pub mod parameters;
 pub mod strict;
 
 mod field;
+mod section;
 
 pub use field::{Field, Fields, MalformedField, fields, section_length, unfold};
+pub use section::{SectionCollector, SectionTooLarge};

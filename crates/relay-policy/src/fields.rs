@@ -2,7 +2,7 @@
 
 use mail_types::Address;
 use message::strict::{MediaType, first_mailbox, media_type};
-use message::{MalformedField, fields, unfold};
+use message::{MalformedField, SectionCollector, SectionTooLarge, fields, unfold};
 
 use crate::lines::Piece;
 
@@ -18,6 +18,12 @@ pub(crate) enum HeaderError {
     Malformed,
 }
 
+impl From<SectionTooLarge> for HeaderError {
+    fn from(_: SectionTooLarge) -> Self {
+        Self::TooLarge
+    }
+}
+
 impl From<MalformedField> for HeaderError {
     fn from(_: MalformedField) -> Self {
         Self::Malformed
@@ -27,33 +33,26 @@ impl From<MalformedField> for HeaderError {
 /// A header section that arrives in pieces of lines.
 #[derive(Debug)]
 pub(crate) struct Collector {
-    bytes: Vec<u8>,
-    limit: usize,
+    section: SectionCollector,
 }
 
 impl Collector {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { bytes: Vec::new(), limit }
+        Self { section: SectionCollector::new(limit) }
     }
 
     /// Takes a piece of a line; returns the section with its empty line.
     pub(crate) fn push(&mut self, piece: Piece<'_>) -> Result<Option<Header>, HeaderError> {
-        if piece.is_line(b"") {
-            return self.finish().map(Some);
-        }
-        if self.bytes.len().saturating_add(piece.text.len()) > self.limit {
-            return Err(HeaderError::TooLarge);
-        }
-        self.bytes.extend_from_slice(piece.text);
+        self.section.push(piece.text)?;
         if piece.ends {
-            self.bytes.extend_from_slice(b"\r\n");
+            self.section.push(b"\r\n")?;
         }
-        Ok(None)
+        if self.section.is_complete() { self.finish().map(Some) } else { Ok(None) }
     }
 
     /// The section of a message that ends without an empty line.
-    pub(crate) fn finish(&mut self) -> Result<Header, HeaderError> {
-        Header::parse(&std::mem::take(&mut self.bytes))
+    pub(crate) fn finish(&self) -> Result<Header, HeaderError> {
+        Header::parse(self.section.section())
     }
 }
 
@@ -91,6 +90,11 @@ impl Header {
     /// Whether a field of this name exists.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.all(name).next().is_some()
+    }
+
+    /// The number of fields of this name.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.all(name).count()
     }
 
     fn all<'a, 'b>(&'a self, name: &'b str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'b> {

@@ -17,8 +17,11 @@ use crate::lines::{Lines, Piece};
 use crate::parts::{Match, Parts, Pattern};
 use crate::refusal::Refusal;
 
-/// The largest header section taken, in bytes. The largest useful ones carry a key and a few hundred recipients.
+/// The largest header section taken from an account, in bytes. The largest useful ones carry a key and a few hundred
+/// recipients.
 const HEADER_LIMIT: usize = 1024 * 1024;
+/// The largest header section taken from another server, in bytes: whoever connects may fill one, and it is in memory.
+const INCOMING_HEADER_LIMIT: usize = 128 * 1024;
 /// The longest quotation of a malformed From in a refusal, in characters.
 const QUOTE_LIMIT: usize = 100;
 
@@ -49,6 +52,10 @@ pub struct Inspected {
     /// Whether it says by its type that it is encrypted: if it is [`Content::Clear`] all the same, its author may have
     /// meant it to be.
     pub says_encrypted: bool,
+    /// The number of servers that it came through: its `Received` fields (RFC 5321 section 6.3).
+    pub hops: usize,
+    /// Whether a program answered with it by itself (RFC 3834 section 5): nothing may be answered to it.
+    pub automatic: bool,
 }
 
 /// Reads one message: [`Inspection::push`] its bytes (dots unescaped), then [`Inspection::finish`].
@@ -73,6 +80,8 @@ struct Body {
     /// The class if the parts do not match.
     otherwise: Content,
     says_encrypted: bool,
+    hops: usize,
+    automatic: bool,
     /// The pattern of the parts, and the class if they match.
     parts: Option<(Parts, Content)>,
 }
@@ -81,17 +90,17 @@ impl Inspection {
     /// For a message of a local account: armour without any header.
     #[must_use]
     pub fn outgoing() -> Self {
-        Self::new(Headers::None)
+        Self::new(Headers::None, HEADER_LIMIT)
     }
 
     /// For a message from another server.
     #[must_use]
     pub fn incoming() -> Self {
-        Self::new(Headers::Version)
+        Self::new(Headers::Version, INCOMING_HEADER_LIMIT)
     }
 
-    fn new(headers: Headers) -> Self {
-        Self { headers, lines: Lines::default(), at: At::Header(Collector::new(HEADER_LIMIT)) }
+    fn new(headers: Headers, header_limit: usize) -> Self {
+        Self { headers, lines: Lines::default(), at: At::Header(Collector::new(header_limit)) }
     }
 
     /// Reads the next bytes; [`Inspection::finish`] returns the first error.
@@ -115,14 +124,15 @@ impl Inspection {
             At::Refused(refusal) => return Err(refusal),
             At::Body(body) => *body,
             // A message may end with its header section.
-            At::Header(mut collector) => Body::new(&collector.finish().map_err(refusal)?, self.headers),
+            At::Header(collector) => Body::new(&collector.finish().map_err(refusal)?, self.headers),
         };
         let content = match body.parts.map(|(parts, content)| (parts.finish(), content)) {
             Some((Match::Yes, content)) => content,
             Some((Match::ButForArmourHeaders, _)) => Content::EncryptedWithArmourHeaders,
             Some((Match::No, _)) | None => body.otherwise,
         };
-        Ok(Inspected { from: body.from?, content, says_encrypted: body.says_encrypted })
+        let Body { from, says_encrypted, hops, automatic, .. } = body;
+        Ok(Inspected { from: from?, content, says_encrypted, hops, automatic })
     }
 }
 
@@ -167,6 +177,8 @@ impl Body {
         Self {
             otherwise: without_parts(header, name, from.as_ref().ok()),
             says_encrypted: name == "multipart/encrypted",
+            hops: header.count("Received"),
+            automatic: header.has("Auto-Submitted") && header.only("Auto-Submitted") != Some("no"),
             from,
             parts: pattern,
         }

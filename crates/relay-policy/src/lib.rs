@@ -4,6 +4,7 @@
 //! |---|---|
 //! | may this message be sent or taken? | [`Inspection`], then [`judge_outgoing`] or [`judge_incoming`] |
 //! | too much mail? | [`RateLimiter`] |
+//! | whose mail is not wanted? | [`BlockList`] |
 //! | what leaves the header? | [`HeaderCleanup`] |
 //! | who may become an account? | [`Registration`], [`JoinRefusal`], [`AccountRules`], [`mint_name`] |
 //! | what are the terms of an invite? | [`InviteToken`], [`InviteTerms`] |
@@ -19,6 +20,7 @@
 
 mod account;
 mod armour;
+mod block_list;
 mod bounce;
 mod cleanup;
 mod expiry;
@@ -39,6 +41,7 @@ mod routing;
 mod transfer;
 
 pub use account::{AccountRefusal, AccountRules, mint_name, mint_password};
+pub use block_list::BlockList;
 pub use bounce::{Bounce, FailedRecipient};
 pub use cleanup::{HeaderCleanup, Purpose};
 pub use expiry::{ExpiryRules, Held, Load, Noticed, Quota};

@@ -1,10 +1,11 @@
-//! The rate limit of an account's submissions: the generic cell rate algorithm (a token per interval, a bucket of
+//! The rate limit of an account's submissions, and of another domain's or network's messages: the generic cell rate algorithm (a token per interval, a bucket of
 //! tokens), which delays an answer a little rather than refuse.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use mail_types::Address;
+use mail_types::{Address, Domain};
 
 use crate::refusal::Refusal;
 use crate::registration::Registration;
@@ -22,7 +23,7 @@ const DELAY_SUM_LIMIT: Duration = Duration::from_secs(30);
 /// of CPU and 10.9 kB of disk with one recipient, 0.04 ms and 0.12 kB for each further one.
 const RECIPIENTS_A_TOKEN: u32 = 10;
 
-/// The pace at which an account may send.
+/// The pace at which an account, or somebody elsewhere, may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendRate {
     /// Messages a minute in the long run; zero counts as one.
@@ -47,12 +48,12 @@ impl SendRate {
 
 /// Counts messages per sender. Memory is bounded, and nothing is kept longer than a bucket takes to refill.
 #[derive(Debug)]
-pub struct RateLimiter {
+pub struct RateLimiter<S = Address> {
     /// One token is refilled in this time.
     interval: Duration,
     /// The time a whole bucket takes, less one token.
     tolerance: Duration,
-    buckets: BTreeMap<Address, Bucket>,
+    buckets: BTreeMap<S, Bucket>,
     limit: usize,
     /// The table's size after the last sweep.
     swept: usize,
@@ -66,7 +67,7 @@ struct Bucket {
     delayed: Duration,
 }
 
-impl RateLimiter {
+impl<S: Ord + Clone> RateLimiter<S> {
     /// A limiter for this pace.
     #[must_use]
     pub fn new(rate: SendRate) -> Self {
@@ -75,21 +76,18 @@ impl RateLimiter {
         Self { interval, tolerance, buckets: BTreeMap::new(), limit: TABLE_LIMIT, swept: 0 }
     }
 
-    /// Counts one message of `sender`, and returns the time by which its answer is to be delayed.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::TooMuchMail`], which costs no token.
-    pub fn check(&mut self, now: Instant, sender: &Address) -> Result<Duration, Refusal> {
+    /// Counts one message, and returns the time by which its answer is to be delayed; else the time after which the sender
+    /// may come again.
+    fn admit(&mut self, now: Instant, sender: &S) -> Result<Duration, Duration> {
         let mut bucket = self.bucket(now, sender);
         let wait = bucket.full_at.duration_since(now).saturating_sub(self.tolerance);
         let delayed = bucket.delayed + wait;
         if wait > DELAY_LIMIT || !wait.is_zero() && delayed > DELAY_SUM_LIMIT {
-            return Err(Refusal::TooMuchMail(sender.clone(), wait));
+            return Err(wait);
         }
         self.sweep(now);
         if self.buckets.len() >= self.limit && !self.buckets.contains_key(sender) {
-            return Err(Refusal::TooMuchMail(sender.clone(), self.interval));
+            return Err(self.interval);
         }
         bucket.full_at += self.interval;
         bucket.delayed = delayed;
@@ -99,7 +97,7 @@ impl RateLimiter {
 
     /// Charges a message that [`Self::check`] counted for its recipients beyond the first. The bucket may go below empty:
     /// the next message waits.
-    pub fn charge(&mut self, now: Instant, sender: &Address, recipients: usize) {
+    pub fn charge(&mut self, now: Instant, sender: &S, recipients: usize) {
         let further = u32::try_from(recipients.saturating_sub(1)).unwrap_or(u32::MAX);
         let cost = self.interval.saturating_mul(further) / RECIPIENTS_A_TOKEN;
         let mut bucket = self.bucket(now, sender);
@@ -110,7 +108,7 @@ impl RateLimiter {
         }
     }
 
-    fn bucket(&self, now: Instant, sender: &Address) -> Bucket {
+    fn bucket(&self, now: Instant, sender: &S) -> Bucket {
         let known = self.buckets.get(sender).filter(|bucket| bucket.full_at > now);
         known.copied().unwrap_or(Bucket { full_at: now, delayed: Duration::ZERO })
     }
@@ -121,6 +119,39 @@ impl RateLimiter {
             self.buckets.retain(|_, bucket| bucket.full_at > now);
             self.swept = self.buckets.len();
         }
+    }
+}
+
+impl RateLimiter<Address> {
+    /// Counts one message of an account, and returns the time by which its answer is to be delayed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooMuchMail`], which costs no token.
+    pub fn check(&mut self, now: Instant, sender: &Address) -> Result<Duration, Refusal> {
+        self.admit(now, sender).map_err(|wait| Refusal::TooMuchMail(sender.clone(), wait))
+    }
+}
+
+impl RateLimiter<Domain> {
+    /// Counts one message of another domain, and returns the time by which its answer is to be delayed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooMuchFromDomain`], which costs no token.
+    pub fn check(&mut self, now: Instant, sender: &Domain) -> Result<Duration, Refusal> {
+        self.admit(now, sender).map_err(|wait| Refusal::TooMuchFromDomain(sender.clone(), wait))
+    }
+}
+
+impl RateLimiter<IpAddr> {
+    /// Counts one message from a network, and returns the time by which its answer is to be delayed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooMuchFromNetwork`], which costs no token.
+    pub fn check(&mut self, now: Instant, sender: &IpAddr) -> Result<Duration, Refusal> {
+        self.admit(now, sender).map_err(Refusal::TooMuchFromNetwork)
     }
 }
 
@@ -138,7 +169,7 @@ mod tests {
         "anna@box.test".parse().unwrap()
     }
 
-    fn limiter(per_minute: u32, burst: u32) -> RateLimiter {
+    fn limiter(per_minute: u32, burst: u32) -> RateLimiter<Address> {
         RateLimiter::new(SendRate { per_minute, burst })
     }
 
@@ -197,7 +228,7 @@ mod tests {
     #[test]
     fn a_household_sends_a_hundred_photos_at_once() {
         let photos = |registration| {
-            let (mut limiter, now) = (RateLimiter::new(SendRate::usual(registration)), start());
+            let (mut limiter, now) = (RateLimiter::<Address>::new(SendRate::usual(registration)), start());
             (0..200).all(|_| limiter.check(now, &anna()) == Ok(Duration::ZERO))
         };
         assert!(

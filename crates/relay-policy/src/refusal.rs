@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mail_types::Address;
+use mail_types::{Address, Domain};
 use smtp::Reply;
 
 /// A decision against a message.
@@ -36,6 +36,20 @@ pub enum Refusal {
     NoDkimSignature,
     /// It has signatures, and none of them is valid and of the domain in From.
     NoValidDkimSignature,
+    /// The domain in From has keys, perhaps, but they cannot be looked up now.
+    OriginUnclear(Domain),
+    /// From is at an address literal of ours, whose users log in to send.
+    OwnAddress(Address),
+    /// The message has come through more servers than any way is long.
+    TooManyHops,
+    /// The owner does not want mail of this sender.
+    Blocked(Address),
+    /// The other domain has sent too much; it may come again after this time.
+    TooMuchFromDomain(Domain, Duration),
+    /// The network that the client is in has sent too much; it may come again after this time.
+    TooMuchFromNetwork(Duration),
+    /// So many messages from other servers are coming in that there is no memory for another.
+    Busy,
     /// The recipient's domain is not ours, and the client has not logged in.
     RelayDenied,
     /// The recipient has no account here (told only where one status covers all recipients).
@@ -64,10 +78,31 @@ impl Refusal {
                 Reply::new(553, &format!("5.7.1 <{address}>: Sender address rejected: not owned by user"))
             }
             Self::TooMuchMail(address, wait) => {
-                // Whole seconds, and never "in 0 s".
-                let seconds = wait.as_secs().saturating_add(1);
+                let seconds = seconds(*wait);
                 Reply::new(450, &format!("4.7.1: Too much mail from <{address}>, try again in {seconds} s"))
             }
+            Self::TooMuchFromDomain(domain, wait) => {
+                let seconds = seconds(*wait);
+                Reply::new(450, &format!("4.7.1: Too much mail from {domain}, try again in {seconds} s"))
+            }
+            Self::TooMuchFromNetwork(wait) => {
+                let seconds = seconds(*wait);
+                Reply::new(450, &format!("4.7.1: Too much mail from your network, try again in {seconds} s"))
+            }
+            Self::Busy => Reply::new(451, "4.3.2 Too many messages at once, please try again later"),
+            Self::OriginUnclear(domain) => Reply::new(
+                451,
+                &format!("4.7.5 The DKIM keys of {domain} could not be looked up, please try again later"),
+            ),
+            Self::OwnAddress(address) => Reply::new(
+                554,
+                &format!("5.7.1 <{address}>: Sender address rejected: users of this server log in to send"),
+            ),
+            Self::TooManyHops => Reply::new(554, "5.4.6 Too many hops: the message goes round in a loop"),
+            Self::Blocked(address) => Reply::new(
+                554,
+                &format!("5.7.1 <{address}>: Sender address rejected: blocked by the owner of this server"),
+            ),
             Self::HeaderTooLarge => Reply::new(552, "5.3.4 Message header section exceeds maximum size"),
             Self::Malformed => Reply::new(500, "Failed to parse message: malformed header or line end"),
             Self::InvalidFrom(value) => Reply::new(500, &format!("Invalid FROM header: {value}")),
@@ -126,4 +161,9 @@ impl Refusal {
             _ => (5, 7, 1),
         }
     }
+}
+
+/// A wait in whole seconds, and never "in 0 s".
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(1)
 }

@@ -12,6 +12,17 @@ use crate::transaction::Transaction;
 use crate::types::{Announce, Delivered, OutboundDraft, OutboundId, Submitted, Target};
 use mail_types::ModSeq;
 
+/// A message, and where it goes.
+#[derive(Debug)]
+pub struct Submission {
+    /// The body.
+    pub spool: Spool,
+    /// The local mailboxes.
+    pub targets: Vec<Target>,
+    /// The entries of the outbound queue.
+    pub outbound: Vec<OutboundDraft>,
+}
+
 impl Store {
     /// Puts one message into several mailboxes; returns when it is durable in all of them.
     ///
@@ -47,18 +58,33 @@ impl Store {
     /// # Errors
     ///
     /// Those of [`Store::deliver`].
-    pub fn submit(
-        &self,
-        mut spool: Spool,
-        targets: &[Target],
-        outbound: &[OutboundDraft],
-    ) -> Result<Submitted> {
-        let (size, crc) = (spool.size(), spool.crc());
-        self.require_room(size)?;
-        let body = self.poison_on_sync_error(spool.finish())?;
-        let (targets, outbound) = (targets.to_vec(), outbound.to_vec());
-        // The spool outlives the commit: if that fails, dropping it removes the file.
-        self.write(move |transaction| take_in(transaction, body, size, crc, &targets, outbound))
+    pub fn submit(&self, spool: Spool, targets: &[Target], outbound: &[OutboundDraft]) -> Result<Submitted> {
+        let submission = Submission { spool, targets: targets.to_vec(), outbound: outbound.to_vec() };
+        let submitted = self.submit_all(vec![submission])?;
+        submitted.into_iter().next().ok_or(Error::Bug("a submission had no result"))
+    }
+
+    /// Puts several messages where they go, in one commit: after a power cut there are all of them, or none. Returns when
+    /// all of it is durable, with a result for each, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::deliver`].
+    pub fn submit_all(&self, mut submissions: Vec<Submission>) -> Result<Vec<Submitted>> {
+        self.require_room(submissions.iter().map(|submission| submission.spool.size()).sum())?;
+        let mut messages = Vec::with_capacity(submissions.len());
+        for Submission { spool, targets, outbound } in &mut submissions {
+            let (size, crc) = (spool.size(), spool.crc());
+            let body = self.poison_on_sync_error(spool.finish())?;
+            messages.push((body, size, crc, std::mem::take(targets), std::mem::take(outbound)));
+        }
+        // The spools outlive the commit: if that fails, dropping them removes their files.
+        self.write(move |transaction| {
+            let take = |(body, size, crc, targets, outbound): (_, _, _, Vec<_>, _)| {
+                take_in(transaction, body, size, crc, &targets, outbound)
+            };
+            messages.into_iter().map(take).collect()
+        })
     }
 }
 

@@ -54,6 +54,7 @@ mod types;
 mod writer;
 
 pub use bodies::{BodyReader, SmallBody, Spool};
+pub use delivery::Submission;
 pub use error::{Error, InviteFlaw, Result};
 pub use pending::Pending;
 pub use shared::{ChangeCallback, Options};

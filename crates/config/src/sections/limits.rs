@@ -19,6 +19,10 @@ pub(crate) fn limits(table: &mut Reader, registration: Registration) -> Limits {
             per_minute: table.take_with("sends_per_minute", pace.per_minute, at_least(1)),
             burst: table.take_with("send_burst", pace.burst, at_least(1)),
         },
+        inbound_rate: SendRate {
+            per_minute: table.take_with("inbound_per_minute", defaults::INBOUND_PER_MINUTE, at_least(1)),
+            burst: table.take_with("inbound_burst", defaults::INBOUND_BURST, at_least(1)),
+        },
         recipients: table.take_with("recipients", defaults::RECIPIENTS, at_least(1)),
         accounts: accounts(table),
         connections: table.take_with("connections", defaults::CONNECTIONS, at_least(1)),

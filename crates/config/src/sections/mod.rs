@@ -3,6 +3,7 @@
 
 mod about;
 mod expiry;
+mod federation;
 mod limits;
 mod listen;
 mod metrics;
@@ -12,6 +13,7 @@ mod tls;
 
 pub(crate) use about::about;
 pub(crate) use expiry::expiry;
+pub(crate) use federation::federation;
 pub(crate) use limits::limits;
 pub(crate) use listen::listen;
 pub(crate) use metrics::metrics;

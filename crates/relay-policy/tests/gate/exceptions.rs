@@ -1,6 +1,6 @@
 //! Messages that pass without encryption: requests to join, messages to oneself, bounces. And those that do not parse.
 
-use relay_policy::{Bounce, Content, FailedRecipient, Inspected, Refusal};
+use relay_policy::{Bounce, Content, FailedRecipient, Inspected, Inspection, Refusal};
 
 use crate::message::{Encrypted, Way, check, inspect, inspect_bytes};
 
@@ -112,7 +112,8 @@ fn our_own_bounce_passes_as_one_and_tells_what_failed() {
          --hearth-07070707070707070707070707070707--\n"
     );
     let from = "mailer-daemon@box.test".parse().unwrap();
-    let expected = Inspected { from, content: Content::Bounce, says_encrypted: false };
+    let expected =
+        Inspected { from, content: Content::Bounce, says_encrypted: false, hops: 0, automatic: true };
     assert_eq!(inspect_bytes(Way::In, &bytes), Ok(expected));
     for part in ["Auto-Submitted: auto-replied\r\n", "MAILER-DAEMON@"] {
         let other = text.replace(part, if part.ends_with('@') { "daemon@" } else { "" });
@@ -178,7 +179,24 @@ fn broken_headers_and_line_ends_are_malformed() {
     assert_eq!(inspect_bytes(Way::In, b"From: anna@box.test\r\n\r\nx\ry\r\n"), Err(Refusal::Malformed));
     let large = format!("From: anna@box.test\n{}", "X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\n".repeat(32_000));
     let large = large.replace('\n', "\r\n");
-    let mut inspection = relay_policy::Inspection::outgoing();
-    large.as_bytes().chunks(10_000).for_each(|bytes| inspection.push(bytes));
-    assert_eq!(inspection.finish(), Err(Refusal::HeaderTooLarge));
+    for (mut inspection, limit) in
+        [(Inspection::outgoing(), 1024 * 1024), (Inspection::incoming(), 128 * 1024)]
+    {
+        large.as_bytes()[..limit + 1000].chunks(10_000).for_each(|bytes| inspection.push(bytes));
+        assert_eq!(inspection.finish(), Err(Refusal::HeaderTooLarge));
+    }
+}
+
+#[test]
+fn the_way_of_a_message_and_whether_a_program_wrote_it_are_told() {
+    for (fields, hops, automatic) in [
+        ("", 0, false),
+        ("Received: by a\n\tfor b\nreceived: by b\nX-Received: by c\n", 2, false),
+        ("Auto-Submitted: auto-generated\n", 0, true),
+        ("Auto-Submitted: no\n", 0, false),
+        ("Auto-Submitted: no\nAuto-Submitted: no\n", 0, true),
+    ] {
+        let inspected = inspect(Way::In, &format!("{fields}From: a@b.test\n\n")).unwrap();
+        assert_eq!((inspected.hops, inspected.automatic), (hops, automatic), "{fields}");
+    }
 }

@@ -1,5 +1,7 @@
 //! The order of decisions, and the words in which they are told.
 
+use std::time::Duration;
+
 use mail_types::Address;
 use relay_policy::{
     Admitted, Cleartext, Content, Inspected, Origin, Refusal, judge_incoming, judge_outgoing, may_send_as,
@@ -10,7 +12,7 @@ fn address(text: &str) -> Address {
 }
 
 fn message(from: &str, content: Content) -> Inspected {
-    Inspected { from: address(from), content, says_encrypted: false }
+    Inspected { from: address(from), content, says_encrypted: false, hops: 0, automatic: false }
 }
 
 #[track_caller]
@@ -117,6 +119,28 @@ fn refusals_say_what_other_programs_look_for() {
              (nor can 2 more be reached)",
         ),
         (Refusal::RelayDenied, "554 5.7.1 Relay access denied"),
+        (
+            Refusal::OriginUnclear("other.test".parse().unwrap()),
+            "451 4.7.5 The DKIM keys of other.test could not be looked up, please try again later",
+        ),
+        (
+            Refusal::OwnAddress(address("x@[192.0.2.1]")),
+            "554 5.7.1 <x@[192.0.2.1]>: Sender address rejected: users of this server log in to send",
+        ),
+        (Refusal::TooManyHops, "554 5.4.6 Too many hops: the message goes round in a loop"),
+        (
+            Refusal::Blocked(address("x@other.test")),
+            "554 5.7.1 <x@other.test>: Sender address rejected: blocked by the owner of this server",
+        ),
+        (
+            Refusal::TooMuchFromDomain("other.test".parse().unwrap(), Duration::from_millis(1500)),
+            "450 4.7.1: Too much mail from other.test, try again in 2 s",
+        ),
+        (
+            Refusal::TooMuchFromNetwork(Duration::ZERO),
+            "450 4.7.1: Too much mail from your network, try again in 1 s",
+        ),
+        (Refusal::Busy, "451 4.3.2 Too many messages at once, please try again later"),
         (Refusal::Malformed, "500 Failed to parse message: malformed header or line end"),
         (Refusal::HeaderTooLarge, "552 5.3.4 Message header section exceeds maximum size"),
     ] {

@@ -200,7 +200,16 @@ impl Counters {
             | Refusal::NoTransport(_)
             | Refusal::NobodyReached { .. } => &refused.recipients,
             // No refusals of a submission.
-            Refusal::NoDkimSignature | Refusal::NoValidDkimSignature | Refusal::RelayDenied => return,
+            Refusal::NoDkimSignature
+            | Refusal::NoValidDkimSignature
+            | Refusal::OriginUnclear(_)
+            | Refusal::OwnAddress(_)
+            | Refusal::TooManyHops
+            | Refusal::Blocked(_)
+            | Refusal::TooMuchFromDomain(..)
+            | Refusal::TooMuchFromNetwork(_)
+            | Refusal::Busy
+            | Refusal::RelayDenied => return,
         };
         counter.count();
     }

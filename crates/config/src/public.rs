@@ -1,0 +1,94 @@
+//! Domains that mean the same everywhere, so that other servers can find this one by them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use mail_types::Domain;
+
+/// Domains that are nobody's, or each household's own: RFC 6761, RFC 6762 appendix G, RFC 8375, RFC 7686, and names that
+/// home routers give.
+const PRIVATE: [&str; 12] = [
+    "local",
+    "localhost",
+    "test",
+    "example",
+    "invalid",
+    "lan",
+    "home",
+    "internal",
+    "home.arpa",
+    "localdomain",
+    "onion",
+    "fritz.box",
+];
+
+/// True when other servers may find a server by this domain: a host name with a dot that is not of a home's own kind,
+/// or an address that is routed everywhere.
+pub(crate) fn is_public(domain: &Domain) -> bool {
+    match domain {
+        Domain::Name(name) => name.contains('.') && !PRIVATE.iter().any(|private| is_below(name, private)),
+        Domain::Ipv4(address) => is_routed((*address).into()),
+        Domain::Ipv6(address) => is_routed((*address).into()),
+    }
+}
+
+/// True for a domain below another.
+fn is_below(name: &str, parent: &str) -> bool {
+    name.strip_suffix(parent).is_some_and(|labels| labels.ends_with('.'))
+}
+
+/// True for addresses that are neither of a machine, a link or a house nor reserved for documentation (RFC 6890).
+fn is_routed(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => !(is_special_v4(address) || address.is_multicast()),
+        IpAddr::V6(address) => !(is_special_v6(address) || address.is_multicast()),
+    }
+}
+
+fn is_special_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_unspecified()
+        || address.is_documentation()
+        || address.is_broadcast()
+        // RFC 6598: addresses behind a provider's translation.
+        || (first == 100 && second & 0xc0 == 64)
+}
+
+fn is_special_v6(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    address.is_loopback()
+        || address.is_unspecified()
+        || address.is_unique_local()
+        || address.is_unicast_link_local()
+        || (first == 0x2001 && second == 0x0db8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_public;
+
+    #[test]
+    fn a_name_or_an_address_of_the_internet_is_public() {
+        for (domain, expected) in [
+            ("chat.example.org", true),
+            ("_chat.example.org", true),
+            ("hearth-1a2b.local", false),
+            ("hearth", false),
+            ("box.test", false),
+            ("local", false),
+            ("notlocal.org", true),
+            ("box.home.arpa", false),
+            ("[8.8.8.8]", true),
+            ("[192.168.1.2]", false),
+            ("[100.64.0.1]", false),
+            ("[100.128.0.1]", true),
+            ("[IPv6:2606:4700::1]", true),
+            ("[IPv6:fd00::1]", false),
+            ("[IPv6:::ffff:10.0.0.1]", false),
+        ] {
+            assert_eq!(is_public(&domain.parse().unwrap()), expected, "{domain}");
+        }
+    }
+}
