@@ -29,9 +29,11 @@ mod gate;
 mod invite;
 mod judge;
 mod lines;
+mod mta_sts;
 mod outbound;
 mod packets;
 mod parts;
+mod policy_cache;
 mod push;
 mod rate;
 mod refusal;
@@ -50,7 +52,9 @@ pub use invite::{
     InviteLifetimeError, InviteTerms, InviteTermsError, InviteToken, InviteTokenError, parse_lifetime,
 };
 pub use judge::{Admitted, Cleartext, Origin, judge_incoming, judge_outgoing, may_send_as};
+pub use mta_sts::{POLICY_LIMIT, Policy, PolicyError, PolicyId, PolicyMode};
 pub use outbound::{Attempted, Due, OutboundSchedule};
+pub use policy_cache::{PolicyCache, PolicyStep};
 pub use push::{Device, PushQueue, PushTask, Reception, Settled, token_is_expired, token_is_valid};
 pub use rate::{RateLimiter, SendRate};
 pub use refusal::Refusal;
