@@ -9,6 +9,7 @@
 //! | who may become an account? | [`Registration`], [`JoinRefusal`], [`AccountRules`], [`mint_name`] |
 //! | what are the terms of an invite? | [`InviteToken`], [`InviteTerms`] |
 //! | where does a recipient live? | [`route`] |
+//! | what must a host prove before it gets mail? | [`host_proof`], with [`PolicyCache`] for MTA-STS |
 //! | again, or give up? | [`RetrySchedule`] |
 //! | which queued message next, to which server? | [`OutboundSchedule`] |
 //! | what goes when? | [`ExpiryRules`], [`token_is_expired`] |
@@ -26,6 +27,7 @@ mod cleanup;
 mod expiry;
 mod fields;
 mod gate;
+mod host_proof;
 mod invite;
 mod judge;
 mod lines;
@@ -48,6 +50,7 @@ pub use bounce::{Bounce, FailedRecipient};
 pub use cleanup::{HeaderCleanup, Purpose};
 pub use expiry::{ExpiryRules, Held, Load, Noticed, Quota};
 pub use gate::{Content, Inspected, Inspection};
+pub use host_proof::{HostNotInPolicy, HostProof, host_proof, is_uncertified};
 pub use invite::{
     InviteLifetimeError, InviteTerms, InviteTermsError, InviteToken, InviteTokenError, parse_lifetime,
 };
