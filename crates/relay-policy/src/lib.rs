@@ -9,7 +9,7 @@
 //! | who may become an account? | [`Registration`], [`JoinRefusal`], [`AccountRules`], [`mint_name`] |
 //! | what are the terms of an invite? | [`InviteToken`], [`InviteTerms`] |
 //! | where does a recipient live? | [`route`] |
-//! | what must a host prove before it gets mail? | [`host_proof`], with [`PolicyCache`] for MTA-STS |
+//! | what must a host prove before it gets mail? | [`HostProof`], with [`PolicyCache`] for MTA-STS |
 //! | again, or give up? | [`RetrySchedule`] |
 //! | which queued message next, to which server? | [`OutboundSchedule`] |
 //! | what goes when? | [`ExpiryRules`], [`token_is_expired`] |
