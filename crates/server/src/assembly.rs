@@ -25,11 +25,15 @@ use crate::connections::limit::ConnectionLimit;
 use crate::connections::listeners;
 use crate::connections::rejection::OverloadResponder;
 use crate::connections::service::{Ports, Service};
+use crate::federation;
+use crate::federation::outbound::{self, Outbound, Peers};
+use crate::federation::signing::Signer;
 use crate::mail_services::MailServices;
-use crate::mailboxes::delivery::Delivery;
+use crate::mailboxes::delivery::{self, Delivery};
 use crate::mailboxes::memory::MailboxMemory;
 use crate::mailboxes::quota;
 use crate::mailboxes::recent::Recent;
+use crate::mailboxes::reports::Reports;
 use crate::mailboxes::watchers::MailboxWatchers;
 use crate::operation::certificate;
 use crate::operation::control::{self, ControlServer};
@@ -103,6 +107,11 @@ impl Running {
 
 /// Brings a server up; when this returns every port answers.
 pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
+    start_with(config, Peers::default()).await
+}
+
+/// The same, among these other servers.
+pub(crate) async fn start_with(config: Config, peers: Peers) -> anyhow::Result<Running> {
     let run_directory = config.run_directory();
     make_directories(&[&config.state_directory, &run_directory])?;
     let (store, watchers) = open_store(&config).await?;
@@ -129,7 +138,20 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
         ports,
         connections: connection_limit(&config),
     });
-    let mail = mail_services(&config, watchers, &observed)?;
+    let reports = Arc::new(Reports::new(
+        observed.store.clone(),
+        quota::of(&config),
+        observed.notifier.clone(),
+        Arc::clone(&observed.counters),
+    ));
+    let outbound = match config.federation.outbound {
+        config::Outbound::Off => None,
+        config::Outbound::Relays | config::Outbound::All => {
+            let (tasks, shutdown) = (tasks.clone(), shutdown.clone());
+            Some(start_outbound(&config, &observed, &reports, peers, (tasks, shutdown))?)
+        }
+    };
+    let mail = mail_services(&config, watchers, &observed, reports, outbound)?;
     let web = Arc::new(WebBackend::new(
         Arc::clone(&mail.accounts),
         observed.pairing.clone(),
@@ -183,6 +205,8 @@ fn mail_services(
     config: &Config,
     watchers: MailboxWatchers,
     observed: &Observed,
+    reports: Arc<Reports>,
+    outbound: Option<Arc<Outbound>>,
 ) -> anyhow::Result<Arc<MailServices>> {
     let Observed { store, resources, pairing, notifier, counters, .. } = observed;
     let domains = domains(config, store)?;
@@ -195,7 +219,14 @@ fn mail_services(
         pairing.clone(),
         Arc::clone(counters),
     )?;
-    let delivery = Delivery::new(config, domains, store.clone(), notifier.clone(), Arc::clone(counters));
+    let means = delivery::Means {
+        store: store.clone(),
+        notifier: notifier.clone(),
+        counters: Arc::clone(counters),
+        reports,
+        outbound,
+    };
+    let delivery = Delivery::new(config, domains, means);
     Ok(Arc::new(MailServices {
         store: store.clone(),
         accounts: Arc::new(accounts),
@@ -209,6 +240,29 @@ fn mail_services(
         push,
         counters: Arc::clone(counters),
     }))
+}
+
+/// Starts sending mail to other servers.
+fn start_outbound(
+    config: &Config,
+    observed: &Observed,
+    reports: &Arc<Reports>,
+    peers: Peers,
+    (tasks, shutdown): (TaskTracker, CancellationToken),
+) -> anyhow::Result<Arc<Outbound>> {
+    let roots = federation::roots(config)?;
+    let means = outbound::Means {
+        store: observed.store.clone(),
+        resolver: federation::resolver(config, roots.clone())?,
+        roots,
+        signer: Arc::new(Signer::open(&observed.store, &config.domain)?),
+        reports: Arc::clone(reports),
+        counters: Arc::clone(&observed.counters),
+        tasks,
+        shutdown,
+        peers,
+    };
+    Outbound::start(config, means)
 }
 
 fn connection_limit(config: &Config) -> Arc<ConnectionLimit> {

@@ -11,6 +11,7 @@
 mod accounts;
 mod assembly;
 mod connections;
+mod federation;
 mod imap;
 mod mail_services;
 mod mailboxes;

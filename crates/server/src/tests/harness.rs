@@ -10,8 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::assembly::{Running, start};
+use crate::assembly::{Running, start_with};
 use crate::connections::service::Service;
+use crate::federation::outbound::{Outbound, Peers};
 use crate::mailboxes::memory::MailboxMemory;
 use crate::operation::observed::Observed;
 
@@ -24,23 +25,29 @@ pub(crate) const PASSWORD: &str = "swordfish\\\"123";
 pub(crate) struct TestServer {
     directory: TempDir,
     running: Running,
+    peers: Peers,
 }
 
 impl TestServer {
     /// Starts with everything on the loopback and these lines of configuration on top.
     pub(crate) async fn start(extra: &str) -> Self {
+        Self::start_among(extra, Peers::default()).await
+    }
+
+    /// The same, among these other servers.
+    pub(crate) async fn start_among(extra: &str, peers: Peers) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let running = start_in(directory.path(), extra).await;
-        Self { directory, running }
+        let running = start_in(directory.path(), extra, peers).await;
+        Self { directory, running, peers }
     }
 
     /// Stops and starts again with the same directory.
     pub(crate) async fn restart(self, extra: &str) -> Self {
-        let Self { directory, running } = self;
+        let Self { directory, running, peers } = self;
         running.stop().await;
         // The last task that holds the store ends on its own.
-        let running = start_in(directory.path(), extra).await;
-        Self { directory, running }
+        let running = start_in(directory.path(), extra, peers).await;
+        Self { directory, running, peers }
     }
 
     pub(crate) fn observed(&self) -> &Observed {
@@ -53,6 +60,15 @@ impl TestServer {
 
     pub(crate) fn memory(&self) -> &MailboxMemory {
         &self.running.router.mail.memory
+    }
+
+    pub(crate) fn outbound(&self) -> &Outbound {
+        self.running.router.mail.delivery.outbound().expect("mail goes to other servers")
+    }
+
+    /// The other servers.
+    pub(crate) fn peers(&self) -> Peers {
+        self.peers
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -93,7 +109,7 @@ impl TestServer {
     }
 }
 
-async fn start_in(directory: &Path, extra: &str) -> Running {
+async fn start_in(directory: &Path, extra: &str, peers: Peers) -> Running {
     let state = directory.join("state");
     let domain = if extra.contains("domain = ") { "" } else { "domain = \"chat.test\"\n" };
     // Tests reach for nobody else's service.
@@ -105,7 +121,7 @@ async fn start_in(directory: &Path, extra: &str) -> Running {
     );
     let (config, findings) = config::examine(&text).expect("a valid configuration");
     assert_eq!(findings, []);
-    start(config).await.expect("a server that starts")
+    start_with(config, peers).await.expect("a server that starts")
 }
 
 /// Wraps a stream in TLS without looking at the certificate, as Delta Chat does for `ic=3`.
