@@ -25,6 +25,7 @@ use crate::connections::limit::ConnectionLimit;
 use crate::connections::listeners;
 use crate::connections::rejection::OverloadResponder;
 use crate::connections::service::{Ports, Service};
+use crate::federation::inbound::{KeySource, NoKeys, Reception, Rules};
 use crate::mail_services::MailServices;
 use crate::mailboxes::delivery::Delivery;
 use crate::mailboxes::memory::MailboxMemory;
@@ -46,6 +47,8 @@ use crate::web_backend::WebBackend;
 const IDENTITY_SETTING: &str = "tls.self-signed";
 /// The store's setting that holds the secret behind session tickets.
 const TICKET_SETTING: &str = "tls.tickets";
+/// The longest transmission of a message by another server, which holds a place among few.
+const INBOUND_MESSAGE_LIMIT: Duration = Duration::from_secs(1800);
 /// From the order to stop until connections that have not ended are cut off.
 pub(crate) const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 
@@ -103,6 +106,11 @@ impl Running {
 
 /// Brings a server up; when this returns every port answers.
 pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
+    start_with(config, Arc::new(NoKeys)).await
+}
+
+/// The same, with a source of the DKIM keys of other domains.
+pub(crate) async fn start_with(config: Config, keys: Arc<dyn KeySource>) -> anyhow::Result<Running> {
     let run_directory = config.run_directory();
     make_directories(&[&config.state_directory, &run_directory])?;
     let (store, watchers) = open_store(&config).await?;
@@ -130,15 +138,19 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
         connections: connection_limit(&config),
     });
     let mail = mail_services(&config, watchers, &observed)?;
+    let reception = Arc::new(reception(&config, &mail, keys)?);
     let web = Arc::new(WebBackend::new(
         Arc::clone(&mail.accounts),
         observed.pairing.clone(),
         config.registration,
         config.domain.clone(),
+        Arc::clone(&reception),
     ));
     let router = Arc::new(Router {
         imap: Arc::new(imap_settings(&mail)),
         smtp: submission_settings(&config),
+        inbound: inbound_settings(&config),
+        reception,
         mail,
         site: Arc::clone(&site),
         web,
@@ -343,6 +355,22 @@ fn submission_settings(config: &Config) -> smtp::Settings {
     settings.message_limit = config.limits.message_size;
     settings.recipient_limit = usize::try_from(config.limits.recipients).unwrap_or(usize::MAX);
     settings
+}
+
+/// Other servers have less time than phones on a bad line, and wait behind a router of their own.
+fn inbound_settings(config: &Config) -> smtp::Settings {
+    smtp::Settings { message_timeout: INBOUND_MESSAGE_LIMIT, ..submission_settings(config) }
+}
+
+fn reception(config: &Config, mail: &MailServices, keys: Arc<dyn KeySource>) -> anyhow::Result<Reception> {
+    let rules = Rules {
+        domains: domains(config, &mail.store)?,
+        blocked: config.federation.blocked.clone(),
+        rate: config.limits.inbound_rate,
+        message_size: config.limits.message_size,
+    };
+    let (store, delivery) = (mail.store.clone(), Arc::clone(&mail.delivery));
+    Ok(Reception::new(rules, store, delivery, keys, Arc::clone(&mail.counters)))
 }
 
 fn site(config: &Config, tls: &TlsSettings, endpoint: Endpoint, ports: &Ports) -> web::Site {

@@ -3,7 +3,9 @@
 //! A message that reaches nobody but its sender is refused in the reply to DATA, since an app shows that reply at the
 //! message, and ignores bounces, which are clear text (chatmail/core 2.65, `force_encryption`). When some recipients are
 //! reached, the others are reported to the sender in a bounce (RFC 3464). There is no transport to other relays yet:
-//! their recipients cannot be reached.
+//! their recipients cannot be reached. Mail of other servers comes in by [`Delivery::receive`].
+
+pub(crate) mod incoming;
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -39,14 +41,26 @@ pub(crate) struct Delivery {
     notifier: Option<Arc<Notifier>>,
     counters: Arc<Counters>,
     rate: Mutex<RateLimiter>,
+    /// Reports to other domains.
+    reports: Mutex<RateLimiter<Domain>>,
 }
 
 /// The reason for which a message was not taken.
-enum Failure {
-    /// No recipient but its sender can be reached.
+pub(crate) enum Failure {
+    /// The message is not acceptable, or no recipient but its sender can be reached.
     Refused(Refusal),
     /// The server could not write it.
     Trouble(anyhow::Error),
+}
+
+impl Failure {
+    /// The reply for the client.
+    pub(crate) fn reply(&self) -> Reply {
+        match self {
+            Self::Refused(refusal) => refusal.reply(),
+            Self::Trouble(error) => reply(error),
+        }
+    }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -73,6 +87,7 @@ impl Delivery {
             notifier,
             counters,
             rate: Mutex::new(rate),
+            reports: Mutex::new(RateLimiter::new(incoming::REPORT_RATE)),
         }
     }
 
@@ -153,7 +168,7 @@ impl Delivery {
                 Delivered::NoSuchMailbox => plan.unreached.push(Unreached::no_such_user(account)),
             }
         }
-        if let Some(refusal) = plan.refusal(sender) {
+        if let Some(refusal) = plan.refusal(Some(sender)) {
             return Err(Failure::Refused(refusal));
         }
         self.counters.messages_accepted.count();
@@ -162,11 +177,13 @@ impl Delivery {
 
     /// True if every recipient got the message and no mailbox is nearly full.
     fn is_settled(&self, plan: &Plan) -> bool {
-        let roomy = |account| {
-            let load = quota::load(&self.store, account);
-            load.is_ok_and(|load| !self.quota.wants_trimming(load))
-        };
-        plan.unreached.is_empty() && plan.accounts.iter().all(roomy)
+        plan.unreached.is_empty() && plan.accounts.iter().all(|account| self.is_roomy(account))
+    }
+
+    /// True if the mailbox is not nearly full.
+    fn is_roomy(&self, account: &Address) -> bool {
+        let load = quota::load(&self.store, account);
+        load.is_ok_and(|load| !self.quota.wants_trimming(load))
     }
 
     /// Makes room where it is scarce, and tells the sender who did not get it.
@@ -192,6 +209,22 @@ impl Delivery {
     /// A refusal, if nobody but the sender can be reached, or if somebody cannot and the sender's mailbox has no room for
     /// the report; those of the store.
     fn plan(&self, sender: &Address, recipients: &[Address], size: u64) -> Result<Plan, Failure> {
+        let plan = self.sort(sender, recipients, size)?;
+        if let Some(refusal) = plan.refusal(Some(sender)) {
+            return Err(Failure::Refused(refusal));
+        }
+        if !plan.unreached.is_empty() {
+            // The report must fit into the sender's mailbox, or mixed lists would fill the disk beyond all quotas.
+            let report = Load::message(Bounce::size_limit(plan.unreached.len(), size));
+            if !self.quota.admits(quota::load(&self.store, sender)?, report) {
+                return Err(Failure::Refused(Refusal::MailboxFull(sender.clone())));
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Sorts the recipients of a message of this author, which may get its own copy.
+    fn sort(&self, author: &Address, recipients: &[Address], size: u64) -> Result<Plan, Failure> {
         let mut plan = Plan::default();
         let mut seen = BTreeSet::new();
         for recipient in recipients {
@@ -209,21 +242,11 @@ impl Delivery {
                 plan.unreached.push(Unreached::no_such_user(recipient.clone()));
             } else if self.quota.admits(quota::load(&self.store, &account)?, Load::message(size)) {
                 let mailbox = self.store.inbox(&account)?;
-                let announce = self.announce(sender, &account);
+                let announce = self.announce(author, &account);
                 plan.targets.push(target(mailbox, clock::wall(), announce));
                 plan.accounts.push(account);
             } else {
                 plan.unreached.push(Unreached::mailbox_full(recipient.clone()));
-            }
-        }
-        if let Some(refusal) = plan.refusal(sender) {
-            return Err(Failure::Refused(refusal));
-        }
-        if !plan.unreached.is_empty() {
-            // The report must fit into the sender's mailbox, or mixed lists would fill the disk beyond all quotas.
-            let report = Load::message(Bounce::size_limit(plan.unreached.len(), size));
-            if !self.quota.admits(quota::load(&self.store, sender)?, report) {
-                return Err(Failure::Refused(Refusal::MailboxFull(sender.clone())));
             }
         }
         Ok(plan)

@@ -22,13 +22,13 @@ pub(super) struct Unreached {
 
 impl Plan {
     /// The refusal of the whole message, if nobody but its sender can be reached: a copy for the sender's other devices
-    /// of a message that nobody gets would look delivered there.
-    pub(super) fn refusal(&self, sender: &Address) -> Option<Refusal> {
-        if self.accounts.iter().any(|account| account != sender) {
+    /// of a message that nobody gets would look delivered there. A sender elsewhere is none of the accounts.
+    pub(super) fn refusal(&self, sender: Option<&Address>) -> Option<Refusal> {
+        if self.accounts.iter().any(|account| Some(account) != sender) {
             return None;
         }
         // A sender whose own mailbox is full learns rather about somebody else, if there is one.
-        let other = self.unreached.iter().find(|unreached| unreached.recipient != *sender);
+        let other = self.unreached.iter().find(|unreached| Some(&unreached.recipient) != sender);
         let first = other.or_else(|| self.unreached.first())?;
         let refusal = first.refusal.clone();
         match self.unreached.len() {

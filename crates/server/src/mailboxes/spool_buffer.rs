@@ -30,6 +30,11 @@ pub(crate) struct BufferedMessage {
 }
 
 impl BufferedMessage {
+    /// The bytes of the message so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.spool.size().saturating_add(self.buffered.len() as u64)
+    }
+
     /// The whole message if it is small, which needs no disk; else the same again.
     pub(crate) fn into_small(self) -> Result<SmallBody, Self> {
         if !self.spool.stays_small(self.buffered.len()) {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use test_support::tls::Connector;
@@ -10,8 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::assembly::{Running, start};
+use crate::assembly::{Running, start_with};
 use crate::connections::service::Service;
+use crate::federation::inbound::NoKeys;
 use crate::mailboxes::memory::MailboxMemory;
 use crate::operation::observed::Observed;
 
@@ -81,6 +83,20 @@ impl TestServer {
         client
     }
 
+    /// Another server on port 25, behind STARTTLS and EHLO.
+    pub(crate) async fn relay(&self) -> Script<TlsStream<TcpStream>> {
+        let mut client = self.plain(Service::Smtp).await;
+        client.expect("220 ").await;
+        client.send("EHLO other.test").await;
+        client.until("250 ").await;
+        client.send("STARTTLS").await;
+        client.expect("220 ").await;
+        let mut client = Script::new(secure(client.into_stream(), None).await.unwrap());
+        client.send("EHLO other.test").await;
+        client.until("250 ").await;
+        client
+    }
+
     /// A submission client behind AUTH.
     pub(crate) async fn submission(&self, user: &str) -> Script<TlsStream<TcpStream>> {
         let mut client = self.tls(Service::Submissions, None).await;
@@ -101,11 +117,11 @@ async fn start_in(directory: &Path, extra: &str) -> Running {
     let text = format!(
         "{domain}state_directory = {state:?}\n{push}{extra}\n[listen]\n\
          imaps = [\"127.0.0.1:0\"]\nimap = [\"127.0.0.1:0\"]\nsubmissions = [\"127.0.0.1:0\"]\n\
-         submission = [\"127.0.0.1:0\"]\nhttps = [\"127.0.0.1:0\"]\nhttp = [\"127.0.0.1:0\"]\n"
+         submission = [\"127.0.0.1:0\"]\nhttps = [\"127.0.0.1:0\"]\nhttp = [\"127.0.0.1:0\"]\nsmtp = [\"127.0.0.1:0\"]\n"
     );
     let (config, findings) = config::examine(&text).expect("a valid configuration");
     assert_eq!(findings, []);
-    start(config).await.expect("a server that starts")
+    start_with(config, Arc::new(NoKeys)).await.expect("a server that starts")
 }
 
 /// Wraps a stream in TLS without looking at the certificate, as Delta Chat does for `ic=3`.

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod harness;
+mod inbound;
 mod invites;
 mod logins;
 mod mail;

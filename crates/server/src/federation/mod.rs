@@ -1,0 +1,3 @@
+//! Mail between this server and others.
+
+pub(crate) mod inbound;
