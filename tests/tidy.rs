@@ -17,7 +17,8 @@ const DEVELOPMENT_TOOLS: [&str; 1] = ["bench"];
 /// The services that may depend on one another: the first on the second.
 const SERVICE_DEPENDENCIES: [(&str, &str); 1] = [("server", "web")];
 /// The packages that the box's first process must not link: mail, TLS, and asynchronous IO.
-const NOT_IN_INIT: [&str; 13] = [
+const NOT_IN_INIT: [&str; 14] = [
+    "dkim",
     "hyper",
     "imap",
     "mail-parser",
