@@ -8,8 +8,10 @@ mod address;
 mod flags;
 mod numbers;
 mod secret;
+mod tlsa;
 
 pub use address::{Address, AddressError, Domain, LocalPart};
 pub use flags::{FlagError, Flags, Keyword, SystemFlag};
 pub use numbers::{Day, ModSeq, Uid, UidValidity, UnixTime};
 pub use secret::Secret;
+pub use tlsa::{Tlsa, TlsaMatching, TlsaSelector, TlsaUsage};

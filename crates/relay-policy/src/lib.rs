@@ -10,6 +10,7 @@
 //! | what are the terms of an invite? | [`InviteToken`], [`InviteTerms`] |
 //! | where does a recipient live? | [`route`] |
 //! | again, or give up? | [`RetrySchedule`] |
+//! | which queued message next, to which server? | [`OutboundSchedule`] |
 //! | what goes when? | [`ExpiryRules`], [`token_is_expired`] |
 //! | which device is notified when? | [`PushQueue`] |
 //! | how is the sender told? | [`Refusal`] at once, [`Bounce`] later |
@@ -28,6 +29,7 @@ mod gate;
 mod invite;
 mod judge;
 mod lines;
+mod outbound;
 mod packets;
 mod parts;
 mod push;
@@ -48,6 +50,7 @@ pub use invite::{
     InviteLifetimeError, InviteTerms, InviteTermsError, InviteToken, InviteTokenError, parse_lifetime,
 };
 pub use judge::{Admitted, Cleartext, Origin, judge_incoming, judge_outgoing, may_send_as};
+pub use outbound::{Attempted, Due, OutboundSchedule};
 pub use push::{Device, PushQueue, PushTask, Reception, Settled, token_is_expired, token_is_valid};
 pub use rate::{RateLimiter, SendRate};
 pub use refusal::Refusal;

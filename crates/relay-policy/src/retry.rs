@@ -3,6 +3,8 @@
 //! A box at home is offline more often than a relay in a data centre, and so are its friends: patience is measured in
 //! days, and trouble of the connection never counts as a refusal.
 
+use std::time::Duration;
+
 use mail_types::{Address, UnixTime};
 use smtp::Reply;
 use smtp::client::Fate;
@@ -60,8 +62,7 @@ impl RetrySchedule {
         let bounce = |status, diagnostic| {
             Next::Bounce(FailedRecipient { address: recipient.clone(), status, diagnostic })
         };
-        // A clock that went backwards makes no message older.
-        let expired = now.0.saturating_sub(queued.since.0) >= self.lifetime;
+        let expired = self.expired(now, queued.since);
         match fate {
             Fate::Delivered => Next::Nothing,
             Fate::Refused(reply) if !reply.is_transient() => {
@@ -72,11 +73,24 @@ impl RetrySchedule {
                 bounce(NO_ANSWER, Reply::new(451, &format!("4.4.1 {trouble}")))
             }
             Fate::Refused(_) | Fate::Unsettled(_) => {
-                let wait = self.wait(queued.tries);
-                let spread = wait / 8 * u64::from(chance) / 256;
-                Next::Retry(UnixTime(now.0.saturating_add(wait).saturating_add(spread)))
+                let wait = self.spread_wait(queued.tries, chance).as_secs();
+                Next::Retry(UnixTime(now.0.saturating_add(wait)))
             }
         }
+    }
+
+    /// Whether a message that was accepted at `since` has been in the queue for too long. A clock that went backwards
+    /// makes no message older.
+    #[must_use]
+    pub fn expired(&self, now: UnixTime, since: UnixTime) -> bool {
+        now.0.saturating_sub(since.0) >= self.lifetime
+    }
+
+    /// The time from the last of so many attempts to the next one; chance spreads it, as in [`RetrySchedule::next`].
+    #[must_use]
+    pub fn spread_wait(&self, tries: u32, chance: u8) -> Duration {
+        let wait = self.wait(tries);
+        Duration::from_secs(wait.saturating_add(wait / 8 * u64::from(chance) / 256))
     }
 
     fn wait(&self, tries: u32) -> u64 {

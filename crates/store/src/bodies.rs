@@ -150,6 +150,12 @@ impl SmallBody {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// Reads a copy of the body.
+    #[must_use]
+    pub fn reader(&self) -> BodyReader {
+        BodyReader::new(Source::Memory(Cursor::new(self.bytes.clone())), self.bytes.len() as u64, self.crc)
+    }
 }
 
 impl Spool {
@@ -279,6 +285,12 @@ impl BodyReader {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether reading and seeking never wait for the disk.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.source, Source::Memory(_))
     }
 
     fn source(&mut self) -> &mut dyn ReadSeek {

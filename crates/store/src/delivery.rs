@@ -34,18 +34,22 @@ impl Store {
         Ok(self.submit(spool, targets, &[])?.delivered)
     }
 
-    /// Begins to put a small message into several mailboxes; does not block.
+    /// Begins to put a small message into several mailboxes and into the outbound queue; does not block.
     ///
     /// # Errors
     ///
     /// [`Error::DiskFull`] at once; all others come with the result.
-    pub fn start_delivery(&self, message: SmallBody, targets: &[Target]) -> Result<Pending<Vec<Delivered>>> {
+    pub fn start_submission(
+        &self,
+        message: SmallBody,
+        targets: &[Target],
+        outbound: Vec<OutboundDraft>,
+    ) -> Result<Pending<Submitted>> {
         let SmallBody { bytes, crc } = message;
         let (size, targets) = (bytes.len() as u64, targets.to_vec());
         self.require_room(size)?;
         Ok(self.start(move |transaction| {
-            let spooled = Spooled::Inline(bytes);
-            Ok(take_in(transaction, spooled, size, crc, &targets, Vec::new())?.delivered)
+            take_in(transaction, Spooled::Inline(bytes), size, crc, &targets, outbound)
         }))
     }
 

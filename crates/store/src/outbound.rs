@@ -25,6 +25,18 @@ impl Store {
         Ok(queue)
     }
 
+    /// One entry; none when it is gone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every read.
+    pub fn outbound_entry(&self, id: OutboundId) -> Result<Option<Outbound>> {
+        let state = self.read();
+        let Some(value) = state.value(&keys::outbound(id)) else { return Ok(None) };
+        let OutboundRecord { body, draft } = from_json(value)?;
+        Ok(Some(Outbound { id, size: body.size, draft }))
+    }
+
     /// The message of an entry.
     ///
     /// # Errors

@@ -292,6 +292,9 @@ pub struct OutboundDraft {
     pub attempts: u32,
     /// The reply to the last attempt, for the bounce.
     pub last_reply: String,
+    /// Header fields that go out before the body, which does not have them: the signature (RFC 6376).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
 }
 
 /// An entry of the outbound queue.

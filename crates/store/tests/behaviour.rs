@@ -175,7 +175,8 @@ fn a_small_message_comes_and_goes_without_a_thread_that_waits() {
     spool.write_all(&first).unwrap();
     assert!(spool.stays_small(1000) && !spool.stays_small(100_000));
     let small = spool.into_small().unwrap();
-    let delivered = world.store().start_delivery(small, &targets(&[inbox])).unwrap().wait().unwrap();
+    let delivered =
+        world.store().start_submission(small, &targets(&[inbox]), vec![]).unwrap().wait().unwrap().delivered;
     assert_eq!(uid_of(delivered[0]), 1);
     let mut spool = world.store().spool(LIMIT);
     spool.write_all(&large).unwrap();
@@ -408,6 +409,7 @@ fn the_queue_shares_its_body_with_local_mailboxes() {
         due: NOW,
         attempts: 0,
         last_reply: String::new(),
+        prefix: "DKIM-Signature: v=1\r\n".to_owned(),
     };
     let mut spool = world.store().spool(LIMIT);
     spool.write_all(b"to both").unwrap();
@@ -417,6 +419,7 @@ fn the_queue_shares_its_body_with_local_mailboxes() {
     world.reopen();
     let queue = world.store().outbound().unwrap();
     assert_eq!((queue.len(), &queue[0].draft), (1, &draft));
+    assert_eq!(world.store().outbound_entry(queue[0].id).unwrap(), queue.first().cloned());
     let later = OutboundDraft { attempts: 1, due: UnixTime(NOW.0 + 60), ..draft };
     world.store().update_outbound(queue[0].id, later.clone()).unwrap();
     world.reopen();
@@ -426,6 +429,7 @@ fn the_queue_shares_its_body_with_local_mailboxes() {
     assert_eq!(body, b"to both");
     world.store().finish_outbound(queue[0].id).unwrap();
     assert!(matches!(world.store().outbound_body(queue[0].id), Err(Error::NoSuchMessage)));
+    assert_eq!(world.store().outbound_entry(queue[0].id).unwrap(), None);
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl Delivery {
     ) -> Result<(), Failure> {
         let mut plan = self.plan(&sender, recipients, message.bytes().len() as u64)?;
         let head = message.bytes().to_vec();
-        let delivered = self.store.start_delivery(message, &plan.targets)?.await?;
+        let delivered = self.store.start_submission(message, &plan.targets, Vec::new())?.await?.delivered;
         self.sort_out(&sender, &mut plan, delivered)?;
         if self.is_settled(&plan) {
             return Ok(());

@@ -1,0 +1,375 @@
+//! The order in which queued messages go to other servers: pure. The queue itself is in the store; this holds an entry's
+//! number, destination and times.
+//!
+//! A destination is tried with one message at a time. When it cannot be reached, all its messages wait together: a
+//! thousand messages for a server that is away cost one attempt at each step of the [`RetrySchedule`], and delay no
+//! message for another server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use mail_types::{Domain, UnixTime};
+
+use crate::retry::RetrySchedule;
+
+/// The most expired entries that are named at once.
+const EXPIRED_BATCH: usize = 100;
+
+/// A queued message that is to be tried now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The entry's number in the store.
+    pub id: u64,
+    /// The number of attempts, this one included.
+    pub tries: u32,
+}
+
+/// The result of an attempt, as far as the order of further ones is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempted {
+    /// The message is delivered or given up: the entry is gone.
+    Finished,
+    /// The server put this message off. It is due again after the wait.
+    Deferred(Duration),
+    /// No server of the destination could be reached: all its messages wait.
+    Unreachable,
+}
+
+/// The times of all queued messages, by destination.
+#[derive(Debug)]
+pub struct OutboundSchedule {
+    rules: RetrySchedule,
+    /// The most destinations that are tried at once.
+    concurrency: usize,
+    running: usize,
+    destinations: BTreeMap<Domain, Destination>,
+    entries: BTreeMap<u64, Entry>,
+}
+
+#[derive(Debug, Default)]
+struct Destination {
+    waiting: BTreeSet<(Instant, u64)>,
+    /// Entries that wait or are being tried.
+    entries: usize,
+    running: bool,
+    /// Attempts in succession that reached no server.
+    failures: u32,
+    down_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    destination: Domain,
+    since: UnixTime,
+    due: Instant,
+    tries: u32,
+}
+
+impl OutboundSchedule {
+    /// An empty one, which tries so many destinations at once.
+    #[must_use]
+    pub fn new(rules: RetrySchedule, concurrency: usize) -> Self {
+        Self { rules, concurrency, running: 0, destinations: BTreeMap::new(), entries: BTreeMap::new() }
+    }
+
+    /// The number of messages.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no message waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Takes up a message that is due at `due` and was accepted at `since`.
+    pub fn add(&mut self, id: u64, destination: Domain, since: UnixTime, due: Instant) {
+        let place = self.destinations.entry(destination.clone()).or_default();
+        if place.waiting.insert((due, id)) && !self.entries.contains_key(&id) {
+            place.entries += 1;
+        }
+        self.entries.insert(id, Entry { destination, since, due, tries: 0 });
+    }
+
+    /// A destination to be tried: it has a message that is due, and is not being tried. It counts as being tried until
+    /// [`OutboundSchedule::stop`].
+    pub fn start(&mut self, now: Instant) -> Option<Domain> {
+        if self.running >= self.concurrency {
+            return None;
+        }
+        let (domain, destination) =
+            self.destinations.iter_mut().find(|(_, destination)| destination.is_due(now))?;
+        destination.running = true;
+        self.running += 1;
+        Some(domain.clone())
+    }
+
+    /// The end of the attempts at a destination.
+    pub fn stop(&mut self, destination: &Domain) {
+        if let Some(place) = self.destinations.get_mut(destination)
+            && std::mem::take(&mut place.running)
+        {
+            self.running -= 1;
+        }
+        self.tidy(destination);
+    }
+
+    /// The next message of a destination that is being tried. It waits no longer, until [`OutboundSchedule::settle`].
+    pub fn take(&mut self, now: Instant, destination: &Domain) -> Option<Due> {
+        let place = self.destinations.get_mut(destination)?;
+        let (due, id) = place.next(now)?;
+        place.waiting.remove(&(due, id));
+        let entry = self.entries.get_mut(&id)?;
+        entry.tries = entry.tries.saturating_add(1);
+        Some(Due { id, tries: entry.tries })
+    }
+
+    /// The result of an attempt at a message that was taken; `chance` spreads the attempts at a destination that is
+    /// away, as in [`RetrySchedule::next`].
+    pub fn settle(&mut self, now: Instant, id: u64, attempted: Attempted, chance: u8) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let destination = entry.destination.clone();
+        let Some(place) = self.destinations.get_mut(&destination) else { return };
+        let due = match attempted {
+            Attempted::Finished => {
+                place.reached();
+                return self.forget(id);
+            }
+            Attempted::Deferred(wait) => {
+                place.reached();
+                now + wait
+            }
+            Attempted::Unreachable => {
+                place.failures = place.failures.saturating_add(1);
+                let until = now + self.rules.spread_wait(place.failures, chance);
+                place.down_until = Some(until);
+                until
+            }
+        };
+        entry.due = due;
+        place.waiting.insert((due, id));
+    }
+
+    /// The destination answered: its messages wait for nothing but their own times.
+    pub fn reached(&mut self, destination: &Domain) {
+        if let Some(place) = self.destinations.get_mut(destination) {
+            place.reached();
+        }
+    }
+
+    /// Whether the destination was tried a short time ago and could not be reached.
+    #[must_use]
+    pub fn is_down(&self, now: Instant, destination: &Domain) -> bool {
+        self.destinations
+            .get(destination)
+            .is_some_and(|place| place.down_until.is_some_and(|until| until > now))
+    }
+
+    /// Some waiting messages of the destination that have been in the queue for longer than the rules allow. They wait
+    /// no longer, until [`OutboundSchedule::settle`]; ask again until there are none.
+    pub fn take_expired(&mut self, now: UnixTime, destination: &Domain) -> Vec<Due> {
+        let Some(place) = self.destinations.get_mut(destination) else { return Vec::new() };
+        let expired =
+            |id: &u64| self.entries.get(id).is_some_and(|entry| self.rules.expired(now, entry.since));
+        let keys: Vec<(Instant, u64)> =
+            place.waiting.iter().filter(|(_, id)| expired(id)).take(EXPIRED_BATCH).copied().collect();
+        for key in &keys {
+            place.waiting.remove(key);
+        }
+        let due = |(_, id): &(Instant, u64)| Due {
+            id: *id,
+            tries: self.entries.get(id).map_or(0, |entry| entry.tries),
+        };
+        keys.iter().map(due).collect()
+    }
+
+    /// Makes a waiting message due at once, and its destination worth an attempt.
+    pub fn hurry(&mut self, now: Instant, id: u64) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(place) = self.destinations.get_mut(&entry.destination) else { return };
+        if place.waiting.remove(&(entry.due, id)) {
+            entry.due = now;
+            place.waiting.insert((now, id));
+            place.down_until = None;
+        }
+    }
+
+    /// Removes a message.
+    pub fn forget(&mut self, id: u64) {
+        let Some(entry) = self.entries.remove(&id) else { return };
+        if let Some(place) = self.destinations.get_mut(&entry.destination) {
+            place.waiting.remove(&(entry.due, id));
+            place.entries = place.entries.saturating_sub(1);
+        }
+        self.tidy(&entry.destination);
+    }
+
+    /// The time of a message's next attempt; none while it is being tried.
+    #[must_use]
+    pub fn due(&self, id: u64) -> Option<Instant> {
+        let entry = self.entries.get(&id)?;
+        let place = self.destinations.get(&entry.destination)?;
+        place
+            .waiting
+            .contains(&(entry.due, id))
+            .then(|| place.down_until.map_or(entry.due, |until| until.max(entry.due)))
+    }
+
+    /// The time at which [`OutboundSchedule::start`] is to be asked again, unless something is queued or stops before.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Instant> {
+        if self.running >= self.concurrency {
+            return None;
+        }
+        self.destinations.values().filter(|place| !place.running).filter_map(Destination::due).min()
+    }
+
+    /// Drops what is known of a destination without messages.
+    fn tidy(&mut self, destination: &Domain) {
+        if self.destinations.get(destination).is_some_and(|place| place.entries == 0 && !place.running) {
+            self.destinations.remove(destination);
+        }
+    }
+}
+
+impl Destination {
+    fn reached(&mut self) {
+        (self.failures, self.down_until) = (0, None);
+    }
+
+    /// The time of the next attempt.
+    fn due(&self) -> Option<Instant> {
+        let (first, _) = self.waiting.first()?;
+        Some(self.down_until.map_or(*first, |until| until.max(*first)))
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        !self.running && self.due().is_some_and(|due| due <= now)
+    }
+
+    fn next(&self, now: Instant) -> Option<(Instant, u64)> {
+        self.due().filter(|due| *due <= now).and_then(|_| self.waiting.first().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use mail_types::{Domain, UnixTime};
+
+    use super::{Attempted, Due, OutboundSchedule};
+    use crate::retry::RetrySchedule;
+
+    const SINCE: UnixTime = UnixTime(1_000_000);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[expect(clippy::disallowed_methods, reason = "any time will do as the first one")]
+    fn anchor() -> Instant {
+        Instant::now()
+    }
+
+    fn domain(name: &str) -> Domain {
+        name.parse().unwrap()
+    }
+
+    /// A schedule with these messages, all due at the start.
+    fn with(start: Instant, messages: &[(u64, &str)]) -> OutboundSchedule {
+        let mut schedule = OutboundSchedule::new(RetrySchedule::default(), 2);
+        for (id, name) in messages {
+            schedule.add(*id, domain(name), SINCE, start);
+        }
+        schedule
+    }
+
+    #[test]
+    fn a_destination_is_tried_by_one_at_a_time_and_only_so_many_at_once() {
+        let start = anchor();
+        let mut schedule = with(start, &[(1, "a.test"), (2, "a.test"), (3, "b.test"), (4, "c.test")]);
+        assert_eq!(schedule.start(start), Some(domain("a.test")));
+        assert_eq!(schedule.start(start), Some(domain("b.test")));
+        assert_eq!((schedule.start(start), schedule.wake_at()), (None, None));
+        assert_eq!(schedule.take(start, &domain("a.test")), Some(Due { id: 1, tries: 1 }));
+        schedule.settle(start, 1, Attempted::Finished, 0);
+        assert_eq!(schedule.take(start, &domain("a.test")), Some(Due { id: 2, tries: 1 }));
+        schedule.settle(start, 2, Attempted::Finished, 0);
+        assert_eq!(schedule.take(start, &domain("a.test")), None);
+        schedule.stop(&domain("a.test"));
+        assert_eq!(schedule.wake_at(), Some(start));
+        assert_eq!(schedule.start(start), Some(domain("c.test")));
+        assert_eq!(schedule.len(), 2);
+    }
+
+    #[test]
+    fn all_messages_of_a_destination_that_is_away_wait_for_one_attempt() {
+        let start = anchor();
+        let mut schedule = with(start, &[(1, "a.test"), (2, "a.test")]);
+        let a = domain("a.test");
+        let mut now = start;
+        for wait in [60, 120, 240] {
+            assert_eq!(schedule.start(now), Some(a.clone()));
+            let due = schedule.take(now, &a).unwrap();
+            schedule.settle(now, due.id, Attempted::Unreachable, 0);
+            assert_eq!(schedule.take(now, &a), None);
+            schedule.stop(&a);
+            assert!(schedule.is_down(now, &a));
+            now += Duration::from_secs(wait);
+            assert_eq!(schedule.wake_at(), Some(now));
+        }
+        // It answers: the message that waited without an attempt goes at once.
+        schedule.start(now).unwrap();
+        let due = schedule.take(now, &a).unwrap();
+        schedule.settle(now, due.id, Attempted::Finished, 0);
+        assert!(schedule.take(now, &a).is_some());
+    }
+
+    #[test]
+    fn a_message_that_is_put_off_holds_up_no_other() {
+        let start = anchor();
+        let mut schedule = with(start, &[(1, "a.test"), (2, "a.test")]);
+        let a = domain("a.test");
+        schedule.start(start).unwrap();
+        assert_eq!(schedule.take(start, &a).unwrap().id, 1);
+        schedule.settle(start, 1, Attempted::Deferred(MINUTE), 0);
+        assert_eq!(schedule.take(start, &a).unwrap().id, 2);
+        schedule.settle(start, 2, Attempted::Finished, 0);
+        schedule.stop(&a);
+        assert_eq!(schedule.wake_at(), Some(start + MINUTE));
+        assert_eq!(schedule.due(1), Some(start + MINUTE));
+        schedule.hurry(start, 1);
+        assert_eq!(schedule.start(start), Some(a.clone()));
+        assert_eq!(schedule.take(start, &a), Some(Due { id: 1, tries: 2 }));
+    }
+
+    #[test]
+    fn messages_that_are_too_old_are_named_also_while_their_destination_is_away() {
+        let start = anchor();
+        let mut schedule = with(start, &[(1, "a.test"), (2, "a.test")]);
+        let a = domain("a.test");
+        schedule.add(3, a.clone(), UnixTime(SINCE.0 + 1), start + MINUTE);
+        schedule.start(start).unwrap();
+        let due = schedule.take(start, &a).unwrap();
+        schedule.settle(start, due.id, Attempted::Unreachable, 0);
+        let late = UnixTime(SINCE.0 + 2 * 86_400);
+        let mut expired: Vec<u64> = schedule.take_expired(late, &a).iter().map(|due| due.id).collect();
+        expired.sort_unstable();
+        assert_eq!(expired, [1, 2]);
+        assert_eq!(schedule.take_expired(late, &a), []);
+        schedule.settle(start, 1, Attempted::Finished, 0);
+        schedule.forget(2);
+        assert_eq!(schedule.len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_destination_without_messages() {
+        let start = anchor();
+        let mut schedule = with(start, &[(1, "a.test")]);
+        schedule.start(start).unwrap();
+        schedule.take(start, &domain("a.test")).unwrap();
+        schedule.settle(start, 1, Attempted::Finished, 0);
+        schedule.stop(&domain("a.test"));
+        assert!(schedule.destinations.is_empty() && schedule.is_empty() && schedule.running == 0);
+    }
+}
