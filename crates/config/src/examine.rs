@@ -48,6 +48,7 @@ fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
         push: section(&mut file, "push", &mut findings, sections::push),
         metrics: section(&mut file, "metrics", &mut findings, sections::metrics),
         federation: section(&mut file, "federation", &mut findings, sections::federation),
+        dns: section(&mut file, "dns", &mut findings, sections::dns),
         domain,
     };
     findings.extend(file.finish());

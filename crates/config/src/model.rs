@@ -34,6 +34,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[federation]`: mail from and to other servers.
     pub federation: Federation,
+    /// `[dns]`: the name servers.
+    pub dns: Dns,
 }
 
 impl Config {
@@ -156,4 +158,11 @@ pub struct Metrics {
 pub struct Federation {
     /// The domains and addresses whose mail is refused.
     pub blocked: BlockList,
+}
+
+/// The name servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dns {
+    /// Recursive name servers; those of the machine (`resolv.conf(5)`), when none is given.
+    pub servers: Vec<SocketAddr>,
 }

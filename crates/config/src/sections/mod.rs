@@ -2,6 +2,7 @@
 //! values that contradict each other.
 
 mod about;
+mod dns;
 mod expiry;
 mod federation;
 mod limits;
@@ -12,6 +13,7 @@ mod push;
 mod tls;
 
 pub(crate) use about::about;
+pub(crate) use dns::dns;
 pub(crate) use expiry::expiry;
 pub(crate) use federation::federation;
 pub(crate) use limits::limits;
