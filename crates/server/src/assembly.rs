@@ -10,6 +10,7 @@ use std::time::Duration;
 use ::pairing::Endpoint;
 use anyhow::Context;
 use config::{Config, Tls};
+use dns::{NameServer, Resolver, Servers};
 use host::{clock, entropy};
 use https_client::HttpsClient;
 use mail_types::{Domain, Secret};
@@ -25,7 +26,7 @@ use crate::connections::limit::ConnectionLimit;
 use crate::connections::listeners;
 use crate::connections::rejection::OverloadResponder;
 use crate::connections::service::{Ports, Service};
-use crate::federation::inbound::{KeySource, NoKeys, Reception, Rules};
+use crate::federation::inbound::{KeySource, Reception, Rules};
 use crate::mail_services::MailServices;
 use crate::mailboxes::delivery::Delivery;
 use crate::mailboxes::memory::MailboxMemory;
@@ -47,6 +48,8 @@ use crate::web_backend::WebBackend;
 const IDENTITY_SETTING: &str = "tls.self-signed";
 /// The store's setting that holds the secret behind session tickets.
 const TICKET_SETTING: &str = "tls.tickets";
+/// The machine's list of name servers (`resolv.conf(5)`).
+const RESOLVER_FILE: &str = "/etc/resolv.conf";
 /// The longest transmission of a message by another server, which holds a place among few.
 const INBOUND_MESSAGE_LIMIT: Duration = Duration::from_secs(1800);
 /// From the order to stop until connections that have not ended are cut off.
@@ -106,7 +109,20 @@ impl Running {
 
 /// Brings a server up; when this returns every port answers.
 pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
-    start_with(config, Arc::new(NoKeys)).await
+    let servers = config.dns.servers.iter();
+    let listed: Vec<NameServer> =
+        servers.map(|address| NameServer { address: *address, tls_name: None }).collect();
+    let servers =
+        if listed.is_empty() { Servers::ResolvConf(RESOLVER_FILE.into()) } else { Servers::Listed(listed) };
+    let resolver = blocking::run(move || {
+        Resolver::new(dns::Settings {
+            servers,
+            validating: Vec::new(),
+            root_keys: dns::RootKeys::Iana,
+            tls_roots: rustls::RootCertStore::empty(),
+        })
+    });
+    start_with(config, Arc::new(resolver.await?.context("preparing lookups of names")?)).await
 }
 
 /// The same, with a source of the DKIM keys of other domains.

@@ -13,9 +13,9 @@ use tokio_rustls::client::TlsStream;
 
 use crate::assembly::{Running, start_with};
 use crate::connections::service::Service;
-use crate::federation::inbound::NoKeys;
 use crate::mailboxes::memory::MailboxMemory;
 use crate::operation::observed::Observed;
+use crate::tests::keys::TestKeys;
 
 /// A name and a password that the server's rules allow.
 pub(crate) const ALICE: &str = "alice0001@chat.test";
@@ -26,27 +26,34 @@ pub(crate) const PASSWORD: &str = "swordfish\\\"123";
 pub(crate) struct TestServer {
     directory: TempDir,
     running: Running,
+    keys: Arc<TestKeys>,
 }
 
 impl TestServer {
     /// Starts with everything on the loopback and these lines of configuration on top.
     pub(crate) async fn start(extra: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let running = start_in(directory.path(), extra).await;
-        Self { directory, running }
+        let keys = TestKeys::published();
+        let running = start_in(directory.path(), extra, &keys).await;
+        Self { directory, running, keys }
     }
 
     /// Stops and starts again with the same directory.
     pub(crate) async fn restart(self, extra: &str) -> Self {
-        let Self { directory, running } = self;
+        let Self { directory, running, keys } = self;
         running.stop().await;
         // The last task that holds the store ends on its own.
-        let running = start_in(directory.path(), extra).await;
-        Self { directory, running }
+        let running = start_in(directory.path(), extra, &keys).await;
+        Self { directory, running, keys }
     }
 
     pub(crate) fn observed(&self) -> &Observed {
         self.running.observed()
+    }
+
+    /// The keys of other domains.
+    pub(crate) fn keys(&self) -> &TestKeys {
+        &self.keys
     }
 
     pub(crate) fn web(&self) -> &dyn web::Backend {
@@ -109,7 +116,7 @@ impl TestServer {
     }
 }
 
-async fn start_in(directory: &Path, extra: &str) -> Running {
+async fn start_in(directory: &Path, extra: &str, keys: &Arc<TestKeys>) -> Running {
     let state = directory.join("state");
     let domain = if extra.contains("domain = ") { "" } else { "domain = \"chat.test\"\n" };
     // Tests reach for nobody else's service.
@@ -121,7 +128,7 @@ async fn start_in(directory: &Path, extra: &str) -> Running {
     );
     let (config, findings) = config::examine(&text).expect("a valid configuration");
     assert_eq!(findings, []);
-    start_with(config, Arc::new(NoKeys)).await.expect("a server that starts")
+    start_with(config, Arc::clone(keys) as _).await.expect("a server that starts")
 }
 
 /// Wraps a stream in TLS without looking at the certificate, as Delta Chat does for `ic=3`.

@@ -4,6 +4,7 @@ mod certificate;
 mod harness;
 mod inbound;
 mod invites;
+mod keys;
 mod logins;
 mod mail;
 mod mailboxes;

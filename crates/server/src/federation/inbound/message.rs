@@ -6,6 +6,7 @@
 
 use std::io;
 
+use dkim::{Signatures, Verification};
 use relay_policy::{HeaderCleanup, Inspected, Inspection, Purpose, Refusal};
 use store::Store;
 
@@ -15,6 +16,7 @@ use crate::mailboxes::spool_buffer::{BufferedMessage, SpoolBuffer};
 /// A message that is coming in.
 pub(super) struct IncomingMessage {
     inspection: Inspection,
+    verification: Verification,
     cleanup: HeaderCleanup,
     spool: SpoolBuffer,
     /// Its place among those that may come in at once.
@@ -24,6 +26,7 @@ pub(super) struct IncomingMessage {
 /// A message that has come in.
 pub(super) struct Complete {
     pub(super) inspected: Inspected,
+    pub(super) signatures: Signatures,
     /// The cleaned message, or the failure to keep it.
     pub(super) message: io::Result<BufferedMessage>,
 }
@@ -33,6 +36,7 @@ impl IncomingMessage {
     pub(super) fn new(place: ConnectionGuard) -> Self {
         Self {
             inspection: Inspection::incoming(),
+            verification: Verification::new(),
             cleanup: HeaderCleanup::new(Purpose::LocalDelivery),
             spool: SpoolBuffer::Empty,
             _place: place,
@@ -42,6 +46,12 @@ impl IncomingMessage {
     /// Takes the next bytes of the message, its dots unescaped; `limit` is that of the whole in bytes.
     pub(super) async fn push(&mut self, store: &Store, limit: u64, bytes: Vec<u8>) {
         self.inspection.push(&bytes);
+        if self.inspection.has_failed() {
+            // None of it is needed any more, least of all a header section that is too large.
+            self.verification = Verification::new();
+            return self.spool.discard();
+        }
+        self.verification.push(&bytes);
         if let Some(buffer) = self.spool.buffer(store, limit) {
             self.cleanup.push(&bytes, buffer);
         }
@@ -52,11 +62,11 @@ impl IncomingMessage {
 
     /// The whole message, or the reason why nobody can read it.
     pub(super) fn finish(self, store: &Store, limit: u64) -> Result<Complete, Refusal> {
-        let Self { inspection, cleanup, mut spool, _place } = self;
+        let Self { inspection, verification, cleanup, mut spool, _place } = self;
         let inspected = inspection.finish()?;
         if let Some(buffer) = spool.buffer(store, limit) {
             cleanup.finish(buffer);
         }
-        Ok(Complete { inspected, message: spool.take() })
+        Ok(Complete { inspected, signatures: verification.finish(), message: spool.take() })
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! smtp_backend ─┐
-//!               ├─► reception ─► message (inspected, cleaned, spooled as it comes in)
-//! https ────────┘       └──────► keys (DKIM), then mailboxes
+//!               ├─► reception ─► message (inspected, verified, cleaned and spooled as it comes in)
+//! https ────────┘       └──────► origin (its DKIM keys), then mailboxes
 //! ```
 
 mod https;
 mod keys;
 mod message;
+mod origin;
 mod reception;
 mod smtp_backend;
 
 pub(crate) use https::receive;
-pub(crate) use keys::{KeySource, NoKeys};
+pub(crate) use keys::{KeySource, Lookup};
+
 pub(crate) use reception::{Reception, Rules};
 pub(crate) use smtp_backend::InboundBackend;

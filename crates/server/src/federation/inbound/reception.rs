@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dkim::Signatures;
 use host::clock;
 use host::locks::Mutex;
 use mail_types::{Address, Domain};
@@ -18,6 +19,7 @@ use store::Store;
 
 use super::keys::KeySource;
 use super::message::{Complete, IncomingMessage};
+use super::origin;
 use crate::connections::limit::ConnectionLimit;
 use crate::connections::network::network;
 use crate::mailboxes::delivery::incoming::Letter;
@@ -142,9 +144,11 @@ impl Reception {
     }
 
     async fn deliver(&self, message: IncomingMessage, envelope: Envelope) -> Result<(), Failure> {
-        let Complete { inspected, message } =
-            message.finish(&self.store, self.rules.message_size).map_err(Failure::Refused)?;
-        let judged = self.judge(&inspected, envelope.sender.as_ref()).await;
+        let complete = message.finish(&self.store, self.rules.message_size);
+        let Complete { inspected, signatures, message } = complete.map_err(Failure::Refused)?;
+        let judged = self.judge(&inspected, &signatures, envelope.sender.as_ref()).await;
+        // A header section that is large need not be kept while the disk works.
+        drop(signatures);
         let report_to = judged.map_err(Failure::Refused)?;
         let letter = Letter {
             author: inspected.from,
@@ -159,6 +163,7 @@ impl Reception {
     async fn judge(
         &self,
         inspected: &Inspected,
+        signatures: &Signatures,
         sender: Option<&Address>,
     ) -> Result<Option<Address>, Refusal> {
         if inspected.hops > HOPS {
@@ -175,7 +180,12 @@ impl Reception {
             }
             // Nobody has proved to be the author, so nobody is sent a report.
             Origin::Unchecked => Ok(None),
-            Origin::NeedsDkim(_) => Err(Refusal::NoDkimSignature),
+            Origin::NeedsDkim(name) => {
+                origin::prove(&*self.keys, signatures, domain, &name).await?;
+                let delay = self.domains.lock().check(clock::now(), domain)?;
+                pause(delay).await;
+                Ok(admitted.bounce_to)
+            }
         }
     }
 

@@ -48,8 +48,8 @@ impl Delivery {
             // The usual message costs no trip to a thread that may block: it waits for the store's writer and nothing else.
             message = match message.into_small() {
                 Ok(small) => {
-                    let delivered = self.store.start_delivery(small, &plan.targets)?.await?;
-                    self.sort_out_received(&mut plan, delivered)?;
+                    let submitted = self.store.start_submission(small, &plan.targets, Vec::new())?.await?;
+                    self.sort_out_received(&mut plan, submitted.delivered)?;
                     return Ok(self.trim_received(plan).await?);
                 }
                 Err(message) => message,
@@ -118,6 +118,7 @@ impl Delivery {
             due: now,
             attempts: 0,
             last_reply: String::new(),
+            prefix: String::new(),
         };
         Ok(Submission { spool, targets: Vec::new(), outbound: vec![outbound] })
     }
