@@ -11,13 +11,14 @@ use mail_types::UnixTime;
 use crate::federation::inbound::{KeySource, Lookup};
 
 /// The selector of all signatures.
-pub(crate) const SELECTOR: &str = "s1";
+const SELECTOR: &str = "s1";
 
 /// Keys by name. Others do not exist.
 #[derive(Default)]
 pub(crate) struct TestKeys {
     known: Mutex<BTreeMap<String, KeyAnswer>>,
-    forgotten: Mutex<Vec<String>>,
+    /// The answers once the first one has been forgotten.
+    later: Mutex<BTreeMap<String, KeyAnswer>>,
 }
 
 impl TestKeys {
@@ -31,8 +32,22 @@ impl TestKeys {
 
     /// Sets the answer about the key of a domain.
     pub(crate) fn set(&self, domain: &str, answer: KeyAnswer) {
-        self.known.lock().insert(format!("{SELECTOR}._domainkey.{domain}"), answer);
+        self.known.lock().insert(name(domain), answer);
     }
+
+    /// Sets the answer that comes once the present one has been forgotten.
+    pub(crate) fn set_after_forgetting(&self, domain: &str, answer: KeyAnswer) {
+        self.later.lock().insert(name(domain), answer);
+    }
+
+    /// The answer about the key of a domain.
+    pub(crate) fn get(&self, domain: &str) -> KeyAnswer {
+        self.known.lock()[&name(domain)].clone()
+    }
+}
+
+fn name(domain: &str) -> String {
+    format!("{SELECTOR}._domainkey.{domain}")
 }
 
 impl KeySource for TestKeys {
@@ -42,8 +57,10 @@ impl KeySource for TestKeys {
     }
 
     fn forget(&self, name: &str) -> bool {
-        self.forgotten.lock().push(name.to_owned());
-        false
+        let later = self.later.lock().remove(name);
+        let changed = later.is_some();
+        self.known.lock().extend(later.map(|answer| (name.to_owned(), answer)));
+        changed
     }
 }
 
