@@ -9,6 +9,7 @@
 //! | who may become an account? | [`Registration`], [`JoinRefusal`], [`AccountRules`], [`mint_name`] |
 //! | what are the terms of an invite? | [`InviteToken`], [`InviteTerms`] |
 //! | where does a recipient live? | [`route`] |
+//! | what must a host prove before it gets mail? | [`HostProof`], with [`PolicyCache`] for MTA-STS |
 //! | again, or give up? | [`RetrySchedule`] |
 //! | which queued message next, to which server? | [`OutboundSchedule`] |
 //! | what goes when? | [`ExpiryRules`], [`token_is_expired`] |
@@ -26,12 +27,15 @@ mod cleanup;
 mod expiry;
 mod fields;
 mod gate;
+mod host_proof;
 mod invite;
 mod judge;
 mod lines;
+mod mta_sts;
 mod outbound;
 mod packets;
 mod parts;
+mod policy_cache;
 mod push;
 mod rate;
 mod refusal;
@@ -46,11 +50,14 @@ pub use bounce::{Bounce, FailedRecipient};
 pub use cleanup::{HeaderCleanup, Purpose};
 pub use expiry::{ExpiryRules, Held, Load, Noticed, Quota};
 pub use gate::{Content, Inspected, Inspection};
+pub use host_proof::{HostNotInPolicy, HostProof, host_proof, is_uncertified};
 pub use invite::{
     InviteLifetimeError, InviteTerms, InviteTermsError, InviteToken, InviteTokenError, parse_lifetime,
 };
 pub use judge::{Admitted, Cleartext, Origin, judge_incoming, judge_outgoing, may_send_as};
+pub use mta_sts::{POLICY_LIMIT, Policy, PolicyError, PolicyId, PolicyMode};
 pub use outbound::{Attempted, Due, OutboundSchedule};
+pub use policy_cache::{PolicyCache, PolicyStep};
 pub use push::{Device, PushQueue, PushTask, Reception, Settled, token_is_expired, token_is_valid};
 pub use rate::{RateLimiter, SendRate};
 pub use refusal::Refusal;

@@ -1,13 +1,15 @@
-//! The fields of the server's own certificate (RFC 5280 section 4.1) that TLS itself never looks at.
+//! The fields of certificates (RFC 5280 section 4.1) that TLS itself never looks at.
 
 use mail_types::UnixTime;
 use yasna::tags::TAG_UTCTIME;
 use yasna::{ASN1Result, BERReader, parse_der};
 
-/// Positions in the TBSCertificate, the optional version left out: serialNumber, signature, issuer, validity, subject.
+/// Positions in the TBSCertificate, the optional version left out: serialNumber, signature, issuer, validity, subject,
+/// subjectPublicKeyInfo.
 const ISSUER: usize = 2;
 const VALIDITY: usize = 3;
 const SUBJECT: usize = 4;
+const PUBLIC_KEY: usize = 5;
 /// The tag of `version [0] EXPLICIT`.
 const VERSION_TAG: u8 = 0xa0;
 
@@ -27,6 +29,11 @@ pub(crate) fn expiry(certificate: &[u8]) -> Option<UnixTime> {
 pub(crate) fn is_self_issued(certificate: &[u8]) -> bool {
     fields(certificate)
         .is_some_and(|fields| fields.get(ISSUER).is_some_and(|issuer| fields.get(SUBJECT) == Some(issuer)))
+}
+
+/// The DER of the SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7). None if this is no certificate.
+pub(crate) fn public_key(certificate: &[u8]) -> Option<Vec<u8>> {
+    fields(certificate)?.into_iter().nth(PUBLIC_KEY)
 }
 
 /// The DER of each field of the TBSCertificate, without the version.

@@ -1,9 +1,12 @@
-//! The encryption gate and the header clean-up: any bytes as a message.
+//! The encryption gate and the header clean-up: any bytes as a message. The policies of MTA-STS: any bytes as one.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mail_parser::{MessageParser, MimeHeaders, PartType};
-use relay_policy::{Content, HeaderCleanup, Inspected, Inspection, Purpose, Refusal};
+use relay_policy::{
+    Content, HeaderCleanup, Inspected, Inspection, POLICY_LIMIT, Policy, PolicyId, PolicyMode, Purpose,
+    Refusal,
+};
 use test_support::pieces;
 
 /// A message is judged the same however it comes in pieces. One without a single packet is never encrypted; and what is
@@ -105,4 +108,29 @@ fn clean(purpose: Purpose, data: &[u8], cuts: u64) -> Vec<u8> {
 fn body(data: &[u8]) -> Option<&[u8]> {
     let at = data.windows(4).position(|part| part == b"\r\n\r\n")?;
     data.get(at + 2..)
+}
+
+/// A policy names a host or is given up, lives for a year at most, and allows none of the hosts that an attacker could have:
+/// no wildcard of it covers a whole top-level domain's hosts, an empty name or a literal. Line ends make no difference, and a
+/// TXT record has an identifier only with its version in front.
+pub(crate) fn mta_sts(data: &[u8]) {
+    if let Ok(policy) = Policy::parse(data) {
+        assert!(data.len() <= POLICY_LIMIT);
+        assert!(policy.max_age() <= 31_557_600);
+        for host in ["", ".", "*", ".test", "a..test", "[192.0.2.1]"] {
+            assert!(!policy.allows(host), "{host:?} is no host");
+        }
+        let text = std::str::from_utf8(data).unwrap();
+        let named = text.lines().filter_map(|line| line.strip_prefix("mx:"));
+        let mut allowed = named.map(|value| value.trim_matches([' ', '\t']).replace('*', "label"));
+        assert!(policy.mode() == PolicyMode::None || allowed.clone().next().is_some());
+        assert!(allowed.all(|host| policy.allows(&host)), "what is named is allowed");
+        let other_ends = text.replace("\r\n", "\n").replace('\n', "\r\n");
+        assert_eq!(Policy::parse(other_ends.as_bytes()), Ok(policy));
+    }
+    let text = String::from_utf8_lossy(data).into_owned();
+    if PolicyId::find(std::slice::from_ref(&text)).is_some() {
+        assert!(text.starts_with("v=STSv1") && text.contains("id="));
+        assert_eq!(PolicyId::find(&[text.clone(), text]), None, "two are none");
+    }
 }

@@ -3,6 +3,7 @@
 use dkim::{Flaw, Verdict};
 
 use crate::forge::judge;
+use crate::oracle::is_valid;
 
 /// RFC 8463 appendix A.3: two signatures, by Ed25519 and by RSA.
 const FOOTBALL: &str = "\
@@ -64,4 +65,13 @@ fn a_changed_word_is_noticed() {
     let spaces = FOOTBALL.replace("game.  Are", "game. \t Are").replace("Subject: Is", "SUBJECT :\r\n\tIs ");
     assert_eq!(judge(spaces.as_bytes(), author, &keys), Verdict::Valid);
     assert_eq!(judge(FOOTBALL.as_bytes(), "example.com", &keys), Verdict::Invalid(Flaw::OtherDomain));
+}
+
+#[test]
+fn the_oracle_agrees() {
+    for keys in [&[ED25519, RSA][..], &[ED25519], &[RSA]] {
+        assert!(is_valid(FOOTBALL.as_bytes(), "football.example.com", keys), "{keys:?}");
+    }
+    assert!(!is_valid(FOOTBALL.as_bytes(), "football.example.com", &[]));
+    assert!(!is_valid(FOOTBALL.replace("lost", "won").as_bytes(), "football.example.com", &[ED25519, RSA]));
 }
