@@ -1,7 +1,7 @@
 //! The mail server: opens the store, binds the sockets, starts the tasks, and ends them in order.
 //!
 //! ```text
-//! connections ─► router ─► imap / submission ─► mail_services ─► accounts, mailboxes, push ─► runtime, store
+//! connections ─► router ─► imap / submission / federation ─► mail_services ─► accounts, mailboxes, push ─► runtime, store
 //!                   └────► web_backend                              operation looks at all of it, by `Observed`
 //! ```
 //!
