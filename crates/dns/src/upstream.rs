@@ -147,7 +147,7 @@ fn options(recursion: Recursion) -> ResolverOpts {
 
 /// The records that belong to the question: those of the name, and of the names that it is an alias of. The others that a
 /// server may have added are not believed.
-fn chain<'a>(name: &Name, answers: &'a [Record]) -> Vec<&'a Record> {
+pub(crate) fn chain<'a>(name: &Name, answers: &'a [Record]) -> Vec<&'a Record> {
     let mut names = BTreeSet::from([name.to_lowercase()]);
     let mut last = name.to_lowercase();
     for _ in 0..ALIASES_LIMIT {

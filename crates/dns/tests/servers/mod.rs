@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// The ports that are tried: each may be taken by another program before the server has it.
 const TRIES: usize = 5;
-/// Where Debian has servers, which is not in everybody's path.
+/// The folders in which Debian has servers, which are not in every path.
 const PATH: &str = "/usr/sbin:/sbin:/usr/bin:/bin";
 
 /// A running name server with a folder of its own.
