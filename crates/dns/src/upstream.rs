@@ -181,7 +181,7 @@ fn failure<T>(error: &NetError) -> Outcome<T> {
         NetError::Timeout => "the name servers do not answer".to_owned(),
         NetError::NoConnections => "no name server can be reached".to_owned(),
         NetError::Busy => "too many questions wait for the name servers".to_owned(),
-        NetError::Truncated => "the answer is longer than a message can be".to_owned(),
+        NetError::Truncated => "the answer is too long for UDP, and does not come by TCP".to_owned(),
         _ => "the name servers gave no usable answer".to_owned(),
     };
     Outcome::unavailable(&reason)
