@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 
 use dns::{LookupError, MailHosts, NameServer, Resolver, RootKeys, Servers, Settings};
 use rustls::RootCertStore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use servers::{TLS_NAME, knot, plain, unbound};
 
@@ -117,4 +119,47 @@ async fn questions_by_tls_are_for_the_named_server_only() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Passes connections on to a server; those that were there at a freeze pass nothing any more, and are not closed.
+struct Freezer {
+    address: SocketAddr,
+    frozen: watch::Sender<u64>,
+}
+
+impl Freezer {
+    async fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (frozen, freezes) = watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut freezes = freezes.clone();
+                freezes.mark_unchanged();
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(server).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                        _ = freezes.changed() => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        Self { address, frozen }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_a_router_forgot_is_made_anew() {
+    let test = format!("{HEAD}ns 60 A 127.0.0.1\n*.many 60 TXT x\n");
+    let (server, _) = knot(&[("test", &test)]).await;
+    let (unbound, tls_roots) = unbound(server.address).await;
+    let freezer = Freezer::start(unbound.tls_address).await;
+    let through = NameServer { address: freezer.address, tls_name: Some(TLS_NAME.to_owned()) };
+    let settings = Settings { tls_roots, servers: Servers::Listed(vec![through]), ..plain(unbound.address) };
+    let resolver = Resolver::new(settings).unwrap();
+    assert_eq!(resolver.texts("a.many.test").await, Ok(vec!["x".to_owned()]));
+    freezer.frozen.send_modify(|freezes| *freezes += 1);
+    // In time for one who waits.
+    assert_eq!(resolver.texts("b.many.test").await, Ok(vec!["x".to_owned()]));
 }
