@@ -13,10 +13,13 @@ mod destination;
 mod dial;
 mod first_attempt;
 mod https;
+mod mail_host;
 mod memory;
 mod outcome;
+mod policies;
 mod queue;
 mod settle;
+mod smarthost;
 mod smtp;
 mod trial;
 mod trust;
@@ -40,6 +43,7 @@ use tokio_util::task::TaskTracker;
 
 use self::destination::Transport;
 use self::memory::Connection;
+use self::policies::Policies;
 use self::queue::Queue;
 use self::trust::Trusts;
 use crate::federation::signing::Signer;
@@ -82,6 +86,7 @@ impl Outbound {
     pub(crate) fn start(config: &Config, means: Means) -> anyhow::Result<Arc<Self>> {
         let transport = Transport {
             resolver: means.resolver,
+            policies: Policies::new(means.roots.clone())?,
             trusts: Trusts::new(means.roots)?,
             host_name: config.domain.to_string(),
             mode: config.federation.outbound,
