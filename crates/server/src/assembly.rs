@@ -26,7 +26,7 @@ use crate::connections::limit::ConnectionLimit;
 use crate::connections::listeners;
 use crate::connections::rejection::OverloadResponder;
 use crate::connections::service::{Ports, Service};
-use crate::federation::inbound::{KeySource, Reception, Rules};
+use crate::federation::inbound::{DnsKeys, KeySource, Reception, Rules};
 use crate::mail_services::MailServices;
 use crate::mailboxes::delivery::Delivery;
 use crate::mailboxes::memory::MailboxMemory;
@@ -122,7 +122,7 @@ pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
             tls_roots: rustls::RootCertStore::empty(),
         })
     });
-    start_with(config, Arc::new(resolver.await?.context("preparing lookups of names")?)).await
+    start_with(config, Arc::new(DnsKeys(resolver.await?.context("preparing lookups of names")?))).await
 }
 
 /// The same, with a source of the DKIM keys of other domains.
