@@ -2,6 +2,7 @@
 
 mod certificate;
 mod harness;
+mod https_delivery;
 mod inbound;
 mod invites;
 mod keys;
