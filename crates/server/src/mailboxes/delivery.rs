@@ -21,6 +21,7 @@ use smtp::{Reply, table};
 use store::{Announce, Delivered, MailboxId, SmallBody, Spool, Store, Target};
 
 use crate::mailboxes::recipients::{Plan, Unreached};
+use crate::mailboxes::report_pace::ReportPace;
 use crate::mailboxes::spool_buffer::BufferedMessage;
 use crate::mailboxes::{expiry, quota};
 use crate::push::Notifier;
@@ -41,8 +42,7 @@ pub(crate) struct Delivery {
     notifier: Option<Arc<Notifier>>,
     counters: Arc<Counters>,
     rate: Mutex<RateLimiter>,
-    /// Reports to other domains.
-    reports: Mutex<RateLimiter<Domain>>,
+    reports: ReportPace,
 }
 
 /// The reason for which a message was not taken.
@@ -87,7 +87,7 @@ impl Delivery {
             notifier,
             counters,
             rate: Mutex::new(rate),
-            reports: Mutex::new(RateLimiter::new(incoming::REPORT_RATE)),
+            reports: ReportPace::default(),
         }
     }
 

@@ -13,6 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::assembly::{Running, start_with};
 use crate::connections::service::Service;
+use crate::federation::inbound::Reception;
 use crate::mailboxes::memory::MailboxMemory;
 use crate::operation::observed::Observed;
 use crate::tests::keys::TestKeys;
@@ -49,6 +50,11 @@ impl TestServer {
 
     pub(crate) fn observed(&self) -> &Observed {
         self.running.observed()
+    }
+
+    /// The reception of mail from other servers.
+    pub(crate) fn reception(&self) -> &Reception {
+        &self.running.router.reception
     }
 
     /// The keys of other domains.
