@@ -28,7 +28,7 @@ use crate::connections::listeners;
 use crate::connections::rejection::OverloadResponder;
 use crate::connections::service::{Ports, Service};
 use crate::federation;
-use crate::federation::inbound::{KeySource, Reception, Rules};
+use crate::federation::inbound::{DnsKeys, KeySource, Reception, Rules};
 use crate::federation::outbound::{self, Outbound, Peers};
 use crate::federation::signing::Signer;
 use crate::mail_services::MailServices;
@@ -135,7 +135,7 @@ impl World {
             anyhow::Ok((federation::resolver(&config, roots.clone())?, roots))
         };
         let (resolver, roots) = blocking::run(open).await??;
-        Ok(Self { keys: Arc::new(resolver.clone()), resolver, roots, peers: Peers::default() })
+        Ok(Self { keys: Arc::new(DnsKeys(resolver.clone())), resolver, roots, peers: Peers::default() })
     }
 }
 

@@ -23,6 +23,7 @@ use store::{Announce, Delivered, MailboxId, SmallBody, Spool, Store, Target};
 
 use crate::federation::outbound::Outbound;
 use crate::mailboxes::recipients::{Plan, Unreached};
+use crate::mailboxes::report_pace::ReportPace;
 use crate::mailboxes::reports::{QUOTED_BYTES, Reports};
 use crate::mailboxes::spool_buffer::BufferedMessage;
 use crate::mailboxes::{expiry, quota};
@@ -45,7 +46,7 @@ pub(crate) struct Delivery {
     /// None when mail goes to no other server.
     outbound: Option<Arc<Outbound>>,
     /// The pace of reports to other domains.
-    report_pace: Mutex<RateLimiter<Domain>>,
+    report_pace: ReportPace,
 }
 
 /// The parts of the server by which mail is delivered.
@@ -98,7 +99,7 @@ impl Delivery {
             notifier,
             counters,
             rate: Mutex::new(rate),
-            report_pace: Mutex::new(RateLimiter::new(incoming::REPORT_RATE)),
+            report_pace: ReportPace::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use store::Store;
 
 use crate::operation::metrics::exposition::{Family, Kind, PLAIN, Unit};
 use crate::operation::observed::Observed;
-use crate::runtime::counters::{Counters, Pushes};
+use crate::runtime::counters::{Counters, Pushes, Received};
 
 /// The sums over the store's accounts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,8 +33,13 @@ impl Stored {
 /// All families as of now.
 pub(crate) fn families(observed: &Observed, stored: Stored) -> Vec<Family> {
     let counters = &observed.counters;
-    let groups =
-        [state(observed, stored), arrivals(counters), mail(counters), notifications(&counters.pushes)];
+    let groups = [
+        state(observed, stored),
+        arrivals(counters),
+        mail(counters),
+        received(&counters.received),
+        notifications(&counters.pushes),
+    ];
     groups.into_iter().flatten().collect()
 }
 
@@ -60,6 +65,7 @@ fn state(observed: &Observed, stored: Stored) -> Vec<Family> {
                 ("imap", counters.imap.open()),
                 ("submission", counters.submission.open()),
                 ("web", counters.web.open()),
+                ("inbound", counters.inbound.open()),
             ],
         ),
         gauge("hearth_stored_messages", Unit::None, "Messages in all mailboxes.", stored.messages),
@@ -110,12 +116,13 @@ fn arrivals(counters: &Counters) -> Vec<Family> {
     vec![
         counter_by(
             "hearth_connections_accepted",
-            "Connections that came; the self-check opens two every five seconds.",
+            "Connections that came; the self-check opens one by each protocol of mail every five seconds.",
             "protocol",
             &[
                 ("imap", counters.imap.opened()),
                 ("submission", counters.submission.opened()),
                 ("web", counters.web.opened()),
+                ("inbound", counters.inbound.opened()),
             ],
         ),
         counter(
@@ -182,6 +189,37 @@ fn mail(counters: &Counters) -> Vec<Family> {
             "hearth_accounts_expired",
             "Accounts removed since nobody used them.",
             counters.accounts_expired.value(),
+        ),
+    ]
+}
+
+fn received(received: &Received) -> Vec<Family> {
+    vec![
+        counter_by(
+            "hearth_messages_received",
+            "Messages taken from other servers.",
+            "way",
+            &[("smtp", received.by_smtp.value()), ("https", received.by_https.value())],
+        ),
+        counter_by(
+            "hearth_messages_rejected",
+            "Messages of other servers not taken.",
+            "reason",
+            &[
+                ("unencrypted", received.unencrypted.value()),
+                ("unsigned", received.unsigned.value()),
+                ("lookup", received.unclear.value()),
+                ("rate", received.rate.value()),
+                ("blocked", received.blocked.value()),
+                ("malformed", received.malformed.value()),
+                ("recipients", received.recipients.value()),
+                ("trouble", received.trouble.value()),
+            ],
+        ),
+        counter(
+            "hearth_recipients_unreported",
+            "Recipients who did not get a message of another server that others got, untold.",
+            received.unreported.value(),
         ),
     ]
 }
