@@ -11,7 +11,7 @@ use crate::federation::outbound::Peers;
 use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
 use crate::tests::peer::{Peer, listen, listen_too};
 
-const OPEN: &str = "registration = \"open\"\nfederation = { outbound = \"all\" }";
+const OPEN: &str = "registration = \"open\"\nfederation = { outbound = \"all\", private_networks = true }";
 const BEN: &str = "ben@[127.0.0.31]";
 
 /// A server, and another one at 127.0.0.31.
@@ -230,7 +230,7 @@ async fn with_smarthost(purpose: &str, trusted: bool) -> (TestServer, Peer) {
     }
     let roots = if trusted { format!("roots = {:?}, ", roots.path()) } else { String::new() };
     let settings = format!(
-        "registration = \"open\"\nfederation = {{ outbound = \"all\", {roots}smarthost = \"127.0.0.33:{}\", \
+        "registration = \"open\"\nfederation = {{ outbound = \"all\", private_networks = true, {roots}smarthost = \"127.0.0.33:{}\", \
          smarthost_user = \"us\", smarthost_password = \"secret\", smarthost_for = \"{purpose}\" }}",
         peers.smtp
     );
@@ -268,4 +268,20 @@ async fn a_smarthost_whose_certificate_is_not_trusted_learns_no_password() {
     assert!(answer.starts_with("250 "), "{answer}");
     assert_eq!((queue(&server).len(), peer.accepted().len()), (1, 0));
     assert!(peer.commands().iter().all(|command| !command.starts_with("AUTH")), "{:?}", peer.commands());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_of_the_house_are_no_mail_servers() {
+    let peer = Peer::default();
+    let peers = listen(31, &peer).await;
+    let settings = "registration = \"open\"\nfederation = { outbound = \"all\" }";
+    let server = TestServer::start_among(settings, peers).await;
+    let mut alice = server.submission(ALICE).await;
+    for (recipient, domain) in
+        [(BEN, "[127.0.0.31]"), ("r@[192.168.1.1]", "[192.168.1.1]"), ("r@[IPv6:fe80::1]", "[IPv6:fe80::1]")]
+    {
+        let answer = alice.submit(ALICE, &[recipient], &encrypted(ALICE, 100)).await;
+        assert_eq!(answer, format!("550 5.4.4 {domain} is an address of a private network"));
+    }
+    assert_eq!((peer.connections(), queue(&server).len()), (0, 0));
 }

@@ -91,6 +91,7 @@ impl Outbound {
             host_name: config.domain.to_string(),
             mode: config.federation.outbound,
             smarthost: config.federation.smarthost.clone(),
+            private_networks: config.federation.private_networks,
             peers: means.peers,
             memory: Mutex::default(),
         };
