@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::federation::outbound::Peers;
 
-/// What other servers got, and what they answer.
+/// The messages that other servers got, and their answers.
 #[derive(Clone, Default)]
 pub(crate) struct Peer(Arc<Shared>);
 

@@ -68,7 +68,7 @@ pub(crate) struct Outbound {
     shutdown: CancellationToken,
 }
 
-/// What [`Outbound`] needs of the server.
+/// The parts of the server that [`Outbound`] needs.
 pub(crate) struct Means {
     pub(crate) store: Store,
     pub(crate) resolver: Resolver,
