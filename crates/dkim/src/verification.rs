@@ -23,7 +23,7 @@ const RECORD_LIMIT: usize = 3;
 #[derive(Debug)]
 pub struct Verification {
     reader: MessageReader,
-    /// What the header section says, from the moment it is whole.
+    /// The signatures in the header section, from the moment it is whole.
     header: Option<Result<Header, Flaw>>,
 }
 
