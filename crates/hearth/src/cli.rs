@@ -82,6 +82,14 @@ An invite is a link that makes accounts, as many as it says and until it ends, i
 \"closed\". With \"open\" none is needed."
     )]
     Invite(InviteCommand),
+    /// Shows and steers the mail that waits for other servers.
+    #[command(
+        subcommand,
+        after_help = "\
+Mail waits when another server does not take it at once. It is tried again after a minute, then after growing pauses, \
+for two days; then its sender gets a report. Addresses are shown only with `--addresses`."
+    )]
+    Queue(QueueCommand),
     /// Checks, counts and copies the store of a stopped server.
     #[command(
         subcommand,
@@ -145,6 +153,59 @@ Example:
         /// The invite's ID, as `hearth invite list` shows it.
         #[arg(value_name = "ID")]
         id: String,
+    },
+}
+
+/// The commands for the queue of mail for other servers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// Lists queued messages, oldest first: domain, attempts, and the last answer of its servers.
+    #[command(after_help = "\
+Examples:
+  hearth queue list --config /etc/hearth.toml
+  hearth queue list --config /etc/hearth.toml --addresses
+  hearth queue list --config /etc/hearth.toml --json")]
+    List {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Name senders and recipients, too.
+        #[arg(long)]
+        addresses: bool,
+        /// Print JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tries queued messages now.
+    #[command(after_help = "\
+Examples:
+  hearth queue retry --config /etc/hearth.toml 3f 40
+  hearth queue retry --config /etc/hearth.toml --all")]
+    Retry {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The messages' IDs, as `hearth queue list` shows them.
+        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All messages.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Removes a queued message. Its sender gets a report.
+    #[command(after_help = "\
+Examples:
+  hearth queue drop --config /etc/hearth.toml 3f
+  hearth queue drop --config /etc/hearth.toml 3f --silent
+
+A message that is being tried in this moment may still arrive.")]
+    Drop {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The message's ID, as `hearth queue list` shows it.
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Tell the sender nothing.
+        #[arg(long)]
+        silent: bool,
     },
 }
 

@@ -12,7 +12,7 @@ use clap::Parser;
 use server::Host;
 
 use cli::{Cli, Command, EXIT_TROUBLE};
-use commands::{check, invite, pair, serve, status, store};
+use commands::{check, invite, pair, queue, serve, status, store};
 
 fn main() -> ExitCode {
     let outcome = match command() {
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Status { config, json } => status::run(&config.path, json),
         Command::Pair { config } => pair::run(&config.path),
         Command::Invite(command) => invite::run(&command),
+        Command::Queue(command) => queue::run(&command),
         Command::Store(command) => store::run(&command),
         Command::Init => init::run().map(|never| match never {}),
         Command::Network { role, name } => init::run_network(role, &name).map(|never| match never {}),

@@ -39,6 +39,7 @@ use crate::operation::certificate;
 use crate::operation::control::{self, ControlServer};
 use crate::operation::expiry_task::ExpiryTask;
 use crate::operation::observed::Observed;
+use crate::operation::queue::QueueControl;
 use crate::push::{self, Notifier};
 use crate::router::Router;
 use crate::runtime::blocking;
@@ -151,7 +152,7 @@ pub(crate) async fn start_with(config: Config, peers: Peers) -> anyhow::Result<R
             Some(start_outbound(&config, &observed, &reports, peers, (tasks, shutdown))?)
         }
     };
-    let mail = mail_services(&config, watchers, &observed, reports, outbound)?;
+    let mail = mail_services(&config, watchers, &observed, Arc::clone(&reports), outbound.clone())?;
     let web = Arc::new(WebBackend::new(
         Arc::clone(&mail.accounts),
         observed.pairing.clone(),
@@ -169,7 +170,16 @@ pub(crate) async fn start_with(config: Config, peers: Peers) -> anyhow::Result<R
         connections_so_far: 0.into(),
     });
     tokio::spawn(pairing_task.run());
-    let control_server = Arc::new(ControlServer { observed: Arc::clone(&observed), site });
+    let control_server = Arc::new(ControlServer {
+        observed: Arc::clone(&observed),
+        site,
+        queue: QueueControl {
+            observed: Arc::clone(&observed),
+            outbound,
+            reports,
+            servers: config.federation.outbound,
+        },
+    });
     tasks.spawn(control::run(control, control_server, shutdown.clone(), tasks.clone()));
     accept_on(listeners, &router, &shutdown, &tasks);
     let ports_file = run_directory.join("ports.json");

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::operation::invites;
 use crate::operation::observed::Observed;
+use crate::operation::queue::{self, QueueControl};
 use crate::runtime::lines::Lines;
 
 /// The time that a request may take.
@@ -41,6 +42,7 @@ pub(crate) struct ControlServer {
     pub(crate) observed: Arc<Observed>,
     /// For the links of new invites.
     pub(crate) site: Arc<web::Site>,
+    pub(crate) queue: QueueControl,
 }
 
 /// Answers requests until the server stops.
@@ -64,13 +66,16 @@ async fn serve(stream: UnixStream, server: &ControlServer) -> anyhow::Result<()>
     let (read, mut write) = stream.into_split();
     let Some(line) = Lines::new(read, LINE_LIMIT).next().await? else { return Ok(()) };
     let response = match line.decode() {
-        Ok(Request::Status) => Response::Status(Box::new(status(&server.observed))),
+        Ok(Request::Status) => Response::Status(Box::new(status(server))),
         Ok(Request::Pair) => pair(&server.observed).await,
         Ok(Request::MakeInvite { uses, lifetime }) => {
             invites::make(&server.observed, &server.site, uses, lifetime).await
         }
         Ok(Request::Invites) => invites::list(&server.observed.store),
         Ok(Request::RevokeInvite(id)) => invites::revoke(&server.observed.store, id).await,
+        Ok(Request::Queue { after, addresses }) => queue::page(&server.queue, after.as_deref(), addresses),
+        Ok(Request::RetryQueued(selection)) => queue::retry(&server.queue, &selection),
+        Ok(Request::DropQueued { id, sender }) => queue::drop_one(&server.queue, &id, sender).await,
         Err(error) => Response::Refused(format!("The request is not understood: {error}.")),
     };
     write.write_all(&lines::encode(&response)?).await?;
@@ -85,7 +90,10 @@ async fn pair(observed: &Observed) -> Response {
     }
 }
 
-fn status(observed: &Observed) -> ServerStatus {
+fn status(server: &ControlServer) -> ServerStatus {
+    let observed = &server.observed;
+    // What cannot be read shows among the troubles.
+    let queued = observed.store.outbound_summary().unwrap_or_default();
     let certificate = observed.tls.summary();
     let view = observed.pairing.watch().borrow().clone();
     let listening = observed
@@ -100,8 +108,8 @@ fn status(observed: &Observed) -> ServerStatus {
         accounts: view.accounts,
         connections: observed.connections.count(),
         connections_limit: observed.connections.limit(),
-        // What cannot be read shows among the troubles.
-        queue: observed.store.outbound().map_or(0, |queue| queue.len()),
+        queue: queued.messages,
+        sending: queue::status(&server.queue, queued),
         push: observed.notifier.as_ref().map(|notifier| PushStatus {
             pending: notifier.pending(),
             sent: observed.counters.pushes.sent.value(),

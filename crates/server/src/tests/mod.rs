@@ -12,3 +12,4 @@ mod outbound;
 mod pairing_window;
 mod peer;
 mod push;
+mod queue;
