@@ -4,6 +4,7 @@ use test_support::quoted;
 
 use crate::connections::service::Service;
 use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
+use crate::tests::peer::{Peer, listen};
 
 const CONFIGURATION: &str = "registration = \"open\"\nmetrics = { listen = [\"127.0.0.1:0\"] }\n\
                              limits = { send_burst = 4, sends_per_minute = 1 }";
@@ -73,7 +74,9 @@ async fn every_event_moves_its_number() {
         ("hearth_messages_refused_total{reason=\"rate\"}", 1),
         ("hearth_messages_refused_total{reason=\"recipients\"}", 1),
         ("hearth_messages_expired_total", 0),
+        ("hearth_outbound_attempts_total", 0),
         ("hearth_queue_messages", 0),
+        ("hearth_queue_oldest_age_seconds", 0),
         ("hearth_stored_messages", 2),
         ("hearth_certificate_expiry_timestamp_seconds", 4_733_510_400),
     ] {
@@ -84,6 +87,33 @@ async fn every_event_moves_its_number() {
     for private in ["alice", "bob", "chat.test", "127.0.0.1", "@"] {
         assert!(!text.contains(private), "{private} is in {text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_for_other_servers_is_counted_by_its_end() {
+    let peer = Peer::default();
+    let ports = listen(42, &peer).await;
+    let configuration = CONFIGURATION.replace("send_burst = 4", "send_burst = 1000");
+    let server =
+        TestServer::start_among(&format!("{configuration}\nfederation.outbound = \"all\""), ports).await;
+    let mut alice = server.submission(ALICE).await;
+    for (reply, code) in [("250 ok", "250 "), ("451 4.7.1 later", "250 "), ("550 5.1.1 no", "550 ")] {
+        peer.answer("RCPT", reply);
+        let answer = alice.submit(ALICE, &["ben@[127.0.0.42]"], &encrypted(ALICE, 100)).await;
+        assert!(answer.starts_with(code), "{answer}");
+    }
+    let (_, text) = get(&server, "GET /metrics").await;
+    for (sample, expected) in [
+        ("hearth_outbound_attempts_total", 3),
+        ("hearth_outbound_recipients_total{result=\"delivered\"}", 1),
+        ("hearth_outbound_recipients_total{result=\"deferred\"}", 1),
+        ("hearth_outbound_recipients_total{result=\"failed\"}", 1),
+        ("hearth_outbound_given_up_total", 0),
+        ("hearth_queue_messages", 1),
+    ] {
+        assert_eq!(value(&text, sample), expected, "{sample}");
+    }
+    assert!(!text.contains("127.0.0."), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

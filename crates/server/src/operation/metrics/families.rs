@@ -1,10 +1,11 @@
 //! The metric families: name, meaning and source of each number.
 
+use host::clock;
 use store::Store;
 
 use crate::operation::metrics::exposition::{Family, Kind, PLAIN, Unit};
 use crate::operation::observed::Observed;
-use crate::runtime::counters::{Counters, Pushes};
+use crate::runtime::counters::{Counters, OutboundCounters, Pushes};
 
 /// The sums over the store's accounts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,12 +14,16 @@ pub(crate) struct Stored {
     messages: u64,
     bytes: u64,
     queued: u64,
+    /// The age of the oldest queued message, in seconds.
+    oldest: u64,
 }
 
 impl Stored {
     /// From counters that are in memory; no message is looked at.
     pub(crate) fn count(store: &Store) -> store::Result<Self> {
-        let mut stored = Self { queued: store.outbound()?.len() as u64, ..Self::default() };
+        let queue = store.outbound_summary()?;
+        let oldest = queue.oldest.map_or(0, |time| clock::wall().0.saturating_sub(time.0));
+        let mut stored = Self { queued: queue.messages as u64, oldest, ..Self::default() };
         for account in store.accounts()? {
             // One that was deleted in this moment holds nothing.
             let usage = store.usage(&account.address).unwrap_or_default();
@@ -33,8 +38,13 @@ impl Stored {
 /// All families as of now.
 pub(crate) fn families(observed: &Observed, stored: Stored) -> Vec<Family> {
     let counters = &observed.counters;
-    let groups =
-        [state(observed, stored), arrivals(counters), mail(counters), notifications(&counters.pushes)];
+    let groups = [
+        state(observed, stored),
+        arrivals(counters),
+        mail(counters),
+        sending(&counters.outbound),
+        notifications(&counters.pushes),
+    ];
     groups.into_iter().flatten().collect()
 }
 
@@ -69,7 +79,13 @@ fn state(observed: &Observed, stored: Stored) -> Vec<Family> {
             "The sum of their sizes; one in several mailboxes counts in each.",
             stored.bytes,
         ),
-        gauge("hearth_queue_messages", Unit::None, "Messages that wait for other relays.", stored.queued),
+        gauge("hearth_queue_messages", Unit::None, "Messages that wait for other servers.", stored.queued),
+        gauge(
+            "hearth_queue_oldest_age_seconds",
+            Unit::Seconds,
+            "The age of the oldest of them; 0 when there is none.",
+            stored.oldest,
+        ),
     ];
     if let Some(expires) = observed.tls.summary().expires {
         families.push(gauge(
@@ -182,6 +198,27 @@ fn mail(counters: &Counters) -> Vec<Family> {
             "hearth_accounts_expired",
             "Accounts removed since nobody used them.",
             counters.accounts_expired.value(),
+        ),
+    ]
+}
+
+fn sending(outbound: &OutboundCounters) -> Vec<Family> {
+    vec![
+        counter("hearth_outbound_attempts", "Messages offered to other servers.", outbound.attempts.value()),
+        counter_by(
+            "hearth_outbound_recipients",
+            "Recipients at other servers; one whose message is put off counts at each attempt.",
+            "result",
+            &[
+                ("delivered", outbound.delivered.value()),
+                ("deferred", outbound.deferred.value()),
+                ("failed", outbound.failed.value()),
+            ],
+        ),
+        counter(
+            "hearth_outbound_given_up",
+            "Queued messages given up for some or all recipients.",
+            outbound.given_up.value(),
         ),
     ]
 }
