@@ -114,6 +114,12 @@ impl Inspection {
         }
     }
 
+    /// Whether [`Self::finish`] will return an error, whatever comes.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        matches!(self.at, At::Refused(_))
+    }
+
     /// The author and the class of the message, or the reason why it is unacceptable.
     pub fn finish(mut self) -> Result<Inspected, Refusal> {
         let Self { headers, lines, at } = &mut self;

@@ -10,9 +10,11 @@ use std::time::Duration;
 use ::pairing::Endpoint;
 use anyhow::Context;
 use config::{Config, Tls};
+use dns::Resolver;
 use host::{clock, entropy};
 use https_client::HttpsClient;
 use mail_types::{Domain, Secret};
+use rustls::RootCertStore;
 use store::Store;
 use tls::TlsSettings;
 use tokio::signal::unix::Signal;
@@ -26,6 +28,7 @@ use crate::connections::listeners;
 use crate::connections::rejection::OverloadResponder;
 use crate::connections::service::{Ports, Service};
 use crate::federation;
+use crate::federation::inbound::{KeySource, Reception, Rules};
 use crate::federation::outbound::{self, Outbound, Peers};
 use crate::federation::signing::Signer;
 use crate::mail_services::MailServices;
@@ -51,6 +54,8 @@ use crate::web_backend::WebBackend;
 const IDENTITY_SETTING: &str = "tls.self-signed";
 /// The store's setting that holds the secret behind session tickets.
 const TICKET_SETTING: &str = "tls.tickets";
+/// The longest transmission of a message by another server, which holds a place among few.
+const INBOUND_MESSAGE_LIMIT: Duration = Duration::from_secs(1800);
 /// From the order to stop until connections that have not ended are cut off.
 pub(crate) const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 
@@ -108,11 +113,35 @@ impl Running {
 
 /// Brings a server up; when this returns every port answers.
 pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
-    start_with(config, Peers::default()).await
+    let world = World::of(&config).await?;
+    start_in_world(config, world).await
 }
 
-/// The same, among these other servers.
-pub(crate) async fn start_with(config: Config, peers: Peers) -> anyhow::Result<Running> {
+/// The rest of the world, as far as the server asks it or writes to it.
+pub(crate) struct World {
+    pub(crate) resolver: Resolver,
+    /// The DKIM keys of other domains.
+    pub(crate) keys: Arc<dyn KeySource>,
+    /// The authorities that other servers' certificates are checked by.
+    pub(crate) roots: RootCertStore,
+    pub(crate) peers: Peers,
+}
+
+impl World {
+    /// The world that the configuration names.
+    pub(crate) async fn of(config: &Config) -> anyhow::Result<Self> {
+        let config = config.clone();
+        let open = move || {
+            let roots = federation::roots(&config)?;
+            anyhow::Ok((federation::resolver(&config, roots.clone())?, roots))
+        };
+        let (resolver, roots) = blocking::run(open).await??;
+        Ok(Self { keys: Arc::new(resolver.clone()), resolver, roots, peers: Peers::default() })
+    }
+}
+
+/// The same, in this world.
+pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Result<Running> {
     let run_directory = config.run_directory();
     make_directories(&[&config.state_directory, &run_directory])?;
     let (store, watchers) = open_store(&config).await?;
@@ -149,19 +178,23 @@ pub(crate) async fn start_with(config: Config, peers: Peers) -> anyhow::Result<R
         config::Outbound::Off => None,
         config::Outbound::Relays | config::Outbound::All => {
             let (tasks, shutdown) = (tasks.clone(), shutdown.clone());
-            Some(start_outbound(&config, &observed, &reports, peers, (tasks, shutdown))?)
+            Some(start_outbound(&config, &observed, &reports, &world, (tasks, shutdown))?)
         }
     };
     let mail = mail_services(&config, watchers, &observed, Arc::clone(&reports), outbound.clone())?;
+    let reception = Arc::new(reception(&config, &mail, Arc::clone(&world.keys))?);
     let web = Arc::new(WebBackend::new(
         Arc::clone(&mail.accounts),
         observed.pairing.clone(),
         config.registration,
         config.domain.clone(),
+        Arc::clone(&reception),
     ));
     let router = Arc::new(Router {
         imap: Arc::new(imap_settings(&mail)),
         smtp: submission_settings(&config),
+        inbound: inbound_settings(&config),
+        reception,
         mail,
         site: Arc::clone(&site),
         web,
@@ -257,20 +290,19 @@ fn start_outbound(
     config: &Config,
     observed: &Observed,
     reports: &Arc<Reports>,
-    peers: Peers,
+    world: &World,
     (tasks, shutdown): (TaskTracker, CancellationToken),
 ) -> anyhow::Result<Arc<Outbound>> {
-    let roots = federation::roots(config)?;
     let means = outbound::Means {
         store: observed.store.clone(),
-        resolver: federation::resolver(config, roots.clone())?,
-        roots,
+        resolver: world.resolver.clone(),
+        roots: world.roots.clone(),
         signer: Arc::new(Signer::open(&observed.store, &config.domain)?),
         reports: Arc::clone(reports),
         counters: Arc::clone(&observed.counters),
         tasks,
         shutdown,
-        peers,
+        peers: world.peers,
     };
     Outbound::start(config, means)
 }
@@ -407,6 +439,22 @@ fn submission_settings(config: &Config) -> smtp::Settings {
     settings.message_limit = config.limits.message_size;
     settings.recipient_limit = usize::try_from(config.limits.recipients).unwrap_or(usize::MAX);
     settings
+}
+
+/// Other servers have less time than phones on a bad line, and wait behind a router of their own.
+fn inbound_settings(config: &Config) -> smtp::Settings {
+    smtp::Settings { message_timeout: INBOUND_MESSAGE_LIMIT, ..submission_settings(config) }
+}
+
+fn reception(config: &Config, mail: &MailServices, keys: Arc<dyn KeySource>) -> anyhow::Result<Reception> {
+    let rules = Rules {
+        domains: domains(config, &mail.store)?,
+        blocked: config.federation.blocked.clone(),
+        rate: config.limits.inbound_rate,
+        message_size: config.limits.message_size,
+    };
+    let (store, delivery) = (mail.store.clone(), Arc::clone(&mail.delivery));
+    Ok(Reception::new(rules, store, delivery, keys, Arc::clone(&mail.counters)))
 }
 
 fn site(config: &Config, tls: &TlsSettings, endpoint: Endpoint, ports: &Ports) -> web::Site {

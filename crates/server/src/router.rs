@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use crate::connections::driver::{self, Backend, Ended, Event, Machine};
 use crate::connections::service::Service;
+use crate::federation::inbound::{InboundBackend, Reception};
 use crate::imap::ImapBackend;
 use crate::mail_services::MailServices;
 use crate::operation::observed::Observed;
@@ -32,7 +33,11 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Everything a connection may turn into.
 pub(crate) struct Router {
     pub(crate) imap: Arc<imap::Settings>,
+    /// Of submission.
     pub(crate) smtp: smtp::Settings,
+    /// Of port 25.
+    pub(crate) inbound: smtp::Settings,
+    pub(crate) reception: Arc<Reception>,
     pub(crate) mail: Arc<MailServices>,
     pub(crate) site: Arc<web::Site>,
     pub(crate) web: Arc<dyn web::Backend>,
@@ -80,6 +85,7 @@ impl Router {
                 Box::pin(self.shutdown.run_until_cancelled(served)).await;
                 Ok(())
             }
+            Service::Smtp => Box::pin(self.mail_from_elsewhere(stream, peer)).await,
             Service::Http => self.pages(stream, web::Scheme::Http, peer).await,
         }
     }
@@ -107,13 +113,23 @@ impl Router {
     async fn imap_with_starttls(&self, stream: TcpStream) -> io::Result<()> {
         let _open = self.observed.counters.imap.enter();
         let mut machine = self.imap_session(imap::Transport::Plain);
-        self.run_with_starttls(stream, &mut machine, &mut ImapBackend::new(&self.mail)).await
+        let tls = &self.observed.tls.mail;
+        self.run_with_starttls(stream, tls, &mut machine, &mut ImapBackend::new(&self.mail)).await
     }
 
     async fn submission_with_starttls(&self, stream: TcpStream) -> io::Result<()> {
         let _open = self.observed.counters.submission.enter();
         let mut machine = self.submission_session(smtp::Transport::Plain);
-        self.run_with_starttls(stream, &mut machine, &mut SubmissionBackend::new(&self.mail)).await
+        let tls = &self.observed.tls.mail;
+        self.run_with_starttls(stream, tls, &mut machine, &mut SubmissionBackend::new(&self.mail)).await
+    }
+
+    async fn mail_from_elsewhere(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        let _open = self.observed.counters.inbound.enter();
+        let mut machine =
+            smtp::Session::new(self.inbound.clone(), smtp::Role::Inbound, smtp::Transport::Plain);
+        let mut backend = InboundBackend::new(&self.reception, peer.ip());
+        self.run_with_starttls(stream, &self.observed.tls.relay, &mut machine, &mut backend).await
     }
 
     async fn pages<S>(&self, stream: S, scheme: web::Scheme, peer: SocketAddr) -> io::Result<()>
@@ -145,6 +161,7 @@ impl Router {
     async fn run_with_starttls<M, B>(
         &self,
         mut stream: TcpStream,
+        tls: &Arc<ServerConfig>,
         machine: &mut M,
         backend: &mut B,
     ) -> io::Result<()>
@@ -155,7 +172,7 @@ impl Router {
         match driver::run(&mut stream, machine, backend, &self.shutdown).await? {
             Ended::Closed => Ok(()),
             Ended::StartTls => {
-                let stream = handshake(&self.observed.tls.mail, stream).await?;
+                let stream = handshake(tls, stream).await?;
                 machine.take(clock::now(), Event::TlsStarted);
                 self.run(stream, machine, backend).await
             }

@@ -1,4 +1,4 @@
-//! Answers the questions of the web pages: the box's status, credentials, invites.
+//! Answers the questions of the web: the box's status, credentials, invites, and mail of other servers.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use relay_policy::{InviteToken, JoinRefusal, Registration};
 use crate::accounts::Accounts;
 use crate::accounts::invites::Guesses;
 use crate::accounts::pairing::{Credentials, PairingHandle};
+use crate::federation::inbound::{self, Reception};
 
 /// The web's backend.
 pub(crate) struct WebBackend {
@@ -18,6 +19,7 @@ pub(crate) struct WebBackend {
     pairing: PairingHandle,
     registration: Registration,
     domain: Domain,
+    reception: Arc<Reception>,
     guesses: Mutex<Guesses>,
 }
 
@@ -28,8 +30,9 @@ impl WebBackend {
         pairing: PairingHandle,
         registration: Registration,
         domain: Domain,
+        reception: Arc<Reception>,
     ) -> Self {
-        Self { accounts, pairing, registration, domain, guesses: Mutex::default() }
+        Self { accounts, pairing, registration, domain, reception, guesses: Mutex::default() }
     }
 }
 
@@ -75,5 +78,13 @@ impl web::Backend for WebBackend {
             let Credentials { address, password } = self.accounts.redeem_invite(&token).await?;
             Ok((address, password))
         })
+    }
+
+    fn receive(
+        &self,
+        envelope: smtp::Envelope,
+        peer: IpAddr,
+    ) -> web::BoxFuture<'_, Result<Box<dyn web::MessageSink>, smtp::Reply>> {
+        Box::pin(inbound::receive(&self.reception, envelope, peer))
     }
 }

@@ -6,6 +6,8 @@
 
 use memchr::memchr3;
 
+use crate::reply::{Reply, table};
+
 /// An unacceptable message content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
@@ -15,6 +17,15 @@ pub enum ContentError {
     /// More bytes than the limit.
     #[error("the message is larger than the limit")]
     TooLarge,
+}
+
+impl From<ContentError> for Reply {
+    fn from(error: ContentError) -> Self {
+        match error {
+            ContentError::Invalid => table::INVALID_DATA,
+            ContentError::TooLarge => table::TOO_LARGE,
+        }
+    }
 }
 
 /// The progress of a [`Content`] after a `push`.

@@ -25,6 +25,8 @@ pub struct TlsSettings {
     pub mail: Arc<ServerConfig>,
     /// For port 443: TLS 1.2 as well, and ALPN.
     pub shared: Arc<ServerConfig>,
+    /// For port 25: TLS 1.2 as well, since other servers are updated less often than phones.
+    pub relay: Arc<ServerConfig>,
     certificate: Arc<ServedCertificate>,
 }
 
@@ -84,10 +86,12 @@ impl TlsSettings {
             Ok::<_, rustls::Error>(settings)
         };
         let mail = build(&[&rustls::version::TLS13])?;
-        let mut shared = build(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+        let relay = build(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+        let mut shared = relay.clone();
         let protocols = [ALPN_IMAP, ALPN_SMTP].into_iter().chain(ALPN_HTTP);
         shared.alpn_protocols = protocols.map(<[u8]>::to_vec).collect();
-        Ok(Self { mail: Arc::new(mail), shared: Arc::new(shared), certificate: served })
+        let (mail, shared, relay) = (Arc::new(mail), Arc::new(shared), Arc::new(relay));
+        Ok(Self { mail, shared, relay, certificate: served })
     }
 
     /// The certificate in use.

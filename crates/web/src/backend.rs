@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use mail_types::{Address, Secret};
 use relay_policy::{InviteToken, JoinRefusal};
+use smtp::{Envelope, Reply};
 
 /// An account's address and password.
 pub type Credentials = (Address, Secret);
@@ -40,4 +41,25 @@ pub trait Backend: Send + Sync + 'static {
         token: InviteToken,
         peer: IpAddr,
     ) -> BoxFuture<'_, Result<Credentials, JoinRefusal>>;
+
+    /// Begins to receive a message of another server, whose address is `peer`.
+    ///
+    /// # Errors
+    ///
+    /// When the server takes no message with this envelope, or none now.
+    fn receive(&self, envelope: Envelope, peer: IpAddr)
+    -> BoxFuture<'_, Result<Box<dyn MessageSink>, Reply>>;
+}
+
+/// A message on its way in. Dropped before its end, it is forgotten.
+pub trait MessageSink: Send {
+    /// Takes the next bytes, its dots unescaped; a failure is told at the end.
+    fn push(&mut self, bytes: Vec<u8>) -> BoxFuture<'_, ()>;
+
+    /// Takes the message, which is whole. `Ok` means that it is on disk in every mailbox that it reaches.
+    ///
+    /// # Errors
+    ///
+    /// The reply that says why it is not taken.
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<(), Reply>>;
 }

@@ -1,4 +1,5 @@
 //! HTTP/1.1 around the routes: reads a request's head, asks the backend where the route says so, writes the response.
+//! No body is read but that of a message, by `receive.rs`.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -7,14 +8,15 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backend::Backend;
-use crate::connection::serve_http1;
+use crate::connection::{Busy, serve_http1};
 use crate::local;
+use crate::receive::receive;
 use crate::request::{Format, PageContext, Request, Scheme};
 use crate::routes::{self, Reply, Route};
 use crate::site::{Certificate, Site};
@@ -37,30 +39,34 @@ pub async fn serve_connection<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let busy = Busy::default();
+    let during = busy.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (site, backend) = (Arc::clone(&site), Arc::clone(&backend));
-        async move { Ok::<_, Infallible>(answer(&request, scheme, peer, &site, backend.as_ref()).await) }
+        let (site, backend, busy) = (Arc::clone(&site), Arc::clone(&backend), during.clone());
+        async move { Ok::<_, Infallible>(answer(request, scheme, peer, &site, backend.as_ref(), &busy).await) }
     });
-    serve_http1(stream, CONNECTION_LIFETIME, service).await;
+    serve_http1(stream, CONNECTION_LIFETIME, &busy, service).await;
 }
 
-/// The response to one request. The request's body is never read: no page needs one.
+/// The response to one request.
 async fn answer(
-    message: &hyper::Request<Incoming>,
+    message: hyper::Request<Incoming>,
     scheme: Scheme,
     peer: IpAddr,
     site: &Site,
     backend: &dyn Backend,
+    busy: &Busy,
 ) -> Response<Full<Bytes>> {
-    let host = message.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let (message, body) = message.into_parts();
+    let host = message.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let request = Request {
-        method: message.method().as_str(),
-        path: message.uri().path(),
-        query: message.uri().query(),
-        host: host.or_else(|| message.uri().host()).unwrap_or_default(),
+        method: message.method.as_str(),
+        path: message.uri.path(),
+        query: message.uri.query(),
+        host: host.or_else(|| message.uri.host()).unwrap_or_default(),
         scheme,
         from_home: local::is_local(peer),
-        format: accepted_format(message),
+        format: accepted_format(&message.headers),
     };
     let context = PageContext { site, status: backend.status() };
     let reply = match routes::route(&request, &context) {
@@ -70,8 +76,18 @@ async fn answer(
         Route::RedeemInvite(token, format) => {
             routes::redeemed(site, format, backend.redeem_invite(token, peer).await)
         }
+        Route::ReceiveMail => {
+            let _busy = busy.enter();
+            let receiving = receive(&message.headers, body, peer, site.message_size, backend);
+            routes::delivered(Box::pin(receiving).await)
+        }
     };
-    let mut response = response(reply, message.method() == hyper::Method::HEAD);
+    let mut response = response(reply, message.method == hyper::Method::HEAD);
+    // Whatever came behind a body in chunks is not read: a request that names a length as well ends in two places, and
+    // hyper does not say that it did (RFC 9112 section 6.1).
+    if message.headers.contains_key(header::TRANSFER_ENCODING) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     // A browser that has seen a trusted certificate uses HTTPS from then on (RFC 6797). With a self-signed one it would
     // refuse to go on, and lock the household out of its own pages.
     if scheme == Scheme::Https && site.certificate == Certificate::Trusted {
@@ -82,8 +98,8 @@ async fn answer(
 }
 
 /// The format of the answer: browsers name HTML when they navigate, apps do not.
-fn accepted_format(message: &hyper::Request<Incoming>) -> Format {
-    let accept = message.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+fn accepted_format(headers: &HeaderMap) -> Format {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/html")) { Format::Html } else { Format::Json }
 }
 

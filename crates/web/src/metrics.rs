@@ -12,7 +12,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backend::BoxFuture;
-use crate::connection::serve_http1;
+use crate::connection::{Busy, serve_http1};
 
 /// The lifetime of a connection; a scraper that keeps its own simply connects again.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(600);
@@ -36,7 +36,7 @@ where
         let source = Arc::clone(&source);
         async move { Ok::<_, Infallible>(answer(source.as_ref(), &request).await) }
     });
-    serve_http1(stream, CONNECTION_LIFETIME, service).await;
+    serve_http1(stream, CONNECTION_LIFETIME, &Busy::default(), service).await;
 }
 
 async fn answer(source: &dyn MetricsSource, request: &Request<Incoming>) -> Response<Full<Bytes>> {

@@ -7,12 +7,13 @@ use std::net::IpAddr;
 
 use mail_types::{Address, Secret};
 use relay_policy::{InviteToken, JoinRefusal};
+use smtp::table;
 
 use crate::backend::Credentials;
 use crate::invite::{self, InviteParam};
 use crate::request::{Format, PageContext, Request, Scheme};
 use crate::site::{Certificate, Site};
-use crate::{join, pages};
+use crate::{delivery, join, pages};
 
 /// An answer, before HTTP wraps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub enum Route {
     ShowInvite(InviteToken),
     /// An account for an invite is asked for; [`redeemed`] makes the answer.
     RedeemInvite(InviteToken, Format),
+    /// A message of another relay is coming in.
+    ReceiveMail,
 }
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -49,6 +52,10 @@ const XML: &str = "application/xml; charset=utf-8";
 
 /// The route of a request.
 pub fn route(request: &Request<'_>, context: &PageContext<'_>) -> Route {
+    if request.path == delivery::PATH {
+        // Relays find this box by whatever name an MX record gives, and read nothing here that is secret.
+        return mail(request);
+    }
     if !names_this_box(request.host, context) {
         // DNS rebinding: a page elsewhere that points its own name at our address could read the pairing code.
         return Route::Reply(reply(421, HTML, pages::wrong_name()));
@@ -61,6 +68,15 @@ pub fn route(request: &Request<'_>, context: &PageContext<'_>) -> Route {
         ("POST", "/invite") => post(request, context, Format::Html),
         ("GET" | "HEAD", path) => get(path, request, context),
         (_, path) => Route::Reply(wrong_method(path)),
+    }
+}
+
+/// The route of a relay's request. In clear text nothing is taken, as on port 25.
+fn mail(request: &Request<'_>) -> Route {
+    match (request.method, request.scheme) {
+        ("POST", Scheme::Https) => Route::ReceiveMail,
+        ("POST", Scheme::Http) => Route::Reply(reply(403, TEXT, table::TLS_FIRST.to_string())),
+        _ => Route::Reply(Reply { allow: Some("POST"), ..reply(405, TEXT, "Method Not Allowed") }),
     }
 }
 
@@ -149,6 +165,12 @@ fn account(
         }
         (Err(refusal), format) => refused(site, format, refusal),
     }
+}
+
+/// The answer to a message of another relay.
+pub fn delivered(outcome: Result<(), smtp::Reply>) -> Reply {
+    let (status, body) = delivery::answer(outcome);
+    reply(status, TEXT, body)
 }
 
 /// The page of an invite, or the refusal of it; `found` tells whether redeeming it would create an account.
@@ -297,6 +319,7 @@ pub(super) mod tests {
                 let name = if format == Format::Json { "redeem for an app" } else { "redeem for a person" };
                 assert_eq!((expected, part), (200, name), "{line}");
             }
+            Route::ReceiveMail => assert_eq!((expected, part), (200, "receive"), "{line}"),
         }
     }
 
@@ -308,6 +331,16 @@ pub(super) mod tests {
         check("HEAD /", home, Scheme::Http, true, 200, "");
         check("POST /new", home, Scheme::Https, false, 200, "mint");
         check("GET /new", home, Scheme::Https, true, 200, "mint");
+        check("POST /mxdeliv", "mx.elsewhere.test", Scheme::Https, false, 200, "receive");
+        check(
+            "POST /mxdeliv",
+            home,
+            Scheme::Http,
+            true,
+            403,
+            "530 5.7.0 Must issue a STARTTLS command first",
+        );
+        check("GET /mxdeliv", home, Scheme::Https, false, 405, "Method Not Allowed");
         check("GET /robots.txt", home, Scheme::Https, false, 200, "Disallow: /");
         check("GET /privacy.html", home, Scheme::Https, false, 200, "20 days");
         check("GET /info.html", home, Scheme::Https, false, 200, "60 messages a minute");
@@ -394,7 +427,9 @@ pub(super) mod tests {
 
     #[test]
     fn a_wrong_method_is_told_the_right_ones() {
-        for (line, allow) in [("DELETE /", "GET, HEAD"), ("PUT /new", "GET, HEAD, POST")] {
+        for (line, allow) in
+            [("DELETE /", "GET, HEAD"), ("PUT /new", "GET, HEAD, POST"), ("PUT /mxdeliv", "POST")]
+        {
             let Route::Reply(reply) = ask(line, "localhost", Scheme::Https, true, Certificate::SelfSigned)
             else {
                 panic!("a refusal")

@@ -48,7 +48,10 @@ pub(crate) fn requests(data: &[u8]) {
 }
 
 fn check(answer: &Reply) {
-    assert!([200, 301, 302, 403, 404, 405, 410, 421, 429, 500, 503].contains(&answer.status), "{answer:?}");
+    assert!(
+        [200, 301, 302, 400, 403, 404, 405, 410, 421, 429, 500, 503].contains(&answer.status),
+        "{answer:?}"
+    );
     assert_eq!(answer.allow.is_some(), answer.status == 405, "{answer:?}");
     assert_eq!(answer.location.is_some(), answer.status / 100 == 3, "{answer:?}");
     if let Some(location) = &answer.location {
@@ -78,6 +81,10 @@ fn answers(request: &Request<'_>, site: &Site, words: &str) -> Vec<Reply> {
         Route::RedeemInvite(_, format) => {
             let refused = Err(JoinRefusal::TooManyGuesses);
             vec![routes::redeemed(site, format, made()), routes::redeemed(site, format, refused)]
+        }
+        Route::ReceiveMail => {
+            let refused = Err(smtp::Reply::new(550, words));
+            vec![routes::delivered(Ok(())), routes::delivered(refused)]
         }
     }
 }

@@ -39,6 +39,7 @@ pub(crate) fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
         (Service::Submission, &listen.submission),
         (Service::Https, &listen.https),
         (Service::Http, &listen.http),
+        (Service::Smtp, &listen.smtp),
         (Service::Metrics, &config.metrics.listen),
     ];
     let mut listeners = Vec::new();

@@ -6,5 +6,6 @@ pub(crate) mod driver;
 pub(crate) mod limit;
 pub(crate) mod listeners;
 mod machines;
+pub(crate) mod network;
 pub(crate) mod rejection;
 pub(crate) mod service;

@@ -53,8 +53,12 @@ impl OverloadResponder {
 fn response(service: Service, reached: LimitReached) -> Option<Vec<u8>> {
     match (service, reached) {
         (Service::Imap, _) => Some(IMAP.into()),
-        (Service::Submission, LimitReached::Total) => Some(table::TOO_MANY_CONNECTIONS.line()),
-        (Service::Submission, LimitReached::PerAddress) => Some(table::TOO_MANY_FROM_NETWORK.line()),
+        (Service::Submission | Service::Smtp, LimitReached::Total) => {
+            Some(table::TOO_MANY_CONNECTIONS.line())
+        }
+        (Service::Submission | Service::Smtp, LimitReached::PerAddress) => {
+            Some(table::TOO_MANY_FROM_NETWORK.line())
+        }
         (Service::Http, _) => Some(HTTP.into()),
         _ => None,
     }

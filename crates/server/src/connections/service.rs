@@ -23,6 +23,8 @@ pub(crate) enum Service {
     Http,
     /// OpenMetrics by HTTP.
     Metrics,
+    /// Mail from other servers: SMTP with STARTTLS.
+    Smtp,
 }
 
 /// The bound addresses by service: the configuration may ask for port 0.

@@ -1,5 +1,6 @@
-//! Mail between servers: `outbound` sends and queues, `signing` keeps our key (RFC 6376).
+//! Mail between servers: `inbound` receives, `outbound` sends and queues, `signing` keeps our key (RFC 6376).
 
+pub(crate) mod inbound;
 pub(crate) mod outbound;
 pub(crate) mod signing;
 

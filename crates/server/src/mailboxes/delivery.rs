@@ -3,8 +3,9 @@
 //! A message that reaches nobody but its sender is refused in the reply to DATA, since an app shows that reply at the
 //! message, and ignores bounces, which are clear text (chatmail/core 2.65, `force_encryption`). When some recipients are
 //! reached, the others are reported to the sender in a bounce (RFC 3464). Recipients at other servers are seen to in
-//! `outgoing`.
+//! `outgoing`; mail of other servers comes in by [`Delivery::receive`].
 
+pub(crate) mod incoming;
 mod outgoing;
 
 use std::collections::BTreeSet;
@@ -43,6 +44,8 @@ pub(crate) struct Delivery {
     reports: Arc<Reports>,
     /// None when mail goes to no other server.
     outbound: Option<Arc<Outbound>>,
+    /// The pace of reports to other domains.
+    report_pace: Mutex<RateLimiter<Domain>>,
 }
 
 /// The parts of the server by which mail is delivered.
@@ -57,11 +60,21 @@ pub(crate) struct Means {
 }
 
 /// The reason for which a message was not taken.
-enum Failure {
-    /// No recipient but its sender can be reached.
+pub(crate) enum Failure {
+    /// The message is not acceptable, or no recipient but its sender can be reached.
     Refused(Refusal),
     /// The server could not write it.
     Trouble(anyhow::Error),
+}
+
+impl Failure {
+    /// The reply for the client.
+    pub(crate) fn reply(&self) -> Reply {
+        match self {
+            Self::Refused(refusal) => refusal.reply(),
+            Self::Trouble(error) => reply(error),
+        }
+    }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -85,6 +98,7 @@ impl Delivery {
             notifier,
             counters,
             rate: Mutex::new(rate),
+            report_pace: Mutex::new(RateLimiter::new(incoming::REPORT_RATE)),
         }
     }
 
@@ -191,11 +205,13 @@ impl Delivery {
 
     /// True if every recipient got the message and no mailbox is nearly full.
     fn is_settled(&self, plan: &Plan) -> bool {
-        let roomy = |account| {
-            let load = quota::load(&self.store, account);
-            load.is_ok_and(|load| !self.quota.wants_trimming(load))
-        };
-        plan.unreached.is_empty() && plan.accounts.iter().all(roomy)
+        plan.unreached.is_empty() && plan.accounts.iter().all(|account| self.is_roomy(account))
+    }
+
+    /// True if the mailbox is not nearly full.
+    fn is_roomy(&self, account: &Address) -> bool {
+        let load = quota::load(&self.store, account);
+        load.is_ok_and(|load| !self.quota.wants_trimming(load))
     }
 
     /// Makes room where it is scarce, and tells the sender who did not get it.
@@ -222,6 +238,21 @@ impl Delivery {
     /// A refusal, if nobody but the sender can be reached, or if somebody cannot and the sender's mailbox has no room for
     /// the report; those of the store.
     fn plan(&self, sender: &Address, recipients: &[Address], size: u64) -> Result<Plan, Failure> {
+        let plan = self.sort(sender, recipients, size)?;
+        if let Some(refusal) = plan.refusal(Some(sender)) {
+            return Err(Failure::Refused(refusal));
+        }
+        if !plan.unreached.is_empty() {
+            // The report must fit into the sender's mailbox, or mixed lists would fill the disk beyond all quotas.
+            if !self.reports.fits(sender, plan.unreached.len(), size)? {
+                return Err(Failure::Refused(Refusal::MailboxFull(sender.clone())));
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Sorts the recipients of a message of this author, which may get its own copy.
+    fn sort(&self, author: &Address, recipients: &[Address], size: u64) -> Result<Plan, Failure> {
         let mut plan = Plan::default();
         let mut seen = BTreeSet::new();
         for recipient in recipients {
@@ -242,20 +273,11 @@ impl Delivery {
                 plan.unreached.push(Unreached::no_such_user(recipient.clone()));
             } else if self.quota.admits(quota::load(&self.store, &account)?, Load::message(size)) {
                 let mailbox = self.store.inbox(&account)?;
-                let announce = self.announce(sender, &account);
+                let announce = self.announce(author, &account);
                 plan.targets.push(target(mailbox, clock::wall(), announce));
                 plan.accounts.push(account);
             } else {
                 plan.unreached.push(Unreached::mailbox_full(recipient.clone()));
-            }
-        }
-        if let Some(refusal) = plan.refusal(Some(sender)) {
-            return Err(Failure::Refused(refusal));
-        }
-        if !plan.unreached.is_empty() {
-            // The report must fit into the sender's mailbox, or mixed lists would fill the disk beyond all quotas.
-            if !self.reports.fits(sender, plan.unreached.len(), size)? {
-                return Err(Failure::Refused(Refusal::MailboxFull(sender.clone())));
             }
         }
         Ok(plan)

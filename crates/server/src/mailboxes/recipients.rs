@@ -33,12 +33,10 @@ impl Plan {
     }
 
     /// The refusal of the whole message, if nobody but its sender can be reached: a copy for the sender's other devices
-    /// of a message that nobody gets would look delivered there.
+    /// of a message that nobody gets would look delivered there. A sender elsewhere is none of the accounts.
     pub(super) fn refusal(&self, sender: Option<&Address>) -> Option<Refusal> {
-        if self.elsewhere
-            || !self.remote.is_empty()
-            || sender.is_none_or(|sender| self.reaches_another(sender)) && !self.accounts.is_empty()
-        {
+        let reached = self.accounts.iter().any(|account| Some(account) != sender);
+        if reached || self.elsewhere || !self.remote.is_empty() {
             return None;
         }
         // A sender whose own mailbox is full learns rather about somebody else, if there is one.

@@ -58,7 +58,7 @@ pub(crate) async fn check(observed: &Observed) -> Health {
         Ok(Some(trouble)) => health.broken.push(trouble),
         Err(_) => health.broken.push("The disk does not answer.".to_owned()),
     }
-    for service in [Service::Imap, Service::Submission, Service::Imaps, Service::Submissions] {
+    for service in [Service::Imap, Service::Submission, Service::Imaps, Service::Submissions, Service::Smtp] {
         let works = tokio::time::timeout(LIMIT, answers(&observed.ports, service)).await;
         if !works.is_ok_and(|works| works) {
             health.broken.push(format!("The server does not answer on its {service:?} port."));
@@ -91,7 +91,7 @@ async fn answers(ports: &Ports, service: Service) -> bool {
     };
     let Ok(mut stream) = TcpStream::connect(loopback(address)).await else { return false };
     match service {
-        Service::Imap | Service::Submission => stream.read_u8().await.is_ok(),
+        Service::Imap | Service::Submission | Service::Smtp => stream.read_u8().await.is_ok(),
         _ => true,
     }
 }

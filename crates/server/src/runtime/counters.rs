@@ -73,6 +73,8 @@ pub(crate) struct Counters {
     pub(crate) submission: ConnectionGauge,
     /// Web connections, the same.
     pub(crate) web: ConnectionGauge,
+    /// Connections of other servers on port 25, TLS or not yet.
+    pub(crate) inbound: ConnectionGauge,
     /// Connections beyond the limits.
     pub(crate) connections_rejected: Counter,
     /// Logins, by how they ended.
@@ -87,6 +89,8 @@ pub(crate) struct Counters {
     pub(crate) messages_delivered: Counter,
     /// Messages that were refused, by reason.
     pub(crate) refused: Refused,
+    /// Messages of other servers, by outcome.
+    pub(crate) received: Received,
     /// Bounces that were written.
     pub(crate) bounces: Counter,
     /// Messages removed for their age or to make room.
@@ -155,6 +159,33 @@ pub(crate) struct Refused {
     pub(crate) recipients: Counter,
 }
 
+/// Messages of other servers, by outcome.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    /// Taken, on port 25.
+    pub(crate) by_smtp: Counter,
+    /// Taken, by HTTPS.
+    pub(crate) by_https: Counter,
+    /// Not end-to-end encrypted.
+    pub(crate) unencrypted: Counter,
+    /// No valid signature of the domain in From, or in the name of this server.
+    pub(crate) unsigned: Counter,
+    /// The keys of the domain could not be looked up.
+    pub(crate) unclear: Counter,
+    /// Too many of one domain or network, or at once.
+    pub(crate) rate: Counter,
+    /// Of a sender that the owner does not want.
+    pub(crate) blocked: Counter,
+    /// Cannot be understood, is too large, or goes round in a loop.
+    pub(crate) malformed: Counter,
+    /// For another domain, or for recipients of whom none can be reached.
+    pub(crate) recipients: Counter,
+    /// Not taken for a failure of the server's own.
+    pub(crate) trouble: Counter,
+    /// Recipients who did not get a message that others got, and of whom nobody was told.
+    pub(crate) unreported: Counter,
+}
+
 /// Notifications, by what the push service said.
 #[derive(Debug, Default)]
 pub(crate) struct Pushes {
@@ -176,6 +207,7 @@ impl Counters {
             imap: ConnectionGauge::default(),
             submission: ConnectionGauge::default(),
             web: ConnectionGauge::default(),
+            inbound: ConnectionGauge::default(),
             connections_rejected: Counter::default(),
             logins: Logins::default(),
             accounts_created: Counter::default(),
@@ -183,6 +215,7 @@ impl Counters {
             messages_accepted: Counter::default(),
             messages_delivered: Counter::default(),
             refused: Refused::default(),
+            received: Received::default(),
             bounces: Counter::default(),
             messages_expired: Counter::default(),
             accounts_expired: Counter::default(),
@@ -203,7 +236,40 @@ impl Counters {
         counter.count();
     }
 
-    /// A message was refused on its way in.
+    /// A message of another server was refused.
+    pub(crate) fn refused_from_elsewhere(&self, refusal: &Refusal) {
+        let received = &self.received;
+        let counter = match refusal {
+            Refusal::Unencrypted | Refusal::EncryptedOtherwise | Refusal::ArmourHeaders => {
+                &received.unencrypted
+            }
+            Refusal::NoDkimSignature | Refusal::NoValidDkimSignature | Refusal::OwnAddress(_) => {
+                &received.unsigned
+            }
+            Refusal::OriginUnclear(_) => &received.unclear,
+            Refusal::TooMuchMail(..)
+            | Refusal::TooMuchFromDomain(..)
+            | Refusal::TooMuchFromNetwork(_)
+            | Refusal::Busy => &received.rate,
+            Refusal::Blocked(_) => &received.blocked,
+            Refusal::HeaderTooLarge
+            | Refusal::Malformed
+            | Refusal::InvalidFrom(_)
+            | Refusal::ForgedFrom { .. }
+            | Refusal::NotYourAddress(_)
+            | Refusal::NullSender
+            | Refusal::TooManyHops => &received.malformed,
+            Refusal::RelayDenied
+            | Refusal::NoSuchUser(_)
+            | Refusal::MailboxFull(_)
+            | Refusal::NoTransport(_)
+            | Refusal::OtherServer { .. }
+            | Refusal::NobodyReached { .. } => &received.recipients,
+        };
+        counter.count();
+    }
+
+    /// A message of an account was refused.
     pub(crate) fn refused(&self, refusal: &Refusal) {
         let refused = &self.refused;
         let counter = match refusal {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use test_support::tls::Connector;
@@ -10,11 +11,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::assembly::{Running, start_with};
+use crate::assembly::{Running, World, start_in_world};
 use crate::connections::service::Service;
 use crate::federation::outbound::{Outbound, Peers};
 use crate::mailboxes::memory::MailboxMemory;
 use crate::operation::observed::Observed;
+use crate::tests::keys::TestKeys;
 
 /// A name and a password that the server's rules allow.
 pub(crate) const ALICE: &str = "alice0001@chat.test";
@@ -26,6 +28,7 @@ pub(crate) struct TestServer {
     directory: TempDir,
     running: Running,
     peers: Peers,
+    keys: Arc<TestKeys>,
 }
 
 impl TestServer {
@@ -37,21 +40,27 @@ impl TestServer {
     /// The same, among these other servers.
     pub(crate) async fn start_among(extra: &str, peers: Peers) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let running = start_in(directory.path(), extra, peers).await;
-        Self { directory, running, peers }
+        let keys = TestKeys::published();
+        let running = start_in(directory.path(), extra, peers, &keys).await;
+        Self { directory, running, peers, keys }
     }
 
     /// Stops and starts again with the same directory.
     pub(crate) async fn restart(self, extra: &str) -> Self {
-        let Self { directory, running, peers } = self;
+        let Self { directory, running, peers, keys } = self;
         running.stop().await;
         // The last task that holds the store ends on its own.
-        let running = start_in(directory.path(), extra, peers).await;
-        Self { directory, running, peers }
+        let running = start_in(directory.path(), extra, peers, &keys).await;
+        Self { directory, running, peers, keys }
     }
 
     pub(crate) fn observed(&self) -> &Observed {
         self.running.observed()
+    }
+
+    /// The keys of other domains.
+    pub(crate) fn keys(&self) -> &TestKeys {
+        &self.keys
     }
 
     pub(crate) fn web(&self) -> &dyn web::Backend {
@@ -97,6 +106,20 @@ impl TestServer {
         client
     }
 
+    /// Another server on port 25, behind STARTTLS and EHLO.
+    pub(crate) async fn relay(&self) -> Script<TlsStream<TcpStream>> {
+        let mut client = self.plain(Service::Smtp).await;
+        client.expect("220 ").await;
+        client.send("EHLO other.test").await;
+        client.until("250 ").await;
+        client.send("STARTTLS").await;
+        client.expect("220 ").await;
+        let mut client = Script::new(secure(client.into_stream(), None).await.unwrap());
+        client.send("EHLO other.test").await;
+        client.until("250 ").await;
+        client
+    }
+
     /// A submission client behind AUTH.
     pub(crate) async fn submission(&self, user: &str) -> Script<TlsStream<TcpStream>> {
         let mut client = self.tls(Service::Submissions, None).await;
@@ -109,7 +132,7 @@ impl TestServer {
     }
 }
 
-async fn start_in(directory: &Path, extra: &str, peers: Peers) -> Running {
+async fn start_in(directory: &Path, extra: &str, peers: Peers, keys: &Arc<TestKeys>) -> Running {
     let state = directory.join("state");
     let domain = if extra.contains("domain = ") { "" } else { "domain = \"chat.test\"\n" };
     // Tests reach for nobody else's service.
@@ -117,11 +140,12 @@ async fn start_in(directory: &Path, extra: &str, peers: Peers) -> Running {
     let text = format!(
         "{domain}state_directory = {state:?}\n{push}{extra}\n[listen]\n\
          imaps = [\"127.0.0.1:0\"]\nimap = [\"127.0.0.1:0\"]\nsubmissions = [\"127.0.0.1:0\"]\n\
-         submission = [\"127.0.0.1:0\"]\nhttps = [\"127.0.0.1:0\"]\nhttp = [\"127.0.0.1:0\"]\n"
+         submission = [\"127.0.0.1:0\"]\nhttps = [\"127.0.0.1:0\"]\nhttp = [\"127.0.0.1:0\"]\nsmtp = [\"127.0.0.1:0\"]\n"
     );
     let (config, findings) = config::examine(&text).expect("a valid configuration");
     assert_eq!(findings, []);
-    start_with(config, peers).await.expect("a server that starts")
+    let world = World { keys: Arc::clone(keys) as _, peers, ..World::of(&config).await.unwrap() };
+    start_in_world(config, world).await.expect("a server that starts")
 }
 
 /// Wraps a stream in TLS without looking at the certificate, as Delta Chat does for `ic=3`.

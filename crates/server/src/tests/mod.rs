@@ -2,7 +2,9 @@
 
 mod certificate;
 mod harness;
+mod inbound;
 mod invites;
+mod keys;
 mod logins;
 mod mail;
 mod mailboxes;

@@ -137,8 +137,7 @@ impl Session {
                 self.discard_spool();
                 self.reply(&table::LOCAL_TROUBLE);
             }
-            (Err(ContentError::TooLarge), _) => self.reply(&table::TOO_LARGE),
-            (Err(ContentError::Invalid), _) => self.reply(&table::INVALID_DATA),
+            (Err(error), _) => self.reply(&error.into()),
         }
     }
 

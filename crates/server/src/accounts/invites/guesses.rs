@@ -1,8 +1,10 @@
 //! Slows down guesses of invites. A token of 142 bits is not hit by chance, but guesses must not keep the box busy.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use crate::connections::network::network;
 
 /// Wrong invites that cost nothing: people mistype, and previews ask too.
 const FREE_GUESSES: u32 = 10;
@@ -43,14 +45,6 @@ impl Guesses {
         let wrong = self.wrong.entry(network(peer)).or_insert(Wrong { count: 0, until: now });
         wrong.count = wrong.count.saturating_add(1);
         wrong.until = now + REMEMBERED_FOR;
-    }
-}
-
-/// The network of an address: with IPv4 the address itself, with IPv6 its /64, of which a host may take any address.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(peer) => Ipv6Addr::from_bits(peer.to_bits() >> 64 << 64).into(),
-        peer => peer,
     }
 }
 

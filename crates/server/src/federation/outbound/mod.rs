@@ -124,14 +124,26 @@ impl Outbound {
 
     /// All messages are due at once after a start: nobody knows how long the server was away.
     fn load(&self) -> store::Result<()> {
-        let now = clock::now();
+        let entries = self.store.outbound()?;
         let mut queue = self.queue.lock();
-        for entry in self.store.outbound()? {
-            if let Some(destination) = entry.draft.recipients.first().map(Address::domain) {
-                queue.schedule.add(entry.id.0, destination.clone(), entry.draft.created, now);
-            }
-        }
+        entries.iter().for_each(|entry| self.add(&mut queue, entry));
         Ok(())
+    }
+
+    /// Takes up a message that was queued without an attempt.
+    pub(crate) fn take_up(&self, id: OutboundId) {
+        match self.store.outbound_entry(id) {
+            Ok(Some(entry)) => self.add(&mut self.queue.lock(), &entry),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "a queued message waits for the next start"),
+        }
+        self.woken.notify_one();
+    }
+
+    fn add(&self, queue: &mut Queue, entry: &store::Outbound) {
+        if let Some(destination) = entry.draft.recipients.first().map(Address::domain) {
+            queue.schedule.add(entry.id.0, destination.clone(), entry.draft.created, clock::now());
+        }
     }
 
     /// Starts workers as destinations become due, and closes connections that nobody used.

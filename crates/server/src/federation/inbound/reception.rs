@@ -1,0 +1,202 @@
+//! The reception of mail from other servers: the one gate of port 25 and of HTTPS delivery.
+//!
+//! The order of decisions is that of chatmail relays, so that their senders and tests hear what they know: the message
+//! can be read, is encrypted, comes from the domain in From, and only then has recipients here.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dkim::Signatures;
+use host::clock;
+use host::locks::Mutex;
+use mail_types::{Address, Domain};
+use relay_policy::{
+    BlockList, Cleartext, Inspected, Origin, RateLimiter, Refusal, Route, SendRate, judge_incoming, route,
+};
+use smtp::{Envelope, Reply};
+use store::Store;
+
+use super::keys::KeySource;
+use super::message::{Complete, IncomingMessage};
+use super::origin;
+use crate::connections::limit::ConnectionLimit;
+use crate::connections::network::network;
+use crate::mailboxes::delivery::incoming::Letter;
+use crate::mailboxes::delivery::{Delivery, Failure};
+use crate::runtime::counters::Counters;
+
+/// The messages that may come in at once, half a MiB each at their worst.
+const MESSAGES_AT_ONCE: u32 = 64;
+/// The messages that may come in at once from one address.
+const MESSAGES_PER_ADDRESS: u32 = 8;
+/// The servers that a message may have come through; more make a loop (RFC 5321 section 6.3 wants at least 100 allowed
+/// where nothing else tells, but a chatmail message comes through two or three).
+const HOPS: usize = 50;
+
+/// The rules of reception.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// The domain of new accounts, then those of old ones.
+    pub(crate) domains: Vec<Domain>,
+    /// The senders whose mail is refused.
+    pub(crate) blocked: BlockList,
+    /// The pace of one domain, and of one network.
+    pub(crate) rate: SendRate,
+    /// The size of one message, in bytes.
+    pub(crate) message_size: u64,
+}
+
+/// The reception.
+pub(crate) struct Reception {
+    rules: Rules,
+    store: Store,
+    delivery: Arc<Delivery>,
+    keys: Arc<dyn KeySource>,
+    counters: Arc<Counters>,
+    places: Arc<ConnectionLimit>,
+    domains: Mutex<RateLimiter<Domain>>,
+    networks: Mutex<RateLimiter<IpAddr>>,
+}
+
+/// The way that a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Smtp,
+    Https,
+}
+
+impl Reception {
+    /// A reception that delivers into the mailboxes of this store.
+    pub(crate) fn new(
+        rules: Rules,
+        store: Store,
+        delivery: Arc<Delivery>,
+        keys: Arc<dyn KeySource>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            store,
+            delivery,
+            keys,
+            counters,
+            places: ConnectionLimit::new(MESSAGES_AT_ONCE, MESSAGES_PER_ADDRESS),
+            domains: Mutex::new(RateLimiter::new(rules.rate)),
+            networks: Mutex::new(RateLimiter::new(rules.rate)),
+            rules,
+        }
+    }
+
+    /// Counts a message of this peer; the answer may come a little later. The sender in an envelope is nobody's word yet.
+    pub(super) async fn sender(&self, peer: IpAddr, sender: Option<&Address>) -> Result<(), Reply> {
+        if let Some(sender) = sender.filter(|sender| self.rules.blocked.has(sender)) {
+            return Err(self.refuse(&Refusal::Blocked(sender.clone())));
+        }
+        // What comes from the machine itself may be a proxy for everybody.
+        if peer.to_canonical().is_loopback() {
+            return Ok(());
+        }
+        let counted = self.networks.lock().check(clock::now(), &network(peer));
+        pause(counted.map_err(|refusal| self.refuse(&refusal))?).await;
+        Ok(())
+    }
+
+    /// Whether the recipient is at one of our domains. An account that does not exist is told of at the end of the message:
+    /// other relays give up a whole group's message when one recipient is refused.
+    pub(super) fn recipient(&self, recipient: &Address) -> Result<(), Reply> {
+        match route(recipient, &self.rules.domains) {
+            Route::Local(_) => Ok(()),
+            Route::Remote(_) => Err(self.refuse(&Refusal::RelayDenied)),
+        }
+    }
+
+    /// Begins a message of this peer.
+    pub(super) fn begin(&self, peer: IpAddr) -> Result<IncomingMessage, Reply> {
+        let place = self.places.enter(peer).map_err(|_| self.refuse(&Refusal::Busy))?;
+        Ok(IncomingMessage::new(place))
+    }
+
+    /// Takes bytes of a message.
+    pub(super) async fn push(&self, message: &mut IncomingMessage, bytes: Vec<u8>) {
+        message.push(&self.store, self.rules.message_size, bytes).await;
+    }
+
+    /// Judges the whole message, and delivers it. `Ok` means that it is on disk in every mailbox that it reaches.
+    pub(super) async fn take(
+        &self,
+        message: IncomingMessage,
+        envelope: Envelope,
+        way: Way,
+    ) -> Result<(), Reply> {
+        match self.deliver(message, envelope).await {
+            Ok(()) => {
+                let received = &self.counters.received;
+                let taken = if way == Way::Smtp { &received.by_smtp } else { &received.by_https };
+                taken.count();
+                Ok(())
+            }
+            Err(Failure::Refused(refusal)) => Err(self.refuse(&refusal)),
+            Err(trouble) => {
+                self.counters.received.trouble.count();
+                Err(trouble.reply())
+            }
+        }
+    }
+
+    async fn deliver(&self, message: IncomingMessage, envelope: Envelope) -> Result<(), Failure> {
+        let complete = message.finish(&self.store, self.rules.message_size);
+        let Complete { inspected, signatures, message } = complete.map_err(Failure::Refused)?;
+        let judged = self.judge(&inspected, &signatures, envelope.sender.as_ref()).await;
+        // A header section that is large need not be kept while the disk works.
+        drop(signatures);
+        let report_to = judged.map_err(Failure::Refused)?;
+        let letter = Letter {
+            author: inspected.from,
+            report_to: report_to.filter(|_| !inspected.automatic),
+            recipients: envelope.recipients,
+            message: message?,
+        };
+        self.delivery.receive(letter).await
+    }
+
+    /// Judges a message; gives the sender if a report to it would reach its author.
+    async fn judge(
+        &self,
+        inspected: &Inspected,
+        signatures: &Signatures,
+        sender: Option<&Address>,
+    ) -> Result<Option<Address>, Refusal> {
+        if inspected.hops > HOPS {
+            return Err(Refusal::TooManyHops);
+        }
+        if self.rules.blocked.has(&inspected.from) {
+            return Err(Refusal::Blocked(inspected.from.clone()));
+        }
+        let admitted = judge_incoming(inspected, sender, Cleartext::Refused)?;
+        let domain = inspected.from.domain();
+        match admitted.origin {
+            Origin::Unchecked if self.rules.domains.contains(domain) => {
+                Err(Refusal::OwnAddress(inspected.from.clone()))
+            }
+            // Nobody has proved to be the author, so nobody is sent a report.
+            Origin::Unchecked => Ok(None),
+            Origin::NeedsDkim(name) => {
+                origin::prove(&*self.keys, signatures, domain, &name).await?;
+                let delay = self.domains.lock().check(clock::now(), domain)?;
+                pause(delay).await;
+                Ok(admitted.bounce_to)
+            }
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Reply {
+        self.counters.refused_from_elsewhere(refusal);
+        refusal.reply()
+    }
+}
+
+async fn pause(delay: Duration) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+}
