@@ -4,6 +4,7 @@ use test_support::quoted;
 
 use crate::connections::service::Service;
 use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
+use crate::tests::keys::signed;
 use crate::tests::peer::{Peer, listen};
 
 const CONFIGURATION: &str = "registration = \"open\"\nmetrics = { listen = [\"127.0.0.1:0\"] }\n\
@@ -114,6 +115,29 @@ async fn mail_for_other_servers_is_counted_by_its_end() {
         assert_eq!(value(&text, sample), expected, "{sample}");
     }
     assert!(!text.contains("127.0.0."), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_of_other_servers_is_counted_by_its_end() {
+    let server = TestServer::start(CONFIGURATION).await;
+    server.imap(BOB).await;
+    let mut relay = server.relay().await;
+    let message = encrypted("anna@other.test", 100);
+    let answer = relay.submit("anna@other.test", &[BOB], &signed("other.test", &message)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    let answer = relay.submit("anna@other.test", &[BOB], &message).await;
+    assert!(answer.starts_with("554 "), "{answer}");
+    let (_, text) = get(&server, "GET /metrics").await;
+    for (sample, expected) in [
+        ("hearth_connections{protocol=\"smtp\"}", 1),
+        ("hearth_inbound_messages_total{protocol=\"smtp\"}", 1),
+        ("hearth_inbound_messages_total{protocol=\"https\"}", 0),
+        ("hearth_inbound_refused_total{reason=\"unsigned\"}", 1),
+        ("hearth_inbound_refused_total{reason=\"unencrypted\"}", 0),
+    ] {
+        assert_eq!(value(&text, sample), expected, "{sample}");
+    }
+    assert!(!text.contains("other.test"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

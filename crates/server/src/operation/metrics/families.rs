@@ -5,7 +5,7 @@ use store::Store;
 
 use crate::operation::metrics::exposition::{Family, Kind, PLAIN, Unit};
 use crate::operation::observed::Observed;
-use crate::runtime::counters::{Counters, OutboundCounters, Pushes};
+use crate::runtime::counters::{Counters, OutboundCounters, Pushes, Received};
 
 /// The sums over the store's accounts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +43,7 @@ pub(crate) fn families(observed: &Observed, stored: Stored) -> Vec<Family> {
         arrivals(counters),
         mail(counters),
         sending(&counters.outbound),
+        receiving(&counters.received),
         notifications(&counters.pushes),
     ];
     groups.into_iter().flatten().collect()
@@ -70,6 +71,7 @@ fn state(observed: &Observed, stored: Stored) -> Vec<Family> {
                 ("imap", counters.imap.open()),
                 ("submission", counters.submission.open()),
                 ("web", counters.web.open()),
+                ("smtp", counters.inbound.open()),
             ],
         ),
         gauge("hearth_stored_messages", Unit::None, "Messages in all mailboxes.", stored.messages),
@@ -126,12 +128,13 @@ fn arrivals(counters: &Counters) -> Vec<Family> {
     vec![
         counter_by(
             "hearth_connections_accepted",
-            "Connections that came; the self-check opens two every five seconds.",
+            "Connections that came; the self-check opens three every five seconds.",
             "protocol",
             &[
                 ("imap", counters.imap.opened()),
                 ("submission", counters.submission.opened()),
                 ("web", counters.web.opened()),
+                ("smtp", counters.inbound.opened()),
             ],
         ),
         counter(
@@ -219,6 +222,37 @@ fn sending(outbound: &OutboundCounters) -> Vec<Family> {
             "hearth_outbound_given_up",
             "Queued messages given up for some or all recipients.",
             outbound.given_up.value(),
+        ),
+    ]
+}
+
+fn receiving(received: &Received) -> Vec<Family> {
+    vec![
+        counter_by(
+            "hearth_inbound_messages",
+            "Messages taken from other servers.",
+            "protocol",
+            &[("smtp", received.by_smtp.value()), ("https", received.by_https.value())],
+        ),
+        counter_by(
+            "hearth_inbound_refused",
+            "Messages of other servers that were not taken.",
+            "reason",
+            &[
+                ("unencrypted", received.unencrypted.value()),
+                ("unsigned", received.unsigned.value()),
+                ("unclear", received.unclear.value()),
+                ("rate", received.rate.value()),
+                ("blocked", received.blocked.value()),
+                ("malformed", received.malformed.value()),
+                ("recipients", received.recipients.value()),
+                ("trouble", received.trouble.value()),
+            ],
+        ),
+        counter(
+            "hearth_inbound_unreported",
+            "Recipients who did not get a message that others got, and of whom no report was written.",
+            received.unreported.value(),
         ),
     ]
 }
