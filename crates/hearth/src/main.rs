@@ -12,11 +12,15 @@ use clap::Parser;
 use server::Host;
 
 use cli::{Cli, Command, EXIT_TROUBLE};
-use commands::{check, invite, pair, queue, serve, status, store};
+use commands::{check, dns, invite, network_check, pair, queue, serve, status, store};
 
 fn main() -> ExitCode {
     let outcome = match command() {
-        Command::Check { config } => Ok(check::run(&config.path)),
+        Command::Check { config, network: false, .. } => Ok(check::run(&config.path)),
+        Command::Check { config, network: true, relay, json } => {
+            network_check::run(&config.path, relay, json)
+        }
+        Command::Dns(arguments) => dns::run(&arguments),
         Command::Serve { config, appliance } => {
             serve::run(&config.path, if appliance { Host::Appliance } else { Host::Machine })
         }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::queue::{QueuePage, QueueSelection, SenderIs, SendingStatus};
+use crate::reachability::{DomainRecords, Finding};
 
 /// The longest line of either side, in bytes: a list of all invites fits.
 pub const LINE_LIMIT: usize = 256 * 1024;
@@ -36,6 +37,18 @@ pub enum Request {
         after: Option<String>,
         /// Whether addresses are to be named.
         addresses: bool,
+    },
+    /// The DNS records of the mail domain.
+    Dns {
+        /// Whether they are to be compared with those that are published.
+        check: bool,
+    },
+    /// Make the next DKIM key.
+    RotateKey,
+    /// Look whether others can reach the server, and it them.
+    CheckNetwork {
+        /// The relay to which the way is tried; a well known one if none is given.
+        relay: Option<String>,
     },
     /// Make these queued messages due now.
     RetryQueued(QueueSelection),
@@ -67,6 +80,12 @@ pub enum Response {
     Invites(Vec<KeptInvite>),
     /// The invite is revoked.
     Revoked,
+    /// The records.
+    Dns(DomainRecords),
+    /// There is a next key; its record has this name.
+    NextKey(String),
+    /// The findings about the network.
+    Findings(Vec<Finding>),
     /// A page of the queue.
     Queue(QueuePage),
     /// So many messages are due now.

@@ -9,3 +9,4 @@ mod invites;
 mod metrics;
 pub(crate) mod observed;
 pub(crate) mod queue;
+pub(crate) mod reachability;

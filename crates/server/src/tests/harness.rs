@@ -16,6 +16,7 @@ use crate::connections::service::Service;
 use crate::federation::outbound::{Outbound, Peers};
 use crate::mailboxes::memory::MailboxMemory;
 use crate::operation::observed::Observed;
+use crate::operation::reachability::Reachability;
 use crate::tests::keys::TestKeys;
 
 /// A name and a password that the server's rules allow.
@@ -73,6 +74,10 @@ impl TestServer {
 
     pub(crate) fn outbound(&self) -> &Outbound {
         self.running.router.mail.delivery.outbound().expect("mail goes to other servers")
+    }
+
+    pub(crate) fn reachability(&self) -> &Reachability {
+        &self.running.reachability
     }
 
     /// The other servers.

@@ -32,12 +32,14 @@ const HTTPS_OPEN_LIMIT: Duration = Duration::from_secs(8);
 pub(crate) struct Peers {
     pub(crate) smtp: u16,
     pub(crate) https: u16,
+    /// That of name servers.
+    pub(crate) names: u16,
     pub(crate) patience: Duration,
 }
 
 impl Default for Peers {
     fn default() -> Self {
-        Self { smtp: 25, https: 443, patience: Duration::from_secs(4) }
+        Self { smtp: 25, https: 443, names: 53, patience: Duration::from_secs(4) }
     }
 }
 

@@ -232,6 +232,11 @@ impl Outbound {
         hurried
     }
 
+    /// The signer of this server's mail.
+    pub(crate) fn signer(&self) -> &Arc<Signer> {
+        &self.signer
+    }
+
     /// The course of a message so far. It is not in the store, and begins again with each start of the server.
     pub(crate) fn course(&self, id: OutboundId, destination: &Domain) -> Course {
         let queue = self.queue.lock();
