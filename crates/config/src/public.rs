@@ -23,7 +23,8 @@ const PRIVATE: [&str; 12] = [
 
 /// True when other servers may find a server by this domain: a host name with a dot that is not of a home's own kind,
 /// or an address that is routed everywhere.
-pub(crate) fn is_public(domain: &Domain) -> bool {
+#[must_use]
+pub fn is_public(domain: &Domain) -> bool {
     match domain {
         Domain::Name(name) => name.contains('.') && !PRIVATE.iter().any(|private| is_below(name, private)),
         Domain::Ipv4(address) => is_routed((*address).into()),

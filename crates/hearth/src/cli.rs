@@ -44,14 +44,41 @@ configuration asks for port 0.")]
         #[arg(long)]
         appliance: bool,
     },
-    /// Examines a configuration and prints everything that is wrong with it.
+    /// Examines a configuration and prints everything that is wrong with it; or looks at the running server's network.
     #[command(after_help = "\
-Example:
-  hearth check --config /etc/hearth.toml && systemctl restart hearth")]
+Examples:
+  hearth check --config /etc/hearth.toml && systemctl restart hearth
+  hearth check --config /etc/hearth.toml --network
+  hearth check --config /etc/hearth.toml --network --relay relay.example.org
+
+With --network the running server looks whether its name leads to it, whether its certificate is believed, which of its
+ports answer at its name, and whether it can reach a relay. It asks nobody to connect from outside: what cannot be seen
+from inside is said so.")]
     Check {
         #[command(flatten)]
         config: ConfigFile,
+        /// Look at the network of the running server.
+        #[arg(long)]
+        network: bool,
+        /// The relay to which the way is tried, in the place of a well known one.
+        #[arg(long, value_name = "HOST", requires = "network")]
+        relay: Option<String>,
+        /// Print JSON, for programs.
+        #[arg(long, requires = "network")]
+        json: bool,
     },
+    /// Lists the DNS records to publish for the mail domain, and says what is wrong with those that are.
+    #[command(after_help = "\
+Examples:
+  hearth dns --config /etc/hearth.toml             # as a web panel wants them, and what is wrong
+  hearth dns --config /etc/hearth.toml --zone      # lines for a zone file
+  hearth dns --config /etc/hearth.toml --check     # for scripts: fails unless mail works
+  hearth dns --config /etc/hearth.toml --rotate-key
+
+The key of the signatures can be changed at any time: --rotate-key makes the next one. Publish its record beside the
+present one. The server looks for it every hour, signs with the new key as soon as it is there, and tells for a week that
+the old record is still needed.")]
+    Dns(DnsArguments),
     /// Shows the status of the running server.
     #[command(after_help = "\
 Examples:
@@ -82,6 +109,14 @@ An invite is a link that makes accounts, as many as it says and until it ends, i
 \"closed\". With \"open\" none is needed."
     )]
     Invite(InviteCommand),
+    /// Shows and steers the mail that waits for other servers.
+    #[command(
+        subcommand,
+        after_help = "\
+Mail waits when another server does not take it at once. It is tried again after a minute, then after growing pauses, \
+for two days; then its sender gets a report. Addresses are shown only with `--addresses`."
+    )]
+    Queue(QueueCommand),
     /// Checks, counts and copies the store of a stopped server.
     #[command(
         subcommand,
@@ -146,6 +181,81 @@ Example:
         #[arg(value_name = "ID")]
         id: String,
     },
+}
+
+/// The commands for the queue of mail for other servers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// Lists queued messages, oldest first: domain, attempts, and the last answer of its servers.
+    #[command(after_help = "\
+Examples:
+  hearth queue list --config /etc/hearth.toml
+  hearth queue list --config /etc/hearth.toml --addresses
+  hearth queue list --config /etc/hearth.toml --json")]
+    List {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Name senders and recipients, too.
+        #[arg(long)]
+        addresses: bool,
+        /// Print JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tries queued messages now.
+    #[command(after_help = "\
+Examples:
+  hearth queue retry --config /etc/hearth.toml 3f 40
+  hearth queue retry --config /etc/hearth.toml --all")]
+    Retry {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The messages' IDs, as `hearth queue list` shows them.
+        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All messages.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Removes a queued message. Its sender gets a report.
+    #[command(after_help = "\
+Examples:
+  hearth queue drop --config /etc/hearth.toml 3f
+  hearth queue drop --config /etc/hearth.toml 3f --silent
+
+A message that is being tried in this moment may still arrive.")]
+    Drop {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The message's ID, as `hearth queue list` shows it.
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Tell the sender nothing.
+        #[arg(long)]
+        silent: bool,
+    },
+}
+
+/// The arguments of `hearth dns`.
+#[derive(Debug, Args)]
+pub(crate) struct DnsArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Print lines for a zone file (RFC 1035), without a comparison.
+    #[arg(long, conflicts_with_all = ["json", "check"])]
+    pub(crate) zone: bool,
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Fail also if what is published cannot be looked up.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// List the records only.
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) offline: bool,
+    /// Make the next key of the signatures first.
+    #[arg(long)]
+    pub(crate) rotate_key: bool,
 }
 
 /// The commands for a store.

@@ -12,17 +12,22 @@ use clap::Parser;
 use server::Host;
 
 use cli::{Cli, Command, EXIT_TROUBLE};
-use commands::{check, invite, pair, serve, status, store};
+use commands::{check, dns, invite, network_check, pair, queue, serve, status, store};
 
 fn main() -> ExitCode {
     let outcome = match command() {
-        Command::Check { config } => Ok(check::run(&config.path)),
+        Command::Check { config, network: false, .. } => Ok(check::run(&config.path)),
+        Command::Check { config, network: true, relay, json } => {
+            network_check::run(&config.path, relay, json)
+        }
+        Command::Dns(arguments) => dns::run(&arguments),
         Command::Serve { config, appliance } => {
             serve::run(&config.path, if appliance { Host::Appliance } else { Host::Machine })
         }
         Command::Status { config, json } => status::run(&config.path, json),
         Command::Pair { config } => pair::run(&config.path),
         Command::Invite(command) => invite::run(&command),
+        Command::Queue(command) => queue::run(&command),
         Command::Store(command) => store::run(&command),
         Command::Init => init::run().map(|never| match never {}),
         Command::Network { role, name } => init::run_network(role, &name).map(|never| match never {}),

@@ -1,10 +1,13 @@
-//! The messages of the control socket: one request and one response a connection. `hearth status`, `hearth pair` and
-//! `hearth invite` ask, the running server answers.
+//! The messages of the control socket: one request and one response a connection. `hearth status`, `hearth pair`,
+//! `hearth invite` and `hearth queue` ask, the running server answers.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::queue::{QueuePage, QueueSelection, SenderIs, SendingStatus};
+use crate::reachability::{DomainRecords, Finding};
 
 /// The longest line of either side, in bytes: a list of all invites fits.
 pub const LINE_LIMIT: usize = 256 * 1024;
@@ -28,6 +31,34 @@ pub enum Request {
     Invites,
     /// Revoke the invite with this ID.
     RevokeInvite(String),
+    /// A page of the queue of mail for other servers.
+    Queue {
+        /// The ID behind which the page begins; none for the first page.
+        after: Option<String>,
+        /// Whether addresses are to be named.
+        addresses: bool,
+    },
+    /// The DNS records of the mail domain.
+    Dns {
+        /// Whether they are to be compared with those that are published.
+        check: bool,
+    },
+    /// Make the next DKIM key.
+    RotateKey,
+    /// Look whether others can reach the server, and it them.
+    CheckNetwork {
+        /// The relay to which the way is tried; a well known one if none is given.
+        relay: Option<String>,
+    },
+    /// Make these queued messages due now.
+    RetryQueued(QueueSelection),
+    /// Remove a queued message.
+    DropQueued {
+        /// Its ID.
+        id: String,
+        /// Whether its sender is told.
+        sender: SenderIs,
+    },
 }
 
 /// A response.
@@ -49,6 +80,18 @@ pub enum Response {
     Invites(Vec<KeptInvite>),
     /// The invite is revoked.
     Revoked,
+    /// The records.
+    Dns(DomainRecords),
+    /// There is a next key; its record has this name.
+    NextKey(String),
+    /// The findings about the network.
+    Findings(Vec<Finding>),
+    /// A page of the queue.
+    Queue(QueuePage),
+    /// So many messages are due now.
+    Retried(usize),
+    /// The message is removed.
+    Dropped,
     /// It cannot be done, and why.
     Refused(String),
 }
@@ -110,8 +153,10 @@ pub struct ServerStatus {
     pub connections: u32,
     /// The most connections that may be open: as configured, or as many as the machine's memory bears.
     pub connections_limit: u32,
-    /// Messages that wait for other relays.
+    /// Messages that wait for other servers.
     pub queue: usize,
+    /// Mail for other servers.
+    pub sending: SendingStatus,
     /// The counters of notifications; none when push is off.
     pub push: Option<PushStatus>,
     /// The disk that holds the mail.

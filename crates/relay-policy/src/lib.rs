@@ -14,6 +14,7 @@
 //! | which queued message next, to which server? | [`OutboundSchedule`] |
 //! | what goes when? | [`ExpiryRules`], [`token_is_expired`] |
 //! | which device is notified when? | [`PushQueue`] |
+//! | which records does a domain need, and can others reach it? | [`reachability`] |
 //! | how is the sender told? | [`Refusal`] at once, [`Bounce`] later |
 //!
 //! No store, no socket, no clock, no logging. Large messages pass through in pieces of any size; memory stays bounded.
@@ -38,6 +39,7 @@ mod parts;
 mod policy_cache;
 mod push;
 mod rate;
+pub mod reachability;
 mod refusal;
 mod registration;
 mod retry;

@@ -93,6 +93,19 @@ impl OutboundSchedule {
         self.entries.insert(id, Entry { destination, since, due, tries: 0 });
     }
 
+    /// So many attempts at the message were made before it was queued, or in another place.
+    pub fn tried(&mut self, id: u64, tries: u32) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.tries = tries;
+        }
+    }
+
+    /// The number of attempts at a message, one that is being made included.
+    #[must_use]
+    pub fn tries(&self, id: u64) -> u32 {
+        self.entries.get(&id).map_or(0, |entry| entry.tries)
+    }
+
     /// A destination to be tried: it has a message that is due, and is not being tried. It counts as being tried until
     /// [`OutboundSchedule::stop`].
     pub fn start(&mut self, now: Instant) -> Option<Domain> {
@@ -180,15 +193,23 @@ impl OutboundSchedule {
         keys.iter().map(due).collect()
     }
 
-    /// Makes a waiting message due at once, and its destination worth an attempt.
-    pub fn hurry(&mut self, now: Instant, id: u64) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        let Some(place) = self.destinations.get_mut(&entry.destination) else { return };
-        if place.waiting.remove(&(entry.due, id)) {
+    /// Makes a waiting message due at once, and its destination worth an attempt. False if it does not wait.
+    pub fn hurry(&mut self, now: Instant, id: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        let Some(place) = self.destinations.get_mut(&entry.destination) else { return false };
+        let waits = place.waiting.remove(&(entry.due, id));
+        if waits {
             entry.due = now;
             place.waiting.insert((now, id));
             place.down_until = None;
         }
+        waits
+    }
+
+    /// The same for all messages; returns the number of those that waited.
+    pub fn hurry_all(&mut self, now: Instant) -> usize {
+        let ids: Vec<u64> = self.entries.keys().copied().collect();
+        ids.into_iter().filter(|id| self.hurry(now, *id)).count()
     }
 
     /// Whether a message is known here.
@@ -347,9 +368,13 @@ mod tests {
         schedule.stop(&a);
         assert_eq!(schedule.wake_at(), Some(start + MINUTE));
         assert_eq!(schedule.due(1), Some(start + MINUTE));
-        schedule.hurry(start, 1);
+        assert_eq!((schedule.hurry(start, 1), schedule.hurry(start, 9)), (true, false));
+        assert_eq!(schedule.hurry_all(start), 1);
         assert_eq!(schedule.start(start), Some(a.clone()));
         assert_eq!(schedule.take(start, &a), Some(Due { id: 1, tries: 2 }));
+        assert_eq!((schedule.tries(1), schedule.tries(9)), (2, 0));
+        schedule.tried(1, 5);
+        assert_eq!(schedule.tries(1), 5);
     }
 
     #[test]

@@ -42,6 +42,8 @@ use crate::operation::certificate;
 use crate::operation::control::{self, ControlServer};
 use crate::operation::expiry_task::ExpiryTask;
 use crate::operation::observed::Observed;
+use crate::operation::queue::QueueControl;
+use crate::operation::reachability::Reachability;
 use crate::push::{self, Notifier};
 use crate::router::Router;
 use crate::runtime::blocking;
@@ -61,6 +63,7 @@ pub(crate) const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 /// A server at work.
 pub(crate) struct Running {
     pub(crate) router: Arc<Router>,
+    pub(crate) reachability: Arc<Reachability>,
     config: Config,
     shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -93,6 +96,7 @@ impl Running {
             pairing: pairing.clone(),
         };
         self.spawn(expiry.run());
+        self.spawn(Arc::clone(&self.reachability).watch_keys());
         self.spawn(certificate::run(certificate::files(&self.config.tls), tls.clone(), hang_up));
     }
 
@@ -174,7 +178,14 @@ pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Resu
         Arc::clone(&observed.counters),
     ));
     let outbound = start_outbound(&config, &observed, &reports, &world, (tasks.clone(), shutdown.clone()))?;
-    let mail = mail_services(&config, watchers, &observed, reports, outbound)?;
+    let reachability = Arc::new(Reachability::new(
+        config.clone(),
+        Arc::clone(&observed),
+        world.resolver.clone(),
+        (world.roots.clone(), world.peers),
+        outbound.as_ref().map(|outbound| Arc::clone(outbound.signer())),
+    ));
+    let mail = mail_services(&config, watchers, &observed, Arc::clone(&reports), outbound)?;
     let reception = Arc::new(reception(&config, &mail, Arc::clone(&world.keys))?);
     let web = Arc::new(WebBackend::new(
         Arc::clone(&mail.accounts),
@@ -189,14 +200,14 @@ pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Resu
         inbound: inbound_settings(&config),
         reception,
         mail,
-        site: Arc::clone(&site),
+        site,
         web,
         observed: Arc::clone(&observed),
         shutdown: shutdown.clone(),
         connections_so_far: 0.into(),
     });
     tokio::spawn(pairing_task.run());
-    let control_server = Arc::new(ControlServer { observed: Arc::clone(&observed), site });
+    let control_server = control_server(&router, reports, Arc::clone(&reachability), &config);
     tasks.spawn(control::run(control, control_server, shutdown.clone(), tasks.clone()));
     accept_on(listeners, &router, &shutdown, &tasks);
     let ports_file = run_directory.join("ports.json");
@@ -205,7 +216,23 @@ pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Resu
         tracing::info!(?service, ?addresses, "listening");
     }
     let announcements = [config.control_socket(), ports_file];
-    Ok(Running { router, config, shutdown, tasks, announcements })
+    Ok(Running { router, reachability, config, shutdown, tasks, announcements })
+}
+
+fn control_server(
+    router: &Router,
+    reports: Arc<Reports>,
+    reachability: Arc<Reachability>,
+    config: &Config,
+) -> Arc<ControlServer> {
+    let queue = QueueControl {
+        observed: Arc::clone(&router.observed),
+        outbound: router.mail.delivery.outbound().cloned(),
+        reports,
+        servers: config.federation.outbound,
+    };
+    let (observed, site) = (Arc::clone(&router.observed), Arc::clone(&router.site));
+    Arc::new(ControlServer { observed, site, queue, reachability })
 }
 
 /// Accepts connections on every socket.

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::keys;
 use crate::records::{OutboundRecord, from_json};
 use crate::store::Store;
-use crate::types::{Outbound, OutboundDraft, OutboundId};
+use crate::types::{Outbound, OutboundDraft, OutboundId, OutboundSummary};
 
 impl Store {
     /// The whole queue, oldest first.
@@ -23,6 +23,42 @@ impl Store {
             queue.push(Outbound { id, size: body.size, draft });
         }
         Ok(queue)
+    }
+
+    /// At most `limit` entries behind `after`, oldest first; from the beginning without one.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every read.
+    pub fn outbound_after(&self, after: Option<OutboundId>, limit: usize) -> Result<Vec<Outbound>> {
+        let state = self.read();
+        let mut page = Vec::new();
+        for (key, value) in state.scan(keys::OUTBOUND) {
+            let id =
+                keys::number_of(key).map(OutboundId).ok_or(Error::Bug("a queue entry's key is too short"))?;
+            if after.is_some_and(|after| id <= after) {
+                continue;
+            }
+            if page.len() >= limit {
+                break;
+            }
+            let OutboundRecord { body, draft } = from_json(value)?;
+            page.push(Outbound { id, size: body.size, draft });
+        }
+        Ok(page)
+    }
+
+    /// The length of the queue, and the time at which its oldest entry was accepted. One record is read.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those of every read.
+    pub fn outbound_summary(&self) -> Result<OutboundSummary> {
+        let state = self.read();
+        let mut entries = state.scan(keys::OUTBOUND);
+        let Some((_, oldest)) = entries.next() else { return Ok(OutboundSummary::default()) };
+        let OutboundRecord { draft, .. } = from_json(oldest)?;
+        Ok(OutboundSummary { messages: 1 + entries.count(), oldest: Some(draft.created) })
     }
 
     /// One entry; none when it is gone.

@@ -308,6 +308,15 @@ pub struct Outbound {
     pub draft: OutboundDraft,
 }
 
+/// The outbound queue as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboundSummary {
+    /// The number of entries.
+    pub messages: usize,
+    /// The time at which the oldest one was accepted; none for an empty queue.
+    pub oldest: Option<UnixTime>,
+}
+
 /// An invite: its token, which is not stored, entitles to the creation of accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invite {

@@ -427,6 +427,11 @@ fn the_queue_shares_its_body_with_local_mailboxes() {
     let mut body = Vec::new();
     world.store().outbound_body(queue[0].id).unwrap().read_to_end(&mut body).unwrap();
     assert_eq!(body, b"to both");
+    let summary = world.store().outbound_summary().unwrap();
+    assert_eq!((summary.messages, summary.oldest), (queue.len(), Some(later.created)));
+    let pages = |after| world.store().outbound_after(after, 1).unwrap();
+    assert_eq!(pages(None)[0].id, queue[0].id);
+    assert_eq!(pages(queue.last().map(|entry| entry.id)), []);
     world.store().finish_outbound(queue[0].id).unwrap();
     assert!(matches!(world.store().outbound_body(queue[0].id), Err(Error::NoSuchMessage)));
     assert_eq!(world.store().outbound_entry(queue[0].id).unwrap(), None);

@@ -23,4 +23,5 @@ pub use http::serve_connection;
 pub use invite::{Links, links};
 pub use metrics::{MetricsSource, serve_metrics};
 pub use request::{Format, PageContext, Request, Scheme};
+pub use routes::mta_sts_policy;
 pub use site::{Certificate, Ports, Site, WebPorts};

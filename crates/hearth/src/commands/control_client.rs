@@ -13,7 +13,7 @@ use ipc::lines::{self, Lines};
 use crate::cli::{EXIT_CONFIGURATION, EXIT_NOT_RUNNING, EXIT_OK};
 
 /// A server that has not answered by then will not.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends the request to the server with this configuration, and prints its response by `show`.
 pub(super) fn with_server(
@@ -21,11 +21,26 @@ pub(super) fn with_server(
     request: &Request,
     show: impl FnOnce(Response, &mut dyn Write) -> std::io::Result<()>,
 ) -> anyhow::Result<ExitCode> {
+    let response = match ask(path, request, RESPONSE_TIMEOUT)? {
+        Ok(response) => response,
+        Err(exit) => return Ok(exit),
+    };
+    show(response, &mut std::io::stdout().lock())?;
+    Ok(ExitCode::from(EXIT_OK))
+}
+
+/// Sends the request to the server with this configuration, and returns its response; or the exit status, if there is
+/// no server to ask, which has been said then.
+pub(super) fn ask(
+    path: &Path,
+    request: &Request,
+    patience: Duration,
+) -> anyhow::Result<Result<Response, ExitCode>> {
     let config = match config::load(path) {
         Ok((config, _)) => config,
         Err(findings) => {
             config::print(&findings);
-            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+            return Ok(Err(ExitCode::from(EXIT_CONFIGURATION)));
         }
     };
     let socket = config.control_socket();
@@ -33,12 +48,10 @@ pub(super) fn with_server(
         let mut out = std::io::stderr().lock();
         let _ =
             writeln!(out, "hearth: no server answers at {}; is it running as this user?", socket.display());
-        return Ok(ExitCode::from(EXIT_NOT_RUNNING));
+        return Ok(Err(ExitCode::from(EXIT_NOT_RUNNING)));
     };
-    let response =
-        ask(stream, request).with_context(|| format!("asking the server at {}", socket.display()))?;
-    show(response, &mut std::io::stdout().lock())?;
-    Ok(ExitCode::from(EXIT_OK))
+    let response = exchange(stream, request, patience);
+    response.with_context(|| format!("asking the server at {}", socket.display())).map(Ok)
 }
 
 /// The error for a response that does not fit the request.
@@ -49,8 +62,8 @@ pub(super) fn unexpected(response: &Response) -> std::io::Result<()> {
     }))
 }
 
-fn ask(mut stream: UnixStream, request: &Request) -> anyhow::Result<Response> {
-    stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
+fn exchange(mut stream: UnixStream, request: &Request, patience: Duration) -> anyhow::Result<Response> {
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(&lines::encode(request)?)?;
     let mut lines = Lines::new(stream, LINE_LIMIT);
     let line = match (lines.next(), lines.into_error()) {

@@ -2,8 +2,12 @@
 
 pub(crate) mod check;
 mod control_client;
+pub(crate) mod dns;
 pub(crate) mod invite;
+pub(crate) mod network_check;
 pub(crate) mod pair;
+pub(crate) mod queue;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod store;
+mod words;

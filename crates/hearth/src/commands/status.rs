@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use host::clock;
 use ipc::control::{DiskStatus, PushStatus, Request, Response, ServerStatus};
+use ipc::queue::SendingStatus;
 
 use super::control_client::{unexpected, with_server};
+use super::words::duration;
 
 /// `hearth status`
 pub(crate) fn run(config: &Path, json: bool) -> anyhow::Result<ExitCode> {
@@ -32,13 +34,29 @@ fn notifications(push: PushStatus) -> String {
     )
 }
 
+fn sending(status: &SendingStatus) -> String {
+    match (status.servers.as_str(), status.clock_is_right) {
+        ("off", _) => "off: mail stays on this server".to_owned(),
+        (_, false) => "mail waits: the clock is not set".to_owned(),
+        ("relays", true) => "to chatmail relays only".to_owned(),
+        (_, true) => "to every mail server that encrypts the connection".to_owned(),
+    }
+}
+
+fn queue(messages: usize, status: &SendingStatus) -> String {
+    let oldest = status.oldest.map(|age| format!(", the oldest for {}", duration(age))).unwrap_or_default();
+    let given_up = status.given_up;
+    format!("{messages} messages wait for other servers{oldest}; {given_up} given up since the start")
+}
+
 fn in_words(status: &ServerStatus) -> String {
     let ServerStatus { version, domain, kernel, .. } = status;
     let mut text = format!("Hearth {version} for {domain} (Linux {kernel})\n");
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<14}{value}\n"));
     line("Accounts:", format!("{}; registration is {}", status.accounts, status.registration));
     line("Connections:", format!("{} of at most {}", status.connections, status.connections_limit));
-    line("Queue:", format!("{} messages for other relays", status.queue));
+    line("Sending:", sending(&status.sending));
+    line("Queue:", queue(status.queue, &status.sending));
     line("Push:", status.push.map_or("off".to_owned(), notifications));
     if let Some(DiskStatus { free, total }) = status.disk {
         line("Disk:", format!("{} MiB free of {} MiB", free >> 20, total >> 20));
@@ -62,7 +80,26 @@ fn in_words(status: &ServerStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::validity;
+    use ipc::queue::SendingStatus;
+
+    use super::{queue, sending, validity};
+
+    #[test]
+    fn mail_for_other_servers_is_told_with_the_reason_why_it_waits() {
+        let status = |servers: &str, clock_is_right| SendingStatus {
+            servers: servers.to_owned(),
+            oldest: Some(7200),
+            given_up: 1,
+            clock_is_right,
+        };
+        assert_eq!(sending(&status("relays", true)), "to chatmail relays only");
+        assert_eq!(sending(&status("all", false)), "mail waits: the clock is not set");
+        assert!(sending(&status("off", false)).starts_with("off"));
+        assert_eq!(
+            queue(3, &status("all", true)),
+            "3 messages wait for other servers, the oldest for 2 h; 1 given up since the start"
+        );
+    }
 
     #[test]
     fn an_expired_certificate_is_called_so() {

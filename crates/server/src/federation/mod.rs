@@ -1,8 +1,10 @@
-//! Mail between servers: `inbound` receives, `outbound` sends and queues, `signing` keeps our key (RFC 6376).
+//! Mail between servers: `inbound` receives, `outbound` sends and queues, `signing` keeps our keys (RFC 6376),
+//! `zone` asks the name servers of our domain.
 
 pub(crate) mod inbound;
 pub(crate) mod outbound;
 pub(crate) mod signing;
+pub(crate) mod zone;
 
 use std::path::PathBuf;
 

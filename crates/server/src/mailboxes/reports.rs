@@ -1,6 +1,6 @@
 //! Reports to senders of this server about recipients who did not get a message (RFC 3464): into the sender's own mailbox.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use host::{clock, entropy};
@@ -39,6 +39,22 @@ impl Reports {
     pub(crate) fn fits(&self, sender: &Address, recipients: usize, size: u64) -> store::Result<bool> {
         let report = Load::message(Bounce::size_limit(recipients, size));
         Ok(self.quota.admits(quota::load(&self.store, sender)?, report))
+    }
+
+    /// Writes a report about recipients of a queued message, unless it has the null sender.
+    pub(crate) fn write_for(
+        &self,
+        entry: &store::Outbound,
+        failed: &[FailedRecipient],
+    ) -> anyhow::Result<()> {
+        let Some(sender) = &entry.draft.sender else { return Ok(()) };
+        let mut original = Vec::new();
+        // The report names the message by its header section; if that cannot be read, a report without it is better than
+        // none.
+        if let Ok(body) = self.store.outbound_body(entry.id) {
+            let _ = body.take(QUOTED_BYTES).read_to_end(&mut original);
+        }
+        self.write(sender, failed, &original)
     }
 
     /// Writes a report into the sender's mailbox; `original` begins with the message's header section. A sender who is

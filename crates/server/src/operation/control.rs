@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ipc::control::{DiskStatus, LINE_LIMIT, PushStatus, Request, Response, ServerStatus};
-use ipc::lines;
+use ipc::lines::{self, LineError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
@@ -15,10 +15,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::operation::invites;
 use crate::operation::observed::Observed;
+use crate::operation::queue::{self, QueueControl};
+use crate::operation::reachability::Reachability;
 use crate::runtime::lines::Lines;
 
-/// The time that a request may take.
+/// The time for reading a request, and the time that most take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time for a request that asks other servers.
+const ASKING_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Binds the socket; a left-over of a server that was killed makes room. Call only while holding the store's lock,
 /// which proves that no other server uses it.
@@ -41,6 +45,8 @@ pub(crate) struct ControlServer {
     pub(crate) observed: Arc<Observed>,
     /// For the links of new invites.
     pub(crate) site: Arc<web::Site>,
+    pub(crate) queue: QueueControl,
+    pub(crate) reachability: Arc<Reachability>,
 }
 
 /// Answers requests until the server stops.
@@ -54,7 +60,7 @@ pub(crate) async fn run(
         if let Ok((stream, _)) = accepted {
             let server = Arc::clone(&server);
             tasks.spawn(async move {
-                let _ = tokio::time::timeout(REQUEST_TIMEOUT, serve(stream, &server)).await;
+                let _ = serve(stream, &server).await;
             });
         }
     }
@@ -62,19 +68,40 @@ pub(crate) async fn run(
 
 async fn serve(stream: UnixStream, server: &ControlServer) -> anyhow::Result<()> {
     let (read, mut write) = stream.into_split();
-    let Some(line) = Lines::new(read, LINE_LIMIT).next().await? else { return Ok(()) };
-    let response = match line.decode() {
-        Ok(Request::Status) => Response::Status(Box::new(status(&server.observed))),
+    let mut lines = Lines::new(read, LINE_LIMIT);
+    let Some(line) = tokio::time::timeout(REQUEST_TIMEOUT, lines.next()).await?? else { return Ok(()) };
+    let request = line.decode();
+    let limit = match &request {
+        Ok(Request::Dns { .. } | Request::RotateKey | Request::CheckNetwork { .. }) => ASKING_TIMEOUT,
+        _ => REQUEST_TIMEOUT,
+    };
+    let response = match tokio::time::timeout(limit, respond(request, server)).await {
+        Ok(response) => response,
+        Err(_) => Response::Refused("It takes too long; try again later.".to_owned()),
+    };
+    tokio::time::timeout(REQUEST_TIMEOUT, write.write_all(&lines::encode(&response)?)).await??;
+    Ok(())
+}
+
+async fn respond(request: Result<Request, LineError>, server: &ControlServer) -> Response {
+    match request {
+        Ok(Request::Status) => Response::Status(Box::new(status(server))),
         Ok(Request::Pair) => pair(&server.observed).await,
         Ok(Request::MakeInvite { uses, lifetime }) => {
             invites::make(&server.observed, &server.site, uses, lifetime).await
         }
         Ok(Request::Invites) => invites::list(&server.observed.store),
         Ok(Request::RevokeInvite(id)) => invites::revoke(&server.observed.store, id).await,
+        Ok(Request::Queue { after, addresses }) => queue::page(&server.queue, after.as_deref(), addresses),
+        Ok(Request::RetryQueued(selection)) => queue::retry(&server.queue, &selection),
+        Ok(Request::DropQueued { id, sender }) => queue::drop_one(&server.queue, &id, sender).await,
+        Ok(Request::Dns { check }) => server.reachability.domain(check).await,
+        Ok(Request::RotateKey) => server.reachability.rotate_key().await,
+        Ok(Request::CheckNetwork { relay }) => {
+            Response::Findings(server.reachability.look(relay.as_deref()).await)
+        }
         Err(error) => Response::Refused(format!("The request is not understood: {error}.")),
-    };
-    write.write_all(&lines::encode(&response)?).await?;
-    Ok(())
+    }
 }
 
 async fn pair(observed: &Observed) -> Response {
@@ -85,7 +112,10 @@ async fn pair(observed: &Observed) -> Response {
     }
 }
 
-fn status(observed: &Observed) -> ServerStatus {
+fn status(server: &ControlServer) -> ServerStatus {
+    let observed = &server.observed;
+    // What cannot be read shows among the troubles.
+    let queued = observed.store.outbound_summary().unwrap_or_default();
     let certificate = observed.tls.summary();
     let view = observed.pairing.watch().borrow().clone();
     let listening = observed
@@ -100,8 +130,8 @@ fn status(observed: &Observed) -> ServerStatus {
         accounts: view.accounts,
         connections: observed.connections.count(),
         connections_limit: observed.connections.limit(),
-        // What cannot be read shows among the troubles.
-        queue: observed.store.outbound().map_or(0, |queue| queue.len()),
+        queue: queued.messages,
+        sending: queue::status(&server.queue, queued),
         push: observed.notifier.as_ref().map(|notifier| PushStatus {
             pending: notifier.pending(),
             sent: observed.counters.pushes.sent.value(),

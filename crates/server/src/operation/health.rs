@@ -97,7 +97,7 @@ async fn answers(ports: &Ports, service: Service) -> bool {
 }
 
 /// The address at which the machine itself reaches a socket.
-fn loopback(address: SocketAddr) -> SocketAddr {
+pub(crate) fn loopback(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -8,3 +8,5 @@ pub(crate) mod health;
 mod invites;
 mod metrics;
 pub(crate) mod observed;
+pub(crate) mod queue;
+pub(crate) mod reachability;

@@ -114,6 +114,8 @@ pub(crate) struct OutboundCounters {
     pub(crate) deferred: Counter,
     /// Recipients who do not get the message.
     pub(crate) failed: Counter,
+    /// Queued messages that were given up for some or all recipients, and reported to their senders.
+    pub(crate) given_up: Counter,
 }
 
 /// The outcome of a login.

@@ -17,6 +17,7 @@ use crate::federation::inbound::Reception;
 use crate::federation::outbound::{Outbound, Peers};
 use crate::mailboxes::memory::MailboxMemory;
 use crate::operation::observed::Observed;
+use crate::operation::reachability::Reachability;
 use crate::tests::keys::TestKeys;
 
 /// A name and a password that the server's rules allow.
@@ -79,6 +80,10 @@ impl TestServer {
 
     pub(crate) fn outbound(&self) -> &Outbound {
         self.running.router.mail.delivery.outbound().expect("mail goes to other servers")
+    }
+
+    pub(crate) fn reachability(&self) -> &Reachability {
+        &self.running.reachability
     }
 
     /// The other servers.

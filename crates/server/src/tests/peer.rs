@@ -44,6 +44,7 @@ pub(crate) async fn listen(last: u8, peer: &Peer) -> Peers {
     let ports = Peers {
         smtp: smtp.local_addr().unwrap().port(),
         https: https.local_addr().unwrap().port(),
+        names: 53,
         patience: Duration::from_secs(60),
     };
     serve(smtp, https, peer);

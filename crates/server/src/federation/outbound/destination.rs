@@ -28,12 +28,14 @@ const HOSTS: usize = 5;
 pub(crate) struct Peers {
     pub(crate) smtp: u16,
     pub(crate) https: u16,
+    /// That of name servers.
+    pub(crate) names: u16,
     pub(crate) patience: Duration,
 }
 
 impl Default for Peers {
     fn default() -> Self {
-        Self { smtp: 25, https: 443, patience: Duration::from_secs(4) }
+        Self { smtp: 25, https: 443, names: 53, patience: Duration::from_secs(4) }
     }
 }
 

@@ -87,6 +87,8 @@ impl FirstAttempt {
         let host = ended.host.as_deref();
         let outcome = outcome(&outbound.rules, clock::wall(), queued, host, &ended.fates, Outbound::chance());
         outbound.count(&outcome);
+        let deferred = !outcome.remaining.is_empty();
+        outbound.note_answer(&trial.destination, deferred.then_some(outcome.last_reply.as_str()));
         self.delivered += outcome.delivered;
         self.failed.extend(outcome.failed);
         if !outcome.remaining.is_empty() {
@@ -161,11 +163,11 @@ impl Outbound {
         let now = clock::now();
         for (part, id) in attempt.parts.into_iter().zip(ids) {
             let Part { destination, progress, .. } = part;
-            let mut reached = true;
+            let (mut reached, mut tries) = (true, 0);
             let due = match progress {
                 Progress::Untried => now,
                 Progress::Deferred { wait, reached: answered } => {
-                    reached = answered;
+                    (reached, tries) = (answered, 1);
                     now + wait
                 }
                 Progress::Running(trial) => match trial.queued(*id) {
@@ -180,6 +182,7 @@ impl Outbound {
             };
             let mut queue = self.queue.lock();
             queue.schedule.add(id.0, destination.clone(), created, due);
+            queue.schedule.tried(id.0, tries);
             if !reached {
                 queue.schedule.unreachable(now, &destination, Self::chance());
             }

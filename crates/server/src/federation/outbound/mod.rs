@@ -22,11 +22,12 @@ mod settle;
 mod smarthost;
 mod smtp;
 mod trial;
+mod troubles;
 mod trust;
 mod worker;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use config::Config;
@@ -45,6 +46,7 @@ use self::destination::Transport;
 use self::memory::Connection;
 use self::policies::Policies;
 use self::queue::Queue;
+use self::troubles::Troubles;
 use self::trust::Trusts;
 use crate::federation::signing::Signer;
 use crate::mailboxes::reports::Reports;
@@ -58,6 +60,7 @@ pub(crate) use self::first_attempt::{FirstAttempt, Sending};
 pub(crate) struct Outbound {
     transport: Transport,
     queue: Mutex<Queue>,
+    troubles: Mutex<Troubles>,
     woken: Notify,
     rules: RetrySchedule,
     store: Store,
@@ -66,6 +69,17 @@ pub(crate) struct Outbound {
     counters: Arc<Counters>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
+}
+
+/// The course of a queued message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Course {
+    /// The time until the next attempt; none while one is being made.
+    pub(crate) due_in: Option<Duration>,
+    /// The number of attempts, one that is being made included.
+    pub(crate) tries: u32,
+    /// The last answer of the destination that put mail off, to this message or to another.
+    pub(crate) last_answer: Option<String>,
 }
 
 /// The parts of the server that [`Outbound`] needs.
@@ -99,6 +113,7 @@ impl Outbound {
         let outbound = Arc::new(Self {
             transport,
             queue: Mutex::new(Queue::new(rules.clone())),
+            troubles: Mutex::default(),
             woken: Notify::new(),
             rules,
             store: means.store,
@@ -195,7 +210,7 @@ impl Outbound {
 
     /// Signatures name the time, so mail waits until it is known.
     pub(crate) fn clock_is_right(&self) -> bool {
-        clock::wall() >= EARLIEST
+        clock_is_right()
     }
 
     /// The header field that signs a message; empty where our domain has no name to sign with.
@@ -207,20 +222,43 @@ impl Outbound {
         blocking::run(move || signer.sign(body)).await?
     }
 
-    /// Makes waiting messages due at once.
-    pub(crate) fn hurry(&self, ids: &[OutboundId]) {
+    /// Makes waiting messages due at once; returns the number of those that waited.
+    pub(crate) fn hurry(&self, ids: &[OutboundId]) -> usize {
         let mut queue = self.queue.lock();
-        for id in ids {
-            queue.schedule.hurry(clock::now(), id.0);
-        }
+        let hurried = ids.iter().filter(|id| queue.schedule.hurry(clock::now(), id.0)).count();
         drop(queue);
         self.woken.notify_one();
+        hurried
     }
 
-    /// The time until a message is tried again; none while it is being tried.
-    pub(crate) fn due_in(&self, id: OutboundId) -> Option<std::time::Duration> {
-        let due = self.queue.lock().schedule.due(id.0)?;
-        Some(due.saturating_duration_since(clock::now()))
+    /// The same for all messages.
+    pub(crate) fn hurry_all(&self) -> usize {
+        let hurried = self.queue.lock().schedule.hurry_all(clock::now());
+        self.woken.notify_one();
+        hurried
+    }
+
+    /// The signer of this server's mail.
+    pub(crate) fn signer(&self) -> &Arc<Signer> {
+        &self.signer
+    }
+
+    /// The course of a message so far. It is not in the store, and begins again with each start of the server.
+    pub(crate) fn course(&self, id: OutboundId, destination: &Domain) -> Course {
+        let queue = self.queue.lock();
+        let due = queue.schedule.due(id.0).map(|due| due.saturating_duration_since(clock::now()));
+        let tries = queue.schedule.tries(id.0);
+        drop(queue);
+        Course { due_in: due, tries, last_answer: self.troubles.lock().of(destination).map(str::to_owned) }
+    }
+
+    /// Keeps the answer of a destination that put mail off; without one it took mail or refused it for good.
+    fn note_answer(&self, destination: &Domain, answer: Option<&str>) {
+        let mut troubles = self.troubles.lock();
+        match answer {
+            Some(answer) => troubles.remember(clock::now(), destination, answer),
+            None => troubles.forget(destination),
+        }
     }
 
     /// A message is gone from the store.
@@ -233,7 +271,12 @@ impl Outbound {
     }
 }
 
+/// Whether the clock can be right: it shows no time before the program was written.
+pub(crate) fn clock_is_right() -> bool {
+    clock::wall() >= EARLIEST
+}
+
 /// Before this the clock is wrong: the program is younger (2026-11-01).
 const EARLIEST: mail_types::UnixTime = mail_types::UnixTime(1_793_491_200);
 /// From one look at a clock that is wrong to the next.
-const CLOCK_CHECK: std::time::Duration = std::time::Duration::from_secs(5);
+const CLOCK_CHECK: Duration = Duration::from_secs(5);

@@ -1,19 +1,17 @@
 //! The end of an attempt at a queued message: the store's entry, the report to the sender, the next attempt.
 
-use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use host::clock;
 use mail_types::{Address, Domain};
-use relay_policy::{Attempted, FailedRecipient, Queued};
+use relay_policy::{Attempted, Queued};
 use smtp::client::{Fate, Trouble};
 use store::{Outbound as Entry, OutboundDraft, OutboundId};
 
 use super::Outbound;
 use super::outcome::{Outcome, outcome};
 use super::trial::Ended;
-use crate::mailboxes::reports::QUOTED_BYTES;
 use crate::runtime::blocking;
 
 impl Outbound {
@@ -53,8 +51,14 @@ impl Outbound {
         let host = ended.host.as_deref();
         let outcome = outcome(&self.rules, clock::wall(), queued, host, &ended.fates, chance);
         self.count(&outcome);
-        if let Some(sender) = entry.draft.sender.as_ref().filter(|_| !outcome.failed.is_empty()) {
-            self.report(&entry, sender, &outcome.failed)?;
+        if let Some(destination) = &destination {
+            let deferred = !outcome.remaining.is_empty();
+            self.note_answer(destination, deferred.then_some(outcome.last_reply.as_str()));
+        }
+        if !outcome.failed.is_empty() {
+            self.counters.outbound.given_up.count();
+            // The sender is told before the entry goes: a power cut in between reports twice rather than never.
+            self.reports.write_for(&entry, &outcome.failed)?;
         }
         if outcome.remaining.is_empty() {
             self.store.finish_outbound(id)?;
@@ -64,17 +68,6 @@ impl Outbound {
         }
         self.schedule(&entry, destination.as_ref(), &outcome, ended.reached, chance);
         Ok(destination)
-    }
-
-    /// The sender is told before the entry goes: a power cut in between reports twice rather than never.
-    fn report(&self, entry: &Entry, sender: &Address, failed: &[FailedRecipient]) -> anyhow::Result<()> {
-        let mut original = Vec::new();
-        // The report names the message by its header section; if that cannot be read, a report without it is better than
-        // none.
-        if let Ok(body) = self.store.outbound_body(entry.id) {
-            let _ = body.take(QUOTED_BYTES).read_to_end(&mut original);
-        }
-        self.reports.write(sender, failed, &original)
     }
 
     fn schedule(
@@ -98,6 +91,7 @@ impl Outbound {
             Some(destination) if !queue.schedule.contains(id) && attempted != Attempted::Finished => {
                 let due = now + Duration::from_secs(outcome.wait);
                 queue.schedule.add(id, destination.clone(), entry.draft.created, due);
+                queue.schedule.tried(id, 1);
                 if attempted == Attempted::Unreachable {
                     queue.schedule.unreachable(now, destination, chance);
                 }

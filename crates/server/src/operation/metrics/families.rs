@@ -1,10 +1,11 @@
 //! The metric families: name, meaning and source of each number.
 
+use host::clock;
 use store::Store;
 
 use crate::operation::metrics::exposition::{Family, Kind, PLAIN, Unit};
 use crate::operation::observed::Observed;
-use crate::runtime::counters::{Counters, Pushes, Received};
+use crate::runtime::counters::{Counters, OutboundCounters, Pushes, Received};
 
 /// The sums over the store's accounts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,12 +14,16 @@ pub(crate) struct Stored {
     messages: u64,
     bytes: u64,
     queued: u64,
+    /// The age of the oldest queued message, in seconds.
+    oldest: u64,
 }
 
 impl Stored {
     /// From counters that are in memory; no message is looked at.
     pub(crate) fn count(store: &Store) -> store::Result<Self> {
-        let mut stored = Self { queued: store.outbound()?.len() as u64, ..Self::default() };
+        let queue = store.outbound_summary()?;
+        let oldest = queue.oldest.map_or(0, |time| clock::wall().0.saturating_sub(time.0));
+        let mut stored = Self { queued: queue.messages as u64, oldest, ..Self::default() };
         for account in store.accounts()? {
             // One that was deleted in this moment holds nothing.
             let usage = store.usage(&account.address).unwrap_or_default();
@@ -37,7 +42,8 @@ pub(crate) fn families(observed: &Observed, stored: Stored) -> Vec<Family> {
         state(observed, stored),
         arrivals(counters),
         mail(counters),
-        received(&counters.received),
+        sending(&counters.outbound),
+        receiving(&counters.received),
         notifications(&counters.pushes),
     ];
     groups.into_iter().flatten().collect()
@@ -65,7 +71,7 @@ fn state(observed: &Observed, stored: Stored) -> Vec<Family> {
                 ("imap", counters.imap.open()),
                 ("submission", counters.submission.open()),
                 ("web", counters.web.open()),
-                ("inbound", counters.inbound.open()),
+                ("smtp", counters.inbound.open()),
             ],
         ),
         gauge("hearth_stored_messages", Unit::None, "Messages in all mailboxes.", stored.messages),
@@ -75,7 +81,13 @@ fn state(observed: &Observed, stored: Stored) -> Vec<Family> {
             "The sum of their sizes; one in several mailboxes counts in each.",
             stored.bytes,
         ),
-        gauge("hearth_queue_messages", Unit::None, "Messages that wait for other relays.", stored.queued),
+        gauge("hearth_queue_messages", Unit::None, "Messages that wait for other servers.", stored.queued),
+        gauge(
+            "hearth_queue_oldest_age_seconds",
+            Unit::Seconds,
+            "The age of the oldest of them; 0 when there is none.",
+            stored.oldest,
+        ),
     ];
     if let Some(expires) = observed.tls.summary().expires {
         families.push(gauge(
@@ -116,13 +128,13 @@ fn arrivals(counters: &Counters) -> Vec<Family> {
     vec![
         counter_by(
             "hearth_connections_accepted",
-            "Connections that came; the self-check opens one by each protocol of mail every five seconds.",
+            "Connections that came; the self-check opens three every five seconds.",
             "protocol",
             &[
                 ("imap", counters.imap.opened()),
                 ("submission", counters.submission.opened()),
                 ("web", counters.web.opened()),
-                ("inbound", counters.inbound.opened()),
+                ("smtp", counters.inbound.opened()),
             ],
         ),
         counter(
@@ -193,22 +205,43 @@ fn mail(counters: &Counters) -> Vec<Family> {
     ]
 }
 
-fn received(received: &Received) -> Vec<Family> {
+fn sending(outbound: &OutboundCounters) -> Vec<Family> {
+    vec![
+        counter("hearth_outbound_attempts", "Messages offered to other servers.", outbound.attempts.value()),
+        counter_by(
+            "hearth_outbound_recipients",
+            "Recipients at other servers; one whose message is put off counts at each attempt.",
+            "result",
+            &[
+                ("delivered", outbound.delivered.value()),
+                ("deferred", outbound.deferred.value()),
+                ("failed", outbound.failed.value()),
+            ],
+        ),
+        counter(
+            "hearth_outbound_given_up",
+            "Queued messages given up for some or all recipients.",
+            outbound.given_up.value(),
+        ),
+    ]
+}
+
+fn receiving(received: &Received) -> Vec<Family> {
     vec![
         counter_by(
-            "hearth_messages_received",
+            "hearth_inbound_messages",
             "Messages taken from other servers.",
-            "way",
+            "protocol",
             &[("smtp", received.by_smtp.value()), ("https", received.by_https.value())],
         ),
         counter_by(
-            "hearth_messages_rejected",
-            "Messages of other servers not taken.",
+            "hearth_inbound_refused",
+            "Messages of other servers that were not taken.",
             "reason",
             &[
                 ("unencrypted", received.unencrypted.value()),
                 ("unsigned", received.unsigned.value()),
-                ("lookup", received.unclear.value()),
+                ("unclear", received.unclear.value()),
                 ("rate", received.rate.value()),
                 ("blocked", received.blocked.value()),
                 ("malformed", received.malformed.value()),
@@ -217,8 +250,8 @@ fn received(received: &Received) -> Vec<Family> {
             ],
         ),
         counter(
-            "hearth_recipients_unreported",
-            "Recipients who did not get a message of another server that others got, untold.",
+            "hearth_inbound_unreported",
+            "Recipients who did not get a message that others got, and of whom no report was written.",
             received.unreported.value(),
         ),
     ]

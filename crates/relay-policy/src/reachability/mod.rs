@@ -1,0 +1,10 @@
+//! The ways by which others find and reach this relay: the records to publish, the judgement of those that are
+//! published, and of the observations that a server can make of its own network. Pure; a server observes.
+
+mod network;
+mod published;
+mod records;
+
+pub use network::{CertificateSeen, Connection, NetworkSeen, PortSeen, RelaySeen, network_findings};
+pub use published::{Context, Seen, judge};
+pub use records::{DomainFacts, KeyRole, PublicKeyRecord, domain_records};
