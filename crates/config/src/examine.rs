@@ -47,7 +47,9 @@ fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
         about: section(&mut file, "about", &mut findings, sections::about),
         push: section(&mut file, "push", &mut findings, sections::push),
         metrics: section(&mut file, "metrics", &mut findings, sections::metrics),
-        federation: section(&mut file, "federation", &mut findings, sections::federation),
+        federation: section(&mut file, "federation", &mut findings, |table| {
+            sections::federation(table, &domain)
+        }),
         dns: section(&mut file, "dns", &mut findings, sections::dns),
         domain,
     };

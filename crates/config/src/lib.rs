@@ -21,4 +21,7 @@ mod values;
 pub use examine::examine;
 pub use finding::{Finding, Severity, has_errors, print};
 pub use load::load;
-pub use model::{About, Config, Dns, Federation, Limits, Listen, Metrics, Pairing, PushSettings, Tls};
+pub use model::{
+    About, Config, Dns, Federation, Limits, Listen, Metrics, NameServer, Outbound, Pairing, PushSettings,
+    Smarthost, Tls,
+};

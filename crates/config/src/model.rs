@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use http::Uri;
-use mail_types::Domain;
+use mail_types::{Domain, Secret};
 use relay_policy::{AccountRules, BlockList, ExpiryRules, Registration, SendRate};
 
 /// The settings of a server.
@@ -156,13 +156,56 @@ pub struct Metrics {
 /// Mail from and to other servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Federation {
+    /// The servers that mail is sent to.
+    pub outbound: Outbound,
+    /// A provider that relays our mail.
+    pub smarthost: Option<Smarthost>,
+    /// A PEM file with root certificates to trust besides the machine's.
+    pub roots: Option<PathBuf>,
     /// The domains and addresses whose mail is refused.
     pub blocked: BlockList,
+}
+
+/// The servers that mail is sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outbound {
+    /// None: mail stays on this server.
+    Off,
+    /// Chatmail relays: servers that take `POST /mxdeliv`.
+    Relays,
+    /// Every mail server that encrypts the connection.
+    All,
+}
+
+/// A provider that relays our mail (RFC 6409).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Smarthost {
+    /// Its host name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether TLS comes before the first byte (RFC 8314); by STARTTLS otherwise.
+    pub implicit_tls: bool,
+    /// User name and password.
+    pub login: Option<(String, Secret)>,
+    /// Whether it gets all mail, or that for servers which are no chatmail relays only.
+    pub for_relays: bool,
 }
 
 /// The name servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns {
-    /// Recursive name servers; those of the machine (`resolv.conf(5)`), when none is given.
-    pub servers: Vec<SocketAddr>,
+    /// Recursive name servers; the machine's, when there is none here.
+    pub servers: Vec<NameServer>,
+    /// Name servers that pass signatures on (RFC 4035), for TLSA records; without any there is no DANE.
+    pub validating: Vec<NameServer>,
+}
+
+/// A recursive name server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameServer {
+    /// Its address and port.
+    pub address: SocketAddr,
+    /// The name in its certificate, for DNS over TLS (RFC 7858).
+    pub tls_name: Option<String>,
 }

@@ -201,3 +201,38 @@ fn a_value_with_a_unit_and_no_quotes_is_told_what_it_lacks() {
         assert!(problem.ends_with('.') && advice.contains("quotes"), "{text}: {problem} {advice}");
     }
 }
+
+#[test]
+fn mail_goes_to_other_servers_from_a_domain_that_they_can_find() {
+    use crate::{NameServer, Outbound, Smarthost};
+    let outbound = |text| config(text).federation.outbound;
+    assert_eq!(outbound("domain = \"chat.example.org\""), Outbound::All);
+    assert_eq!(outbound("domain = \"hearth.local\""), Outbound::Off);
+    assert_eq!(outbound("domain = \"_box.test\"\nfederation.outbound = \"relays\""), Outbound::Relays);
+    let text = "[federation]\nsmarthost = \"mail.example.org:465\"\nsmarthost_user = \"u\"\nsmarthost_password = \"p\"";
+    let login = Some(("u".to_owned(), mail_types::Secret::new(b"p".to_vec())));
+    let (host, port) = ("mail.example.org".to_owned(), 465);
+    let expected = Smarthost { host, port, implicit_tls: true, login, for_relays: false };
+    assert_eq!(config(text).federation.smarthost, Some(expected));
+    assert_eq!(
+        findings(&text.replace("smarthost_password", "#")),
+        [("federation.smarthost_user".into(), Severity::Error)]
+    );
+    assert_eq!(
+        findings("federation.smarthost = \"here\""),
+        [("federation.smarthost".into(), Severity::Error)]
+    );
+    let dns =
+        config("dns.servers = [\"192.0.2.1\", \"[2001:db8::1]:5353\", \"tls://dns.example@192.0.2.2\"]").dns;
+    let server = |address: &str, name: Option<&str>| NameServer {
+        address: address.parse().unwrap(),
+        tls_name: name.map(str::to_owned),
+    };
+    let expected = [
+        server("192.0.2.1:53", None),
+        server("[2001:db8::1]:5353", None),
+        server("192.0.2.2:853", Some("dns.example")),
+    ];
+    assert_eq!(dns.servers, expected);
+    assert_eq!(findings("dns.servers = [\"dns.example\"]"), [("dns.servers".into(), Severity::Error)]);
+}

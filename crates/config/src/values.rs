@@ -65,7 +65,8 @@ pub(crate) fn optional_host(text: String) -> Result<Option<String>, String> {
     Ok(Some(text))
 }
 
-fn host(name: &str) -> Result<(), String> {
+/// A host name or an IP address.
+pub(crate) fn host(name: &str) -> Result<(), String> {
     if name.parse::<IpAddr>().is_ok() || matches!(name.parse::<Domain>(), Ok(Domain::Name(_))) {
         Ok(())
     } else {

@@ -10,6 +10,8 @@ mod authority;
 mod cache;
 mod error;
 mod name;
+#[cfg(test)]
+mod noise;
 mod presentation;
 mod resolv_conf;
 mod resolver;

@@ -12,6 +12,7 @@ use host::clock;
 use host::locks::Mutex;
 use mail_types::Tlsa;
 use rustls::ClientConfig;
+use tokio::sync::Semaphore;
 
 use crate::answers::{self, MailHosts};
 use crate::cache::{Cache, Limits, Size};
@@ -24,6 +25,9 @@ use crate::upstream::{Outcome, Recursion, Upstream};
 /// The longest time of a lookup, over all name servers, packets and aliases.
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
 
+/// The number of questions that wait for answers at a time, with about 25 kB each; others wait for their turn, and their time
+/// runs on.
+const QUESTIONS_LIMIT: usize = 256;
 /// The bounds of each of the four caches.
 const CACHE_LIMITS: Limits = Limits { entries: 1024, bytes: 512 * 1024 };
 /// No cache: for checks that must see the present.
@@ -37,6 +41,7 @@ struct Shared {
     source: Source,
     validating: Option<Upstream>,
     tls: ClientConfig,
+    turns: Semaphore,
     mail_hosts: Mutex<Cache<MailHosts>>,
     addresses: Mutex<Cache<Vec<IpAddr>>>,
     texts: Mutex<Cache<Vec<String>>>,
@@ -89,6 +94,7 @@ impl Resolver {
             source,
             validating,
             tls,
+            turns: Semaphore::new(QUESTIONS_LIMIT),
             mail_hosts: Mutex::new(Cache::new(limits)),
             addresses: Mutex::new(Cache::new(limits)),
             texts: Mutex::new(Cache::new(limits)),
@@ -157,6 +163,7 @@ impl Resolver {
     pub async fn tlsa(&self, name: &str) -> Result<Vec<Tlsa>, LookupError> {
         let Some(validating) = &self.0.validating else { return Ok(Vec::new()) };
         self.kept(&self.0.tlsa, name, |name| async move {
+            let _turn = self.0.turns.acquire().await;
             let outcome = validating.ask(&name, RecordType::TLSA).await;
             match outcome.answer {
                 Err(LookupError::NoData | LookupError::NoSuchDomain) => {
@@ -193,6 +200,7 @@ impl Resolver {
             self.0.addresses.lock().forget_failures();
             self.0.texts.lock().forget_failures();
         }
+        let _turn = self.0.turns.acquire().await;
         match upstream {
             Some(upstream) => upstream.ask(name, kind).await,
             // Not kept: it may be over any moment.

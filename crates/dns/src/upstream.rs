@@ -147,7 +147,7 @@ fn options(recursion: Recursion) -> ResolverOpts {
 
 /// The records that belong to the question: those of the name, and of the names that it is an alias of. The others that a
 /// server may have added are not believed.
-fn chain<'a>(name: &Name, answers: &'a [Record]) -> Vec<&'a Record> {
+pub(crate) fn chain<'a>(name: &Name, answers: &'a [Record]) -> Vec<&'a Record> {
     let mut names = BTreeSet::from([name.to_lowercase()]);
     let mut last = name.to_lowercase();
     for _ in 0..ALIASES_LIMIT {
@@ -181,7 +181,7 @@ fn failure<T>(error: &NetError) -> Outcome<T> {
         NetError::Timeout => "the name servers do not answer".to_owned(),
         NetError::NoConnections => "no name server can be reached".to_owned(),
         NetError::Busy => "too many questions wait for the name servers".to_owned(),
-        NetError::Truncated => "the answer is longer than a message can be".to_owned(),
+        NetError::Truncated => "the answer is too long for UDP, and does not come by TCP".to_owned(),
         _ => "the name servers gave no usable answer".to_owned(),
     };
     Outcome::unavailable(&reason)

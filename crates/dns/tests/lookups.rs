@@ -220,6 +220,22 @@ async fn silence_and_garbage_end_in_time_and_are_remembered() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn many_questions_without_answers_take_turns_and_end_in_time() {
+    let server = Answerer::start(|_| Reply::Silence).await;
+    let resolver = server.resolver();
+    let mut lookups = tokio::task::JoinSet::new();
+    for number in 0..600 {
+        let resolver = resolver.clone();
+        lookups.spawn(async move { resolver.texts(&format!("n{number}.test")).await });
+    }
+    let limit = dns::LOOKUP_LIMIT + Duration::from_secs(1);
+    let answers = tokio::time::timeout(limit, lookups.join_all()).await.expect("an end in time");
+    for answer in answers {
+        unavailable(answer);
+    }
+}
+
 #[tokio::test]
 async fn answers_and_absence_are_kept() {
     let server =

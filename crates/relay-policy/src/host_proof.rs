@@ -21,9 +21,15 @@ pub enum HostProof {
 #[error("the domain's MTA-STS policy does not name this host")]
 pub struct HostNotInPolicy;
 
-/// The proof that a mail host of a domain must give. `tlsa` are the proven records at `_25._tcp` and the host's name, none if
-/// they are not known: an authority's certificate is needed then, so that whoever suppresses them gains nothing. The policy is
-/// the domain's, if it has one; it never takes the place of DANE (RFC 8461 section 2).
+/// The name that has the TLSA records of a mail host (RFC 7672 section 2.2.3).
+#[must_use]
+pub fn tlsa_name(host: &str) -> String {
+    format!("_25._tcp.{}", host.trim_end_matches('.'))
+}
+
+/// The proof that a mail host of a domain must give. `tlsa` are the proven records at [`tlsa_name`], none if they are not
+/// known: an authority's certificate is needed then, and whoever suppresses them has not won yet. The policy is the domain's,
+/// if it has one; it never takes the place of DANE (RFC 8461 section 2).
 ///
 /// # Errors
 ///
@@ -57,7 +63,7 @@ pub fn is_uncertified(domain: &Domain) -> bool {
 mod tests {
     use mail_types::Tlsa;
 
-    use super::{HostNotInPolicy, HostProof, host_proof};
+    use super::{HostNotInPolicy, HostProof, host_proof, tlsa_name};
     use crate::mta_sts::Policy;
 
     fn policy(mode: &str) -> Policy {
@@ -86,6 +92,12 @@ mod tests {
             let expected = if lenient { HostProof::AnyCertificate } else { dane };
             assert_eq!(host_proof(&domain, "mx.a.test", &tlsa, None), Ok(expected));
         }
+    }
+
+    #[test]
+    fn tlsa_records_are_those_of_port_25() {
+        assert_eq!(tlsa_name("mx.a.test"), "_25._tcp.mx.a.test");
+        assert_eq!(tlsa_name("mx.a.test."), "_25._tcp.mx.a.test");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub use bounce::{Bounce, FailedRecipient};
 pub use cleanup::{HeaderCleanup, Purpose};
 pub use expiry::{ExpiryRules, Held, Load, Noticed, Quota};
 pub use gate::{Content, Inspected, Inspection};
-pub use host_proof::{HostNotInPolicy, HostProof, host_proof, is_uncertified};
+pub use host_proof::{HostNotInPolicy, HostProof, host_proof, is_uncertified, tlsa_name};
 pub use invite::{
     InviteLifetimeError, InviteTerms, InviteTermsError, InviteToken, InviteTokenError, parse_lifetime,
 };

@@ -141,21 +141,16 @@ impl OutboundSchedule {
                 place.reached();
                 now + wait
             }
-            Attempted::Unreachable => {
-                place.failures = place.failures.saturating_add(1);
-                let until = now + self.rules.spread_wait(place.failures, chance);
-                place.down_until = Some(until);
-                until
-            }
+            Attempted::Unreachable => place.failed(&self.rules, now, chance),
         };
         entry.due = due;
         place.waiting.insert((due, id));
     }
 
-    /// The destination answered: its messages wait for nothing but their own times.
-    pub fn reached(&mut self, destination: &Domain) {
+    /// No server of a destination could be reached with a message that was not in the queue then: those that are wait.
+    pub fn unreachable(&mut self, now: Instant, destination: &Domain, chance: u8) {
         if let Some(place) = self.destinations.get_mut(destination) {
-            place.reached();
+            place.failed(&self.rules, now, chance);
         }
     }
 
@@ -194,6 +189,12 @@ impl OutboundSchedule {
             place.waiting.insert((now, id));
             place.down_until = None;
         }
+    }
+
+    /// Whether a message is known here.
+    #[must_use]
+    pub fn contains(&self, id: u64) -> bool {
+        self.entries.contains_key(&id)
     }
 
     /// Removes a message.
@@ -237,6 +238,14 @@ impl OutboundSchedule {
 impl Destination {
     fn reached(&mut self) {
         (self.failures, self.down_until) = (0, None);
+    }
+
+    /// Returns the time of the next attempt.
+    fn failed(&mut self, rules: &RetrySchedule, now: Instant, chance: u8) -> Instant {
+        self.failures = self.failures.saturating_add(1);
+        let until = now + rules.spread_wait(self.failures, chance);
+        self.down_until = Some(until);
+        until
     }
 
     /// The time of the next attempt.

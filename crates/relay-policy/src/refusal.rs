@@ -58,6 +58,13 @@ pub enum Refusal {
     MailboxFull(Address),
     /// The recipient is on another server, to which there is no transport.
     NoTransport(Address),
+    /// The recipient's server refuses the message, or could not be reached for too long.
+    OtherServer {
+        /// The enhanced status code (RFC 3463): class, subject, detail.
+        status: (u8, u16, u16),
+        /// That server's reply, or the trouble with it.
+        reply: Reply,
+    },
     /// None of several recipients can be reached.
     NobodyReached {
         /// The refusal of the first one.
@@ -142,6 +149,9 @@ impl Refusal {
                     "5.4.4 <{address}>: This server cannot send to other servers yet, only within its own"
                 ),
             ),
+            // What was put off for the last time is refused for good.
+            Self::OtherServer { reply, .. } if reply.is_transient() => Reply::new(550, reply.text()),
+            Self::OtherServer { reply, .. } => reply.clone(),
             Self::NobodyReached { first, others } => {
                 let first = first.reply();
                 Reply::new(first.code(), &format!("{} (nor can {others} more be reached)", first.text()))
@@ -157,6 +167,7 @@ impl Refusal {
             Self::NoSuchUser(_) => (5, 1, 1),
             Self::MailboxFull(_) => (5, 2, 2),
             Self::NoTransport(_) => (5, 4, 4),
+            Self::OtherServer { status, .. } => *status,
             Self::NobodyReached { first, .. } => first.status(),
             _ => (5, 7, 1),
         }

@@ -10,10 +10,11 @@ use std::time::Duration;
 use ::pairing::Endpoint;
 use anyhow::Context;
 use config::{Config, Tls};
-use dns::{NameServer, Resolver, Servers};
+use dns::Resolver;
 use host::{clock, entropy};
 use https_client::HttpsClient;
 use mail_types::{Domain, Secret};
+use rustls::RootCertStore;
 use store::Store;
 use tls::TlsSettings;
 use tokio::signal::unix::Signal;
@@ -26,12 +27,16 @@ use crate::connections::limit::ConnectionLimit;
 use crate::connections::listeners;
 use crate::connections::rejection::OverloadResponder;
 use crate::connections::service::{Ports, Service};
+use crate::federation;
 use crate::federation::inbound::{DnsKeys, KeySource, Reception, Rules};
+use crate::federation::outbound::{self, Outbound, Peers};
+use crate::federation::signing::Signer;
 use crate::mail_services::MailServices;
-use crate::mailboxes::delivery::Delivery;
+use crate::mailboxes::delivery::{self, Delivery};
 use crate::mailboxes::memory::MailboxMemory;
 use crate::mailboxes::quota;
 use crate::mailboxes::recent::Recent;
+use crate::mailboxes::reports::Reports;
 use crate::mailboxes::watchers::MailboxWatchers;
 use crate::operation::certificate;
 use crate::operation::control::{self, ControlServer};
@@ -48,8 +53,6 @@ use crate::web_backend::WebBackend;
 const IDENTITY_SETTING: &str = "tls.self-signed";
 /// The store's setting that holds the secret behind session tickets.
 const TICKET_SETTING: &str = "tls.tickets";
-/// The machine's list of name servers (`resolv.conf(5)`).
-const RESOLVER_FILE: &str = "/etc/resolv.conf";
 /// The longest transmission of a message by another server, which holds a place among few.
 const INBOUND_MESSAGE_LIMIT: Duration = Duration::from_secs(1800);
 /// From the order to stop until connections that have not ended are cut off.
@@ -109,24 +112,35 @@ impl Running {
 
 /// Brings a server up; when this returns every port answers.
 pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
-    let servers = config.dns.servers.iter();
-    let listed: Vec<NameServer> =
-        servers.map(|address| NameServer { address: *address, tls_name: None }).collect();
-    let servers =
-        if listed.is_empty() { Servers::ResolvConf(RESOLVER_FILE.into()) } else { Servers::Listed(listed) };
-    let resolver = blocking::run(move || {
-        Resolver::new(dns::Settings {
-            servers,
-            validating: Vec::new(),
-            root_keys: dns::RootKeys::Iana,
-            tls_roots: rustls::RootCertStore::empty(),
-        })
-    });
-    start_with(config, Arc::new(DnsKeys(resolver.await?.context("preparing lookups of names")?))).await
+    let world = World::of(&config).await?;
+    start_in_world(config, world).await
 }
 
-/// The same, with a source of the DKIM keys of other domains.
-pub(crate) async fn start_with(config: Config, keys: Arc<dyn KeySource>) -> anyhow::Result<Running> {
+/// The rest of the world, as far as the server asks it or writes to it.
+pub(crate) struct World {
+    pub(crate) resolver: Resolver,
+    /// The DKIM keys of other domains.
+    pub(crate) keys: Arc<dyn KeySource>,
+    /// The authorities that other servers' certificates are checked by.
+    pub(crate) roots: RootCertStore,
+    pub(crate) peers: Peers,
+}
+
+impl World {
+    /// The world that the configuration names.
+    pub(crate) async fn of(config: &Config) -> anyhow::Result<Self> {
+        let config = config.clone();
+        let open = move || {
+            let roots = federation::roots(&config)?;
+            anyhow::Ok((federation::resolver(&config, roots.clone())?, roots))
+        };
+        let (resolver, roots) = blocking::run(open).await??;
+        Ok(Self { keys: Arc::new(DnsKeys(resolver.clone())), resolver, roots, peers: Peers::default() })
+    }
+}
+
+/// The same, in this world.
+pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Result<Running> {
     let run_directory = config.run_directory();
     make_directories(&[&config.state_directory, &run_directory])?;
     let (store, watchers) = open_store(&config).await?;
@@ -153,8 +167,21 @@ pub(crate) async fn start_with(config: Config, keys: Arc<dyn KeySource>) -> anyh
         ports,
         connections: connection_limit(&config),
     });
-    let mail = mail_services(&config, watchers, &observed)?;
-    let reception = Arc::new(reception(&config, &mail, keys)?);
+    let reports = Arc::new(Reports::new(
+        observed.store.clone(),
+        quota::of(&config),
+        observed.notifier.clone(),
+        Arc::clone(&observed.counters),
+    ));
+    let outbound = match config.federation.outbound {
+        config::Outbound::Off => None,
+        config::Outbound::Relays | config::Outbound::All => {
+            let (tasks, shutdown) = (tasks.clone(), shutdown.clone());
+            Some(start_outbound(&config, &observed, &reports, &world, (tasks, shutdown))?)
+        }
+    };
+    let mail = mail_services(&config, watchers, &observed, reports, outbound)?;
+    let reception = Arc::new(reception(&config, &mail, Arc::clone(&world.keys))?);
     let web = Arc::new(WebBackend::new(
         Arc::clone(&mail.accounts),
         observed.pairing.clone(),
@@ -211,6 +238,8 @@ fn mail_services(
     config: &Config,
     watchers: MailboxWatchers,
     observed: &Observed,
+    reports: Arc<Reports>,
+    outbound: Option<Arc<Outbound>>,
 ) -> anyhow::Result<Arc<MailServices>> {
     let Observed { store, resources, pairing, notifier, counters, .. } = observed;
     let domains = domains(config, store)?;
@@ -223,7 +252,14 @@ fn mail_services(
         pairing.clone(),
         Arc::clone(counters),
     )?;
-    let delivery = Delivery::new(config, domains, store.clone(), notifier.clone(), Arc::clone(counters));
+    let means = delivery::Means {
+        store: store.clone(),
+        notifier: notifier.clone(),
+        counters: Arc::clone(counters),
+        reports,
+        outbound,
+    };
+    let delivery = Delivery::new(config, domains, means);
     Ok(Arc::new(MailServices {
         store: store.clone(),
         accounts: Arc::new(accounts),
@@ -237,6 +273,28 @@ fn mail_services(
         push,
         counters: Arc::clone(counters),
     }))
+}
+
+/// Starts sending mail to other servers.
+fn start_outbound(
+    config: &Config,
+    observed: &Observed,
+    reports: &Arc<Reports>,
+    world: &World,
+    (tasks, shutdown): (TaskTracker, CancellationToken),
+) -> anyhow::Result<Arc<Outbound>> {
+    let means = outbound::Means {
+        store: observed.store.clone(),
+        resolver: world.resolver.clone(),
+        roots: world.roots.clone(),
+        signer: Arc::new(Signer::open(&observed.store, &config.domain)?),
+        reports: Arc::clone(reports),
+        counters: Arc::clone(&observed.counters),
+        tasks,
+        shutdown,
+        peers: world.peers,
+    };
+    Outbound::start(config, means)
 }
 
 fn connection_limit(config: &Config) -> Arc<ConnectionLimit> {

@@ -37,6 +37,8 @@ use runtime::blocking;
 
 /// The variable that says how much is logged, as `tracing-subscriber` has it.
 const LOG_VARIABLE: &str = "HEARTH_LOG";
+/// The parts of the resolver library: their warnings have names of others' domains. The variable can ask for them by name.
+const SILENT: &str = "hickory_net=off,hickory_proto=off,hickory_resolver=off";
 /// Threads for connections: a box has four cores, and more threads only cost memory.
 const WORKERS_LIMIT: usize = 4;
 
@@ -101,8 +103,8 @@ async fn speak_with(host: Host, running: &Running, checks: watch::Receiver<u64>)
 
 fn log() {
     let filter = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "info".to_owned());
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("{SILENT},{filter}"))
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{SILENT},info")));
     // A second server in one process keeps the first one's log.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -16,7 +16,7 @@ pub struct MailboxId(pub(crate) u64);
 /// An entry of the outbound queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct OutboundId(pub(crate) u64);
+pub struct OutboundId(pub u64);
 
 impl fmt::Display for OutboundId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

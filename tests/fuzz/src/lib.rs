@@ -7,10 +7,13 @@
 
 mod configuration;
 mod delivery_envelope;
+mod dkim_messages;
 mod imap_machines;
 pub mod invention;
 mod ipc_lines;
 mod network_packets;
+#[path = "../../../crates/dkim/tests/signatures/oracle.rs"]
+mod oracle;
 mod policy;
 mod smtp_machines;
 mod storage;
@@ -56,6 +59,9 @@ pub const TARGETS: &[Target] = &[
     Target::new("debian-package", storage::debian_package, 500),
     Target::new("package-lists", text::package_lists, 500),
     Target::new("header-section", text::header_section, 3_000),
+    Target::new("dkim-message", dkim_messages::message, 1_000),
+    Target::new("dkim-signing", dkim_messages::signing, 300),
+    Target::new("dkim-record", dkim_messages::record, 1_000),
     Target::new("ipc-lines", ipc_lines::lines, 3_000),
     Target::new("configuration", configuration::configuration, 500),
     Target::new("web-requests", web_requests::requests, 1_000),

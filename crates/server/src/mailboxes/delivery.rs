@@ -2,34 +2,34 @@
 //!
 //! A message that reaches nobody but its sender is refused in the reply to DATA, since an app shows that reply at the
 //! message, and ignores bounces, which are clear text (chatmail/core 2.65, `force_encryption`). When some recipients are
-//! reached, the others are reported to the sender in a bounce (RFC 3464). There is no transport to other relays yet:
-//! their recipients cannot be reached. Mail of other servers comes in by [`Delivery::receive`].
+//! reached, the others are reported to the sender in a bounce (RFC 3464). Recipients at other servers are seen to in
+//! `outgoing`; mail of other servers comes in by [`Delivery::receive`].
 
 pub(crate) mod incoming;
+mod outgoing;
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use config::Config;
+use host::clock;
 use host::locks::Mutex;
-use host::{clock, entropy};
 use mail_types::{Address, Domain, Flags, UnixTime};
-use relay_policy::{Bounce, ExpiryRules, FailedRecipient, Load, Quota, RateLimiter, Refusal, Route, route};
+use relay_policy::{ExpiryRules, FailedRecipient, Load, Quota, RateLimiter, Refusal, Route, route};
 use smtp::{Reply, table};
 use store::{Announce, Delivered, MailboxId, SmallBody, Spool, Store, Target};
 
+use crate::federation::outbound::Outbound;
 use crate::mailboxes::recipients::{Plan, Unreached};
 use crate::mailboxes::report_pace::ReportPace;
+use crate::mailboxes::reports::{QUOTED_BYTES, Reports};
 use crate::mailboxes::spool_buffer::BufferedMessage;
 use crate::mailboxes::{expiry, quota};
 use crate::push::Notifier;
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
-
-/// The bytes of a message that are read for its bounce: more than any header section that is quoted.
-const QUOTED_BYTES: u64 = 64 * 1024;
 
 /// Sorts submitted mail, and delivers it.
 pub(crate) struct Delivery {
@@ -42,7 +42,22 @@ pub(crate) struct Delivery {
     notifier: Option<Arc<Notifier>>,
     counters: Arc<Counters>,
     rate: Mutex<RateLimiter>,
-    reports: ReportPace,
+    reports: Arc<Reports>,
+    /// None when mail goes to no other server.
+    outbound: Option<Arc<Outbound>>,
+    /// The pace of reports to other domains.
+    report_pace: ReportPace,
+}
+
+/// The parts of the server by which mail is delivered.
+pub(crate) struct Means {
+    pub(crate) store: Store,
+    /// None when push is off.
+    pub(crate) notifier: Option<Arc<Notifier>>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) reports: Arc<Reports>,
+    /// None when mail goes to no other server.
+    pub(crate) outbound: Option<Arc<Outbound>>,
 }
 
 /// The reason for which a message was not taken.
@@ -70,16 +85,13 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 impl Delivery {
-    /// Into this store.
-    pub(crate) fn new(
-        config: &Config,
-        domains: Vec<Domain>,
-        store: Store,
-        notifier: Option<Arc<Notifier>>,
-        counters: Arc<Counters>,
-    ) -> Self {
+    /// For a server of these domains.
+    pub(crate) fn new(config: &Config, domains: Vec<Domain>, means: Means) -> Self {
+        let Means { store, notifier, counters, reports, outbound } = means;
         let rate = RateLimiter::new(config.limits.send_rate);
         Self {
+            reports,
+            outbound,
             store,
             domains,
             quota: quota::of(config),
@@ -87,8 +99,13 @@ impl Delivery {
             notifier,
             counters,
             rate: Mutex::new(rate),
-            reports: ReportPace::default(),
+            report_pace: ReportPace::default(),
         }
+    }
+
+    /// The way to other servers; none when mail goes to no other server.
+    pub(crate) fn outbound(&self) -> Option<&Arc<Outbound>> {
+        self.outbound.as_ref()
     }
 
     /// Counts one message of the sender, and returns the time by which its answer is to be delayed.
@@ -106,15 +123,7 @@ impl Delivery {
         message: BufferedMessage,
     ) -> Result<(), Reply> {
         self.rate.lock().charge(clock::now(), &sender, recipients.len());
-        let outcome = match message.into_small() {
-            Ok(message) => self.submit_small(sender, &recipients, message).await,
-            Err(message) => {
-                let delivery = Arc::clone(self);
-                let work = move || delivery.deliver(&sender, &recipients, message.finish()?);
-                blocking::run(work).await.map_err(Failure::from).flatten()
-            }
-        };
-        outcome.map_err(|failure| match failure {
+        self.submit_planned(sender, &recipients, message).await.map_err(|failure| match failure {
             Failure::Refused(refusal) => {
                 self.counters.refused(&refusal);
                 refusal.reply()
@@ -123,14 +132,35 @@ impl Delivery {
         })
     }
 
+    async fn submit_planned(
+        self: &Arc<Self>,
+        sender: Address,
+        recipients: &[Address],
+        message: BufferedMessage,
+    ) -> Result<(), Failure> {
+        let plan = self.plan(&sender, recipients, message.size())?;
+        match &self.outbound {
+            Some(outbound) if !plan.remote.is_empty() => {
+                self.submit_outgoing(outbound, sender, plan, message).await
+            }
+            _ => match message.into_small() {
+                Ok(message) => self.submit_small(sender, plan, message).await,
+                Err(message) => {
+                    let delivery = Arc::clone(self);
+                    let work = move || delivery.deliver(&sender, plan, message.finish()?);
+                    blocking::run(work).await.map_err(Failure::from).flatten()
+                }
+            },
+        }
+    }
+
     /// The usual message costs no trip to a thread that may block: it waits for the store's writer and nothing else.
     async fn submit_small(
         self: &Arc<Self>,
         sender: Address,
-        recipients: &[Address],
+        mut plan: Plan,
         message: SmallBody,
     ) -> Result<(), Failure> {
-        let mut plan = self.plan(&sender, recipients, message.bytes().len() as u64)?;
         let head = message.bytes().to_vec();
         let delivered = self.store.start_submission(message, &plan.targets, Vec::new())?.await?.delivered;
         self.sort_out(&sender, &mut plan, delivered)?;
@@ -141,8 +171,7 @@ impl Delivery {
         Ok(blocking::run(move || delivery.settle(&sender, plan, &head)).await?)
     }
 
-    fn deliver(&self, sender: &Address, recipients: &[Address], spool: Spool) -> Result<(), Failure> {
-        let mut plan = self.plan(sender, recipients, spool.size())?;
+    fn deliver(&self, sender: &Address, mut plan: Plan, spool: Spool) -> Result<(), Failure> {
         // Read before the spool is gone, also for a mailbox that is deleted in this moment.
         let mut head = Vec::new();
         spool.reader()?.take(QUOTED_BYTES).read_to_end(&mut head)?;
@@ -194,7 +223,8 @@ impl Delivery {
         if plan.unreached.is_empty() {
             return;
         }
-        match self.bounce(sender, plan.unreached, head) {
+        let failed: Vec<FailedRecipient> = plan.unreached.into_iter().map(Unreached::into_failed).collect();
+        match self.reports.write(sender, &failed, head) {
             Ok(()) => self.trim(sender),
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "a report to a sender could not be written");
@@ -215,8 +245,7 @@ impl Delivery {
         }
         if !plan.unreached.is_empty() {
             // The report must fit into the sender's mailbox, or mixed lists would fill the disk beyond all quotas.
-            let report = Load::message(Bounce::size_limit(plan.unreached.len(), size));
-            if !self.quota.admits(quota::load(&self.store, sender)?, report) {
+            if !self.reports.fits(sender, plan.unreached.len(), size)? {
                 return Err(Failure::Refused(Refusal::MailboxFull(sender.clone())));
             }
         }
@@ -230,8 +259,11 @@ impl Delivery {
         for recipient in recipients {
             let account = match route(recipient, &self.domains) {
                 Route::Local(account) => account,
-                Route::Remote(_) => {
-                    plan.unreached.push(Unreached::elsewhere(recipient.clone()));
+                Route::Remote(domain) => {
+                    match self.outbound {
+                        Some(_) => plan.remote.entry(domain).or_default().push(recipient.clone()),
+                        None => plan.unreached.push(Unreached::elsewhere(recipient.clone())),
+                    }
                     continue;
                 }
             };
@@ -271,24 +303,6 @@ impl Delivery {
             Ok(trimmed) => self.counters.messages_expired.add(trimmed as u64),
             Err(error) => tracing::warn!(%error, "a nearly full mailbox could not be trimmed"),
         }
-    }
-
-    /// Writes the bounce into the sender's mailbox, which had room for it when the plan was made.
-    fn bounce(&self, sender: &Address, unreached: Vec<Unreached>, original: &[u8]) -> anyhow::Result<()> {
-        let failed: Vec<FailedRecipient> = unreached.into_iter().map(Unreached::into_failed).collect();
-        let (now, random) = (clock::wall(), entropy::bytes()?);
-        let report =
-            Bounce { domain: sender.domain(), to: sender, failed: &failed, original, now, random }.write();
-        let mut spool = self.store.spool(report.len() as u64);
-        spool.write_all(&report)?;
-        // A bounce is from the server, not from the sender.
-        let announce = if self.notifier.is_some() { Announce::ToDevices } else { Announce::ToNobody };
-        let mailbox = self.store.inbox(sender)?;
-        self.store.deliver(spool, &[target(mailbox, now, announce)])?;
-        self.counters.bounces.count();
-        self.counters.messages_delivered.count();
-        self.notify(sender);
-        Ok(())
     }
 }
 

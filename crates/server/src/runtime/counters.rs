@@ -99,6 +99,21 @@ pub(crate) struct Counters {
     pub(crate) accounts_expired: Counter,
     /// Notifications.
     pub(crate) pushes: Pushes,
+    /// Mail for other servers.
+    pub(crate) outbound: OutboundCounters,
+}
+
+/// Mail for other servers, counted by recipients.
+#[derive(Debug, Default)]
+pub(crate) struct OutboundCounters {
+    /// Messages that were offered to a server.
+    pub(crate) attempts: Counter,
+    /// Recipients whose server took the message.
+    pub(crate) delivered: Counter,
+    /// Recipients whose server put the message off, or could not be reached; once for each attempt.
+    pub(crate) deferred: Counter,
+    /// Recipients who do not get the message.
+    pub(crate) failed: Counter,
 }
 
 /// The outcome of a login.
@@ -203,6 +218,7 @@ impl Counters {
             messages_expired: Counter::default(),
             accounts_expired: Counter::default(),
             pushes: Pushes::default(),
+            outbound: OutboundCounters::default(),
         }
     }
 
@@ -245,6 +261,7 @@ impl Counters {
             | Refusal::NoSuchUser(_)
             | Refusal::MailboxFull(_)
             | Refusal::NoTransport(_)
+            | Refusal::OtherServer { .. }
             | Refusal::NobodyReached { .. } => &received.recipients,
         };
         counter.count();
@@ -263,6 +280,7 @@ impl Counters {
             Refusal::NoSuchUser(_)
             | Refusal::MailboxFull(_)
             | Refusal::NoTransport(_)
+            | Refusal::OtherServer { .. }
             | Refusal::NobodyReached { .. } => &refused.recipients,
             // No refusals of a submission.
             Refusal::NoDkimSignature

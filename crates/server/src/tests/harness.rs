@@ -11,9 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::assembly::{Running, start_with};
+use crate::assembly::{Running, World, start_in_world};
 use crate::connections::service::Service;
 use crate::federation::inbound::Reception;
+use crate::federation::outbound::{Outbound, Peers};
 use crate::mailboxes::memory::MailboxMemory;
 use crate::operation::observed::Observed;
 use crate::tests::keys::TestKeys;
@@ -27,25 +28,31 @@ pub(crate) const PASSWORD: &str = "swordfish\\\"123";
 pub(crate) struct TestServer {
     directory: TempDir,
     running: Running,
+    peers: Peers,
     keys: Arc<TestKeys>,
 }
 
 impl TestServer {
     /// Starts with everything on the loopback and these lines of configuration on top.
     pub(crate) async fn start(extra: &str) -> Self {
+        Self::start_among(extra, Peers::default()).await
+    }
+
+    /// The same, among these other servers.
+    pub(crate) async fn start_among(extra: &str, peers: Peers) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let keys = TestKeys::published();
-        let running = start_in(directory.path(), extra, &keys).await;
-        Self { directory, running, keys }
+        let running = start_in(directory.path(), extra, peers, &keys).await;
+        Self { directory, running, peers, keys }
     }
 
     /// Stops and starts again with the same directory.
     pub(crate) async fn restart(self, extra: &str) -> Self {
-        let Self { directory, running, keys } = self;
+        let Self { directory, running, peers, keys } = self;
         running.stop().await;
         // The last task that holds the store ends on its own.
-        let running = start_in(directory.path(), extra, &keys).await;
-        Self { directory, running, keys }
+        let running = start_in(directory.path(), extra, peers, &keys).await;
+        Self { directory, running, peers, keys }
     }
 
     pub(crate) fn observed(&self) -> &Observed {
@@ -68,6 +75,15 @@ impl TestServer {
 
     pub(crate) fn memory(&self) -> &MailboxMemory {
         &self.running.router.mail.memory
+    }
+
+    pub(crate) fn outbound(&self) -> &Outbound {
+        self.running.router.mail.delivery.outbound().expect("mail goes to other servers")
+    }
+
+    /// The other servers.
+    pub(crate) fn peers(&self) -> Peers {
+        self.peers
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -122,7 +138,7 @@ impl TestServer {
     }
 }
 
-async fn start_in(directory: &Path, extra: &str, keys: &Arc<TestKeys>) -> Running {
+async fn start_in(directory: &Path, extra: &str, peers: Peers, keys: &Arc<TestKeys>) -> Running {
     let state = directory.join("state");
     let domain = if extra.contains("domain = ") { "" } else { "domain = \"chat.test\"\n" };
     // Tests reach for nobody else's service.
@@ -134,7 +150,8 @@ async fn start_in(directory: &Path, extra: &str, keys: &Arc<TestKeys>) -> Runnin
     );
     let (config, findings) = config::examine(&text).expect("a valid configuration");
     assert_eq!(findings, []);
-    start_with(config, Arc::clone(keys) as _).await.expect("a server that starts")
+    let world = World { keys: Arc::clone(keys) as _, peers, ..World::of(&config).await.unwrap() };
+    start_in_world(config, world).await.expect("a server that starts")
 }
 
 /// Wraps a stream in TLS without looking at the certificate, as Delta Chat does for `ic=3`.

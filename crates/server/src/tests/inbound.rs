@@ -10,6 +10,9 @@ use crate::tests::harness::{BOB, TestServer, encrypted};
 use crate::tests::keys::{signed, signed_at};
 
 const OPEN: &str = "registration = \"open\"";
+/// The same, with a queue that no name server lets out.
+const SENDING: &str =
+    "registration = \"open\"\nfederation = { outbound = \"all\" }\ndns = { servers = [\"127.0.0.1:9\"] }";
 /// A sender whose domain has a key.
 const ANNA: &str = "anna@other.test";
 /// A sender whose mail needs no key.
@@ -233,7 +236,7 @@ fn only_report(server: &TestServer) -> (Outbound, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_cannot_be_reached_beside_others_is_reported_to_a_proven_author_only() {
-    let server = TestServer::start(OPEN).await;
+    let server = TestServer::start(SENDING).await;
     server.imap(BOB).await;
     let mut relay = server.relay().await;
     let plain = encrypted(ANNA, 200);
@@ -263,7 +266,7 @@ async fn whoever_cannot_be_reached_beside_others_is_reported_to_a_proven_author_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_to_one_domain_are_few() {
-    let server = TestServer::start(OPEN).await;
+    let server = TestServer::start(SENDING).await;
     server.imap(BOB).await;
     let mut relay = server.relay().await;
     let message = signed("other.test", &encrypted(ANNA, 200));

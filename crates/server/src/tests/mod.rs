@@ -11,5 +11,7 @@ mod mail;
 mod mailboxes;
 mod metrics;
 mod operation;
+mod outbound;
 mod pairing_window;
+mod peer;
 mod push;

@@ -105,6 +105,9 @@ pub enum Trouble {
     /// The server's reply is no SMTP.
     #[error("the other server does not speak SMTP")]
     Protocol,
+    /// The driver could not make a connection that is of use: a sentence.
+    #[error("{0}")]
+    NoConnection(String),
     /// The message could not be read, or holds line ends that two programs read differently.
     #[error("the message cannot be sent as it is")]
     Content(ContentError),

@@ -65,7 +65,8 @@ impl Delivery {
         if plan.unreached.is_empty() {
             return None;
         }
-        let permitted = report_to.filter(|to| self.reports.permits(to.domain()));
+        let permitted =
+            report_to.filter(|_| self.outbound.is_some()).filter(|to| self.report_pace.permits(to.domain()));
         if permitted.is_none() {
             self.counters.received.unreported.add(plan.unreached.len() as u64);
         }
@@ -86,7 +87,11 @@ impl Delivery {
         let reported = report.is_some();
         let letter = Submission { spool, targets: plan.targets.clone(), outbound: Vec::new() };
         let submitted = self.store.submit_all(std::iter::once(letter).chain(report).collect())?;
-        let delivered = submitted.into_iter().next().map(|submitted| submitted.delivered);
+        let mut submitted = submitted.into_iter();
+        let delivered = submitted.next().map(|submitted| submitted.delivered);
+        if let Some(outbound) = &self.outbound {
+            submitted.flat_map(|report| report.queued).for_each(|id| outbound.take_up(id));
+        }
         self.sort_out_received(&mut plan, delivered.unwrap_or_default())?;
         if reported {
             self.counters.bounces.count();
@@ -117,6 +122,7 @@ impl Delivery {
             due: now,
             attempts: 0,
             last_reply: String::new(),
+            // It is signed on its way out.
             prefix: String::new(),
         };
         Ok(Submission { spool, targets: Vec::new(), outbound: vec![outbound] })

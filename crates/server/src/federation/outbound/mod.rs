@@ -1,0 +1,238 @@
+//! Mail for other servers: the first attempt while the sender waits, the queue, and the workers that try destinations.
+//!
+//! ```text
+//! Delivery ─ attempt ─► Trial ─► Queue ─► worker of a destination ─► Transport ─► HTTPS /mxdeliv, or SMTP
+//!    └─ queued ─► store ─► Queue ──┘           └─ settle: the store's entry, a report to the sender
+//! ```
+//!
+//! Memory is bounded by the numbers in `queue` and `memory`; a queued message is an entry of the schedule and nothing
+//! else here.
+
+mod content;
+mod destination;
+mod dial;
+mod first_attempt;
+mod https;
+mod mail_host;
+mod memory;
+mod outcome;
+mod policies;
+mod queue;
+mod settle;
+mod smarthost;
+mod smtp;
+mod trial;
+mod trust;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use config::Config;
+use dns::Resolver;
+use host::locks::Mutex;
+use host::{clock, entropy};
+use mail_types::{Address, Domain};
+use relay_policy::RetrySchedule;
+use rustls::RootCertStore;
+use store::{BodyReader, OutboundId, Store};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::destination::Transport;
+use self::memory::Connection;
+use self::policies::Policies;
+use self::queue::Queue;
+use self::trust::Trusts;
+use crate::federation::signing::Signer;
+use crate::mailboxes::reports::Reports;
+use crate::runtime::blocking;
+use crate::runtime::counters::Counters;
+
+pub(crate) use self::destination::Peers;
+pub(crate) use self::first_attempt::{FirstAttempt, Sending};
+
+/// Mail for other servers.
+pub(crate) struct Outbound {
+    transport: Transport,
+    queue: Mutex<Queue>,
+    woken: Notify,
+    rules: RetrySchedule,
+    store: Store,
+    signer: Arc<Signer>,
+    reports: Arc<Reports>,
+    counters: Arc<Counters>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+/// What [`Outbound`] needs of the server.
+pub(crate) struct Means {
+    pub(crate) store: Store,
+    pub(crate) resolver: Resolver,
+    pub(crate) roots: RootCertStore,
+    pub(crate) signer: Arc<Signer>,
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) peers: Peers,
+}
+
+impl Outbound {
+    /// Takes up the store's queue, and begins to send it.
+    pub(crate) fn start(config: &Config, means: Means) -> anyhow::Result<Arc<Self>> {
+        let transport = Transport {
+            resolver: means.resolver,
+            policies: Policies::new(means.roots.clone())?,
+            trusts: Trusts::new(means.roots)?,
+            host_name: config.domain.to_string(),
+            mode: config.federation.outbound,
+            smarthost: config.federation.smarthost.clone(),
+            peers: means.peers,
+            memory: Mutex::default(),
+        };
+        let rules = RetrySchedule::default();
+        let outbound = Arc::new(Self {
+            transport,
+            queue: Mutex::new(Queue::new(rules.clone())),
+            woken: Notify::new(),
+            rules,
+            store: means.store,
+            signer: means.signer,
+            reports: means.reports,
+            counters: means.counters,
+            tasks: means.tasks,
+            shutdown: means.shutdown,
+        });
+        outbound.load().context("reading the outbound queue")?;
+        outbound.tasks.spawn(Arc::clone(&outbound).run());
+        Ok(outbound)
+    }
+
+    /// All messages are due at once after a start: nobody knows how long the server was away.
+    fn load(&self) -> store::Result<()> {
+        let entries = self.store.outbound()?;
+        let mut queue = self.queue.lock();
+        entries.iter().for_each(|entry| self.add(&mut queue, entry));
+        Ok(())
+    }
+
+    /// Takes up a message that was queued without an attempt.
+    pub(crate) fn take_up(&self, id: OutboundId) {
+        match self.store.outbound_entry(id) {
+            Ok(Some(entry)) => self.add(&mut self.queue.lock(), &entry),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "a queued message waits for the next start"),
+        }
+        self.woken.notify_one();
+    }
+
+    fn add(&self, queue: &mut Queue, entry: &store::Outbound) {
+        if let Some(destination) = entry.draft.recipients.first().map(Address::domain) {
+            queue.schedule.add(entry.id.0, destination.clone(), entry.draft.created, clock::now());
+        }
+    }
+
+    /// Starts workers as destinations become due, and closes connections that nobody used.
+    async fn run(self: Arc<Self>) {
+        loop {
+            self.start_due();
+            let stale = self.transport.memory.lock().take_stale(clock::now());
+            self.close(stale);
+            let wake_at = self.wake_at();
+            let time = async {
+                match wake_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.shutdown.cancelled() => break,
+                () = self.woken.notified() => {}
+                () = time => {}
+            }
+        }
+        let idle = self.transport.memory.lock().take_all();
+        self.close(idle);
+    }
+
+    fn start_due(self: &Arc<Self>) {
+        if !self.clock_is_right() {
+            return;
+        }
+        loop {
+            let started = self.queue.lock().start(clock::now());
+            let Some(destination) = started else { return };
+            self.spawn_worker(destination);
+        }
+    }
+
+    fn spawn_worker(self: &Arc<Self>, destination: Domain) {
+        let work = Arc::clone(self).work(destination);
+        let shutdown = self.shutdown.clone();
+        // What is in flight at a stop is tried again after the next start.
+        self.tasks.spawn(async move { shutdown.run_until_cancelled(Box::pin(work)).await });
+    }
+
+    fn close(&self, connections: Vec<Connection>) {
+        for connection in connections {
+            if let Connection::Smtp(connection) = connection {
+                self.tasks.spawn(connection.quit());
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let stale = self.transport.memory.lock().stale_at();
+        let due = self.queue.lock().schedule.wake_at();
+        let due = if self.clock_is_right() { due } else { due.map(|_| clock::now() + CLOCK_CHECK) };
+        [stale, due].into_iter().flatten().min()
+    }
+
+    /// Signatures name the time, so mail waits until it is known.
+    pub(crate) fn clock_is_right(&self) -> bool {
+        clock::wall() >= EARLIEST
+    }
+
+    /// The header field that signs a message; empty where our domain has no name to sign with.
+    pub(crate) async fn sign(&self, body: BodyReader) -> anyhow::Result<String> {
+        if body.is_in_memory() {
+            return self.signer.sign(body);
+        }
+        let signer = Arc::clone(&self.signer);
+        blocking::run(move || signer.sign(body)).await?
+    }
+
+    /// Makes waiting messages due at once.
+    pub(crate) fn hurry(&self, ids: &[OutboundId]) {
+        let mut queue = self.queue.lock();
+        for id in ids {
+            queue.schedule.hurry(clock::now(), id.0);
+        }
+        drop(queue);
+        self.woken.notify_one();
+    }
+
+    /// The time until a message is tried again; none while it is being tried.
+    pub(crate) fn due_in(&self, id: OutboundId) -> Option<std::time::Duration> {
+        let due = self.queue.lock().schedule.due(id.0)?;
+        Some(due.saturating_duration_since(clock::now()))
+    }
+
+    /// A message is gone from the store.
+    pub(crate) fn forget(&self, id: OutboundId) {
+        self.queue.lock().schedule.forget(id.0);
+    }
+
+    fn chance() -> u8 {
+        entropy::bytes::<1>().map_or(0, |[byte]| byte)
+    }
+}
+
+/// Before this the clock is wrong: the program is younger (2026-11-01).
+const EARLIEST: mail_types::UnixTime = mail_types::UnixTime(1_793_491_200);
+/// From one look at a clock that is wrong to the next.
+const CLOCK_CHECK: std::time::Duration = std::time::Duration::from_secs(5);

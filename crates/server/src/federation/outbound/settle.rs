@@ -1,0 +1,141 @@
+//! The end of an attempt at a queued message: the store's entry, the report to the sender, the next attempt.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use host::clock;
+use mail_types::{Address, Domain};
+use relay_policy::{Attempted, FailedRecipient, Queued};
+use smtp::client::{Fate, Trouble};
+use store::{Outbound as Entry, OutboundDraft, OutboundId};
+
+use super::Outbound;
+use super::outcome::{Outcome, outcome};
+use super::trial::Ended;
+use crate::mailboxes::reports::QUOTED_BYTES;
+use crate::runtime::blocking;
+
+impl Outbound {
+    /// Settles a queued message after its attempt number `tries`, and the destination's expired ones with it if no server
+    /// could be reached.
+    pub(super) async fn settle(self: &Arc<Self>, id: OutboundId, ended: Ended, tries: u32) {
+        let unreachable = (!ended.reached).then(|| first_trouble(&ended.fates)).flatten();
+        let destination = self.settle_one(id, ended, tries).await;
+        if let (Some(trouble), Some(destination)) = (unreachable, destination) {
+            self.expire(&destination, &trouble).await;
+        }
+    }
+
+    async fn settle_one(self: &Arc<Self>, id: OutboundId, ended: Ended, tries: u32) -> Option<Domain> {
+        let outbound = Arc::clone(self);
+        let settled = blocking::run(move || outbound.settle_blocking(id, &ended, tries)).await;
+        match settled.map_err(anyhow::Error::from).flatten() {
+            Ok(destination) => destination,
+            Err(error) => {
+                // The entry is as it was: the message is tried again after a while, and perhaps arrives twice.
+                tracing::error!(error = format!("{error:#}"), "the result of a delivery could not be kept");
+                let attempted = Attempted::Deferred(Duration::from_secs(60));
+                self.queue.lock().schedule.settle(clock::now(), id.0, attempted, Self::chance());
+                None
+            }
+        }
+    }
+
+    fn settle_blocking(&self, id: OutboundId, ended: &Ended, tries: u32) -> anyhow::Result<Option<Domain>> {
+        let Some(entry) = self.store.outbound_entry(id)? else {
+            self.forget(id);
+            return Ok(None);
+        };
+        let destination = entry.draft.recipients.first().map(|recipient| recipient.domain().clone());
+        let queued = Queued { since: entry.draft.created, tries };
+        let chance = Self::chance();
+        let host = ended.host.as_deref();
+        let outcome = outcome(&self.rules, clock::wall(), queued, host, &ended.fates, chance);
+        self.count(&outcome);
+        if let Some(sender) = entry.draft.sender.as_ref().filter(|_| !outcome.failed.is_empty()) {
+            self.report(&entry, sender, &outcome.failed)?;
+        }
+        if outcome.remaining.is_empty() {
+            self.store.finish_outbound(id)?;
+        } else if outcome.remaining != entry.draft.recipients {
+            let draft = OutboundDraft { recipients: outcome.remaining.clone(), ..entry.draft.clone() };
+            self.store.update_outbound(id, draft)?;
+        }
+        self.schedule(&entry, destination.as_ref(), &outcome, ended.reached, chance);
+        Ok(destination)
+    }
+
+    /// The sender is told before the entry goes: a power cut in between reports twice rather than never.
+    fn report(&self, entry: &Entry, sender: &Address, failed: &[FailedRecipient]) -> anyhow::Result<()> {
+        let mut original = Vec::new();
+        // The report names the message by its header section; if that cannot be read, a report without it is better than
+        // none.
+        if let Ok(body) = self.store.outbound_body(entry.id) {
+            let _ = body.take(QUOTED_BYTES).read_to_end(&mut original);
+        }
+        self.reports.write(sender, failed, &original)
+    }
+
+    fn schedule(
+        &self,
+        entry: &Entry,
+        destination: Option<&Domain>,
+        outcome: &Outcome,
+        reached: bool,
+        chance: u8,
+    ) {
+        let now = clock::now();
+        let mut queue = self.queue.lock();
+        let attempted = match (outcome.remaining.is_empty(), reached) {
+            (true, _) => Attempted::Finished,
+            (false, true) => Attempted::Deferred(Duration::from_secs(outcome.wait)),
+            (false, false) => Attempted::Unreachable,
+        };
+        let id = entry.id.0;
+        match destination {
+            // It was queued while its first attempt was being made.
+            Some(destination) if !queue.schedule.contains(id) && attempted != Attempted::Finished => {
+                let due = now + Duration::from_secs(outcome.wait);
+                queue.schedule.add(id, destination.clone(), entry.draft.created, due);
+                if attempted == Attempted::Unreachable {
+                    queue.schedule.unreachable(now, destination, chance);
+                }
+            }
+            _ => queue.schedule.settle(now, id, attempted, chance),
+        }
+        drop(queue);
+        self.woken.notify_one();
+    }
+
+    /// Gives up the destination's messages that have waited for too long; each would wait for an attempt of its own.
+    async fn expire(self: &Arc<Self>, destination: &Domain, trouble: &Trouble) {
+        loop {
+            let expired = self.queue.lock().schedule.take_expired(clock::wall(), destination);
+            if expired.is_empty() {
+                return;
+            }
+            for due in expired {
+                let id = OutboundId(due.id);
+                let entry = self.store.outbound_entry(id).ok().flatten();
+                let recipients = entry.map(|entry| entry.draft.recipients).unwrap_or_default();
+                let fates = recipients.into_iter().map(|to| (to, Fate::Unsettled(trouble.clone()))).collect();
+                self.settle_one(id, Ended { fates, reached: true, host: None }, due.tries).await;
+            }
+        }
+    }
+
+    pub(super) fn count(&self, outcome: &Outcome) {
+        let counters = &self.counters.outbound;
+        counters.delivered.add(outcome.delivered as u64);
+        counters.deferred.add(outcome.remaining.len() as u64);
+        counters.failed.add(outcome.failed.len() as u64);
+    }
+}
+
+fn first_trouble(fates: &[(Address, Fate)]) -> Option<Trouble> {
+    fates.iter().find_map(|(_, fate)| match fate {
+        Fate::Unsettled(trouble) => Some(trouble.clone()),
+        Fate::Delivered | Fate::Refused(_) => None,
+    })
+}

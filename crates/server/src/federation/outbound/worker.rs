@@ -1,0 +1,100 @@
+//! The worker of a destination: one message after the other, those with waiting senders first.
+
+use std::sync::Arc;
+
+use host::clock;
+use mail_types::Domain;
+use relay_policy::Due;
+use smtp::client::{Fate, Trouble};
+use store::{BodyReader, Outbound as Entry, OutboundId};
+
+use super::Outbound;
+use super::content::{Content, Envelope};
+use super::queue::Work;
+use super::trial::{Ended, Trial};
+use crate::runtime::blocking;
+
+impl Outbound {
+    /// Works until the destination has no message that is due.
+    pub(super) async fn work(self: Arc<Self>, destination: Domain) {
+        loop {
+            let next = self.queue.lock().next(clock::now(), &destination);
+            match next {
+                Some(Work::Trial(trial)) => self.try_trial(&trial).await,
+                Some(Work::Queued(due)) => self.try_queued(&destination, due).await,
+                None => break,
+            }
+        }
+        self.woken.notify_one();
+    }
+
+    async fn try_trial(self: &Arc<Self>, trial: &Trial) {
+        let Some(content) = trial.begin() else { return };
+        let ended = self.attempt_at(&trial.destination, &trial.envelope, content).await;
+        if let Some((id, ended)) = trial.end(ended) {
+            self.settle(id, ended, 1).await;
+        }
+    }
+
+    async fn try_queued(self: &Arc<Self>, destination: &Domain, due: Due) {
+        let id = OutboundId(due.id);
+        match self.open(id).await {
+            Ok(Some((entry, body))) => {
+                let envelope = Envelope {
+                    sender: entry.draft.sender.clone(),
+                    recipients: entry.draft.recipients.clone(),
+                };
+                let prefix = self.prefix(&entry).await;
+                let ended = self.attempt_at(destination, &envelope, Content::new(&prefix, body)).await;
+                self.settle(id, ended, due.tries).await;
+            }
+            // Dropped by the owner in this moment.
+            Ok(None) => self.forget(id),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "a queued message could not be read");
+                self.unsettled(id, destination, due).await;
+            }
+        }
+    }
+
+    /// A message whose file cannot be read waits as one does whose server fails, until it is reported to its sender.
+    async fn unsettled(self: &Arc<Self>, id: OutboundId, destination: &Domain, due: Due) {
+        let entry = self.store.outbound_entry(id).ok().flatten();
+        let recipients = entry.map(|entry| entry.draft.recipients).unwrap_or_default();
+        let trouble = Trouble::NoConnection("the stored message cannot be read".to_owned());
+        let fates = recipients.into_iter().map(|to| (to, Fate::Unsettled(trouble.clone()))).collect();
+        tracing::debug!(%destination, "a message is put off");
+        self.settle(id, Ended { fates, reached: true, host: None }, due.tries).await;
+    }
+
+    async fn attempt_at(&self, destination: &Domain, envelope: &Envelope, mut content: Content) -> Ended {
+        let attempt = self.transport.deliver(destination, envelope, &mut content).await;
+        let delivered = attempt.fates.iter().filter(|(_, fate)| *fate == Fate::Delivered).count();
+        self.counters.outbound.attempts.count();
+        tracing::debug!(%destination, host = attempt.host, delivered, of = attempt.fates.len(), fate = ?attempt.fates.first().map(|(_, fate)| fate), "a message was offered to another server");
+        Ended { fates: attempt.fates, reached: attempt.reached, host: attempt.host }
+    }
+
+    async fn open(&self, id: OutboundId) -> anyhow::Result<Option<(Entry, BodyReader)>> {
+        let store = self.store.clone();
+        let open = move || match store.outbound_entry(id)? {
+            Some(entry) => Ok(Some((entry, store.outbound_body(id)?))),
+            None => Ok(None),
+        };
+        blocking::run(open).await?
+    }
+
+    /// The fields in front of a queued message: those it was queued with, or a signature of now, if it has none: it was
+    /// written while the clock was wrong.
+    async fn prefix(&self, entry: &Entry) -> String {
+        if !entry.draft.prefix.is_empty() {
+            return entry.draft.prefix.clone();
+        }
+        let (store, id) = (self.store.clone(), entry.id);
+        let signed = async { self.sign(blocking::run(move || store.outbound_body(id)).await??).await };
+        signed.await.unwrap_or_else(|error: anyhow::Error| {
+            tracing::error!(error = format!("{error:#}"), "a queued message could not be signed");
+            String::new()
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! Reports to senders of this server about recipients who did not get a message (RFC 3464): into the sender's own mailbox.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use host::{clock, entropy};
+use mail_types::{Address, Flags};
+use relay_policy::{Bounce, FailedRecipient, Load, Quota};
+use store::{Announce, Store, Target};
+
+use crate::mailboxes::quota;
+use crate::push::Notifier;
+use crate::runtime::counters::Counters;
+
+/// The bytes of a message that are read for its report: more than any header section that is quoted.
+pub(crate) const QUOTED_BYTES: u64 = 64 * 1024;
+
+/// Writes reports.
+pub(crate) struct Reports {
+    store: Store,
+    quota: Quota,
+    /// None when push is off.
+    notifier: Option<Arc<Notifier>>,
+    counters: Arc<Counters>,
+}
+
+impl Reports {
+    /// Into the mailboxes of this store.
+    pub(crate) fn new(
+        store: Store,
+        quota: Quota,
+        notifier: Option<Arc<Notifier>>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { store, quota, notifier, counters }
+    }
+
+    /// Whether the sender's mailbox has room for a report about so many recipients of a message of this size.
+    pub(crate) fn fits(&self, sender: &Address, recipients: usize, size: u64) -> store::Result<bool> {
+        let report = Load::message(Bounce::size_limit(recipients, size));
+        Ok(self.quota.admits(quota::load(&self.store, sender)?, report))
+    }
+
+    /// Writes a report into the sender's mailbox; `original` begins with the message's header section. A sender who is
+    /// gone, or whose mailbox is full, gets none.
+    pub(crate) fn write(
+        &self,
+        sender: &Address,
+        failed: &[FailedRecipient],
+        original: &[u8],
+    ) -> anyhow::Result<()> {
+        let size = original.len() as u64;
+        if self.store.account(sender)?.is_none() || !self.fits(sender, failed.len(), size)? {
+            tracing::debug!("a report has no mailbox to go to");
+            return Ok(());
+        }
+        let (now, random) = (clock::wall(), entropy::bytes()?);
+        let report = Bounce { domain: sender.domain(), to: sender, failed, original, now, random }.write();
+        let mut spool = self.store.spool(report.len() as u64);
+        spool.write_all(&report)?;
+        // A report is from the server, not from the sender.
+        let announce = if self.notifier.is_some() { Announce::ToDevices } else { Announce::ToNobody };
+        let mailbox = self.store.inbox(sender)?;
+        let target = Target { mailbox, flags: Flags::default(), internal_date: now, arrived: now, announce };
+        self.store.deliver(spool, &[target])?;
+        self.counters.bounces.count();
+        self.counters.messages_delivered.count();
+        if let Some(notifier) = &self.notifier {
+            notifier.message(sender);
+        }
+        Ok(())
+    }
+}

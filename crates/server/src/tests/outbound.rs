@@ -1,0 +1,213 @@
+//! Mail for other servers: the first attempt and its answer, the queue, restarts, reports.
+
+use std::time::Duration;
+
+use store::Outbound as Entry;
+
+use crate::federation::outbound::Peers;
+use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
+use crate::tests::peer::{Peer, listen, listen_too};
+
+const OPEN: &str = "registration = \"open\"\nfederation = { outbound = \"all\" }";
+const BEN: &str = "ben@[127.0.0.31]";
+
+/// A server, and another one at 127.0.0.31.
+async fn two_servers() -> (TestServer, Peer) {
+    let peer = Peer::default();
+    let ports = listen(31, &peer).await;
+    (TestServer::start_among(OPEN, ports).await, peer)
+}
+
+fn queue(server: &TestServer) -> Vec<Entry> {
+    server.observed().store.outbound().unwrap()
+}
+
+/// Waits until the queue has so many entries.
+async fn queue_of(server: &TestServer, count: usize) {
+    while queue(server).len() != count {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn messages(server: &TestServer, account: &str) -> u64 {
+    server.observed().store.usage(&account.parse().unwrap()).unwrap().messages
+}
+
+fn hurry(server: &TestServer) {
+    let ids: Vec<_> = queue(server).iter().map(|entry| entry.id).collect();
+    server.outbound().hurry(&ids);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_other_server_takes_at_once_is_signed_and_never_stored() {
+    let (server, peer) = two_servers().await;
+    let mut alice = server.submission(ALICE).await;
+    for (count, size) in [(1, 100), (2, 300_000)] {
+        let reply = alice.submit(ALICE, &[BEN, "kim@[127.0.0.31]"], &encrypted(ALICE, size)).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+        let accepted = peer.accepted();
+        assert_eq!(accepted.len(), count);
+        let message = &accepted[count - 1];
+        let envelope = format!("MAIL FROM:<{ALICE}>\r\nRCPT TO:<{BEN}>\r\nRCPT TO:<kim@[127.0.0.31]>\r\n");
+        let content = message.strip_prefix(&envelope).expect("the envelope comes first");
+        assert!(content.starts_with("DKIM-Signature: "), "{content:.200}");
+        assert!(content.contains("\r\nSubject: [...]\r\n") && !content.contains("secret plans"));
+    }
+    assert_eq!(queue(&server), []);
+    assert_eq!(messages(&server, ALICE), 0);
+    assert_eq!(peer.connections(), 1, "the connection is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_delivery_comes_first_and_its_refusal_is_final() {
+    let (server, peer) = two_servers().await;
+    peer.answer("https", "200 OK\r\n\r\n250 OK");
+    let mut alice = server.submission(ALICE).await;
+    for (count, size) in [(1, 100), (2, 300_000)] {
+        let reply = alice.submit(ALICE, &[BEN], &encrypted(ALICE, size)).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+        let accepted = peer.accepted();
+        assert_eq!((accepted.len(), peer.connections()), (count, 0));
+        let head = format!("x-mail-from: {ALICE}\r\nx-mail-to: {BEN}\r\n");
+        let message = &accepted[count - 1];
+        assert!(
+            message.starts_with("POST /mxdeliv HTTP/1.1\r\n") && message.contains(&head),
+            "{message:.300}"
+        );
+        assert!(message.ends_with("\r\n") && !message.ends_with("\r\n.\r\n"));
+    }
+    peer.answer("https", "400 Bad Request\r\n\r\n554 5.7.1 No DKIM signature found");
+    let reply = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+    assert_eq!(reply, "554 5.7.1 No DKIM signature found (forwarded from 127.0.0.31)");
+    // A relay whose web server takes small messages only has SMTP for the others.
+    peer.answer("https", "413 Content Too Large\r\n\r\n<html>");
+    let reply = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    assert_eq!(peer.connections(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_other_server_refuses_for_good_is_said_at_once_and_leaves_nothing() {
+    let (server, peer) = two_servers().await;
+    let mut alice = server.submission(ALICE).await;
+    for (stage, reply, expected) in [
+        ("RCPT", "550 5.1.1 no such user", "550 5.1.1 no such user (forwarded from 127.0.0.31)"),
+        (
+            ".",
+            "554 5.7.1 No valid DKIM signature found",
+            "554 5.7.1 No valid DKIM signature found (forwarded from 127.0.0.31)",
+        ),
+        ("MAIL", "550 5.5.0 not you", "550 5.0.0 not you (forwarded from 127.0.0.31)"),
+    ] {
+        peer.answer(stage, reply);
+        for size in [100, 300_000] {
+            assert_eq!(alice.submit(ALICE, &[BEN, ALICE], &encrypted(ALICE, size)).await, expected);
+        }
+        peer.answer_as_usual(stage);
+    }
+    assert_eq!((queue(&server).len(), messages(&server, ALICE)), (0, 0));
+    let reply = alice.submit(ALICE, &[BEN, ALICE], &encrypted(ALICE, 100)).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    assert_eq!((peer.accepted().len(), messages(&server, ALICE)), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_off_is_queued_and_delivered_later() {
+    let (server, peer) = two_servers().await;
+    let mut alice = server.submission(ALICE).await;
+    for (count, (stage, reply)) in [
+        // First, since later messages find a connection that is kept.
+        ("greeting", "421 busy"),
+        ("RCPT", "451 4.7.1 Greylisted"),
+        ("MAIL", "close"),
+        (".", "452 4.3.1 full"),
+        (".", "close"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        peer.answer(stage, reply);
+        let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+        assert!(answer.starts_with("250 "), "{stage}: {answer}");
+        assert_eq!((queue(&server).len(), peer.accepted().len()), (1, count));
+        let entry = &queue(&server)[0];
+        assert!(entry.draft.prefix.starts_with("DKIM-Signature: "));
+        peer.answer_as_usual(stage);
+        hurry(&server);
+        assert_eq!(peer.wait_for(count + 1).await.len(), count + 1);
+        queue_of(&server, 0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_does_not_hold_up_its_sender_and_delivers_once() {
+    let peer = Peer::default();
+    let peers = Peers { patience: Duration::from_millis(300), ..listen(31, &peer).await };
+    let server = TestServer::start_among(OPEN, peers).await;
+    // The reply to MAIL never comes to an end.
+    peer.answer("MAIL", "250-wait");
+    let mut alice = server.submission(ALICE).await;
+    let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    assert_eq!(queue(&server).len(), 1);
+    // A message for another server is not held up.
+    listen_too(32, server.peers(), &peer).await;
+    peer.answer_as_usual("MAIL");
+    let answer = alice.submit(ALICE, &["kim@[127.0.0.32]"], &encrypted(ALICE, 100)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    assert!(peer.wait_for(1).await[0].contains("kim@"));
+    queue_of(&server, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_survives_a_restart() {
+    let (server, peer) = two_servers().await;
+    peer.answer("RCPT", "450 4.2.1 later");
+    let mut alice = server.submission(ALICE).await;
+    alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+    assert_eq!(queue(&server).len(), 1);
+    peer.answer_as_usual("RCPT");
+    let server = server.restart(OPEN).await;
+    peer.wait_for(1).await;
+    queue_of(&server, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_here_and_somebody_there_get_one_message_and_the_other_refusal_is_a_report() {
+    let (server, peer) = two_servers().await;
+    server.imap(BOB).await;
+    let mut alice = server.submission(ALICE).await;
+    let answer = alice.submit(ALICE, &[BOB, BEN], &encrypted(ALICE, 100)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    peer.wait_for(1).await;
+    assert_eq!((messages(&server, BOB), messages(&server, ALICE)), (1, 0));
+    peer.answer("RCPT", "550 5.1.1 no such user");
+    let answer = alice.submit(ALICE, &[BOB, BEN], &encrypted(ALICE, 100)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    let mut mail = server.imap(ALICE).await;
+    mail.send("c1 SELECT INBOX").await;
+    let selected = mail.until("c1 OK").await;
+    if !selected.contains(&"* 1 EXISTS".to_owned()) {
+        mail.send("c2 IDLE").await;
+        mail.until("* 1 EXISTS").await;
+        mail.send("DONE").await;
+        mail.until("c2 OK").await;
+    }
+    mail.send("c3 FETCH 1 BODY[]").await;
+    let report = mail.until("c3 OK").await.join("\n");
+    assert!(
+        report.contains(&format!("<{BEN}>: 550 5.1.1 no such user (forwarded from 127.0.0.31)")),
+        "{report}"
+    );
+    assert!(report.contains("Message-ID: <1@chat.test>"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_offers_no_encryption_gets_no_mail() {
+    let (server, peer) = two_servers().await;
+    peer.answer("EHLO", "250-peer.test\r\n250 PIPELINING");
+    let mut alice = server.submission(ALICE).await;
+    let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    assert_eq!((queue(&server).len(), peer.accepted().len()), (1, 0));
+}
