@@ -38,6 +38,9 @@ pub enum Refusal {
     NoValidDkimSignature,
     /// The domain in From has keys, perhaps, but they cannot be looked up now.
     OriginUnclear(Domain),
+    /// The domain in From has signed later than now. A box without a clock of its own may be behind after a power cut, so
+    /// this is no proof against the message.
+    SignedLater(Domain),
     /// From is at an address literal of ours, whose users log in to send.
     OwnAddress(Address),
     /// The message has come through more servers than any way is long.
@@ -100,6 +103,13 @@ impl Refusal {
             Self::OriginUnclear(domain) => Reply::new(
                 451,
                 &format!("4.7.5 The DKIM keys of {domain} could not be looked up, please try again later"),
+            ),
+            Self::SignedLater(domain) => Reply::new(
+                451,
+                &format!(
+                    "4.7.5 The DKIM signature of {domain} is from the future by this server's clock, \
+                     please try again later"
+                ),
             ),
             Self::OwnAddress(address) => Reply::new(
                 554,
