@@ -173,13 +173,7 @@ pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Resu
         observed.notifier.clone(),
         Arc::clone(&observed.counters),
     ));
-    let outbound = match config.federation.outbound {
-        config::Outbound::Off => None,
-        config::Outbound::Relays | config::Outbound::All => {
-            let (tasks, shutdown) = (tasks.clone(), shutdown.clone());
-            Some(start_outbound(&config, &observed, &reports, &world, (tasks, shutdown))?)
-        }
-    };
+    let outbound = start_outbound(&config, &observed, &reports, &world, (tasks.clone(), shutdown.clone()))?;
     let mail = mail_services(&config, watchers, &observed, reports, outbound)?;
     let reception = Arc::new(reception(&config, &mail, Arc::clone(&world.keys))?);
     let web = Arc::new(WebBackend::new(
@@ -275,14 +269,23 @@ fn mail_services(
     }))
 }
 
-/// Starts sending mail to other servers.
+/// Starts sending mail to other servers, if the owner wants it.
 fn start_outbound(
     config: &Config,
     observed: &Observed,
     reports: &Arc<Reports>,
     world: &World,
     (tasks, shutdown): (TaskTracker, CancellationToken),
-) -> anyhow::Result<Arc<Outbound>> {
+) -> anyhow::Result<Option<Arc<Outbound>>> {
+    if config.federation.outbound == config::Outbound::Off {
+        return Ok(None);
+    }
+    if world.roots.is_empty() {
+        tracing::warn!(
+            "this machine has no root certificates, so no mail is sent to other servers; install ca-certificates"
+        );
+        return Ok(None);
+    }
     let means = outbound::Means {
         store: observed.store.clone(),
         resolver: world.resolver.clone(),
@@ -294,7 +297,7 @@ fn start_outbound(
         shutdown,
         peers: world.peers,
     };
-    Outbound::start(config, means)
+    Outbound::start(config, means).map(Some)
 }
 
 fn connection_limit(config: &Config) -> Arc<ConnectionLimit> {

@@ -108,6 +108,12 @@ impl Delivery {
         self.outbound.as_ref()
     }
 
+    /// The way to other servers, for this author. One at a name that the server had before has none: nobody out there
+    /// could check the signature, or answer.
+    fn outbound_of(&self, author: &Address) -> Option<&Arc<Outbound>> {
+        self.outbound.as_ref().filter(|_| self.domains.first() == Some(author.domain()))
+    }
+
     /// Counts one message of the sender, and returns the time by which its answer is to be delayed.
     pub(crate) fn count(&self, now: Instant, sender: &Address) -> Result<Duration, Refusal> {
         self.rate.lock().check(now, sender)
@@ -139,7 +145,7 @@ impl Delivery {
         message: BufferedMessage,
     ) -> Result<(), Failure> {
         let plan = self.plan(&sender, recipients, message.size())?;
-        match &self.outbound {
+        match self.outbound_of(&sender) {
             Some(outbound) if !plan.remote.is_empty() => {
                 self.submit_outgoing(outbound, sender, plan, message).await
             }
@@ -260,7 +266,7 @@ impl Delivery {
             let account = match route(recipient, &self.domains) {
                 Route::Local(account) => account,
                 Route::Remote(domain) => {
-                    match self.outbound {
+                    match self.outbound_of(author) {
                         Some(_) => plan.remote.entry(domain).or_default().push(recipient.clone()),
                         None => plan.unreached.push(Unreached::elsewhere(recipient.clone())),
                     }

@@ -57,6 +57,8 @@ pub(super) struct Transport {
     pub(super) host_name: String,
     pub(super) mode: Mode,
     pub(super) smarthost: Option<Smarthost>,
+    /// Whether servers in private networks get mail, too.
+    pub(super) private_networks: bool,
     pub(super) peers: Peers,
     pub(super) memory: Mutex<PeerMemory>,
 }
@@ -96,6 +98,14 @@ impl Transport {
     /// The destination's mail hosts, the best first.
     async fn hosts(&self, destination: &Domain) -> Result<Vec<String>, Fate> {
         let refused = |text: String| Err(Fate::Refused(Reply::new(550, &text)));
+        let literal = match destination {
+            Domain::Ipv4(address) => Some(IpAddr::V4(*address)),
+            Domain::Ipv6(address) => Some(IpAddr::V6(*address)),
+            Domain::Name(_) => None,
+        };
+        if literal.is_some_and(|address| !self.private_networks && !config::is_routed(address)) {
+            return refused(format!("5.4.4 {destination} is an address of a private network"));
+        }
         match destination {
             Domain::Ipv4(address) => Ok(vec![address.to_string()]),
             Domain::Ipv6(address) => Ok(vec![address.to_string()]),
@@ -112,7 +122,18 @@ impl Transport {
         }
     }
 
+    /// The addresses of a host of a destination. An account must not reach the devices of the house by a domain, or an
+    /// address literal, that names them.
     pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Trouble> {
+        let mut addresses = self.all_addresses(host).await?;
+        addresses.retain(|address| self.private_networks || config::is_routed(*address));
+        if addresses.is_empty() {
+            return Err(Trouble::NoConnection("the other server is in a private network".to_owned()));
+        }
+        Ok(addresses)
+    }
+
+    pub(super) async fn all_addresses(&self, host: &str) -> Result<Vec<IpAddr>, Trouble> {
         match host.parse::<IpAddr>() {
             Ok(address) => Ok(vec![address]),
             Err(_) => self.resolver.addresses(host).await.map_err(|error| lookup(&error)),

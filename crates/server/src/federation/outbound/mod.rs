@@ -68,7 +68,7 @@ pub(crate) struct Outbound {
     shutdown: CancellationToken,
 }
 
-/// What [`Outbound`] needs of the server.
+/// The parts of the server that [`Outbound`] needs.
 pub(crate) struct Means {
     pub(crate) store: Store,
     pub(crate) resolver: Resolver,
@@ -91,6 +91,7 @@ impl Outbound {
             host_name: config.domain.to_string(),
             mode: config.federation.outbound,
             smarthost: config.federation.smarthost.clone(),
+            private_networks: config.federation.private_networks,
             peers: means.peers,
             memory: Mutex::default(),
         };

@@ -29,7 +29,7 @@ impl Transport {
     }
 
     async fn open_smarthost(&self, smarthost: &Smarthost) -> Result<SmtpConnection, Trouble> {
-        let addresses = self.addresses(&smarthost.host).await?;
+        let addresses = self.all_addresses(&smarthost.host).await?;
         let trust = self.trusts.by_authority(&smarthost.host)?;
         let stream =
             dial(&addresses, smarthost.port).await.map_err(|error| no_connection("connecting", &error))?;
