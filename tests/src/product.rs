@@ -1,6 +1,8 @@
 //! The daemon on this machine: `hearth serve` with a folder and ports of its own, ended when dropped.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +22,8 @@ pub const DOMAIN: &str = "_box.test";
 /// The longest wait for the file in which the daemon names its ports.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// The beginnings of the names of variables by which cargo describes a package to its programs.
+const OF_A_PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
 /// The daemon's services, as the configuration names them.
 const SERVICES: [&str; 6] = ["imaps", "imap", "submissions", "submission", "https", "http"];
 
@@ -198,6 +202,7 @@ impl Daemon {
         Ok(Account {
             address: format!("{name}@{}", self.domain),
             password: password.to_owned(),
+            server: Ipv4Addr::LOCALHOST,
             imaps_port: self.port("imaps")?,
             submissions_port: self.port("submissions")?,
         })
@@ -309,7 +314,15 @@ fn build(package: &str) -> Result<PathBuf> {
     let folder = test.parent().and_then(Path::parent).context("the folder of the build")?;
     let target = folder.parent().context("the target folder")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = Command::new(cargo)
+    // Cargo tells a test about its package by variables that some build scripts look at: they would run again.
+    let about_this = |name: &OsString| {
+        name.to_str().is_some_and(|name| OF_A_PACKAGE.iter().any(|start| name.starts_with(start)))
+    };
+    let mut build = Command::new(cargo);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| about_this(name)) {
+        build.env_remove(name);
+    }
+    let build = build
         .args(["build", "--locked", "--quiet", "-p", package, "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
