@@ -1,0 +1,81 @@
+//! The reference of the tests of federation by itself: what a relay of today takes and refuses, when no Hearth is near.
+
+use anyhow::{Context, Result, ensure};
+use hearth_tests::internet::dkim_tool::{send, sign, verify};
+use hearth_tests::internet::reference::ReferenceRelay;
+use hearth_tests::internet::{Internet, play};
+use hearth_tests::mail::Account;
+use hearth_tests::waiting::poll;
+use std::time::Duration;
+
+/// The longest way of a message between two servers.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Waits for a message in an inbox, and gives it byte for byte.
+fn arrived(account: &Account, message_id: &str) -> Result<Vec<u8>> {
+    let mut imap = account.log_in()?;
+    poll(LIMIT, "the message arrives", || {
+        let ids = imap.message_ids()?;
+        let Some(place) = ids.iter().position(|id| id == message_id) else { return Ok(None) };
+        let fetched = imap.command(&format!("FETCH {} (BODY.PEEK[])", place + 1))?;
+        let literal = fetched.iter().flat_map(|response| &response.literals).next().context("a message")?;
+        Ok(Some(literal.clone()))
+    })
+}
+
+fn message(from: &str, to: &str, message_id: &str) -> String {
+    test_support::message::header(from, to, message_id) + &test_support::message::body(1000)
+}
+
+#[test]
+fn two_reference_relays_take_mail_from_one_another() {
+    play("two_reference_relays_take_mail_from_one_another", |internet: &Internet| {
+        let one = ReferenceRelay::start(internet, "one.test", &["anna"])?;
+        let two = ReferenceRelay::start(internet, "two.test", &["ben"])?;
+        let (anna, ben) = (one.account("anna"), two.account("ben"));
+        anna.submit(&[&ben.address], &message(&anna.address, &ben.address, "there@one.test"))?;
+        verify(&arrived(&ben, "there@one.test")?)?;
+        ben.submit(&[&anna.address], &message(&ben.address, &anna.address, "back@two.test"))?;
+        verify(&arrived(&anna, "back@two.test")?)?;
+        // A bounce is signed, too.
+        anna.submit(&["nobody@two.test"], &message(&anna.address, "nobody@two.test", "lost@one.test"))?;
+        let mut inbox = anna.log_in()?;
+        let from = poll(LIMIT, "a bounce", || {
+            let from = inbox.headers("INBOX", "From", "ALL")?;
+            Ok(from.into_iter().find(|from| from.contains("MAILER-DAEMON@two.test")))
+        });
+        from.map(drop)
+    });
+}
+
+#[test]
+fn a_reference_relay_takes_right_signatures_only() {
+    play("a_reference_relay_takes_right_signatures_only", |internet: &Internet| {
+        let relay = ReferenceRelay::start(internet, "relay.test", &["anna"])?;
+        let (anna, to) = (relay.account("anna"), relay.account("anna").address);
+        let key = relay.host.folder.join("opendkim/key.pem");
+        internet.names().add("other.test. A 10.77.0.9")?;
+        let record = format!("s._domainkey.other.test. CNAME opendkim._domainkey.{}.", relay.host.domain);
+        internet.names().add(&record)?;
+
+        let plain = message("carl@other.test", &to, "signed@other.test");
+        let signed = sign(plain.as_bytes(), "other.test", "s", &key)?;
+        send(&relay.host, "carl@other.test", &to, &signed)?;
+        verify(&arrived(&anna, "signed@other.test")?)?;
+
+        let changed = String::from_utf8(signed.clone())?.replace("Version: 1", "Version: 2");
+        let forged = String::from_utf8(signed)?.replace("From: <carl@other.test>", "From: <carl@relay.test>");
+        let strange = sign(message("carl@third.test", &to, "x").as_bytes(), "other.test", "s", &key)?;
+        for (what, text) in [
+            ("unsigned", plain.as_bytes()),
+            ("changed", changed.as_bytes()),
+            ("forged", forged.as_bytes()),
+            ("signed by a stranger", &strange),
+        ] {
+            let refusal = send(&relay.host, "carl@other.test", &to, text).err();
+            let refusal = refusal.with_context(|| format!("{what}: it was taken"))?.to_string();
+            ensure!(refusal.starts_with('5'), "{what}: {refusal}");
+        }
+        Ok(())
+    });
+}
