@@ -1,6 +1,7 @@
 //! The reference of the tests of federation by itself: what a relay of today takes and refuses, when no Hearth is near.
 
 use anyhow::{Context, Result, ensure};
+use hearth_tests::internet::awkward::{Action, AwkwardServer, Options, Stage, Times, Way};
 use hearth_tests::internet::dkim_tool::{send, sign, verify};
 use hearth_tests::internet::reference::ReferenceRelay;
 use hearth_tests::internet::{Internet, play};
@@ -76,6 +77,34 @@ fn a_reference_relay_takes_right_signatures_only() {
             let refusal = refusal.with_context(|| format!("{what}: it was taken"))?.to_string();
             ensure!(refusal.starts_with('5'), "{what}: {refusal}");
         }
+        Ok(())
+    });
+}
+
+#[test]
+fn an_awkward_server_does_as_it_is_told_and_remembers() {
+    play("an_awkward_server_does_as_it_is_told_and_remembers", |internet: &Internet| {
+        let mut relay = ReferenceRelay::start(internet, "relay.test", &["anna"])?;
+        let awkward = AwkwardServer::start(internet, "awkward.test", Options::default())?;
+        let anna = relay.account("anna");
+        let submit =
+            |id: &str| anna.submit(&["ben@awkward.test"], &message(&anna.address, "ben@awkward.test", id));
+        // Postfix knows no `/mxdeliv`, and tries everything again within seconds.
+        for stage in [Stage::Greeting, Stage::Hello, Stage::Mail, Stage::Recipient, Stage::Data, Stage::End] {
+            awkward.no_rules();
+            awkward.rule(stage, Action::answer("450 4.7.1 Later"), Times::First(1));
+            let id = format!("{stage:?}@relay.test");
+            submit(&id)?;
+            let taken = awkward.wait_for(LIMIT, &id)?;
+            ensure!(taken.way == Way::Tls && taken.told, "{stage:?}: {:?}", taken.way);
+            verify(&taken.message)?;
+        }
+        awkward.no_rules();
+        awkward.rule(Stage::End, Action::TakeAndCut, Times::First(1));
+        submit("twice@relay.test")?;
+        poll(LIMIT, "the queue is empty", || Ok((relay.postfix().queued() == 0).then_some(())))?;
+        let told = awkward.taken().into_iter().filter(|taken| taken.message_id() == "twice@relay.test");
+        ensure!(told.map(|taken| taken.told).eq([false, true]), "not twice");
         Ok(())
     });
 }

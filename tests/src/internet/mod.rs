@@ -5,13 +5,17 @@
 //! servers listen on the standard ports of their own, and find one another by MX and A records.
 
 mod authority;
+pub mod awkward;
 pub mod dkim_tool;
 mod dovecot;
+mod https;
+mod listener;
 mod names;
 mod opendkim;
 mod postfix;
 pub mod reference;
 mod service;
+mod tls;
 
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -115,7 +119,11 @@ impl Internet {
         let folder = self.folder.path().join(domain);
         std::fs::create_dir_all(&folder)?;
         open_to_all(&folder)?;
-        let certificate = self.authority.issue(CertificateKind::Trusted, &[domain], &folder)?;
+        let certificate = self.authority.issue(
+            CertificateKind::Trusted,
+            &[domain, &format!("mta-sts.{domain}")],
+            &folder,
+        )?;
         let address = Ipv4Addr::new(a, b, c, number);
         let added =
             Command::new("ip").args(["addr", "add", &format!("{address}/32"), "dev", "lo"]).status()?;
