@@ -1,13 +1,17 @@
 //! The reference of the tests of federation by itself: what a relay of today takes and refuses, when no Hearth is near.
 
+use std::process::Command;
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use hearth_tests::internet::awkward::{Action, AwkwardServer, Options, Stage, Times, Way};
+use hearth_tests::internet::classic::ClassicServer;
 use hearth_tests::internet::dkim_tool::{send, sign, verify};
 use hearth_tests::internet::reference::ReferenceRelay;
-use hearth_tests::internet::{Internet, play};
+use hearth_tests::internet::{CertificateKind, Internet, play};
 use hearth_tests::mail::Account;
+use hearth_tests::python::program;
 use hearth_tests::waiting::poll;
-use std::time::Duration;
 
 /// The longest way of a message between two servers.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -107,4 +111,31 @@ fn an_awkward_server_does_as_it_is_told_and_remembers() {
         ensure!(told.map(|taken| taken.told).eq([false, true]), "not twice");
         Ok(())
     });
+}
+
+#[test]
+fn a_classic_server_takes_mail_of_a_relay_and_shows_its_policy() {
+    play("a_classic_server_takes_mail_of_a_relay_and_shows_its_policy", |internet: &Internet| {
+        let relay = ReferenceRelay::start(internet, "relay.test", &["anna"])?;
+        let classic =
+            ClassicServer::start(internet, "classic.test", "classic.test", CertificateKind::Trusted)?;
+        let anna = relay.account("anna");
+        let to = "carl@classic.test";
+        anna.submit(&[to], &message(&anna.address, to, "letter@relay.test"))?;
+        classic.wait_for(LIMIT, "letter@relay.test")?;
+        let policy = page(internet, "https://mta-sts.classic.test/.well-known/mta-sts.txt")?;
+        ensure!(policy.contains("mode: enforce\r\nmx: classic.test\r\n"), "{policy}");
+        Ok(())
+    });
+}
+
+/// A page, from a server with a right certificate.
+fn page(internet: &Internet, url: &str) -> Result<String> {
+    let code = "import ssl, sys, urllib.request; \
+                context = ssl.create_default_context(cafile=sys.argv[1]); \
+                print(urllib.request.urlopen(sys.argv[2], context=context).read().decode(), end='')";
+    let roots = internet.authority().roots();
+    let output = Command::new(program("python3")).args(["-c", code]).arg(roots).arg(url).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
 }

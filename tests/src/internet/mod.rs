@@ -6,6 +6,7 @@
 
 mod authority;
 pub mod awkward;
+pub mod classic;
 pub mod dkim_tool;
 mod dovecot;
 mod https;
