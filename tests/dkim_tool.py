@@ -3,8 +3,11 @@
 dkim_tool.py sign DOMAIN SELECTOR KEY < MESSAGE     the message with a signature, relaxed/relaxed
 dkim_tool.py verify < MESSAGE                       ends with 0 if the first signature is right; keys by this host's resolver
 dkim_tool.py send SERVER FROM TO... < MESSAGE       over port 25 with STARTTLS, as it is; prints a refusal
+dkim_tool.py post SERVER FROM TO... < MESSAGE       by `POST /mxdeliv`; prints a refusal
 """
 
+import http.client
+import re
 import smtplib
 import ssl
 import sys
@@ -26,12 +29,16 @@ def verify(message):
     return 0 if right else 1
 
 
-def send(message, server, sender, *recipients):
+def any_certificate():
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def send(message, server, sender, *recipients):
     with smtplib.SMTP(server, 25, local_hostname="sender.test", timeout=60) as client:
-        client.starttls(context=context)
+        client.starttls(context=any_certificate())
         try:
             client.sendmail(sender, recipients, message)
         except smtplib.SMTPRecipientsRefused as refusal:
@@ -44,6 +51,23 @@ def send(message, server, sender, *recipients):
     return 1
 
 
+def post(message, server, sender, *recipients):
+    connection = http.client.HTTPSConnection(server, context=any_certificate(), timeout=60)
+    connection.putrequest("POST", "/mxdeliv")
+    connection.putheader("X-MAIL-FROM", sender)
+    for recipient in recipients:
+        connection.putheader("X-MAIL-TO", recipient)
+    stuffed = re.sub(rb"(?m)^\.", b"..", message)
+    connection.putheader("Content-Length", str(len(stuffed)))
+    connection.endheaders(stuffed)
+    response = connection.getresponse()
+    text = response.read().decode()
+    if response.status // 100 == 2:
+        return 0
+    print(response.status, text)
+    return 1
+
+
 if __name__ == "__main__":
-    action = {"sign": sign, "verify": verify, "send": send}[sys.argv[1]]
+    action = {"sign": sign, "verify": verify, "send": send, "post": post}[sys.argv[1]]
     sys.exit(action(sys.stdin.buffer.read(), *sys.argv[2:]))

@@ -1,36 +1,16 @@
 //! The reference of the tests of federation by itself: what a relay of today takes and refuses, when no Hearth is near.
 
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hearth_tests::internet::awkward::{Action, AwkwardServer, Options, Stage, Times, Way};
 use hearth_tests::internet::classic::ClassicServer;
 use hearth_tests::internet::dkim_tool::{send, sign, verify};
+use hearth_tests::internet::letters::{LIMIT, arrived, message};
 use hearth_tests::internet::reference::ReferenceRelay;
 use hearth_tests::internet::{CertificateKind, Internet, play};
-use hearth_tests::mail::Account;
 use hearth_tests::python::program;
 use hearth_tests::waiting::poll;
-
-/// The longest way of a message between two servers.
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// Waits for a message in an inbox, and gives it byte for byte.
-fn arrived(account: &Account, message_id: &str) -> Result<Vec<u8>> {
-    let mut imap = account.log_in()?;
-    poll(LIMIT, "the message arrives", || {
-        let ids = imap.message_ids()?;
-        let Some(place) = ids.iter().position(|id| id == message_id) else { return Ok(None) };
-        let fetched = imap.command(&format!("FETCH {} (BODY.PEEK[])", place + 1))?;
-        let literal = fetched.iter().flat_map(|response| &response.literals).next().context("a message")?;
-        Ok(Some(literal.clone()))
-    })
-}
-
-fn message(from: &str, to: &str, message_id: &str) -> String {
-    test_support::message::header(from, to, message_id) + &test_support::message::body(1000)
-}
 
 #[test]
 fn two_reference_relays_take_mail_from_one_another() {

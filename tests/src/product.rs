@@ -45,6 +45,8 @@ enum Place {
     OwnPorts(Vec<(&'static str, ReservedPort)>),
     /// On the standard ports, as on the internet.
     StandardPorts,
+    /// On the standard ports of this address, port 25 among them.
+    Address(Ipv4Addr),
 }
 
 impl Place {
@@ -75,6 +77,11 @@ impl Daemon {
         Self::start_at(Place::StandardPorts, DOMAIN, "debug", "open", more)
     }
 
+    /// Starts a daemon as the mail server of a domain with the standard ports of an address, where anybody may join.
+    pub(crate) fn start_on(address: Ipv4Addr, domain: &str, more: &str) -> Result<Self> {
+        Self::start_at(Place::Address(address), domain, "debug", "open", more)
+    }
+
     fn start_at(
         place: Place,
         domain: &str,
@@ -101,6 +108,7 @@ impl Daemon {
         let listen = match &self.place {
             Place::OwnPorts(ports) => listen(ports),
             Place::StandardPorts => String::new(),
+            Place::Address(address) => listen_on(*address),
         };
         let Self { domain, registration, more, .. } = self;
         // Tests reach for nobody else's service.
@@ -202,10 +210,17 @@ impl Daemon {
         Ok(Account {
             address: format!("{name}@{}", self.domain),
             password: password.to_owned(),
-            server: Ipv4Addr::LOCALHOST,
+            server: self.address(),
             imaps_port: self.port("imaps")?,
             submissions_port: self.port("submissions")?,
         })
+    }
+
+    fn address(&self) -> Ipv4Addr {
+        match self.place {
+            Place::Address(address) => address,
+            Place::OwnPorts(_) | Place::StandardPorts => Ipv4Addr::LOCALHOST,
+        }
     }
 
     /// The account of a person with this name, where the first login creates it.
@@ -290,6 +305,13 @@ fn listen(ports: &[(&str, ReservedPort)]) -> String {
     let lines =
         ports.iter().map(|(service, port)| format!("{service} = [\"127.0.0.1:{}\"]\n", port.number()));
     format!("[listen]\n{}[pairing]\nhost = \"127.0.0.1\"\n", lines.collect::<String>())
+}
+
+/// The same for the standard ports of an address.
+fn listen_on(address: Ipv4Addr) -> String {
+    let line = |(service, port)| format!("{service} = [\"{address}:{port}\"]\n");
+    let services = SERVICES.into_iter().zip([993, 143, 465, 587, 443, 80]).chain([("smtp", 25)]);
+    format!("[listen]\n{}", services.map(line).collect::<String>())
 }
 
 /// The program, built if it is not: cargo builds no other package's programs for a test.

@@ -25,7 +25,16 @@ pub fn verify(message: &[u8]) -> Result<()> {
 
 /// Hands a message to a server's port 25 with STARTTLS; the error is the server's refusal.
 pub fn send(host: &Host, from: &str, to: &str, message: &[u8]) -> Result<()> {
-    let (said, taken) = run(&["send", &host.address.to_string(), from, to], message)?;
+    hand_over("send", host, from, to, message)
+}
+
+/// The same by `POST /mxdeliv`; a refusal begins with the HTTP status.
+pub fn post(host: &Host, from: &str, to: &str, message: &[u8]) -> Result<()> {
+    hand_over("post", host, from, to, message)
+}
+
+fn hand_over(way: &str, host: &Host, from: &str, to: &str, message: &[u8]) -> Result<()> {
+    let (said, taken) = run(&[way, &host.address.to_string(), from, to], message)?;
     if !taken {
         bail!("{}", String::from_utf8_lossy(&said).trim_end());
     }
