@@ -132,8 +132,7 @@ impl Daemon {
     pub fn switch_on(&mut self) -> Result<()> {
         let ports = self.state().join("run/ports.json");
         let _ = std::fs::remove_file(&ports);
-        let log =
-            std::fs::File::options().create(true).append(true).open(self.directory.path().join("log"))?;
+        let log = std::fs::File::options().create(true).append(true).open(self.log_file())?;
         let process = Command::new(binary()?)
             .args(["serve", "--config"])
             .arg(self.configuration())
@@ -277,7 +276,11 @@ impl Daemon {
 
     /// Everything it wrote to its log.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.directory.path().join("log")
     }
 
     /// Its state directory.

@@ -16,7 +16,7 @@ pub struct Authority {
 pub enum CertificateKind {
     /// From the authority, for the name.
     Trusted,
-    /// From the authority, for `wrong.test`.
+    /// From the authority, for `somebody-else.test`.
     ForAnotherName,
     /// For the name, but signed by nobody else.
     SelfSigned,
@@ -55,7 +55,7 @@ impl Authority {
     pub fn issue(&self, kind: CertificateKind, names: &[&str], folder: &Path) -> Result<Files> {
         let mut names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         if kind == CertificateKind::ForAnotherName {
-            names = vec!["wrong.test".to_owned()];
+            names = vec!["somebody-else.test".to_owned()];
         }
         let mut parameters = CertificateParams::new(names)?;
         if kind == CertificateKind::Expired {

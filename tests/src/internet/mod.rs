@@ -137,7 +137,8 @@ impl Internet {
 
 /// The last lines of a text.
 fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
+    // A daemon's log begins with a code to scan.
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains(['█', '▀', '▄'])).collect();
     lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default().join("\n")
 }
 

@@ -1,7 +1,8 @@
 //! OpenDKIM as relays run it: signs what their people send, and lets nothing in that bears no right signature.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -78,19 +79,28 @@ impl OpenDkim {
     }
 }
 
-/// Makes a key as `opendkim-genkey` does; gives its record (RFC 6376 section 3.6.1).
+/// Makes a key as `opendkim-genkey` does; gives its record.
 fn make_key(host: &Host) -> Result<String> {
     let key = host.folder.join("opendkim/key.pem");
-    openssl(&["genrsa", "-out", &key.display().to_string(), "2048"])?;
-    let public = openssl(&["rsa", "-pubout", "-in", &key.display().to_string()])?;
-    let public: String = public.lines().filter(|line| !line.starts_with('-')).collect();
-    let (first, second) = public.split_at(public.len() / 2);
-    let domain = &host.domain;
-    Ok(format!("{SELECTOR}._domainkey.{domain}. TXT \"v=DKIM1;k=rsa;p={first}\" \"{second};s=email;t=s\""))
+    openssl(&["genrsa", "-out", &key.display().to_string(), "2048"], &[])?;
+    public_record(SELECTOR, &host.domain, &std::fs::read(key)?, "PEM")
 }
 
-fn openssl(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("openssl").args(arguments).output().context("running openssl")?;
+/// The record of a private key, as relays publish it (RFC 6376 section 3.6.1).
+pub(super) fn public_record(selector: &str, domain: &str, key: &[u8], form: &str) -> Result<String> {
+    let public = openssl(&["rsa", "-pubout", "-inform", form], key)?;
+    let public: String = public.lines().filter(|line| !line.starts_with('-')).collect();
+    // A text in the DNS has 255 bytes at most.
+    let (first, second) = public.split_at(public.len() / 2);
+    Ok(format!("{selector}._domainkey.{domain}. TXT \"v=DKIM1;k=rsa;p={first}\" \"{second};s=email;t=s\""))
+}
+
+fn openssl(arguments: &[&str], input: &[u8]) -> Result<String> {
+    let mut command = Command::new("openssl");
+    let pipes = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut openssl = pipes.spawn().context("running openssl")?;
+    openssl.stdin.take().context("its standard input")?.write_all(input)?;
+    let output = openssl.wait_with_output()?;
     ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }

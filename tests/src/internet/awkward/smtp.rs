@@ -30,7 +30,8 @@ struct Dialogue<'a> {
 
 #[derive(Default)]
 struct Envelope {
-    from: String,
+    /// None before MAIL: then no recipient is taken.
+    from: Option<String>,
     to: Vec<String>,
 }
 
@@ -86,12 +87,15 @@ impl Dialogue<'_> {
 
     fn mail(&mut self, line: &str) -> Result<()> {
         if self.stage(Stage::Mail, "250 2.1.0 Ok")? == Outcome::Accepted {
-            self.envelope = Envelope { from: path(line), to: Vec::new() };
+            self.envelope = Envelope { from: Some(path(line)), to: Vec::new() };
         }
         Ok(())
     }
 
     fn recipient(&mut self, line: &str) -> Result<()> {
+        if self.envelope.from.is_none() {
+            return self.reply("503 5.5.1 MAIL first");
+        }
         if self.stage(Stage::Recipient, "250 2.1.5 Ok")? == Outcome::Accepted {
             self.envelope.to.push(path(line));
         }
@@ -107,7 +111,13 @@ impl Dialogue<'_> {
         }
         let text = self.text()?;
         let Envelope { from, to } = std::mem::take(&mut self.envelope);
-        let mut taken = Taken { from, to, message: unstuffed(&text), way: self.way, told: true };
+        let mut taken = Taken {
+            from: from.unwrap_or_default(),
+            to,
+            message: unstuffed(&text),
+            way: self.way,
+            told: true,
+        };
         match self.shared.rules.meet(Stage::End) {
             Some(Action::TakeAndCut) => {
                 taken.told = false;
