@@ -84,12 +84,14 @@ fn the_app_shows_that_an_address_elsewhere_is_wrong() {
         let mut couple = Couple::new(internet)?;
         let Couple { anna, ben, bens, .. } = &mut couple;
         let (chat, _) = make_contact(anna, ben, LIMITS)?;
-        // The core sends to the address that it knows somebody's key by.
-        let dora = Person::pair("Dora", "dcaccount:_two.test")?;
-        let nowhere = anna.chat_with_address(&dora, "dora@nowhere.test")?;
+        let elsewhere = Hearth::start(internet, "_gone.test")?;
+        let dora = Person::pair("Dora", "dcaccount:_gone.test")?;
+        let nowhere = anna.chat_with(&dora)?;
+        drop(elsewhere);
+        internet.names().remove("_gone.test")?;
         let error = anna.wait_until_failed(anna.send(nowhere, "Hello?")?, LIMITS.text)?;
         report(&format!("for a domain that does not exist, the app shows: {error}"));
-        ensure!(error.contains("nowhere.test does not exist"), "{error}");
+        ensure!(error.contains("_gone.test does not exist"), "{error}");
         ben.sleep()?;
         bens.start_afresh()?;
         let error = anna.wait_until_failed(anna.send(chat, "Are you still there?")?, LIMITS.text)?;

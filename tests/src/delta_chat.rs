@@ -121,24 +121,9 @@ impl Person {
         Ok(chat)
     }
 
-    /// The chat with somebody's key at an address that is not theirs.
-    pub fn chat_with_address(&self, other: &Self, address: &str) -> Result<u64> {
-        let card = other.card()?.replace(&other.address()?, address);
-        let contact = self.import(&card)?;
-        self.call("create_chat_by_contact_id", [json!(contact)])?.as_u64().context("a chat")
-    }
-
     fn contact(&self, other: &Self) -> Result<u64> {
-        self.import(&other.card()?)
-    }
-
-    fn card(&self) -> Result<String> {
-        let card = self.call("make_vcard", [json!([SELF])])?;
-        Ok(card.as_str().context("a card")?.to_owned())
-    }
-
-    fn import(&self, card: &str) -> Result<u64> {
-        let contacts = self.call("import_vcard_contents", [json!(card)])?;
+        let card = other.call("make_vcard", [json!([SELF])])?;
+        let contacts = self.call("import_vcard_contents", [card])?;
         contacts[0].as_u64().context("a contact")
     }
 

@@ -50,9 +50,16 @@ impl NameServer {
         self.change(|all| all.extend(records.lines().map(str::to_owned)))
     }
 
-    /// Removes each record whose line begins so.
-    pub fn remove(&self, start: &str) -> Result<()> {
-        self.change(|all| all.retain(|record| !record.starts_with(start)))
+    /// Removes all records of a domain and of the names below it: it does not exist any more.
+    pub fn remove(&self, domain: &str) -> Result<()> {
+        let below = format!(".{domain}.");
+        let is_of_it = |record: &str| {
+            record
+                .split(' ')
+                .next()
+                .is_some_and(|name| name.trim_end_matches('.') == domain || name.ends_with(&below))
+        };
+        self.change(|all| all.retain(|record| !is_of_it(record)))
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<String>)) -> Result<()> {
