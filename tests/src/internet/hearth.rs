@@ -30,7 +30,7 @@ impl Hearth {
         let roots = internet.authority().roots().display();
         let more = format!(
             "[tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n[dns]\nservers = [\"{names}:53\"]\n\
-             [federation]\noutbound = \"all\"\nroots = \"{roots}\"\n{more}\n"
+             [federation]\noutbound = \"all\"\nprivate_networks = true\nroots = \"{roots}\"\n{more}\n"
         );
         let daemon = Daemon::start_on(host.address, domain, &more)?;
         // The daemon's own folder goes with it; its log is of interest after that.

@@ -95,8 +95,11 @@ async fn mail_for_other_servers_is_counted_by_its_end() {
     let peer = Peer::default();
     let ports = listen(42, &peer).await;
     let configuration = CONFIGURATION.replace("send_burst = 4", "send_burst = 1000");
-    let server =
-        TestServer::start_among(&format!("{configuration}\nfederation.outbound = \"all\""), ports).await;
+    let server = TestServer::start_among(
+        &format!("{configuration}\nfederation = {{ outbound = \"all\", private_networks = true }}"),
+        ports,
+    )
+    .await;
     let mut alice = server.submission(ALICE).await;
     for (reply, code) in [("250 ok", "250 "), ("451 4.7.1 later", "250 "), ("550 5.1.1 no", "550 ")] {
         peer.answer("RCPT", reply);
