@@ -8,12 +8,39 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use mail_types::{Domain, UnixTime};
+use mail_types::{Address, Domain, UnixTime};
 
 use crate::retry::RetrySchedule;
 
 /// The most expired entries that are named at once.
 const EXPIRED_BATCH: usize = 100;
+
+/// A message for one destination that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingMessage {
+    /// The domain of its recipients.
+    pub destination: Domain,
+    /// The account that it is charged to: its sender. None for a report.
+    pub owner: Option<Address>,
+    /// The time of its acceptance.
+    pub since: UnixTime,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// The part of the queue that one account has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueShare {
+    /// The number of messages; one for several destinations counts for each.
+    pub messages: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// The most messages of one account that wait for other servers.
+const MESSAGES_PER_ACCOUNT: usize = 2000;
+/// The most messages that wait in all; each takes some 300 bytes of memory.
+const MESSAGES: usize = 50_000;
 
 /// A queued message that is to be tried now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +71,7 @@ pub struct OutboundSchedule {
     running: usize,
     destinations: BTreeMap<Domain, Destination>,
     entries: BTreeMap<u64, Entry>,
+    shares: BTreeMap<Address, QueueShare>,
 }
 
 #[derive(Debug, Default)]
@@ -59,8 +87,7 @@ struct Destination {
 
 #[derive(Debug)]
 struct Entry {
-    destination: Domain,
-    since: UnixTime,
+    message: WaitingMessage,
     due: Instant,
     tries: u32,
 }
@@ -69,7 +96,14 @@ impl OutboundSchedule {
     /// An empty one, which tries so many destinations at once.
     #[must_use]
     pub fn new(rules: RetrySchedule, concurrency: usize) -> Self {
-        Self { rules, concurrency, running: 0, destinations: BTreeMap::new(), entries: BTreeMap::new() }
+        Self {
+            rules,
+            concurrency,
+            running: 0,
+            destinations: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            shares: BTreeMap::new(),
+        }
     }
 
     /// The number of messages.
@@ -84,13 +118,20 @@ impl OutboundSchedule {
         self.entries.is_empty()
     }
 
-    /// Takes up a message that is due at `due` and was accepted at `since`.
-    pub fn add(&mut self, id: u64, destination: Domain, since: UnixTime, due: Instant) {
-        let place = self.destinations.entry(destination.clone()).or_default();
-        if place.waiting.insert((due, id)) && !self.entries.contains_key(&id) {
-            place.entries += 1;
+    /// Takes up a message that is due at `due`. One that is here already stays as it is.
+    pub fn add(&mut self, id: u64, message: WaitingMessage, due: Instant) {
+        if self.entries.contains_key(&id) {
+            return;
         }
-        self.entries.insert(id, Entry { destination, since, due, tries: 0 });
+        let place = self.destinations.entry(message.destination.clone()).or_default();
+        place.waiting.insert((due, id));
+        place.entries += 1;
+        if let Some(owner) = &message.owner {
+            let share = self.shares.entry(owner.clone()).or_default();
+            share.messages += 1;
+            share.bytes = share.bytes.saturating_add(message.size);
+        }
+        self.entries.insert(id, Entry { message, due, tries: 0 });
     }
 
     /// So many attempts at the message were made before it was queued, or in another place.
@@ -104,6 +145,23 @@ impl OutboundSchedule {
     #[must_use]
     pub fn tries(&self, id: u64) -> u32 {
         self.entries.get(&id).map_or(0, |entry| entry.tries)
+    }
+
+    /// Whether so many further messages of an account may wait, each of this size, if all of it together may have so many
+    /// bytes.
+    #[must_use]
+    pub fn admits(&self, owner: &Address, messages: usize, size: u64, bytes_limit: u64) -> bool {
+        let share = self.share(owner);
+        let more = size.saturating_mul(messages as u64);
+        self.entries.len().saturating_add(messages) <= MESSAGES
+            && share.messages.saturating_add(messages) <= MESSAGES_PER_ACCOUNT
+            && share.bytes.saturating_add(more) <= bytes_limit
+    }
+
+    /// The part of the queue that an account has.
+    #[must_use]
+    pub fn share(&self, owner: &Address) -> QueueShare {
+        self.shares.get(owner).copied().unwrap_or_default()
     }
 
     /// A destination to be tried: it has a message that is due, and is not being tried. It counts as being tried until
@@ -143,7 +201,7 @@ impl OutboundSchedule {
     /// away, as in [`RetrySchedule::next`].
     pub fn settle(&mut self, now: Instant, id: u64, attempted: Attempted, chance: u8) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        let destination = entry.destination.clone();
+        let destination = entry.message.destination.clone();
         let Some(place) = self.destinations.get_mut(&destination) else { return };
         let due = match attempted {
             Attempted::Finished => {
@@ -180,7 +238,7 @@ impl OutboundSchedule {
     pub fn take_expired(&mut self, now: UnixTime, destination: &Domain) -> Vec<Due> {
         let Some(place) = self.destinations.get_mut(destination) else { return Vec::new() };
         let expired =
-            |id: &u64| self.entries.get(id).is_some_and(|entry| self.rules.expired(now, entry.since));
+            |id: &u64| self.entries.get(id).is_some_and(|entry| self.rules.expired(now, entry.message.since));
         let keys: Vec<(Instant, u64)> =
             place.waiting.iter().filter(|(_, id)| expired(id)).take(EXPIRED_BATCH).copied().collect();
         for key in &keys {
@@ -196,7 +254,7 @@ impl OutboundSchedule {
     /// Makes a waiting message due at once, and its destination worth an attempt. False if it does not wait.
     pub fn hurry(&mut self, now: Instant, id: u64) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
-        let Some(place) = self.destinations.get_mut(&entry.destination) else { return false };
+        let Some(place) = self.destinations.get_mut(&entry.message.destination) else { return false };
         let waits = place.waiting.remove(&(entry.due, id));
         if waits {
             entry.due = now;
@@ -220,19 +278,28 @@ impl OutboundSchedule {
 
     /// Removes a message.
     pub fn forget(&mut self, id: u64) {
-        let Some(entry) = self.entries.remove(&id) else { return };
-        if let Some(place) = self.destinations.get_mut(&entry.destination) {
-            place.waiting.remove(&(entry.due, id));
+        let Some(Entry { message, due, .. }) = self.entries.remove(&id) else { return };
+        if let Some(place) = self.destinations.get_mut(&message.destination) {
+            place.waiting.remove(&(due, id));
             place.entries = place.entries.saturating_sub(1);
         }
-        self.tidy(&entry.destination);
+        if let Some(owner) = &message.owner
+            && let Some(share) = self.shares.get_mut(owner)
+        {
+            share.messages = share.messages.saturating_sub(1);
+            share.bytes = share.bytes.saturating_sub(message.size);
+            if share.messages == 0 {
+                self.shares.remove(owner);
+            }
+        }
+        self.tidy(&message.destination);
     }
 
     /// The time of a message's next attempt; none while it is being tried.
     #[must_use]
     pub fn due(&self, id: u64) -> Option<Instant> {
         let entry = self.entries.get(&id)?;
-        let place = self.destinations.get(&entry.destination)?;
+        let place = self.destinations.get(&entry.message.destination)?;
         place
             .waiting
             .contains(&(entry.due, id))
@@ -290,7 +357,7 @@ mod tests {
 
     use mail_types::{Domain, UnixTime};
 
-    use super::{Attempted, Due, OutboundSchedule};
+    use super::{Attempted, Due, OutboundSchedule, QueueShare, WaitingMessage};
     use crate::retry::RetrySchedule;
 
     const SINCE: UnixTime = UnixTime(1_000_000);
@@ -301,6 +368,11 @@ mod tests {
         Instant::now()
     }
 
+    fn message(name: &str, since: UnixTime) -> WaitingMessage {
+        let owner = Some("anna@box.test".parse().unwrap());
+        WaitingMessage { destination: domain(name), owner, since, size: 100 }
+    }
+
     fn domain(name: &str) -> Domain {
         name.parse().unwrap()
     }
@@ -309,7 +381,7 @@ mod tests {
     fn with(start: Instant, messages: &[(u64, &str)]) -> OutboundSchedule {
         let mut schedule = OutboundSchedule::new(RetrySchedule::default(), 2);
         for (id, name) in messages {
-            schedule.add(*id, domain(name), SINCE, start);
+            schedule.add(*id, message(name, SINCE), start);
         }
         schedule
     }
@@ -382,7 +454,7 @@ mod tests {
         let start = anchor();
         let mut schedule = with(start, &[(1, "a.test"), (2, "a.test")]);
         let a = domain("a.test");
-        schedule.add(3, a.clone(), UnixTime(SINCE.0 + 1), start + MINUTE);
+        schedule.add(3, message("a.test", UnixTime(SINCE.0 + 1)), start + MINUTE);
         schedule.start(start).unwrap();
         let due = schedule.take(start, &a).unwrap();
         schedule.settle(start, due.id, Attempted::Unreachable, 0);
@@ -405,5 +477,21 @@ mod tests {
         schedule.settle(start, 1, Attempted::Finished, 0);
         schedule.stop(&domain("a.test"));
         assert!(schedule.destinations.is_empty() && schedule.is_empty() && schedule.running == 0);
+    }
+
+    #[test]
+    fn an_account_has_a_part_of_the_queue_until_its_messages_are_gone() {
+        let start = anchor();
+        let mut schedule = with(start, &[(1, "a.test"), (2, "b.test"), (2, "b.test")]);
+        let anna = "anna@box.test".parse().unwrap();
+        assert_eq!(schedule.share(&anna), QueueShare { messages: 2, bytes: 200 });
+        assert!(schedule.admits(&anna, 3, 100, 500));
+        assert!(!schedule.admits(&anna, 4, 100, 500));
+        assert!(!schedule.admits(&anna, 1999, 0, 500));
+        assert!(!schedule.admits(&anna, usize::MAX, u64::MAX, 500));
+        schedule.forget(1);
+        schedule.settle(start, 2, Attempted::Finished, 0);
+        assert_eq!(schedule.share(&anna), QueueShare::default());
+        assert!(schedule.shares.is_empty());
     }
 }

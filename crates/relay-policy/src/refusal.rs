@@ -61,6 +61,8 @@ pub enum Refusal {
     MailboxFull(Address),
     /// The recipient is on another server, to which there is no transport.
     NoTransport(Address),
+    /// So much mail of the account waits for other servers that no more may.
+    QueueFull(Address),
     /// The recipient's server refuses the message, or could not be reached for too long.
     OtherServer {
         /// The enhanced status code (RFC 3463): class, subject, detail.
@@ -148,6 +150,10 @@ impl Refusal {
                 550,
                 &format!("5.4.4 <{address}>: This server sends to no other servers, only within its own"),
             ),
+            Self::QueueFull(address) => Reply::new(
+                452,
+                &format!("4.3.1 <{address}>: too much of your mail waits for other servers; try again later"),
+            ),
             // What was put off for the last time is refused for good.
             Self::OtherServer { reply, .. } if reply.is_transient() => Reply::new(550, reply.text()),
             Self::OtherServer { reply, .. } => reply.clone(),
@@ -166,6 +172,7 @@ impl Refusal {
             Self::NoSuchUser(_) => (5, 1, 1),
             Self::MailboxFull(_) => (5, 2, 2),
             Self::NoTransport(_) => (5, 4, 4),
+            Self::QueueFull(_) => (4, 3, 1),
             Self::OtherServer { status, .. } => *status,
             Self::NobodyReached { first, .. } => first.status(),
             _ => (5, 7, 1),

@@ -248,6 +248,7 @@ impl Counters {
             }
             Refusal::OriginUnclear(_) | Refusal::SignedLater(_) => &received.unclear,
             Refusal::TooMuchMail(..)
+            | Refusal::QueueFull(_)
             | Refusal::TooMuchFromDomain(..)
             | Refusal::TooMuchFromNetwork(_)
             | Refusal::Busy => &received.rate,
@@ -276,7 +277,7 @@ impl Counters {
             Refusal::Unencrypted | Refusal::EncryptedOtherwise | Refusal::ArmourHeaders => {
                 &refused.unencrypted
             }
-            Refusal::TooMuchMail(..) => &refused.rate,
+            Refusal::TooMuchMail(..) | Refusal::QueueFull(_) => &refused.rate,
             Refusal::NotYourAddress(_) | Refusal::ForgedFrom { .. } | Refusal::NullSender => &refused.sender,
             Refusal::HeaderTooLarge | Refusal::Malformed | Refusal::InvalidFrom(_) => &refused.malformed,
             Refusal::NoSuchUser(_)

@@ -16,6 +16,7 @@ use smtp::Reply;
 use smtp::client::{Fate, Trouble};
 
 use super::content::{Content, Envelope};
+use super::mail_host::Host;
 use super::memory::PeerMemory;
 use super::policies::Policies;
 use super::trust::Trusts;
@@ -48,6 +49,13 @@ pub(super) struct Attempt {
     pub(super) reached: bool,
     /// The host that answered.
     pub(super) host: Option<String>,
+}
+
+impl Attempt {
+    /// An attempt that took too long.
+    pub(super) fn timed_out(envelope: &Envelope) -> Self {
+        all(envelope, Fate::Unsettled(Trouble::TimedOut), None)
+    }
 }
 
 /// The ways to other servers.
@@ -89,7 +97,19 @@ impl Transport {
         let policy = self.policies.of(&self.resolver, destination).await;
         let mut trouble = Trouble::ConnectionLost;
         for name in hosts.into_iter().take(HOSTS) {
-            match self.try_host((destination, policy.as_deref()), name, envelope, content).await {
+            let implicit = matches!(destination, Domain::Name(domain) if *domain == name);
+            let addresses = match self.addresses(&name).await {
+                Ok(addresses) => addresses,
+                Err(Unreached::Absent) if implicit => {
+                    return all(envelope, Fate::Refused(no_server(&name)), None);
+                }
+                Err(unreached) => {
+                    trouble = unreached.trouble();
+                    continue;
+                }
+            };
+            let host = Host { destination, policy: policy.as_deref(), name, addresses };
+            match self.try_host(host, envelope, content).await {
                 Ok(attempt) => return attempt,
                 Err(other) => trouble = other,
             }
@@ -118,7 +138,7 @@ impl Transport {
                 Err(LookupError::NoSuchDomain) => {
                     refused(format!("5.1.2 The domain {name} does not exist: is the address right?"))
                 }
-                Err(LookupError::NoData) => refused(format!("5.1.2 The domain {name} has no mail server")),
+                Err(LookupError::NoData) => Err(Fate::Refused(no_server(name))),
                 Err(error @ LookupError::Unavailable(_)) => Err(Fate::Unsettled(lookup(&error))),
             },
         }
@@ -126,21 +146,45 @@ impl Transport {
 
     /// The addresses of a host of a destination. An account must not reach the devices of the house by a domain, or an
     /// address literal, that names them.
-    pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Trouble> {
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Unreached> {
         let mut addresses = self.all_addresses(host).await?;
         addresses.retain(|address| self.private_networks || config::is_routed(*address));
-        if addresses.is_empty() {
-            return Err(Trouble::NoConnection("the other server is in a private network".to_owned()));
-        }
-        Ok(addresses)
+        if addresses.is_empty() { Err(Unreached::Private) } else { Ok(addresses) }
     }
 
-    pub(super) async fn all_addresses(&self, host: &str) -> Result<Vec<IpAddr>, Trouble> {
+    pub(super) async fn all_addresses(&self, host: &str) -> Result<Vec<IpAddr>, Unreached> {
         match host.parse::<IpAddr>() {
             Ok(address) => Ok(vec![address]),
-            Err(_) => self.resolver.addresses(host).await.map_err(|error| lookup(&error)),
+            Err(_) => self.resolver.addresses(host).await.map_err(|error| match error {
+                LookupError::NoSuchDomain | LookupError::NoData => Unreached::Absent,
+                LookupError::Unavailable(_) => Unreached::Unknown(lookup(&error)),
+            }),
         }
     }
+}
+
+/// The reason for which a host has no address.
+pub(super) enum Unreached {
+    /// It has none.
+    Absent,
+    /// All of them are in private networks.
+    Private,
+    /// The name servers do not say.
+    Unknown(Trouble),
+}
+
+impl Unreached {
+    pub(super) fn trouble(self) -> Trouble {
+        match self {
+            Self::Absent => Trouble::NoConnection("the mail server of the domain has no address".to_owned()),
+            Self::Private => Trouble::NoConnection("the other server is in a private network".to_owned()),
+            Self::Unknown(trouble) => trouble,
+        }
+    }
+}
+
+fn no_server(domain: &str) -> Reply {
+    Reply::new(550, &format!("5.1.2 The domain {domain} has no mail server"))
 }
 
 /// The trouble of a step before the dialogue.

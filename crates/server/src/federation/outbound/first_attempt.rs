@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use host::clock;
 use mail_types::{Address, Domain, UnixTime};
-use relay_policy::{FailedRecipient, Queued};
+use relay_policy::{FailedRecipient, Queued, WaitingMessage};
 use store::{BodyReader, OutboundDraft, OutboundId};
 
 use super::Outbound;
@@ -23,6 +23,8 @@ pub(crate) struct Sending {
     pub(crate) prefix: String,
     /// The recipients by destination.
     pub(crate) recipients: BTreeMap<Domain, Vec<Address>>,
+    /// The size of the body in bytes.
+    pub(crate) size: u64,
 }
 
 /// The state of a message after the first attempt.
@@ -33,6 +35,7 @@ pub(crate) struct FirstAttempt {
     pub(crate) failed: Vec<FailedRecipient>,
     sender: Address,
     prefix: String,
+    size: u64,
     /// The rest: to be queued.
     parts: Vec<Part>,
 }
@@ -59,8 +62,8 @@ impl FirstAttempt {
         let untried =
             |(destination, recipients)| Part { destination, recipients, progress: Progress::Untried };
         let parts = sending.recipients.into_iter().map(untried).collect();
-        let Sending { sender, prefix, .. } = Sending { recipients: BTreeMap::new(), ..sending };
-        Self { delivered: 0, failed: Vec::new(), sender, prefix, parts }
+        let Sending { sender, prefix, size, .. } = Sending { recipients: BTreeMap::new(), ..sending };
+        Self { delivered: 0, failed: Vec::new(), sender, prefix, size, parts }
     }
 
     /// Whether the message is to be queued for anybody.
@@ -111,13 +114,14 @@ impl Outbound {
         sending: Sending,
         mut body: impl FnMut() -> io::Result<BodyReader>,
     ) -> io::Result<FirstAttempt> {
-        let Sending { sender, prefix, recipients } = sending;
+        let Sending { sender, prefix, recipients, size } = sending;
         let mut trials = Vec::new();
         let mut attempt = FirstAttempt {
             delivered: 0,
             failed: Vec::new(),
             sender: sender.clone(),
             prefix: prefix.clone(),
+            size,
             parts: Vec::new(),
         };
         for (destination, recipients) in recipients {
@@ -161,7 +165,8 @@ impl Outbound {
     /// The drafts of this attempt are durable, under these numbers.
     pub(crate) fn queued(self: &Arc<Self>, attempt: FirstAttempt, ids: &[OutboundId], created: UnixTime) {
         let now = clock::now();
-        for (part, id) in attempt.parts.into_iter().zip(ids) {
+        let FirstAttempt { parts, sender, size, .. } = attempt;
+        for (part, id) in parts.into_iter().zip(ids) {
             let Part { destination, progress, .. } = part;
             let (mut reached, mut tries) = (true, 0);
             let due = match progress {
@@ -181,7 +186,13 @@ impl Outbound {
                 },
             };
             let mut queue = self.queue.lock();
-            queue.schedule.add(id.0, destination.clone(), created, due);
+            let message = WaitingMessage {
+                destination: destination.clone(),
+                owner: Some(sender.clone()),
+                since: created,
+                size,
+            };
+            queue.schedule.add(id.0, message, due);
             queue.schedule.tried(id.0, tries);
             if !reached {
                 queue.schedule.unreachable(now, &destination, Self::chance());

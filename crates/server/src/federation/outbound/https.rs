@@ -188,6 +188,8 @@ async fn answer(response: Response<Incoming>) -> io::Result<Answer> {
     let reply = str::from_utf8(&body).ok().and_then(read_reply);
     Ok(match (status, reply) {
         (StatusCode::BAD_REQUEST, Some(reply)) => Answer::Refused(reply),
+        // This server says with a status of its own that the sender may come again.
+        (StatusCode::SERVICE_UNAVAILABLE, Some(reply)) if reply.is_transient() => Answer::Refused(reply),
         (StatusCode::NOT_FOUND | StatusCode::GONE, _) => Answer::NoRelay,
         (StatusCode::PAYLOAD_TOO_LARGE, _) => Answer::NotThisOne,
         // A web server that is no relay redirects or forbids; a relay whose mail part is down has 502 from its proxy.

@@ -22,11 +22,11 @@ use super::trust::Way;
 const HTTPS_OPEN_LIMIT: Duration = Duration::from_secs(8);
 
 /// A host to be tried.
-struct Host<'a> {
-    destination: &'a Domain,
-    policy: Option<&'a Policy>,
-    name: String,
-    addresses: Vec<IpAddr>,
+pub(super) struct Host<'a> {
+    pub(super) destination: &'a Domain,
+    pub(super) policy: Option<&'a Policy>,
+    pub(super) name: String,
+    pub(super) addresses: Vec<IpAddr>,
 }
 
 /// The way to a host that is not tried by HTTPS, or not any more.
@@ -48,13 +48,10 @@ impl Transport {
     /// The trouble for which another host is to be tried.
     pub(super) async fn try_host(
         &self,
-        (destination, policy): (&Domain, Option<&Policy>),
-        name: String,
+        host: Host<'_>,
         envelope: &Envelope,
         content: &mut Content,
     ) -> Result<Attempt, Trouble> {
-        let addresses = self.addresses(&name).await?;
-        let host = Host { destination, policy, name, addresses };
         let next = if self.memory.lock().is_smtp_only(clock::now(), &host.name) {
             Next::Smtp
         } else {
@@ -67,8 +64,10 @@ impl Transport {
         };
         match (self.mode, next) {
             (Mode::Relays, Next::Classic) => {
-                let text =
-                    format!("5.7.1 {destination} is no chatmail relay, and this server writes to no others");
+                let text = format!(
+                    "5.7.1 {} is no chatmail relay, and this server writes to no others",
+                    host.destination
+                );
                 return Ok(all(envelope, Fate::Refused(Reply::new(550, &text)), Some(host.name)));
             }
             (Mode::Relays, Next::Unknown(trouble)) => return Err(trouble),

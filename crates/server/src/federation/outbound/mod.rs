@@ -35,7 +35,7 @@ use dns::Resolver;
 use host::locks::Mutex;
 use host::{clock, entropy};
 use mail_types::{Address, Domain};
-use relay_policy::RetrySchedule;
+use relay_policy::{RetrySchedule, WaitingMessage};
 use rustls::RootCertStore;
 use store::{BodyReader, OutboundId, Store};
 use tokio::sync::Notify;
@@ -63,6 +63,8 @@ pub(crate) struct Outbound {
     troubles: Mutex<Troubles>,
     woken: Notify,
     rules: RetrySchedule,
+    /// The most bytes of one account that wait.
+    bytes_per_account: u64,
     store: Store,
     signer: Arc<Signer>,
     reports: Arc<Reports>,
@@ -116,6 +118,7 @@ impl Outbound {
             troubles: Mutex::default(),
             woken: Notify::new(),
             rules,
+            bytes_per_account: config.limits.quota,
             store: means.store,
             signer: means.signer,
             reports: means.reports,
@@ -147,8 +150,8 @@ impl Outbound {
     }
 
     fn add(&self, queue: &mut Queue, entry: &store::Outbound) {
-        if let Some(destination) = entry.draft.recipients.first().map(Address::domain) {
-            queue.schedule.add(entry.id.0, destination.clone(), entry.draft.created, clock::now());
+        if let Some(message) = waiting(entry) {
+            queue.schedule.add(entry.id.0, message, clock::now());
         }
     }
 
@@ -189,8 +192,18 @@ impl Outbound {
     fn spawn_worker(self: &Arc<Self>, destination: Domain) {
         let work = Arc::clone(self).work(destination);
         let shutdown = self.shutdown.clone();
-        // What is in flight at a stop is tried again after the next start.
-        self.tasks.spawn(async move { shutdown.run_until_cancelled(Box::pin(work)).await });
+        // A server that is just saying that it has the message is waited for, or it gets it twice. What is in flight
+        // longer is tried again after the next start.
+        let grace = async move {
+            shutdown.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = Box::pin(work) => {}
+                () = grace => {}
+            }
+        });
     }
 
     fn close(&self, connections: Vec<Connection>) {
@@ -220,6 +233,11 @@ impl Outbound {
         }
         let signer = Arc::clone(&self.signer);
         blocking::run(move || signer.sign(body)).await?
+    }
+
+    /// Whether the sender may have a message of this size waiting for so many destinations.
+    pub(crate) fn admits(&self, sender: &Address, destinations: usize, size: u64) -> bool {
+        self.queue.lock().schedule.admits(sender, destinations, size, self.bytes_per_account)
     }
 
     /// Makes waiting messages due at once; returns the number of those that waited.
@@ -278,5 +296,14 @@ pub(crate) fn clock_is_right() -> bool {
 
 /// Before this the clock is wrong: the program is younger (2026-11-01).
 const EARLIEST: mail_types::UnixTime = mail_types::UnixTime(1_793_491_200);
+/// The time that attempts have to end at a stop.
+const GRACE: Duration = Duration::from_secs(2);
 /// From one look at a clock that is wrong to the next.
 const CLOCK_CHECK: Duration = Duration::from_secs(5);
+
+/// The entry as the schedule has it; none without a recipient.
+fn waiting(entry: &store::Outbound) -> Option<WaitingMessage> {
+    let store::Outbound { size, draft, .. } = entry;
+    let destination = draft.recipients.first()?.domain().clone();
+    Some(WaitingMessage { destination, owner: draft.sender.clone(), since: draft.created, size: *size })
+}

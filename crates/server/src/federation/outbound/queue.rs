@@ -110,7 +110,7 @@ mod tests {
 
     use host::clock;
     use mail_types::{Domain, UnixTime};
-    use relay_policy::{Due, RetrySchedule};
+    use relay_policy::{Due, RetrySchedule, WaitingMessage};
     use store::Store;
 
     use super::{Queue, TRIALS_PER_DESTINATION, Work};
@@ -119,6 +119,10 @@ mod tests {
 
     fn domain(name: &str) -> Domain {
         name.parse().unwrap()
+    }
+
+    fn waiting(name: &str) -> WaitingMessage {
+        WaitingMessage { destination: domain(name), owner: None, since: UnixTime(0), size: 0 }
     }
 
     fn trial(name: &str) -> Arc<Trial> {
@@ -139,8 +143,8 @@ mod tests {
     #[test]
     fn a_message_whose_sender_waits_goes_before_the_queue() {
         let (mut queue, now) = (Queue::new(RetrySchedule::default()), clock::now());
-        queue.schedule.add(1, domain("b.test"), UnixTime(0), now);
-        queue.schedule.add(2, domain("b.test"), UnixTime(0), now);
+        queue.schedule.add(1, waiting("b.test"), now);
+        queue.schedule.add(2, waiting("b.test"), now);
         assert_eq!(queue.start(now), Some(domain("b.test")));
         assert_eq!(next(&mut queue, now, "b.test"), Some("queued"));
         assert_eq!(queue.add_trial(now, &trial("b.test")), Some(false));
@@ -154,7 +158,7 @@ mod tests {
     fn one_worker_serves_a_destination_and_a_crowd_goes_into_the_queue() {
         let (mut queue, now) = (Queue::new(RetrySchedule::default()), clock::now());
         assert_eq!(queue.add_trial(now, &trial("b.test")), Some(true));
-        queue.schedule.add(1, domain("b.test"), UnixTime(0), now);
+        queue.schedule.add(1, waiting("b.test"), now);
         assert_eq!(queue.start(now), None);
         for _ in 1..TRIALS_PER_DESTINATION {
             assert_eq!(queue.add_trial(now, &trial("b.test")), Some(false));

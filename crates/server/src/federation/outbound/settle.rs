@@ -9,9 +9,9 @@ use relay_policy::{Attempted, Queued};
 use smtp::client::{Fate, Trouble};
 use store::{Outbound as Entry, OutboundDraft, OutboundId};
 
-use super::Outbound;
 use super::outcome::{Outcome, outcome};
 use super::trial::Ended;
+use super::{Outbound, waiting};
 use crate::runtime::blocking;
 
 impl Outbound {
@@ -90,7 +90,9 @@ impl Outbound {
             // It was queued while its first attempt was being made.
             Some(destination) if !queue.schedule.contains(id) && attempted != Attempted::Finished => {
                 let due = now + Duration::from_secs(outcome.wait);
-                queue.schedule.add(id, destination.clone(), entry.draft.created, due);
+                if let Some(message) = waiting(entry) {
+                    queue.schedule.add(id, message, due);
+                }
                 queue.schedule.tried(id, 1);
                 if attempted == Attempted::Unreachable {
                     queue.schedule.unreachable(now, destination, chance);

@@ -4,7 +4,7 @@ use config::Smarthost;
 use smtp::client::{Encryption, Fate, Settings, Trouble};
 
 use super::content::{Content, Envelope};
-use super::destination::{Attempt, Transport, all, no_connection};
+use super::destination::{Attempt, Transport, Unreached, all, no_connection};
 use super::dial::dial;
 use super::mail_host::transact;
 use super::smtp::SmtpConnection;
@@ -29,7 +29,7 @@ impl Transport {
     }
 
     async fn open_smarthost(&self, smarthost: &Smarthost) -> Result<SmtpConnection, Trouble> {
-        let addresses = self.all_addresses(&smarthost.host).await?;
+        let addresses = self.all_addresses(&smarthost.host).await.map_err(Unreached::trouble)?;
         let trust = self.trusts.by_authority(&smarthost.host)?;
         let stream =
             dial(&addresses, smarthost.port).await.map_err(|error| no_connection("connecting", &error))?;

@@ -1,6 +1,7 @@
 //! The worker of a destination: one message after the other, those with waiting senders first.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use host::clock;
 use mail_types::Domain;
@@ -10,14 +11,21 @@ use store::{BodyReader, Outbound as Entry, OutboundId};
 
 use super::Outbound;
 use super::content::{Content, Envelope};
+use super::destination::Attempt;
 use super::queue::Work;
 use super::trial::{Ended, Trial};
 use crate::runtime::blocking;
 
+/// The time for one attempt at a destination, all its hosts together: a server that lets each step take as long as it may
+/// must not hold a worker for hours.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(600);
+/// The bytes a second of a bad line, for which there is more time.
+const SLOWEST_LINE: u64 = 8 * 1024;
+
 impl Outbound {
     /// Works until the destination has no message that is due.
     pub(super) async fn work(self: Arc<Self>, destination: Domain) {
-        loop {
+        while !self.shutdown.is_cancelled() {
             let next = self.queue.lock().next(clock::now(), &destination);
             match next {
                 Some(Work::Trial(trial)) => self.try_trial(&trial).await,
@@ -68,7 +76,10 @@ impl Outbound {
     }
 
     async fn attempt_at(&self, destination: &Domain, envelope: &Envelope, mut content: Content) -> Ended {
-        let attempt = self.transport.deliver(destination, envelope, &mut content).await;
+        let limit = ATTEMPT_LIMIT + Duration::from_secs(content.size() / SLOWEST_LINE);
+        let delivering = self.transport.deliver(destination, envelope, &mut content);
+        let attempt =
+            tokio::time::timeout(limit, delivering).await.unwrap_or_else(|_| Attempt::timed_out(envelope));
         let delivered = attempt.fates.iter().filter(|(_, fate)| *fate == Fate::Delivered).count();
         self.counters.outbound.attempts.count();
         tracing::debug!(%destination, host = attempt.host, delivered, of = attempt.fates.len(), fate = ?attempt.fates.first().map(|(_, fate)| fate), "a message was offered to another server");

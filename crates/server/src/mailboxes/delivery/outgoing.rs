@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use host::clock;
 use mail_types::{Address, UnixTime};
+use relay_policy::Refusal;
 use store::{BodyReader, OutboundDraft, SmallBody, Spool, Store, Submitted};
 
 use super::{Delivery, Failure};
@@ -34,12 +35,16 @@ impl Delivery {
         mut plan: Plan,
         message: BufferedMessage,
     ) -> Result<(), Failure> {
+        let size = message.size();
+        if !outbound.admits(&sender, plan.remote.len(), size) {
+            return Err(Failure::Refused(Refusal::QueueFull(sender)));
+        }
         let body = Body::of(message).await?;
         let head = body.head()?;
         let prefix =
             if outbound.clock_is_right() { outbound.sign(body.reader()?).await? } else { String::new() };
         let sending =
-            Sending { sender: sender.clone(), prefix, recipients: std::mem::take(&mut plan.remote) };
+            Sending { sender: sender.clone(), prefix, recipients: std::mem::take(&mut plan.remote), size };
         let mut attempt = if plan.reaches_another(&sender) {
             FirstAttempt::none(sending)
         } else {
