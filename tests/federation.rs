@@ -200,6 +200,61 @@ fn a_classic_server_gets_mail_if_it_is_the_one_that_its_policy_names() {
 }
 
 #[test]
+fn a_silent_server_keeps_neither_the_sender_nor_other_mail_waiting() {
+    play("a_silent_server_keeps_neither_the_sender_nor_other_mail_waiting", |internet: &Internet| {
+        let hearth = Hearth::start(internet, "hearth.test")?;
+        let good = AwkwardServer::start(internet, "good.test", Options::default())?;
+        let ben = hearth.account_of("Ben")?;
+        ben.log_in()?;
+        let only25 = Options { https: false, ..Options::default() };
+        let mut silent = Vec::new();
+        for (domain, stage, options) in [
+            ("greeting.test", Stage::Greeting, only25),
+            ("data.test", Stage::Data, only25),
+            ("end.test", Stage::End, only25),
+            ("post.test", Stage::Post, Options::default()),
+        ] {
+            let server = AwkwardServer::start(internet, domain, options)?;
+            server.rule(stage, Action::Silence, Times::Always);
+            silent.push(server);
+            let (to, start) = (format!("carl@{domain}"), now());
+            ben.submit(&[&to], &message(&ben.address, &to, domain)).context(domain)?;
+            let seconds = start.elapsed().as_secs_f64();
+            report(&format!("{domain}: the sender waited {seconds:.1} s"));
+            ensure!(seconds < PATIENCE, "{domain}: the sender waited {seconds:.1} s");
+        }
+        let start = now();
+        ben.submit(&["dora@good.test"], &message(&ben.address, "dora@good.test", "quick@hearth.test"))?;
+        good.wait_for(LIMIT, "quick@hearth.test")?;
+        ensure!(start.elapsed().as_secs_f64() < PATIENCE / 2.0, "a message for another server was held up");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_message_larger_than_a_server_takes_is_refused_to_its_sender() {
+    play("a_message_larger_than_a_server_takes_is_refused_to_its_sender", |internet: &Internet| {
+        let hearth = Hearth::start(internet, "hearth.test")?;
+        let ben = hearth.account_of("Ben")?;
+        ben.log_in()?;
+        let only25 = Options { https: false, ..Options::default() };
+        // One says so beforehand, the other breaks its word.
+        let honest = AwkwardServer::start(internet, "honest.test", Options { size: 500, ..only25 })?;
+        let liar = AwkwardServer::start(internet, "liar.test", only25)?;
+        liar.rule(Stage::End, Action::answer("552 5.3.4 Message exceeds maximum size"), Times::Always);
+        for server in [&honest, &liar] {
+            let to = format!("carl@{}", server.host.domain);
+            let refusal = ben.submit(&[&to], &message(&ben.address, &to, "large@hearth.test")).err();
+            let refusal = refusal.with_context(|| format!("{to}: it was taken"))?.to_string();
+            report(&format!("{to}: {refusal}"));
+            ensure!(refusal.contains(" 5.3.4 "), "{to}: {refusal}");
+        }
+        ensure!(honest.met(Stage::Data) == 0, "a message was sent to a server that is too small for it");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_bounce_of_a_reference_relay_arrives_and_one_of_ours_arrives_there() {
     play("a_bounce_of_a_reference_relay_arrives_and_one_of_ours_arrives_there", |internet: &Internet| {
         let relay = ReferenceRelay::start(internet, "relay.test", &["anna"])?;
@@ -302,6 +357,8 @@ fn only_right_signatures_let_mail_in_by_either_way() {
     });
 }
 
+/// The longest wait of a phone for another server, in seconds, on a busy machine.
+const PATIENCE: f64 = 12.0;
 /// The times that a sender is switched off and on while it sends.
 const RESTARTS: usize = 8;
 
