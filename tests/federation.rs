@@ -255,6 +255,33 @@ fn a_message_larger_than_a_server_takes_is_refused_to_its_sender() {
 }
 
 #[test]
+fn mail_outlives_the_death_of_both_servers() {
+    play("mail_outlives_the_death_of_both_servers", |internet: &Internet| {
+        let mut relay = ReferenceRelay::start(internet, "relay.test", &["anna"])?;
+        let mut hearth = Hearth::start(internet, "hearth.test")?;
+        let (anna, ben) = (relay.account("anna"), hearth.account_of("Ben")?);
+        ben.log_in()?;
+        let give = |id: &str| ben.submit(&[&anna.address], &message(&ben.address, &anna.address, id));
+        relay.postfix().kill();
+        let ids: Vec<String> = (0..10).map(|number| format!("{number}@hearth.test")).collect();
+        for id in &ids {
+            give(id)?;
+        }
+        hearth.kill();
+        relay.postfix().start_again()?;
+        hearth.switch_on()?;
+        for id in &ids {
+            arrived(&anna, id)?;
+        }
+        // The relay's own half of the way back: its queue waits for a Hearth that is away.
+        hearth.stop()?;
+        anna.submit(&[&ben.address], &message(&anna.address, &ben.address, "back@relay.test"))?;
+        hearth.switch_on()?;
+        arrived(&ben, "back@relay.test").map(drop)
+    });
+}
+
+#[test]
 fn a_bounce_of_a_reference_relay_arrives_and_one_of_ours_arrives_there() {
     play("a_bounce_of_a_reference_relay_arrives_and_one_of_ours_arrives_there", |internet: &Internet| {
         let relay = ReferenceRelay::start(internet, "relay.test", &["anna"])?;
