@@ -45,6 +45,7 @@ impl ClassicServer {
             "virtual_mailbox_domains = {domain}\nvirtual_mailbox_maps = static:everybody/\nvirtual_mailbox_base = {}\n\
              virtual_uid_maps = static:{OWNER}\nvirtual_gid_maps = static:{OWNER}\nvirtual_transport = virtual\n\
              smtpd_tls_cert_file = {}\nsmtpd_tls_key_file = {}\nsmtpd_tls_security_level = may\n\
+             smtpd_tls_received_header = yes\n\
              smtpd_relay_restrictions = reject_unauth_destination\n",
             mail.display(),
             shown.certificate.display(),
@@ -52,6 +53,12 @@ impl ClassicServer {
         );
         let postfix = Postfix::start(&host, &main, &format!("{}:25 inet n - n - - smtpd", host.address))?;
         Ok(Self { host, mail, _postfix: postfix, _policy: policy })
+    }
+
+    /// The number of messages in the mailbox.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        std::fs::read_dir(self.mail.join("everybody/new")).into_iter().flatten().count()
     }
 
     /// Waits until a message with this Message-ID lies in the mailbox; gives it with Unix line ends.

@@ -70,7 +70,9 @@ fn serve(
             None => return Ok(()),
             Some(Response::Never) => return std::io::copy(&mut lines, &mut std::io::sink()).map(drop),
             Some(Response::Now(status, body)) => {
-                let head = format!("HTTP/1.1 {status} as told\r\nContent-Length: {}\r\n\r\n", body.len());
+                let length = body.len();
+                let fields = format!("Content-Type: text/plain\r\nContent-Length: {length}");
+                let head = format!("HTTP/1.1 {status} as told\r\n{fields}\r\n\r\n");
                 lines.get_mut().write_all((head + &body).as_bytes())?;
                 lines.get_mut().flush()?;
             }

@@ -161,6 +161,12 @@ impl AwkwardServer {
     pub fn met(&self, stage: Stage) -> u32 {
         self.shared.rules.met(stage)
     }
+
+    /// The number of connections to port 25 and of requests to port 443.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.met(Stage::Greeting) + self.met(Stage::Post)
+    }
 }
 
 impl Shared {
