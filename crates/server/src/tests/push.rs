@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
+use crate::tests::keys::signed;
 use crate::tests::operation::control;
 
 /// The longest wait for a notification or a state; a busy machine takes less.
@@ -145,6 +146,22 @@ async fn until(server: &TestServer, wanted: impl Fn(&PushStatus) -> bool) {
         }
     };
     tokio::time::timeout(ANSWER_LIMIT, told).await.expect("the notifier in that state in time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_another_server_wakes_a_device_as_any_other_does() {
+    let mut service = Service::start().await;
+    let server = TestServer::start(&service.configuration()).await;
+    register(&server, BOB, &["openpgp:phone"]).await;
+    let mut relay = server.relay().await;
+    // The small one goes to the store's writer, the large one through a file.
+    for size in [100, 300_000] {
+        let message = signed("other.test", &encrypted("anna@other.test", size));
+        let reply = relay.submit("anna@other.test", &[BOB], &message).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+        assert_eq!(service.next().await, "POST /notify openpgp:phone");
+        until(&server, |status| status.pending == 0).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
