@@ -190,11 +190,11 @@ impl Shared {
                 ("DATA", true) => {
                     let message = std::mem::take(&mut envelope) + &content(stream).await?;
                     let reply = self.reply(".", "250 taken");
-                    if !say(stream, &reply).await? {
-                        return Err(io::ErrorKind::ConnectionAborted.into());
-                    }
                     if reply.starts_with('2') {
                         self.accept(message);
+                    }
+                    if !say(stream, &reply).await? {
+                        return Err(io::ErrorKind::ConnectionAborted.into());
                     }
                 }
                 ("DATA" | "RSET", _) => envelope.clear(),
