@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipc::reachability::{Finding, FindingState};
 
-/// What a server sees of its network.
+/// The observations of a server about its network.
 #[derive(Clone, Debug)]
 pub struct NetworkSeen {
     /// The name that others connect to.

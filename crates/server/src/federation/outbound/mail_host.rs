@@ -11,11 +11,12 @@ use smtp::Reply;
 use smtp::client::{Body, Fate, Settings, Transaction, Trouble};
 
 use super::content::{Content, Envelope};
-use super::destination::{Attempt, Transport, all, no_connection};
+
 use super::dial::dial;
 use super::https::{Answer, HttpsConnection};
 use super::memory::Connection;
 use super::smtp::{SmtpConnection, Trust};
+use super::transport::{Attempt, Transport, all, no_connection};
 use super::trust::Way;
 
 /// The time for all that goes before the first byte of HTTPS: a port that is filtered must not hold up SMTP for long.

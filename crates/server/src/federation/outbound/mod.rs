@@ -8,6 +8,7 @@
 //! Memory is bounded by the numbers in `queue` and `memory`; a queued message is an entry of the schedule and nothing
 //! else here.
 
+mod addresses;
 mod content;
 mod destination;
 mod dial;
@@ -21,6 +22,7 @@ mod queue;
 mod settle;
 mod smarthost;
 mod smtp;
+mod transport;
 mod trial;
 mod troubles;
 mod trust;
@@ -42,10 +44,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::destination::Transport;
 use self::memory::Connection;
 use self::policies::Policies;
 use self::queue::Queue;
+use self::transport::Transport;
 use self::troubles::Troubles;
 use self::trust::Trusts;
 use crate::federation::signing::Signer;
@@ -53,8 +55,8 @@ use crate::mailboxes::reports::Reports;
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
 
-pub(crate) use self::destination::Peers;
 pub(crate) use self::first_attempt::{FirstAttempt, Sending};
+pub(crate) use self::transport::Peers;
 
 /// Mail for other servers.
 pub(crate) struct Outbound {

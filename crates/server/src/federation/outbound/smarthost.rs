@@ -3,11 +3,12 @@
 use config::Smarthost;
 use smtp::client::{Encryption, Fate, Settings, Trouble};
 
+use super::addresses::Unreached;
 use super::content::{Content, Envelope};
-use super::destination::{Attempt, Transport, Unreached, all, no_connection};
 use super::dial::dial;
 use super::mail_host::transact;
 use super::smtp::SmtpConnection;
+use super::transport::{Attempt, Transport, all, no_connection};
 
 impl Transport {
     /// Hands the message to the provider that relays for us.

@@ -11,8 +11,8 @@ use store::{BodyReader, Outbound as Entry, OutboundId};
 
 use super::Outbound;
 use super::content::{Content, Envelope};
-use super::destination::Attempt;
 use super::queue::Work;
+use super::transport::Attempt;
 use super::trial::{Ended, Trial};
 use crate::runtime::blocking;
 
