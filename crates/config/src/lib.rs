@@ -25,4 +25,4 @@ pub use model::{
     About, Config, Dns, Federation, Limits, Listen, Metrics, NameServer, Outbound, Pairing, PushSettings,
     Smarthost, Tls,
 };
-pub use public::is_public;
+pub use public::{is_public, is_routed};

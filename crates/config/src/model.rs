@@ -160,6 +160,8 @@ pub struct Federation {
     pub outbound: Outbound,
     /// A provider that relays our mail.
     pub smarthost: Option<Smarthost>,
+    /// Whether servers in private networks get mail, too.
+    pub private_networks: bool,
     /// A PEM file with root certificates to trust besides the machine's.
     pub roots: Option<PathBuf>,
     /// The domains and addresses whose mail is refused.

@@ -38,7 +38,8 @@ fn is_below(name: &str, parent: &str) -> bool {
 }
 
 /// True for addresses that are neither of a machine, a link or a house nor reserved for documentation (RFC 6890).
-fn is_routed(address: IpAddr) -> bool {
+#[must_use]
+pub fn is_routed(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => !(is_special_v4(address) || address.is_multicast()),
         IpAddr::V6(address) => !(is_special_v6(address) || address.is_multicast()),

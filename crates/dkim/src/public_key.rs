@@ -83,3 +83,51 @@ impl PublicKey {
         verified.is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Algorithm, PublicKey, UnusableKey};
+    use crate::der::info_of_rsa_key;
+
+    /// RSAPublicKey with a modulus of this many bits; its exponent is 65537.
+    fn rsa_key(bits: usize) -> Vec<u8> {
+        let mut modulus = vec![0xff; bits.div_ceil(8)];
+        modulus[0] >>= modulus.len() * 8 - bits;
+        if modulus[0] >= 0x80 {
+            modulus.insert(0, 0);
+        }
+        let integer = |content: &[u8]| {
+            let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+            [&[0x02, 0x82, high, low], content].concat()
+        };
+        let content = [integer(&modulus), integer(&[1, 0, 1])].concat();
+        let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[0x30, 0x82, high, low], content.as_slice()].concat()
+    }
+
+    #[test]
+    fn rsa_keys_have_a_sensible_size() {
+        for (bits, expected) in
+            [(512, false), (1023, false), (1024, true), (2048, true), (4096, true), (4097, false)]
+        {
+            let key = rsa_key(bits);
+            let parsed = PublicKey::parse(Algorithm::RsaSha256, &key);
+            assert_eq!(parsed, PublicKey::parse(Algorithm::RsaSha256, &info_of_rsa_key(&key)), "{bits} bits");
+            match expected {
+                true => assert_eq!(parsed.map(|key| key.bytes), Ok(key)),
+                false => assert_eq!(parsed, Err(UnusableKey::Size), "{bits} bits"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let key = rsa_key(2048);
+        for bytes in [&[0; 32][..], &key[1..], &key[..100], &[&key[..], b"x"].concat(), b""] {
+            assert_eq!(PublicKey::parse(Algorithm::RsaSha256, bytes), Err(UnusableKey::Malformed));
+        }
+        for bytes in [&[0; 31][..], &[0; 33], &key, b""] {
+            assert_eq!(PublicKey::parse(Algorithm::Ed25519Sha256, bytes), Err(UnusableKey::Malformed));
+        }
+    }
+}

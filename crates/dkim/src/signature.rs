@@ -130,7 +130,7 @@ pub(crate) fn without_signature(value: &[u8]) -> Vec<u8> {
     rest
 }
 
-/// sig-c-tag = %x63 [FWS] "=" [FWS] sig-c-tag-alg [ "/" sig-c-tag-alg ]
+/// `sig-c-tag = %x63 [FWS] "=" [FWS] sig-c-tag-alg [ "/" sig-c-tag-alg ]`
 fn canonicalization(value: &str) -> Result<(Canonical, Canonical), Flaw> {
     let form = |name: &str| match name {
         "simple" => Ok(Canonical::Simple),
@@ -141,7 +141,7 @@ fn canonicalization(value: &str) -> Result<(Canonical, Canonical), Flaw> {
     Ok((form(header)?, form(body)?))
 }
 
-/// sig-h-tag = %x68 [FWS] "=" [FWS] hdr-name *( [FWS] ":" [FWS] hdr-name )
+/// `sig-h-tag = %x68 [FWS] "=" [FWS] hdr-name *( [FWS] ":" [FWS] hdr-name )`
 fn signed_names(value: &str) -> Result<Vec<String>, Flaw> {
     let names: Vec<String> =
         members(value).take(NAME_LIMIT + 1).map(|name| name.to_ascii_lowercase()).collect();
@@ -153,7 +153,7 @@ fn signed_names(value: &str) -> Result<Vec<String>, Flaw> {
     if names.iter().any(|name| name == "from") { Ok(names) } else { Err(Flaw::FromNotSigned) }
 }
 
-/// sig-i-tag = %x69 [FWS] "=" [FWS] [ Local-part ] "@" domain-name
+/// `sig-i-tag = %x69 [FWS] "=" [FWS] [ Local-part ] "@" domain-name`
 fn identity(value: Option<&str>, domain: &str) -> Result<String, Flaw> {
     let Some(value) = value else { return Ok(domain.to_owned()) };
     let value = without_white(value);

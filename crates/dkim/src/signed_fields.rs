@@ -6,9 +6,18 @@ use message::{Field, fields};
 
 use crate::canonical::Canonical;
 
-/// A header section with a line that belongs to no field, or whose last line does not end.
+/// The most fields of a header section. Ordinary mail has fewer than a hundred; a megabyte of empty ones would take its
+/// size fifteen times over.
+const FIELD_LIMIT: usize = 10_000;
+
+/// An unusable header section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MalformedHeader;
+pub(crate) enum UnusableHeader {
+    /// A line belongs to no field, or the last one does not end.
+    Malformed,
+    /// It has more fields than are read.
+    TooLarge,
+}
 
 /// The fields of a header section.
 #[derive(Debug)]
@@ -20,12 +29,15 @@ pub(crate) struct SignedFields<'a> {
 
 impl<'a> SignedFields<'a> {
     /// Splits a section; its lines end with CR LF.
-    pub(crate) fn parse(section: &'a [u8]) -> Result<Self, MalformedHeader> {
+    pub(crate) fn parse(section: &'a [u8]) -> Result<Self, UnusableHeader> {
         if !section.is_empty() && !section.ends_with(b"\n") {
-            return Err(MalformedHeader);
+            return Err(UnusableHeader::Malformed);
         }
-        let fields: Vec<Field<'_>> =
-            fields(section).collect::<Result<_, _>>().map_err(|_| MalformedHeader)?;
+        let fields: Result<Vec<Field<'_>>, _> = fields(section).take(FIELD_LIMIT + 1).collect();
+        let fields = fields.map_err(|_| UnusableHeader::Malformed)?;
+        if fields.len() > FIELD_LIMIT {
+            return Err(UnusableHeader::TooLarge);
+        }
         let mut by_name: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
         for (number, field) in fields.iter().enumerate() {
             by_name.entry(field.name.to_ascii_lowercase()).or_default().push(number);

@@ -10,7 +10,7 @@ use crate::canonical::Canonical;
 use crate::message_reader::{MessageReader, Unreadable};
 use crate::name::is_name;
 use crate::signature::NAME_LIMIT;
-use crate::signed_fields::SignedFields;
+use crate::signed_fields::{SignedFields, UnusableHeader};
 use crate::signing_key::SigningKey;
 
 /// Fields that are signed once more than they stand in the message: one that is added on the way makes the signature
@@ -48,7 +48,7 @@ const SEALED: [&str; 30] = [
     "secure-join-auth",
 ];
 /// Fields that are signed if they stand in the message; servers on the way may add them.
-const SIGNED: [&str; 3] = ["sender", "content-transfer-encoding", "chat-disposition-notification-to"];
+const SIGNED: [&str; 2] = ["sender", "content-transfer-encoding"];
 /// The longest line of the field, in characters without the CR LF.
 const LINE_LIMIT: usize = 76;
 
@@ -66,7 +66,7 @@ pub struct Identity<'a> {
 /// The reason why a message cannot be signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SigningError {
-    /// The header section is larger than 1 MiB.
+    /// The header section is larger than 1 MiB, or has more than 10 000 fields.
     #[error("signing a message: its header section is too large")]
     HeaderTooLarge,
     /// A line of the header section belongs to no field, or does not end.
@@ -89,6 +89,24 @@ pub enum SigningError {
     /// The crypto provider failed.
     #[error("signing a message: the DKIM key gave no signature")]
     Provider,
+}
+
+impl From<Unreadable> for SigningError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::HeaderTooLarge => Self::HeaderTooLarge,
+            Unreadable::BareLineEnd => Self::BareLineEnd,
+        }
+    }
+}
+
+impl From<UnusableHeader> for SigningError {
+    fn from(unusable: UnusableHeader) -> Self {
+        match unusable {
+            UnusableHeader::Malformed => Self::MalformedHeader,
+            UnusableHeader::TooLarge => Self::HeaderTooLarge,
+        }
+    }
 }
 
 /// Signs one message: [`Signing::push`] its bytes, then [`Signing::finish`].
@@ -120,11 +138,8 @@ impl Signing {
     ///
     /// When the message is none that should be sent, or when the identity cannot sign.
     pub fn finish(self, identity: Identity<'_>, now: UnixTime) -> Result<Vec<u8>, SigningError> {
-        let section = self.reader.finish().map_err(|unreadable| match unreadable {
-            Unreadable::HeaderTooLarge => SigningError::HeaderTooLarge,
-            Unreadable::BareLineEnd => SigningError::BareLineEnd,
-        })?;
-        let fields = SignedFields::parse(&section).map_err(|_| SigningError::MalformedHeader)?;
+        let section = self.reader.finish()?;
+        let fields = SignedFields::parse(&section)?;
         if fields.count("from") != 1 {
             return Err(SigningError::Author);
         }

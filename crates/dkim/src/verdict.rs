@@ -27,7 +27,7 @@ pub enum Verdict {
 /// The reason why a message, or its first signature of the author's domain, does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum Flaw {
-    /// The header section is larger than 1 MiB.
+    /// The header section is larger than 1 MiB, or has more than 10 000 fields.
     #[error("the header section is too large")]
     HeaderTooLarge,
     /// A line of the header section belongs to no field, or does not end.

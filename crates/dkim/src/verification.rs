@@ -7,7 +7,7 @@ use crate::canonical::Canonical;
 use crate::key_record::KeyRecord;
 use crate::message_reader::{MessageReader, Unreadable};
 use crate::signature::{Signature, without_signature};
-use crate::signed_fields::SignedFields;
+use crate::signed_fields::{SignedFields, UnusableHeader};
 use crate::verdict::{Flaw, KeyAnswer, Verdict};
 
 /// The field's name, in lower case.
@@ -23,7 +23,7 @@ const RECORD_LIMIT: usize = 3;
 #[derive(Debug)]
 pub struct Verification {
     reader: MessageReader,
-    /// What the header section says, from the moment it is whole.
+    /// The signatures in the header section, from the moment it is whole.
     header: Option<Result<Header, Flaw>>,
 }
 
@@ -69,6 +69,15 @@ impl From<Unreadable> for Flaw {
     }
 }
 
+impl From<UnusableHeader> for Flaw {
+    fn from(unusable: UnusableHeader) -> Self {
+        match unusable {
+            UnusableHeader::Malformed => Self::MalformedHeader,
+            UnusableHeader::TooLarge => Self::HeaderTooLarge,
+        }
+    }
+}
+
 /// A signature field with its number among the fields.
 #[derive(Debug)]
 struct SignatureField {
@@ -86,7 +95,7 @@ struct Header {
 
 impl Header {
     fn parse(section: &[u8]) -> Result<Self, Flaw> {
-        let fields = SignedFields::parse(section).map_err(|_| Flaw::MalformedHeader)?;
+        let fields = SignedFields::parse(section)?;
         if fields.count("from") != 1 {
             return Err(Flaw::Author);
         }
@@ -144,7 +153,7 @@ impl Signatures {
             Ok(message) if message.signatures.is_empty() => Verdict::NoSignature,
             Ok(message) => match SignedFields::parse(&message.section) {
                 Ok(fields) => message.judge(&fields, author_domain, now, key),
-                Err(_) => Verdict::Invalid(Flaw::MalformedHeader),
+                Err(unusable) => Verdict::Invalid(unusable.into()),
             },
         }
     }

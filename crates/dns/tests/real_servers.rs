@@ -1,14 +1,17 @@
 //! Lookups against Debian's knot and unbound: zones signed from a root of the tests' own, and DNS over TLS.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod servers;
 
 use std::net::SocketAddr;
 
 use dns::{LookupError, MailHosts, NameServer, Resolver, RootKeys, Servers, Settings};
+use mail_types::Tlsa;
 use rustls::RootCertStore;
-use tokio::net::{TcpListener, TcpStream};
+use test_support::Random;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use servers::{TLS_NAME, knot, plain, unbound};
 
@@ -162,4 +165,47 @@ async fn a_connection_that_a_router_forgot_is_made_anew() {
     freezer.frozen.send_modify(|freezes| *freezes += 1);
     // In time for one who waits.
     assert_eq!(resolver.texts("b.many.test").await, Ok(vec!["x".to_owned()]));
+}
+
+/// Passes questions on to a server, and its answers back with some bytes changed, but for the ID: a third of them.
+async fn damaging(server: SocketAddr, seed: u64) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut random = Random::new(seed);
+        let mut packet = vec![0; 65_535];
+        while let Ok((length, client)) = socket.recv_from(&mut packet).await {
+            let upstream = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            upstream.send_to(packet.get(..length).unwrap(), server).await.unwrap();
+            let (length, _) = upstream.recv_from(&mut packet).await.unwrap();
+            let answer = packet.get_mut(..length).unwrap();
+            let (_, rest) = answer.split_at_mut(2);
+            for _ in 0..[0, 0, 1, 3][random.below(4)] {
+                let changed = random.below(rest.len());
+                rest[changed] = random.byte();
+            }
+            socket.send_to(answer, client).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn damaged_answers_prove_nothing_that_is_not_so() {
+    let zone = zone("_25._tcp.alias 60 CNAME _25._tcp.mx\n");
+    let test = format!("{HEAD}ns 60 A 127.0.0.1\n");
+    let (server, keys) = knot(&[("test", &test), ("signed", &zone), ("signed-hashed", &zone)]).await;
+    let true_record = Tlsa::new(3, 1, 1, vec![0xab; 32]).unwrap();
+    let mut lookups = JoinSet::new();
+    let names = ["_25._tcp.mx.signed", "_25._tcp.alias.signed-hashed", "_25._tcp.absent.signed-hashed"];
+    for (seed, name) in (0..60).flat_map(|seed| names.map(|name| (seed, name))) {
+        let resolver = validating(damaging(server.address, seed).await, keys.clone());
+        lookups.spawn(async move { (name, resolver.tlsa(name).await.unwrap_or_default()) });
+    }
+    let answers = lookups.join_all().await;
+    for (name, records) in &answers {
+        let is_true = records.is_empty() || (!name.contains("absent") && *records == [true_record.clone()]);
+        assert!(is_true, "{name}: {records:?}");
+    }
+    assert!(answers.iter().any(|(_, records)| !records.is_empty()), "some damage does no harm");
 }

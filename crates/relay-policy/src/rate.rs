@@ -155,6 +155,13 @@ impl RateLimiter<IpAddr> {
     }
 }
 
+impl RateLimiter<()> {
+    /// Counts one message, whoever it is of, and returns whether it is within the pace.
+    pub fn permits(&mut self, now: Instant) -> bool {
+        self.admit(now, &()) == Ok(Duration::ZERO)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{RateLimiter, SendRate};

@@ -145,9 +145,7 @@ impl Refusal {
             ),
             Self::NoTransport(address) => Reply::new(
                 550,
-                &format!(
-                    "5.4.4 <{address}>: This server cannot send to other servers yet, only within its own"
-                ),
+                &format!("5.4.4 <{address}>: This server sends to no other servers, only within its own"),
             ),
             // What was put off for the last time is refused for good.
             Self::OtherServer { reply, .. } if reply.is_transient() => Reply::new(550, reply.text()),

@@ -28,7 +28,7 @@ use crate::connections::listeners;
 use crate::connections::rejection::OverloadResponder;
 use crate::connections::service::{Ports, Service};
 use crate::federation;
-use crate::federation::inbound::{KeySource, Reception, Rules};
+use crate::federation::inbound::{DnsKeys, KeySource, Reception, Rules};
 use crate::federation::outbound::{self, Outbound, Peers};
 use crate::federation::signing::Signer;
 use crate::mail_services::MailServices;
@@ -139,7 +139,7 @@ impl World {
             anyhow::Ok((federation::resolver(&config, roots.clone())?, roots))
         };
         let (resolver, roots) = blocking::run(open).await??;
-        Ok(Self { keys: Arc::new(resolver.clone()), resolver, roots, peers: Peers::default() })
+        Ok(Self { keys: Arc::new(DnsKeys(resolver.clone())), resolver, roots, peers: Peers::default() })
     }
 }
 
@@ -177,13 +177,7 @@ pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Resu
         observed.notifier.clone(),
         Arc::clone(&observed.counters),
     ));
-    let outbound = match config.federation.outbound {
-        config::Outbound::Off => None,
-        config::Outbound::Relays | config::Outbound::All => {
-            let (tasks, shutdown) = (tasks.clone(), shutdown.clone());
-            Some(start_outbound(&config, &observed, &reports, &world, (tasks, shutdown))?)
-        }
-    };
+    let outbound = start_outbound(&config, &observed, &reports, &world, (tasks.clone(), shutdown.clone()))?;
     let reachability = Arc::new(Reachability::new(
         config.clone(),
         Arc::clone(&observed),
@@ -199,6 +193,7 @@ pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Resu
         config.registration,
         config.domain.clone(),
         Arc::clone(&reception),
+        Arc::clone(&reachability),
     ));
     let router = Arc::new(Router {
         imap: Arc::new(imap_settings(&mail)),
@@ -302,14 +297,23 @@ fn mail_services(
     }))
 }
 
-/// Starts sending mail to other servers.
+/// Starts sending mail to other servers, if the owner wants it.
 fn start_outbound(
     config: &Config,
     observed: &Observed,
     reports: &Arc<Reports>,
     world: &World,
     (tasks, shutdown): (TaskTracker, CancellationToken),
-) -> anyhow::Result<Arc<Outbound>> {
+) -> anyhow::Result<Option<Arc<Outbound>>> {
+    if config.federation.outbound == config::Outbound::Off {
+        return Ok(None);
+    }
+    if world.roots.is_empty() {
+        tracing::warn!(
+            "this machine has no root certificates, so no mail is sent to other servers; install ca-certificates"
+        );
+        return Ok(None);
+    }
     let means = outbound::Means {
         store: observed.store.clone(),
         resolver: world.resolver.clone(),
@@ -321,7 +325,7 @@ fn start_outbound(
         shutdown,
         peers: world.peers,
     };
-    Outbound::start(config, means)
+    Outbound::start(config, means).map(Some)
 }
 
 fn connection_limit(config: &Config) -> Arc<ConnectionLimit> {

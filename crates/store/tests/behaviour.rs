@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use mail_types::{Address, Day, Flags, ModSeq, Secret, SystemFlag, Uid, UnixTime};
 use store::{
     AccountState, Announce, Delivered, Error, FlagChange, FlagMode, InviteFlaw, MailboxId, OutboundDraft,
-    Store, Target, UidRange,
+    Store, Submission, Target, UidRange,
 };
 use tempfile::TempDir;
 
@@ -435,6 +435,42 @@ fn the_queue_shares_its_body_with_local_mailboxes() {
     world.store().finish_outbound(queue[0].id).unwrap();
     assert!(matches!(world.store().outbound_body(queue[0].id), Err(Error::NoSuchMessage)));
     assert_eq!(world.store().outbound_entry(queue[0].id).unwrap(), None);
+}
+
+#[test]
+fn several_messages_each_have_their_body_and_survive_together() {
+    let mut world = World::new();
+    let (anna, inbox) = world.account("anna");
+    let draft = OutboundDraft {
+        sender: None,
+        recipients: vec![address("far")],
+        created: NOW,
+        due: NOW,
+        attempts: 0,
+        last_reply: String::new(),
+        prefix: String::new(),
+    };
+    let submission = |world: &World, text: &[u8], targets, outbound| {
+        let mut spool = world.store().spool(LIMIT);
+        spool.write_all(text).unwrap();
+        Submission { spool, targets, outbound }
+    };
+    let large = vec![b'x'; 100_000];
+    let both = vec![
+        submission(&world, &large, targets(&[inbox]), vec![]),
+        submission(&world, b"report", vec![], vec![draft]),
+    ];
+    let submitted = world.store().submit_all(both).unwrap();
+    let results: Vec<_> = submitted.iter().map(|one| (one.delivered.len(), one.queued.len())).collect();
+    assert_eq!(results, [(1, 0), (0, 1)]);
+    world.reopen();
+    let queue = world.store().outbound().unwrap();
+    let mut body = Vec::new();
+    world.store().outbound_body(queue[0].id).unwrap().read_to_end(&mut body).unwrap();
+    assert_eq!((queue.len(), &body[..]), (1, &b"report"[..]));
+    world.store().finish_outbound(queue[0].id).unwrap();
+    let usage = world.store().usage(&anna).unwrap();
+    assert_eq!((usage.messages, usage.bytes), (1, 100_000));
 }
 
 #[test]

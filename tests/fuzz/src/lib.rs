@@ -6,10 +6,13 @@
 //! that a finding is a file.
 
 mod configuration;
+mod dkim_messages;
 mod imap_machines;
 pub mod invention;
 mod ipc_lines;
 mod network_packets;
+#[path = "../../../crates/dkim/tests/signatures/oracle.rs"]
+mod oracle;
 mod policy;
 mod smtp_machines;
 mod storage;
@@ -47,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("gate", policy::gate, 2_500),
     Target::new("header-cleanup", policy::cleanup, 2_500),
     Target::new("mta-sts", policy::mta_sts, 10_000),
+    Target::new("published-records", policy::published_records, 3_000),
     Target::new("words", words::words, 10_000),
     Target::new("multicast-dns", network_packets::multicast_dns, 3_000),
     Target::new("dhcp", network_packets::dhcp, 3_000),
@@ -55,6 +59,9 @@ pub const TARGETS: &[Target] = &[
     Target::new("debian-package", storage::debian_package, 500),
     Target::new("package-lists", text::package_lists, 500),
     Target::new("header-section", text::header_section, 3_000),
+    Target::new("dkim-message", dkim_messages::message, 1_000),
+    Target::new("dkim-signing", dkim_messages::signing, 300),
+    Target::new("dkim-record", dkim_messages::record, 1_000),
     Target::new("ipc-lines", ipc_lines::lines, 3_000),
     Target::new("configuration", configuration::configuration, 500),
     Target::new("web-requests", web_requests::requests, 1_000),

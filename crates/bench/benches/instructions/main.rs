@@ -4,6 +4,7 @@
 //! `cargo bench -p bench` prints the table (it needs valgrind); `-- --json` prints it for programs. To see where the
 //! instructions go, run `valgrind --tool=callgrind` on the built file with `--run NUMBER TIMES` behind it.
 
+mod dkim_signatures;
 mod imap_session;
 #[path = "../../src/message.rs"]
 mod message;
@@ -30,6 +31,10 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { what: "SMTP: a message of 1 MB submitted", run: smtp_session::large },
     Scenario { what: "policy: gate and clean-up of 10 kB", run: policy::small },
     Scenario { what: "policy: gate and clean-up of 1 MB", run: policy::large },
+    Scenario { what: "DKIM: a message of 10 kB signed", run: dkim_signatures::sign_small },
+    Scenario { what: "DKIM: a message of 1 MB signed", run: dkim_signatures::sign_large },
+    Scenario { what: "DKIM: a message of 10 kB verified", run: dkim_signatures::verify_small },
+    Scenario { what: "DKIM: a message of 1 MB verified", run: dkim_signatures::verify_large },
 ];
 
 /// Work before and besides the scenario costs the same in both runs, so that it falls out of the difference.

@@ -17,6 +17,7 @@ pub(crate) fn federation(table: &mut Reader, domain: &Domain) -> Federation {
     Federation {
         outbound: table.take_with("outbound", usual, |text: String| outbound(&text, usual)),
         smarthost: smarthost(table),
+        private_networks: table.take("private_networks", false),
         roots: table.take_with("roots", None, optional_path),
         blocked: table.take_with("blocked", Default::default(), block_list),
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod forge;
+mod odd_message;
 mod oracle;
 mod rfc_examples;
 mod round_trip;

@@ -10,6 +10,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer};
 use test_support::{Random, pieces};
 
 use crate::forge::{KEY_NAME, MESSAGE, NOW, judge, read};
+use crate::odd_message::odd_message;
 use crate::oracle::{is_comparable, is_valid};
 
 static KEY_DER: LazyLock<Vec<u8>> = LazyLock::new(|| SigningKey::generate(&[1; 32]).unwrap());
@@ -48,40 +49,6 @@ fn check_valid(message: &[u8]) {
     assert_eq!(judge(message, "box.test", &records), Verdict::Valid, "{shown:?}");
     let agrees = is_valid(message, "box.test", &records) || !is_comparable(message);
     assert!(agrees, "the oracle disagrees: {shown:?}");
-}
-
-/// Odd, but well-formed: line ends are CR LF, every header line belongs to a field, one is From.
-fn odd_message(random: &mut Random) -> Vec<u8> {
-    const FIELDS: [&str; 10] = [
-        "To: ben@other.test\r\n",
-        "TO :\tcarla@other.test \t\r\n",
-        "Subject:  a  b\t \r\n",
-        "subject:\r\n folded\r\n\t \r\n  twice \r\n",
-        "Date:\r\n",
-        "Date: \r\n",
-        "X-Other: \u{e4}\u{0}\u{c}\u{b}x\r\n",
-        "X-Other:x\u{c}\r\n",
-        "Content-Type: text/plain\r\n",
-        "DKIM-Signature: v=1; a=rsa-sha1; d=box.test\r\n",
-    ];
-    const BODY: [&str; 9] = ["a", "word", " ", "\t", "\r\n", "\r\n", ".", "\u{e9}\u{0}\u{c}", "0123456789"];
-    let mut message = Vec::new();
-    let count = random.below(6);
-    let from = random.below(count + 1);
-    for number in 0..=count {
-        let field: &[u8] = if number == from {
-            b"From: Anna <anna@box.test>\r\n"
-        } else {
-            random.choose(&FIELDS).as_bytes()
-        };
-        message.extend_from_slice(field);
-    }
-    message.extend_from_slice(b"\r\n");
-    for _ in 0..random.below(30) {
-        message.extend_from_slice(random.choose(&BODY).as_bytes());
-    }
-    message.extend_from_slice(b"\r\n");
-    message
 }
 
 #[test]

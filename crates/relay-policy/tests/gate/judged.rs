@@ -115,7 +115,7 @@ fn refusals_say_what_other_programs_look_for() {
                 first: Box::new(Refusal::NoTransport(address("x@other.test"))),
                 others: 2,
             },
-            "550 5.4.4 <x@other.test>: This server cannot send to other servers yet, only within its own \
+            "550 5.4.4 <x@other.test>: This server sends to no other servers, only within its own \
              (nor can 2 more be reached)",
         ),
         (Refusal::RelayDenied, "554 5.7.1 Relay access denied"),

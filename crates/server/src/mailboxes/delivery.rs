@@ -23,6 +23,7 @@ use store::{Announce, Delivered, MailboxId, SmallBody, Spool, Store, Target};
 
 use crate::federation::outbound::Outbound;
 use crate::mailboxes::recipients::{Plan, Unreached};
+use crate::mailboxes::report_pace::ReportPace;
 use crate::mailboxes::reports::{QUOTED_BYTES, Reports};
 use crate::mailboxes::spool_buffer::BufferedMessage;
 use crate::mailboxes::{expiry, quota};
@@ -45,7 +46,7 @@ pub(crate) struct Delivery {
     /// None when mail goes to no other server.
     outbound: Option<Arc<Outbound>>,
     /// The pace of reports to other domains.
-    report_pace: Mutex<RateLimiter<Domain>>,
+    report_pace: ReportPace,
 }
 
 /// The parts of the server by which mail is delivered.
@@ -98,13 +99,19 @@ impl Delivery {
             notifier,
             counters,
             rate: Mutex::new(rate),
-            report_pace: Mutex::new(RateLimiter::new(incoming::REPORT_RATE)),
+            report_pace: ReportPace::default(),
         }
     }
 
     /// The way to other servers; none when mail goes to no other server.
     pub(crate) fn outbound(&self) -> Option<&Arc<Outbound>> {
         self.outbound.as_ref()
+    }
+
+    /// The way to other servers, for this author. One at a name that the server had before has none: nobody out there
+    /// could check the signature, or answer.
+    fn outbound_of(&self, author: &Address) -> Option<&Arc<Outbound>> {
+        self.outbound.as_ref().filter(|_| self.domains.first() == Some(author.domain()))
     }
 
     /// Counts one message of the sender, and returns the time by which its answer is to be delayed.
@@ -138,7 +145,7 @@ impl Delivery {
         message: BufferedMessage,
     ) -> Result<(), Failure> {
         let plan = self.plan(&sender, recipients, message.size())?;
-        match &self.outbound {
+        match self.outbound_of(&sender) {
             Some(outbound) if !plan.remote.is_empty() => {
                 self.submit_outgoing(outbound, sender, plan, message).await
             }
@@ -259,7 +266,7 @@ impl Delivery {
             let account = match route(recipient, &self.domains) {
                 Route::Local(account) => account,
                 Route::Remote(domain) => {
-                    match self.outbound {
+                    match self.outbound_of(author) {
                         Some(_) => plan.remote.entry(domain).or_default().push(recipient.clone()),
                         None => plan.unreached.push(Unreached::elsewhere(recipient.clone())),
                     }

@@ -7,6 +7,7 @@ pub(crate) mod memory;
 pub(crate) mod quota;
 pub(crate) mod recent;
 mod recipients;
+mod report_pace;
 pub(crate) mod reports;
 pub(crate) mod spool_buffer;
 pub(crate) mod watchers;

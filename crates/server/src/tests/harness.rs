@@ -13,6 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::assembly::{Running, World, start_in_world};
 use crate::connections::service::Service;
+use crate::federation::inbound::Reception;
 use crate::federation::outbound::{Outbound, Peers};
 use crate::mailboxes::memory::MailboxMemory;
 use crate::operation::observed::Observed;
@@ -57,6 +58,11 @@ impl TestServer {
 
     pub(crate) fn observed(&self) -> &Observed {
         self.running.observed()
+    }
+
+    /// The reception of mail from other servers.
+    pub(crate) fn reception(&self) -> &Reception {
+        &self.running.router.reception
     }
 
     /// The keys of other domains.

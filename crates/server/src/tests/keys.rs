@@ -8,7 +8,7 @@ use host::clock;
 use host::locks::Mutex;
 use mail_types::UnixTime;
 
-use crate::federation::inbound::{KeySource, Lookup};
+use crate::federation::inbound::KeySource;
 
 /// The selector of all signatures.
 const SELECTOR: &str = "s1";
@@ -51,7 +51,7 @@ fn name(domain: &str) -> String {
 }
 
 impl KeySource for TestKeys {
-    fn texts<'a>(&'a self, name: &'a str) -> Lookup<'a> {
+    fn texts<'a>(&'a self, name: &'a str) -> web::BoxFuture<'a, KeyAnswer> {
         let answer = self.known.lock().get(name).cloned().unwrap_or(KeyAnswer::Absent);
         Box::pin(std::future::ready(answer))
     }

@@ -95,7 +95,7 @@ async fn a_message_that_reaches_nobody_is_refused_and_not_kept() {
     let mut alice = server.submission(ALICE).await;
     let wrong =
         "550 5.1.1 <nobody001@chat.test>: User doesn't exist: the address is wrong, or no longer in use";
-    let elsewhere = "550 5.4.4 <friend@elsewhere.test>: This server cannot send to other servers yet, \
+    let elsewhere = "550 5.4.4 <friend@elsewhere.test>: This server sends to no other servers, \
                      only within its own";
     let both = format!("{wrong} (nor can 1 more be reached)");
     for (recipients, reply) in [

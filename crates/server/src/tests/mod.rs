@@ -1,7 +1,8 @@
 //! The whole server in one process, on ports the kernel chose, with plain scripts as its clients.
 
 mod certificate;
-mod harness;
+pub(crate) mod harness;
+mod https_delivery;
 mod inbound;
 mod invites;
 mod keys;

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use store::Outbound as Entry;
 
 use crate::federation::outbound::Peers;
 use crate::tests::harness::{ALICE, BOB, TestServer, encrypted};
 use crate::tests::peer::{Peer, listen, listen_too};
 
-const OPEN: &str = "registration = \"open\"\nfederation = { outbound = \"all\" }";
+const OPEN: &str = "registration = \"open\"\nfederation = { outbound = \"all\", private_networks = true }";
 const BEN: &str = "ben@[127.0.0.31]";
 
 /// A server, and another one at 127.0.0.31.
@@ -210,4 +213,75 @@ async fn a_server_that_offers_no_encryption_gets_no_mail() {
     let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
     assert!(answer.starts_with("250 "), "{answer}");
     assert_eq!((queue(&server).len(), peer.accepted().len()), (1, 0));
+}
+
+/// A server whose smarthost is another one at 127.0.0.33, which it trusts, or does not.
+async fn with_smarthost(purpose: &str, trusted: bool) -> (TestServer, Peer) {
+    let peer = Peer::default();
+    peer.answer("EHLO-in-TLS", "250-smarthost.test\r\n250-PIPELINING\r\n250 AUTH PLAIN");
+    let peers = listen(33, &peer).await;
+    let roots = tempfile::NamedTempFile::new().unwrap();
+    if trusted {
+        let pem = format!(
+            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+            STANDARD.encode(peer.certificate())
+        );
+        std::fs::write(roots.path(), pem).unwrap();
+    }
+    let roots = if trusted { format!("roots = {:?}, ", roots.path()) } else { String::new() };
+    let settings = format!(
+        "registration = \"open\"\nfederation = {{ outbound = \"all\", private_networks = true, {roots}smarthost = \"127.0.0.33:{}\", \
+         smarthost_user = \"us\", smarthost_password = \"secret\", smarthost_for = \"{purpose}\" }}",
+        peers.smtp
+    );
+    (TestServer::start_among(&settings, peers).await, peer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_smarthost_gets_all_mail_or_that_for_servers_that_are_no_relays() {
+    for purpose in ["all", "classic"] {
+        let (server, peer) = with_smarthost(purpose, true).await;
+        let mut alice = server.submission(ALICE).await;
+        // Nobody listens there.
+        let answer = alice.submit(ALICE, &["kim@[127.0.0.34]"], &encrypted(ALICE, 100)).await;
+        assert!(answer.starts_with("250 "), "{answer}");
+        assert_eq!(peer.accepted().len(), 1);
+        assert!(peer.accepted()[0].contains("RCPT TO:<kim@[127.0.0.34]>"));
+        let login = format!("AUTH PLAIN {}", STANDARD.encode("\0us\0secret"));
+        assert!(peer.commands().contains(&login), "{:?}", peer.commands());
+        // A relay gets its mail itself, if the smarthost is for the others.
+        let relay = Peer::default();
+        relay.answer("https", "200 OK\r\n\r\n250 OK");
+        listen_too(31, server.peers(), &relay).await;
+        let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+        assert!(answer.starts_with("250 "), "{answer}");
+        let expected = if purpose == "all" { (2, 0) } else { (1, 1) };
+        assert_eq!((peer.accepted().len(), relay.accepted().len()), expected, "{purpose}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_smarthost_whose_certificate_is_not_trusted_learns_no_password() {
+    let (server, peer) = with_smarthost("all", false).await;
+    let mut alice = server.submission(ALICE).await;
+    let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    assert_eq!((queue(&server).len(), peer.accepted().len()), (1, 0));
+    assert!(peer.commands().iter().all(|command| !command.starts_with("AUTH")), "{:?}", peer.commands());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_of_the_house_are_no_mail_servers() {
+    let peer = Peer::default();
+    let peers = listen(31, &peer).await;
+    let settings = "registration = \"open\"\nfederation = { outbound = \"all\" }";
+    let server = TestServer::start_among(settings, peers).await;
+    let mut alice = server.submission(ALICE).await;
+    for (recipient, domain) in
+        [(BEN, "[127.0.0.31]"), ("r@[192.168.1.1]", "[192.168.1.1]"), ("r@[IPv6:fe80::1]", "[IPv6:fe80::1]")]
+    {
+        let answer = alice.submit(ALICE, &[recipient], &encrypted(ALICE, 100)).await;
+        assert_eq!(answer, format!("550 5.4.4 {domain} is an address of a private network"));
+    }
+    assert_eq!((peer.connections(), queue(&server).len()), (0, 0));
 }

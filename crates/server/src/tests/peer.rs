@@ -9,6 +9,7 @@ use std::time::Duration;
 use host::locks::Mutex;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -16,18 +17,22 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::federation::outbound::Peers;
 
-/// What other servers got, and what they answer.
+/// The messages that other servers got, and their answers.
 #[derive(Clone, Default)]
 pub(crate) struct Peer(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     /// Replies in the place of the usual ones, by the first word of the command; `.` is the end of a message, `greeting`
-    /// the first reply, and `https` the status and body of HTTPS delivery. `close` closes the connection.
+    /// the first reply, `EHLO-in-TLS` the second offer, and `https` the status and body of HTTPS delivery. `close` closes the connection.
     replies: Mutex<BTreeMap<&'static str, String>>,
     /// Messages that were accepted: the envelope's lines, then the content.
     accepted: Mutex<Vec<String>>,
+    /// All commands, but for the content of messages.
+    commands: Mutex<Vec<String>>,
     connections: Mutex<usize>,
+    /// The certificate of the address that was listened at last.
+    certificate: Mutex<Option<CertificateDer<'static>>>,
     changed: Notify,
 }
 
@@ -55,9 +60,10 @@ pub(crate) async fn listen_too(last: u8, ports: Peers, peer: &Peer) {
 }
 
 fn serve(smtp: TcpListener, https: TcpListener, peer: &Peer) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(vec!["peer.test".to_owned()]).unwrap();
-    let key = rustls_pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let name = smtp.local_addr().unwrap().ip().to_string();
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec![name]).unwrap();
+    *peer.0.certificate.lock() = Some(cert.der().clone());
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let settings = ServerConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -98,6 +104,16 @@ impl Peer {
         self.0.accepted.lock().clone()
     }
 
+    /// All SMTP commands so far.
+    pub(crate) fn commands(&self) -> Vec<String> {
+        self.0.commands.lock().clone()
+    }
+
+    /// The certificate of the address that was listened at last, which is its own authority.
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
+        self.0.certificate.lock().clone().expect("somebody listens")
+    }
+
     /// The number of SMTP connections so far.
     pub(crate) fn connections(&self) -> usize {
         *self.0.connections.lock()
@@ -133,7 +149,8 @@ impl Shared {
         let offer = self.reply("EHLO", "250-peer.test\r\n250-STARTTLS\r\n250 PIPELINING");
         self.dialogue(&mut stream, &offer).await?;
         let mut stream = BufReader::new(tls.accept(stream.into_inner()).await?);
-        self.dialogue(&mut stream, "250-peer.test\r\n250 PIPELINING").await
+        let offer = self.reply("EHLO-in-TLS", "250-peer.test\r\n250 PIPELINING");
+        self.dialogue(&mut stream, &offer).await
     }
 
     /// Answers until the end, or STARTTLS.
@@ -147,6 +164,7 @@ impl Shared {
             if stream.read_line(&mut line).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
+            self.commands.lock().push(line.trim_end().to_owned());
             let command = line.split([' ', '\r']).next().unwrap_or_default().to_owned();
             let usual = match command.as_str() {
                 "EHLO" => {
@@ -154,6 +172,7 @@ impl Shared {
                     continue;
                 }
                 "STARTTLS" => "220 go",
+                "AUTH" => "235 welcome",
                 "RCPT" if !envelope.contains("MAIL") => "503 no sender",
                 "DATA" if envelope.contains("RCPT") => "354 go",
                 "DATA" => "503 no recipients",

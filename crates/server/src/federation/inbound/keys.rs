@@ -1,31 +1,31 @@
 //! The DKIM keys of other domains (RFC 6376 section 3.6.2): texts in the DNS, looked up while the sender waits.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::time::Duration;
 
 use dkim::KeyAnswer;
 use dns::{LookupError, Resolver};
+use web::BoxFuture;
 
 /// The time that the sender of a message waits for all keys of its signatures. Other relays give up after 60 s.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(20);
 
-/// An answer that comes later.
-pub(crate) type Lookup<'a> = Pin<Box<dyn Future<Output = KeyAnswer> + Send + 'a>>;
-
 /// A source of keys.
 pub(crate) trait KeySource: Send + Sync + 'static {
     /// The texts at a name such as `selector._domainkey.chat.example`.
-    fn texts<'a>(&'a self, name: &'a str) -> Lookup<'a>;
+    fn texts<'a>(&'a self, name: &'a str) -> BoxFuture<'a, KeyAnswer>;
 
     /// Forgets the texts of a name, with which a signature failed. True if asking again may give others.
     fn forget(&self, name: &str) -> bool;
 }
 
-impl KeySource for Resolver {
-    fn texts<'a>(&'a self, name: &'a str) -> Lookup<'a> {
+/// The DNS.
+pub(crate) struct DnsKeys(pub(crate) Resolver);
+
+impl KeySource for DnsKeys {
+    fn texts<'a>(&'a self, name: &'a str) -> BoxFuture<'a, KeyAnswer> {
         Box::pin(async move {
-            match Resolver::texts(self, name).await {
+            match self.0.texts(name).await {
                 Ok(texts) => KeyAnswer::Records(texts),
                 Err(LookupError::NoSuchDomain | LookupError::NoData) => KeyAnswer::Absent,
                 Err(LookupError::Unavailable(_)) => KeyAnswer::Unavailable,
@@ -34,7 +34,7 @@ impl KeySource for Resolver {
     }
 
     fn forget(&self, name: &str) -> bool {
-        Resolver::forget(self, name)
+        self.0.forget(name)
     }
 }
 

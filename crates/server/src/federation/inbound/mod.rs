@@ -14,9 +14,7 @@ mod reception;
 mod smtp_backend;
 
 pub(crate) use https::receive;
-pub(crate) use keys::KeySource;
-#[cfg(test)]
-pub(crate) use keys::Lookup;
+pub(crate) use keys::{DnsKeys, KeySource};
 
 pub(crate) use reception::{Reception, Rules};
 pub(crate) use smtp_backend::InboundBackend;

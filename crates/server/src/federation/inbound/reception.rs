@@ -200,3 +200,48 @@ async fn pause(delay: Duration) {
         tokio::time::sleep(delay).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::{MESSAGES_AT_ONCE, MESSAGES_PER_ADDRESS};
+    use crate::tests::harness::TestServer;
+
+    fn peer(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_network_that_sends_too_much_waits_and_others_do_not() {
+        let server = TestServer::start("[limits]\ninbound_per_minute = 1\ninbound_burst = 2\n").await;
+        let ask = async |text: &str| server.reception().sender(peer(text), None).await;
+        for address in ["2001:db8::1", "2001:db8::2"] {
+            assert_eq!(ask(address).await, Ok(()));
+        }
+        let told = ask("2001:db8::3").await.unwrap_err().to_string();
+        assert!(told.starts_with("450 4.7.1: Too much mail from your network, try again in "), "{told}");
+        for address in ["2001:db8:0:1::1", "192.0.2.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"] {
+            assert_eq!(ask(address).await, Ok(()), "{address}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn messages_that_come_in_at_once_have_a_bound() {
+        let server = TestServer::start("").await;
+        let reception = server.reception();
+        let busy = "451 4.3.2 Too many messages at once, please try again later";
+        let mut open = Vec::new();
+        for number in 0..MESSAGES_AT_ONCE {
+            let address = peer(&format!("192.0.2.{}", number / MESSAGES_PER_ADDRESS));
+            open.push(reception.begin(address).unwrap());
+            if number + 1 == MESSAGES_PER_ADDRESS {
+                let told = reception.begin(address).err().unwrap().to_string();
+                assert_eq!(told, busy);
+            }
+        }
+        assert_eq!(reception.begin(peer("192.0.2.200")).err().unwrap().to_string(), busy);
+        open.pop();
+        assert!(reception.begin(peer("192.0.2.200")).is_ok());
+    }
+}

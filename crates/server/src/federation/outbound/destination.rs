@@ -13,19 +13,15 @@ use host::clock;
 use host::locks::Mutex;
 use mail_types::{Address, Domain};
 use smtp::Reply;
-use smtp::client::{Body, Encryption, Fate, Settings, Transaction, Trouble};
+use smtp::client::{Fate, Trouble};
 
 use super::content::{Content, Envelope};
-use super::dial::dial;
-use super::https::{Answer, HttpsConnection};
-use super::memory::{Connection, PeerMemory};
-use super::smtp::SmtpConnection;
+use super::memory::PeerMemory;
+use super::policies::Policies;
 use super::trust::Trusts;
 
 /// The most hosts of one destination that are tried.
 const HOSTS: usize = 5;
-/// The time for all that goes before the first byte of HTTPS: a port that is filtered must not hold up SMTP for long.
-const HTTPS_OPEN_LIMIT: Duration = Duration::from_secs(8);
 
 /// The ports of other servers, and the time that their answers are waited for while a sender waits.
 #[derive(Clone, Copy, Debug)]
@@ -58,29 +54,15 @@ pub(super) struct Attempt {
 pub(super) struct Transport {
     pub(super) resolver: Resolver,
     pub(super) trusts: Trusts,
+    pub(super) policies: Policies,
     /// The argument of EHLO.
     pub(super) host_name: String,
     pub(super) mode: Mode,
     pub(super) smarthost: Option<Smarthost>,
+    /// Whether servers in private networks get mail, too.
+    pub(super) private_networks: bool,
     pub(super) peers: Peers,
     pub(super) memory: Mutex<PeerMemory>,
-}
-
-/// A host to be tried.
-struct Host {
-    name: String,
-    addresses: Vec<IpAddr>,
-}
-
-/// The way to a host that is not tried by HTTPS, or not any more.
-enum Next {
-    Answered(Attempt),
-    /// The host is a relay, or may be one.
-    Smtp,
-    /// The host answers by HTTPS, and is no relay.
-    Classic,
-    /// HTTPS does not come about, so that nothing is known.
-    Unknown(Trouble),
 }
 
 impl Transport {
@@ -104,9 +86,10 @@ impl Transport {
             Ok(hosts) => hosts,
             Err(fate) => return all(envelope, fate, None),
         };
+        let policy = self.policies.of(&self.resolver, destination).await;
         let mut trouble = Trouble::ConnectionLost;
         for name in hosts.into_iter().take(HOSTS) {
-            match self.try_host(destination, name, envelope, content).await {
+            match self.try_host((destination, policy.as_deref()), name, envelope, content).await {
                 Ok(attempt) => return attempt,
                 Err(other) => trouble = other,
             }
@@ -117,6 +100,14 @@ impl Transport {
     /// The destination's mail hosts, the best first.
     async fn hosts(&self, destination: &Domain) -> Result<Vec<String>, Fate> {
         let refused = |text: String| Err(Fate::Refused(Reply::new(550, &text)));
+        let literal = match destination {
+            Domain::Ipv4(address) => Some(IpAddr::V4(*address)),
+            Domain::Ipv6(address) => Some(IpAddr::V6(*address)),
+            Domain::Name(_) => None,
+        };
+        if literal.is_some_and(|address| !self.private_networks && !config::is_routed(address)) {
+            return refused(format!("5.4.4 {destination} is an address of a private network"));
+        }
         match destination {
             Domain::Ipv4(address) => Ok(vec![address.to_string()]),
             Domain::Ipv6(address) => Ok(vec![address.to_string()]),
@@ -133,206 +124,27 @@ impl Transport {
         }
     }
 
-    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Trouble> {
+    /// The addresses of a host of a destination. An account must not reach the devices of the house by a domain, or an
+    /// address literal, that names them.
+    pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Trouble> {
+        let mut addresses = self.all_addresses(host).await?;
+        addresses.retain(|address| self.private_networks || config::is_routed(*address));
+        if addresses.is_empty() {
+            return Err(Trouble::NoConnection("the other server is in a private network".to_owned()));
+        }
+        Ok(addresses)
+    }
+
+    pub(super) async fn all_addresses(&self, host: &str) -> Result<Vec<IpAddr>, Trouble> {
         match host.parse::<IpAddr>() {
             Ok(address) => Ok(vec![address]),
             Err(_) => self.resolver.addresses(host).await.map_err(|error| lookup(&error)),
         }
     }
-
-    /// # Errors
-    ///
-    /// The trouble for which another host is to be tried.
-    async fn try_host(
-        &self,
-        destination: &Domain,
-        name: String,
-        envelope: &Envelope,
-        content: &mut Content,
-    ) -> Result<Attempt, Trouble> {
-        let addresses = self.addresses(&name).await?;
-        let host = Host { name, addresses };
-        let next = if self.memory.lock().is_smtp_only(clock::now(), &host.name) {
-            Next::Smtp
-        } else {
-            self.try_https(destination, &host, envelope, content).await
-        };
-        let classic = match next {
-            Next::Answered(attempt) => return Ok(attempt),
-            Next::Smtp => false,
-            Next::Classic | Next::Unknown(_) => true,
-        };
-        match (self.mode, next) {
-            (Mode::Relays, Next::Classic) => {
-                let text =
-                    format!("5.7.1 {destination} is no chatmail relay, and this server writes to no others");
-                return Ok(all(envelope, Fate::Refused(Reply::new(550, &text)), Some(host.name)));
-            }
-            (Mode::Relays, Next::Unknown(trouble)) => return Err(trouble),
-            _ => {}
-        }
-        if let Some(smarthost) = self.smarthost.as_ref().filter(|_| classic) {
-            return Ok(self.by_smarthost(smarthost, envelope, content).await);
-        }
-        self.try_smtp(destination, host, envelope, content).await
-    }
-
-    async fn try_https(
-        &self,
-        destination: &Domain,
-        host: &Host,
-        envelope: &Envelope,
-        content: &mut Content,
-    ) -> Next {
-        let opening = async {
-            let trust = self.trusts.for_host(destination, &host.name)?;
-            let stream = dial(&host.addresses, self.peers.https).await?;
-            HttpsConnection::open(stream, &host_field(&host.name, self.peers.https), &trust).await
-        };
-        let mut connection = match tokio::time::timeout(HTTPS_OPEN_LIMIT, opening).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Next::Unknown(no_connection("HTTPS delivery", &error)),
-            Err(_) => return Next::Unknown(Trouble::TimedOut),
-        };
-        match connection.post(envelope, content).await {
-            Ok(Answer::Accepted) => {
-                if connection.is_usable() {
-                    let idle = Connection::Https(connection);
-                    self.memory.lock().keep(clock::now(), destination, host.name.clone(), idle);
-                }
-                Next::Answered(all(envelope, Fate::Delivered, Some(host.name.clone())))
-            }
-            Ok(Answer::Refused(reply)) => {
-                Next::Answered(all(envelope, Fate::Refused(reply), Some(host.name.clone())))
-            }
-            Ok(Answer::NotThisOne) => Next::Smtp,
-            Ok(Answer::NoRelay) => Next::Classic,
-            Err(error) => Next::Unknown(no_connection("HTTPS delivery", &error)),
-        }
-    }
-
-    async fn try_smtp(
-        &self,
-        destination: &Domain,
-        host: Host,
-        envelope: &Envelope,
-        content: &mut Content,
-    ) -> Result<Attempt, Trouble> {
-        let opened = self.open_smtp(destination, &host).await;
-        let connection = opened.inspect_err(|_| self.memory.lock().forget(&host.name))?;
-        self.memory.lock().remember_smtp_only(clock::now(), &host.name);
-        self.over(destination, host.name, Connection::Smtp(connection), envelope, content).await
-    }
-
-    async fn open_smtp(&self, destination: &Domain, host: &Host) -> Result<SmtpConnection, Trouble> {
-        let trust = self
-            .trusts
-            .for_host(destination, &host.name)
-            .map_err(|error| no_connection("checking the name", &error))?;
-        let stream = dial(&host.addresses, self.peers.smtp)
-            .await
-            .map_err(|error| no_connection("connecting", &error))?;
-        SmtpConnection::open(stream, Settings::new(self.host_name.clone()), &trust).await
-    }
-
-    /// Delivers over an open connection, and keeps it if it can deliver more.
-    ///
-    /// # Errors
-    ///
-    /// The trouble of a connection that ended before the server had the whole message: another may be tried.
-    async fn over(
-        &self,
-        destination: &Domain,
-        host: String,
-        connection: Connection,
-        envelope: &Envelope,
-        content: &mut Content,
-    ) -> Result<Attempt, Trouble> {
-        let (attempt, idle) = match connection {
-            Connection::Https(mut connection) => {
-                let answer = connection.post(envelope, content).await;
-                let fate = match answer.map_err(|error| no_connection("HTTPS delivery", &error))? {
-                    Answer::Accepted => Fate::Delivered,
-                    Answer::Refused(reply) => Fate::Refused(reply),
-                    Answer::NotThisOne | Answer::NoRelay => return Err(Trouble::Protocol),
-                };
-                let idle = connection.is_usable().then_some(Connection::Https(connection));
-                (all(envelope, fate, Some(host.clone())), idle)
-            }
-            Connection::Smtp(mut connection) => {
-                let attempt = transact(&mut connection, &host, envelope, content).await?;
-                let idle = attempt.1.then_some(Connection::Smtp(connection));
-                (attempt.0, idle)
-            }
-        };
-        if let Some(idle) = idle {
-            self.memory.lock().keep(clock::now(), destination, host, idle);
-        }
-        Ok(attempt)
-    }
-
-    /// Hands the message to the provider that relays for us.
-    async fn by_smarthost(
-        &self,
-        smarthost: &Smarthost,
-        envelope: &Envelope,
-        content: &mut Content,
-    ) -> Attempt {
-        let delivered = async {
-            let mut connection = self.open_smarthost(smarthost).await?;
-            let (attempt, usable) = transact(&mut connection, &smarthost.host, envelope, content).await?;
-            if usable {
-                connection.quit().await;
-            }
-            Ok(attempt)
-        };
-        delivered.await.unwrap_or_else(|trouble| all(envelope, Fate::Unsettled(trouble), None))
-    }
-
-    async fn open_smarthost(&self, smarthost: &Smarthost) -> Result<SmtpConnection, Trouble> {
-        let addresses = self.addresses(&smarthost.host).await?;
-        let trust = self
-            .trusts
-            .verified(&smarthost.host)
-            .map_err(|error| no_connection("checking the name", &error))?;
-        let stream =
-            dial(&addresses, smarthost.port).await.map_err(|error| no_connection("connecting", &error))?;
-        let mut settings = Settings::new(self.host_name.clone());
-        if smarthost.implicit_tls {
-            settings.encryption = Encryption::Already;
-        }
-        settings.login = smarthost.login.clone();
-        SmtpConnection::open(stream, settings, &trust).await
-    }
 }
 
-/// One message over an SMTP connection; the boolean tells whether it can deliver another one.
-///
-/// # Errors
-///
-/// The trouble of a connection that ended before the server had the whole message.
-async fn transact(
-    connection: &mut SmtpConnection,
-    host: &str,
-    envelope: &Envelope,
-    content: &mut Content,
-) -> Result<(Attempt, bool), Trouble> {
-    content.rewind().map_err(|error| no_connection("reading the message", &error))?;
-    let delivery = connection.deliver(transaction(envelope, content), content).await;
-    let unsettled = |(_, fate): &(Address, Fate)| match fate {
-        Fate::Unsettled(trouble) => Some(trouble.clone()),
-        Fate::Delivered | Fate::Refused(_) => None,
-    };
-    // The server may have a message that was sent whole: it is not offered to another one now.
-    if !delivery.sent
-        && let Some(trouble) = delivery.fates.iter().find_map(unsettled)
-    {
-        return Err(trouble);
-    }
-    Ok((Attempt { fates: delivery.fates, reached: true, host: Some(host.to_owned()) }, delivery.usable))
-}
-
-fn no_connection(step: &str, error: &io::Error) -> Trouble {
+/// The trouble of a step before the dialogue.
+pub(super) fn no_connection(step: &str, error: &io::Error) -> Trouble {
     Trouble::NoConnection(format!("{step} failed: {error}"))
 }
 
@@ -341,24 +153,8 @@ fn lookup(error: &LookupError) -> Trouble {
 }
 
 /// The same fate for all recipients. A refusal is an answer, be it of a host or of the name servers.
-fn all(envelope: &Envelope, fate: Fate, host: Option<String>) -> Attempt {
+pub(super) fn all(envelope: &Envelope, fate: Fate, host: Option<String>) -> Attempt {
     let reached = !matches!(fate, Fate::Unsettled(_));
     let fates = envelope.recipients.iter().map(|recipient| (recipient.clone(), fate.clone())).collect();
     Attempt { fates, reached, host }
-}
-
-fn transaction(envelope: &Envelope, content: &Content) -> Transaction {
-    Transaction {
-        sender: envelope.sender.clone(),
-        recipients: envelope.recipients.clone(),
-        size: content.size(),
-        // Bodies are armoured, but nobody has looked whether all header fields are ASCII.
-        body: Body::EightBit,
-    }
-}
-
-/// uri-host [ ":" port ] (RFC 9110 section 7.2)
-fn host_field(host: &str, port: u16) -> String {
-    let host = if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
-    if port == 443 { host } else { format!("{host}:{port}") }
 }

@@ -33,7 +33,7 @@ pub(crate) struct FirstAttempt {
     pub(crate) failed: Vec<FailedRecipient>,
     sender: Address,
     prefix: String,
-    /// What is to be queued.
+    /// The rest: to be queued.
     parts: Vec<Part>,
 }
 

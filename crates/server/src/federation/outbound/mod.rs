@@ -13,10 +13,13 @@ mod destination;
 mod dial;
 mod first_attempt;
 mod https;
+mod mail_host;
 mod memory;
 mod outcome;
+mod policies;
 mod queue;
 mod settle;
+mod smarthost;
 mod smtp;
 mod trial;
 mod troubles;
@@ -41,6 +44,7 @@ use tokio_util::task::TaskTracker;
 
 use self::destination::Transport;
 use self::memory::Connection;
+use self::policies::Policies;
 use self::queue::Queue;
 use self::troubles::Troubles;
 use self::trust::Trusts;
@@ -78,7 +82,7 @@ pub(crate) struct Course {
     pub(crate) last_answer: Option<String>,
 }
 
-/// What [`Outbound`] needs of the server.
+/// The parts of the server that [`Outbound`] needs.
 pub(crate) struct Means {
     pub(crate) store: Store,
     pub(crate) resolver: Resolver,
@@ -96,10 +100,12 @@ impl Outbound {
     pub(crate) fn start(config: &Config, means: Means) -> anyhow::Result<Arc<Self>> {
         let transport = Transport {
             resolver: means.resolver,
+            policies: Policies::new(means.roots.clone())?,
             trusts: Trusts::new(means.roots)?,
             host_name: config.domain.to_string(),
             mode: config.federation.outbound,
             smarthost: config.federation.smarthost.clone(),
+            private_networks: config.federation.private_networks,
             peers: means.peers,
             memory: Mutex::default(),
         };

@@ -1,4 +1,4 @@
-//! What the fates of a message's recipients mean for its entry in the queue, and for its sender. Pure.
+//! From the fates of a message's recipients to the end of its entry in the queue, and to its sender. Pure.
 
 use mail_types::{Address, UnixTime};
 use relay_policy::{FailedRecipient, Next, Queued, RetrySchedule};

@@ -6,22 +6,21 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use host::{clock, entropy};
 use mail_types::Address;
-use relay_policy::{Bounce, FailedRecipient, SendRate};
+use relay_policy::{Bounce, FailedRecipient};
 use store::{Delivered, OutboundDraft, Spool, Submission};
 
 use super::{Delivery, Failure};
 use crate::mailboxes::recipients::{Plan, Unreached};
-use crate::mailboxes::reports::QUOTED_BYTES;
 use crate::mailboxes::spool_buffer::BufferedMessage;
 use crate::runtime::blocking;
 
-/// The pace of reports to one domain: mixed lists are rare, and who needs more is trying addresses out.
-pub(super) const REPORT_RATE: SendRate = SendRate { per_minute: 10, burst: 50 };
+/// The bytes of a message that are read for its report: more than the header sections that other relays write, and
+/// less than one that is as large as it may be.
+const QUOTED_BYTES: u64 = 16 * 1024;
 
 /// A message from elsewhere that passed the gate.
 pub(crate) struct Letter {
@@ -66,9 +65,8 @@ impl Delivery {
         if plan.unreached.is_empty() {
             return None;
         }
-        let permitted = report_to
-            .filter(|_| self.outbound.is_some())
-            .filter(|to| self.report_pace.lock().check(clock::now(), to.domain()) == Ok(Duration::ZERO));
+        let permitted =
+            report_to.filter(|_| self.outbound.is_some()).filter(|to| self.report_pace.permits(to.domain()));
         if permitted.is_none() {
             self.counters.received.unreported.add(plan.unreached.len() as u64);
         }

@@ -43,7 +43,7 @@ pub(crate) fn families(observed: &Observed, stored: Stored) -> Vec<Family> {
         arrivals(counters),
         mail(counters),
         sending(&counters.outbound),
-        receiving(&counters.received),
+        received(&counters.received),
         notifications(&counters.pushes),
     ];
     groups.into_iter().flatten().collect()
@@ -71,7 +71,7 @@ fn state(observed: &Observed, stored: Stored) -> Vec<Family> {
                 ("imap", counters.imap.open()),
                 ("submission", counters.submission.open()),
                 ("web", counters.web.open()),
-                ("smtp", counters.inbound.open()),
+                ("inbound", counters.inbound.open()),
             ],
         ),
         gauge("hearth_stored_messages", Unit::None, "Messages in all mailboxes.", stored.messages),
@@ -128,13 +128,13 @@ fn arrivals(counters: &Counters) -> Vec<Family> {
     vec![
         counter_by(
             "hearth_connections_accepted",
-            "Connections that came; the self-check opens three every five seconds.",
+            "Connections that came; the self-check opens one by each protocol of mail every five seconds.",
             "protocol",
             &[
                 ("imap", counters.imap.opened()),
                 ("submission", counters.submission.opened()),
                 ("web", counters.web.opened()),
-                ("smtp", counters.inbound.opened()),
+                ("inbound", counters.inbound.opened()),
             ],
         ),
         counter(
@@ -226,22 +226,22 @@ fn sending(outbound: &OutboundCounters) -> Vec<Family> {
     ]
 }
 
-fn receiving(received: &Received) -> Vec<Family> {
+fn received(received: &Received) -> Vec<Family> {
     vec![
         counter_by(
-            "hearth_inbound_messages",
+            "hearth_messages_received",
             "Messages taken from other servers.",
-            "protocol",
+            "way",
             &[("smtp", received.by_smtp.value()), ("https", received.by_https.value())],
         ),
         counter_by(
-            "hearth_inbound_refused",
-            "Messages of other servers that were not taken.",
+            "hearth_messages_rejected",
+            "Messages of other servers not taken.",
             "reason",
             &[
                 ("unencrypted", received.unencrypted.value()),
                 ("unsigned", received.unsigned.value()),
-                ("unclear", received.unclear.value()),
+                ("lookup", received.unclear.value()),
                 ("rate", received.rate.value()),
                 ("blocked", received.blocked.value()),
                 ("malformed", received.malformed.value()),
@@ -250,8 +250,8 @@ fn receiving(received: &Received) -> Vec<Family> {
             ],
         ),
         counter(
-            "hearth_inbound_unreported",
-            "Recipients who did not get a message that others got, and of whom no report was written.",
+            "hearth_recipients_unreported",
+            "Recipients who did not get a message of another server that others got, untold.",
             received.unreported.value(),
         ),
     ]

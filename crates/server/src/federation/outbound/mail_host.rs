@@ -1,0 +1,216 @@
+//! One attempt at one host of a destination: by HTTPS, then by SMTP.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use config::Outbound as Mode;
+use host::clock;
+use mail_types::{Address, Domain};
+use relay_policy::Policy;
+use smtp::Reply;
+use smtp::client::{Body, Fate, Settings, Transaction, Trouble};
+
+use super::content::{Content, Envelope};
+use super::destination::{Attempt, Transport, all, no_connection};
+use super::dial::dial;
+use super::https::{Answer, HttpsConnection};
+use super::memory::Connection;
+use super::smtp::{SmtpConnection, Trust};
+use super::trust::Way;
+
+/// The time for all that goes before the first byte of HTTPS: a port that is filtered must not hold up SMTP for long.
+const HTTPS_OPEN_LIMIT: Duration = Duration::from_secs(8);
+
+/// A host to be tried.
+struct Host<'a> {
+    destination: &'a Domain,
+    policy: Option<&'a Policy>,
+    name: String,
+    addresses: Vec<IpAddr>,
+}
+
+/// The way to a host that is not tried by HTTPS, or not any more.
+enum Next {
+    Answered(Attempt),
+    /// The host is a relay, or may be one.
+    Smtp,
+    /// The host answers by HTTPS, and is no relay.
+    Classic,
+    /// HTTPS does not come about, so that nothing is known.
+    Unknown(Trouble),
+}
+
+impl Transport {
+    /// Tries a host.
+    ///
+    /// # Errors
+    ///
+    /// The trouble for which another host is to be tried.
+    pub(super) async fn try_host(
+        &self,
+        (destination, policy): (&Domain, Option<&Policy>),
+        name: String,
+        envelope: &Envelope,
+        content: &mut Content,
+    ) -> Result<Attempt, Trouble> {
+        let addresses = self.addresses(&name).await?;
+        let host = Host { destination, policy, name, addresses };
+        let next = if self.memory.lock().is_smtp_only(clock::now(), &host.name) {
+            Next::Smtp
+        } else {
+            self.try_https(&host, envelope, content).await
+        };
+        let classic = match next {
+            Next::Answered(attempt) => return Ok(attempt),
+            Next::Smtp => false,
+            Next::Classic | Next::Unknown(_) => true,
+        };
+        match (self.mode, next) {
+            (Mode::Relays, Next::Classic) => {
+                let text =
+                    format!("5.7.1 {destination} is no chatmail relay, and this server writes to no others");
+                return Ok(all(envelope, Fate::Refused(Reply::new(550, &text)), Some(host.name)));
+            }
+            (Mode::Relays, Next::Unknown(trouble)) => return Err(trouble),
+            _ => {}
+        }
+        if let Some(smarthost) = self.smarthost.as_ref().filter(|_| classic) {
+            return Ok(self.by_smarthost(smarthost, envelope, content).await);
+        }
+        self.try_smtp(host, envelope, content).await
+    }
+
+    async fn try_https(&self, host: &Host<'_>, envelope: &Envelope, content: &mut Content) -> Next {
+        let destination = host.destination;
+        let trust = match self.trust(host, Way::Https).await {
+            Ok(trust) => trust,
+            Err(trouble) => return Next::Unknown(trouble),
+        };
+        let opening = async {
+            let stream = dial(&host.addresses, self.peers.https).await?;
+            HttpsConnection::open(stream, &host_field(&host.name, self.peers.https), &trust).await
+        };
+        let mut connection = match tokio::time::timeout(HTTPS_OPEN_LIMIT, opening).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return Next::Unknown(no_connection("HTTPS delivery", &error)),
+            Err(_) => return Next::Unknown(Trouble::TimedOut),
+        };
+        match connection.post(envelope, content).await {
+            Ok(Answer::Accepted) => {
+                if connection.is_usable() {
+                    let idle = Connection::Https(connection);
+                    self.memory.lock().keep(clock::now(), destination, host.name.clone(), idle);
+                }
+                Next::Answered(all(envelope, Fate::Delivered, Some(host.name.clone())))
+            }
+            Ok(Answer::Refused(reply)) => {
+                Next::Answered(all(envelope, Fate::Refused(reply), Some(host.name.clone())))
+            }
+            Ok(Answer::NotThisOne) => Next::Smtp,
+            Ok(Answer::NoRelay) => Next::Classic,
+            Err(error) => Next::Unknown(no_connection("HTTPS delivery", &error)),
+        }
+    }
+
+    async fn try_smtp(
+        &self,
+        host: Host<'_>,
+        envelope: &Envelope,
+        content: &mut Content,
+    ) -> Result<Attempt, Trouble> {
+        let opened = self.open_smtp(&host).await;
+        let connection = opened.inspect_err(|_| self.memory.lock().forget(&host.name))?;
+        self.memory.lock().remember_smtp_only(clock::now(), &host.name);
+        self.over(host.destination, host.name, Connection::Smtp(connection), envelope, content).await
+    }
+
+    async fn trust(&self, host: &Host<'_>, way: Way) -> Result<Trust, Trouble> {
+        self.trusts.for_host(&self.resolver, (host.destination, &host.name), host.policy, way).await
+    }
+
+    async fn open_smtp(&self, host: &Host<'_>) -> Result<SmtpConnection, Trouble> {
+        let trust = self.trust(host, Way::Smtp).await?;
+        let stream = dial(&host.addresses, self.peers.smtp)
+            .await
+            .map_err(|error| no_connection("connecting", &error))?;
+        SmtpConnection::open(stream, Settings::new(self.host_name.clone()), &trust).await
+    }
+
+    /// Delivers over an open connection, and keeps it if it can deliver more.
+    ///
+    /// # Errors
+    ///
+    /// The trouble of a connection that ended before the server had the whole message: another may be tried.
+    pub(super) async fn over(
+        &self,
+        destination: &Domain,
+        host: String,
+        connection: Connection,
+        envelope: &Envelope,
+        content: &mut Content,
+    ) -> Result<Attempt, Trouble> {
+        let (attempt, idle) = match connection {
+            Connection::Https(mut connection) => {
+                let answer = connection.post(envelope, content).await;
+                let fate = match answer.map_err(|error| no_connection("HTTPS delivery", &error))? {
+                    Answer::Accepted => Fate::Delivered,
+                    Answer::Refused(reply) => Fate::Refused(reply),
+                    Answer::NotThisOne | Answer::NoRelay => return Err(Trouble::Protocol),
+                };
+                let idle = connection.is_usable().then_some(Connection::Https(connection));
+                (all(envelope, fate, Some(host.clone())), idle)
+            }
+            Connection::Smtp(mut connection) => {
+                let attempt = transact(&mut connection, &host, envelope, content).await?;
+                let idle = attempt.1.then_some(Connection::Smtp(connection));
+                (attempt.0, idle)
+            }
+        };
+        if let Some(idle) = idle {
+            self.memory.lock().keep(clock::now(), destination, host, idle);
+        }
+        Ok(attempt)
+    }
+}
+
+/// One message over an SMTP connection; the boolean tells whether it can deliver another one.
+///
+/// # Errors
+///
+/// The trouble of a connection that ended before the server had the whole message.
+pub(super) async fn transact(
+    connection: &mut SmtpConnection,
+    host: &str,
+    envelope: &Envelope,
+    content: &mut Content,
+) -> Result<(Attempt, bool), Trouble> {
+    content.rewind().map_err(|error| no_connection("reading the message", &error))?;
+    let delivery = connection.deliver(transaction(envelope, content), content).await;
+    let unsettled = |(_, fate): &(Address, Fate)| match fate {
+        Fate::Unsettled(trouble) => Some(trouble.clone()),
+        Fate::Delivered | Fate::Refused(_) => None,
+    };
+    // The server may have a message that was sent whole: it is not offered to another one now.
+    if !delivery.sent
+        && let Some(trouble) = delivery.fates.iter().find_map(unsettled)
+    {
+        return Err(trouble);
+    }
+    Ok((Attempt { fates: delivery.fates, reached: true, host: Some(host.to_owned()) }, delivery.usable))
+}
+
+fn transaction(envelope: &Envelope, content: &Content) -> Transaction {
+    Transaction {
+        sender: envelope.sender.clone(),
+        recipients: envelope.recipients.clone(),
+        size: content.size(),
+        // Bodies are armoured, but nobody has looked whether all header fields are ASCII.
+        body: Body::EightBit,
+    }
+}
+
+/// uri-host [ ":" port ] (RFC 9110 section 7.2)
+fn host_field(host: &str, port: u16) -> String {
+    let host = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
+    if port == 443 { host } else { format!("{host}:{port}") }
+}
