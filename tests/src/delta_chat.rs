@@ -1,6 +1,7 @@
 //! Real Delta Chat cores as a test's clients. Nothing here imitates the client; it only presses its buttons.
 
 use std::cell::Cell;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -175,7 +176,7 @@ impl Person {
             |key: &str| transports[0][key].as_str().map(str::to_owned).context("a transport's setting");
         ensure!(transports.as_array().is_some_and(|all| all.len() == 1), "{}: {transports}", self.name);
         let (address, password) = (text("addr")?, text("password")?);
-        Ok(mail::Account { address, password, imaps_port: 993, submissions_port: 465 })
+        Ok(mail::Account::at(Ipv4Addr::LOCALHOST, &address, &password))
     }
 
     /// Sends a text.

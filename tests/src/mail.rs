@@ -29,13 +29,22 @@ pub struct Account {
     pub address: String,
     /// The password.
     pub password: String,
-    /// IMAP over TLS at 127.0.0.1.
+    /// The server's address.
+    pub server: Ipv4Addr,
+    /// IMAP over TLS.
     pub imaps_port: u16,
-    /// Submission over TLS at 127.0.0.1.
+    /// Submission over TLS.
     pub submissions_port: u16,
 }
 
 impl Account {
+    /// An account of a server that has the standard ports of this address.
+    #[must_use]
+    pub fn at(server: Ipv4Addr, address: &str, password: &str) -> Self {
+        let (address, password) = (address.to_owned(), password.to_owned());
+        Self { address, password, server, imaps_port: 993, submissions_port: 465 }
+    }
+
     /// Reads a link as the lab gives it.
     pub fn from_link(link: &str) -> Result<Self> {
         let (address, query) =
@@ -47,6 +56,7 @@ impl Account {
         Ok(Self {
             address: address.to_owned(),
             password: unescape(field("p")?)?,
+            server: Ipv4Addr::LOCALHOST,
             imaps_port: field("ip")?.parse()?,
             submissions_port: field("sp")?.parse()?,
         })
@@ -55,7 +65,7 @@ impl Account {
     /// The link that says so.
     pub fn link(&self) -> Result<String> {
         let Self { imaps_port, submissions_port, .. } = *self;
-        let endpoint = pairing::Endpoint { host: "127.0.0.1".to_owned(), imaps_port, submissions_port };
+        let endpoint = pairing::Endpoint { host: self.server.to_string(), imaps_port, submissions_port };
         Ok(pairing::login_link(&self.address.parse()?, &Secret::new(self.password.as_str()), &endpoint))
     }
 
@@ -74,7 +84,7 @@ impl Account {
     pub fn log_in(&self) -> Result<Imap> {
         let runtime = runtime()?;
         let connection = runtime.block_on(async {
-            let stream = connect(self.imaps_port).await?;
+            let stream = connect(self.server, self.imaps_port).await?;
             test_support::Imap::login(stream, ANSWER_LIMIT, &self.address, &self.password).await
         })?;
         Ok(Imap { runtime, connection })
@@ -88,7 +98,7 @@ impl Account {
     /// Submits a message; when this returns, the box has said `250`. What it says instead is in the error.
     pub fn submit(&self, to: &[&str], message: &str) -> Result<()> {
         runtime()?.block_on(async {
-            let stream = connect(self.submissions_port).await?;
+            let stream = connect(self.server, self.submissions_port).await?;
             let mut smtp = Smtp::login(stream, ANSWER_LIMIT, &self.address, &self.password).await?;
             smtp.submit(&self.address, to, message).await
         })
@@ -159,11 +169,13 @@ fn runtime() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-async fn connect(port: u16) -> Result<Tls> {
+async fn connect(server: Ipv4Addr, port: u16) -> Result<Tls> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((CLIENT, 0).into())?;
-    let stream = socket.connect((Ipv4Addr::LOCALHOST, port).into()).await;
-    Connector::new(None)?.secure(stream.with_context(|| format!("connecting to port {port}"))?).await
+    let stream = socket.connect((server, port).into()).await;
+    Connector::new(None)?
+        .secure(stream.with_context(|| format!("connecting to port {port} of {server}"))?)
+        .await
 }
 
 /// A small message with the structure of an encrypted one.
@@ -196,6 +208,7 @@ mod tests {
         let account = Account {
             address: "ac1@h.local".into(),
             password: "a&b\u{e9}c".into(),
+            server: Ipv4Addr::LOCALHOST,
             imaps_port: 40993,
             submissions_port: 40465,
         };

@@ -18,6 +18,11 @@ const NOT_ALLOWED: i32 = 77;
 /// Runs a test's body in a network of its own. `test` is the test's name: its program is started once more, inside,
 /// for this one test. Where the user may make no namespace, says so and leaves the test out.
 pub fn alone(test: &str, body: impl FnOnce() -> Result<()>) {
+    alone_among(test, &[], body);
+}
+
+/// The same with these settings of `scripts/namespace`.
+pub(crate) fn alone_among(test: &str, settings: &[(&str, &str)], body: impl FnOnce() -> Result<()>) {
     if std::env::var_os(INSIDE).is_some() {
         if let Err(error) = body() {
             panic!("{error:?}");
@@ -30,6 +35,7 @@ pub fn alone(test: &str, body: impl FnOnce() -> Result<()>) {
         .arg(std::env::current_exe().expect("this program has a path"))
         .args(["--exact", test, "--include-ignored"])
         .env(INSIDE, "1")
+        .envs(settings.iter().copied())
         .stderr(Stdio::inherit())
         .output()
         .expect("scripts/namespace runs");

@@ -1,6 +1,8 @@
 //! The daemon on this machine: `hearth serve` with a folder and ports of its own, ended when dropped.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +22,8 @@ pub const DOMAIN: &str = "_box.test";
 /// The longest wait for the file in which the daemon names its ports.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// The beginnings of the names of variables by which cargo describes a package to its programs.
+const OF_A_PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
 /// The daemon's services, as the configuration names them.
 const SERVICES: [&str; 6] = ["imaps", "imap", "submissions", "submission", "https", "http"];
 
@@ -41,6 +45,8 @@ enum Place {
     OwnPorts(Vec<(&'static str, ReservedPort)>),
     /// On the standard ports, as on the internet.
     StandardPorts,
+    /// On the standard ports of this address, port 25 among them.
+    Address(Ipv4Addr),
 }
 
 impl Place {
@@ -71,6 +77,11 @@ impl Daemon {
         Self::start_at(Place::StandardPorts, DOMAIN, "debug", "open", more)
     }
 
+    /// Starts a daemon as the mail server of a domain with the standard ports of an address, where anybody may join.
+    pub(crate) fn start_on(address: Ipv4Addr, domain: &str, more: &str) -> Result<Self> {
+        Self::start_at(Place::Address(address), domain, "debug", "open", more)
+    }
+
     fn start_at(
         place: Place,
         domain: &str,
@@ -97,6 +108,7 @@ impl Daemon {
         let listen = match &self.place {
             Place::OwnPorts(ports) => listen(ports),
             Place::StandardPorts => String::new(),
+            Place::Address(address) => listen_on(*address),
         };
         let Self { domain, registration, more, .. } = self;
         // Tests reach for nobody else's service.
@@ -120,8 +132,7 @@ impl Daemon {
     pub fn switch_on(&mut self) -> Result<()> {
         let ports = self.state().join("run/ports.json");
         let _ = std::fs::remove_file(&ports);
-        let log =
-            std::fs::File::options().create(true).append(true).open(self.directory.path().join("log"))?;
+        let log = std::fs::File::options().create(true).append(true).open(self.log_file())?;
         let process = Command::new(binary()?)
             .args(["serve", "--config"])
             .arg(self.configuration())
@@ -198,9 +209,17 @@ impl Daemon {
         Ok(Account {
             address: format!("{name}@{}", self.domain),
             password: password.to_owned(),
+            server: self.address(),
             imaps_port: self.port("imaps")?,
             submissions_port: self.port("submissions")?,
         })
+    }
+
+    fn address(&self) -> Ipv4Addr {
+        match self.place {
+            Place::Address(address) => address,
+            Place::OwnPorts(_) | Place::StandardPorts => Ipv4Addr::LOCALHOST,
+        }
     }
 
     /// The account of a person with this name, where the first login creates it.
@@ -257,7 +276,11 @@ impl Daemon {
 
     /// Everything it wrote to its log.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.directory.path().join("log")
     }
 
     /// Its state directory.
@@ -287,6 +310,13 @@ fn listen(ports: &[(&str, ReservedPort)]) -> String {
     format!("[listen]\n{}[pairing]\nhost = \"127.0.0.1\"\n", lines.collect::<String>())
 }
 
+/// The same for the standard ports of an address.
+fn listen_on(address: Ipv4Addr) -> String {
+    let line = |(service, port)| format!("{service} = [\"{address}:{port}\"]\n");
+    let services = SERVICES.into_iter().zip([993, 143, 465, 587, 443, 80]).chain([("smtp", 25)]);
+    format!("[listen]\n{}", services.map(line).collect::<String>())
+}
+
 /// The program, built if it is not: cargo builds no other package's programs for a test.
 pub fn binary() -> Result<PathBuf> {
     program("hearth")
@@ -309,7 +339,15 @@ fn build(package: &str) -> Result<PathBuf> {
     let folder = test.parent().and_then(Path::parent).context("the folder of the build")?;
     let target = folder.parent().context("the target folder")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = Command::new(cargo)
+    // Cargo tells a test about its package by variables that some build scripts look at: they would run again.
+    let about_this = |name: &OsString| {
+        name.to_str().is_some_and(|name| OF_A_PACKAGE.iter().any(|start| name.starts_with(start)))
+    };
+    let mut build = Command::new(cargo);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| about_this(name)) {
+        build.env_remove(name);
+    }
+    let build = build
         .args(["build", "--locked", "--quiet", "-p", package, "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -24,6 +24,14 @@ pub fn poll<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Result<Opt
     }
 }
 
+/// Keeps another program waiting: for a server that a test plays as a slow one.
+pub fn pause(time: Duration) {
+    let end = now() + time;
+    while let Some(left) = end.checked_duration_since(now()).filter(|left| !left.is_zero()) {
+        std::thread::park_timeout(left);
+    }
+}
+
 /// The clock of limits and measurements.
 #[expect(clippy::disallowed_methods, reason = "an end-to-end test waits for other programs in real time")]
 #[must_use]

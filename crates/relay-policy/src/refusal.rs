@@ -38,6 +38,9 @@ pub enum Refusal {
     NoValidDkimSignature,
     /// The domain in From has keys, perhaps, but they cannot be looked up now.
     OriginUnclear(Domain),
+    /// The domain in From has signed later than now. A box without a clock of its own may be behind after a power cut, so
+    /// this is no proof against the message.
+    SignedLater(Domain),
     /// From is at an address literal of ours, whose users log in to send.
     OwnAddress(Address),
     /// The message has come through more servers than any way is long.
@@ -84,22 +87,20 @@ impl Refusal {
             Self::NotYourAddress(address) => {
                 Reply::new(553, &format!("5.7.1 <{address}>: Sender address rejected: not owned by user"))
             }
-            Self::TooMuchMail(address, wait) => {
-                let seconds = seconds(*wait);
-                Reply::new(450, &format!("4.7.1: Too much mail from <{address}>, try again in {seconds} s"))
-            }
-            Self::TooMuchFromDomain(domain, wait) => {
-                let seconds = seconds(*wait);
-                Reply::new(450, &format!("4.7.1: Too much mail from {domain}, try again in {seconds} s"))
-            }
-            Self::TooMuchFromNetwork(wait) => {
-                let seconds = seconds(*wait);
-                Reply::new(450, &format!("4.7.1: Too much mail from your network, try again in {seconds} s"))
-            }
+            Self::TooMuchMail(address, wait) => too_much_mail(&format!("<{address}>"), *wait),
+            Self::TooMuchFromDomain(domain, wait) => too_much_mail(&domain.to_string(), *wait),
+            Self::TooMuchFromNetwork(wait) => too_much_mail("your network", *wait),
             Self::Busy => Reply::new(451, "4.3.2 Too many messages at once, please try again later"),
             Self::OriginUnclear(domain) => Reply::new(
                 451,
                 &format!("4.7.5 The DKIM keys of {domain} could not be looked up, please try again later"),
+            ),
+            Self::SignedLater(domain) => Reply::new(
+                451,
+                &format!(
+                    "4.7.5 The DKIM signature of {domain} is from the future by this server's clock, \
+                     please try again later"
+                ),
             ),
             Self::OwnAddress(address) => Reply::new(
                 554,
@@ -172,7 +173,8 @@ impl Refusal {
     }
 }
 
-/// A wait in whole seconds, and never "in 0 s".
-fn seconds(wait: Duration) -> u64 {
-    wait.as_secs().saturating_add(1)
+fn too_much_mail(sender: &str, wait: Duration) -> Reply {
+    // Whole seconds, and never "in 0 s".
+    let seconds = wait.as_secs().saturating_add(1);
+    Reply::new(450, &format!("4.7.1: Too much mail from {sender}, try again in {seconds} s"))
 }

@@ -6,6 +6,7 @@
 //! that a finding is a file.
 
 mod configuration;
+mod delivery_envelope;
 mod dkim_messages;
 mod imap_machines;
 pub mod invention;
@@ -65,6 +66,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("ipc-lines", ipc_lines::lines, 3_000),
     Target::new("configuration", configuration::configuration, 500),
     Target::new("web-requests", web_requests::requests, 1_000),
+    Target::new("delivery-envelope", delivery_envelope::envelope, 10_000),
 ];
 
 /// Separates text from an event in the bytes of a session: the next byte says which.

@@ -417,6 +417,8 @@ mod tests {
         check("@", "A", &["203.0.113.7"], FindingState::Good, "leads to 203.0.113.7");
         check("@", "A", &["192.168.1.7"], FindingState::Bad, "home network");
         check("@", "A", &[], FindingState::Note, "not published");
+        let long = judged("_dmarc", "TXT", &[&format!("v=DMARC1;{}", "\u{1}".repeat(9000))]);
+        assert!(long.sentence.len() < 2000 && !long.sentence.contains('\u{1}'), "{long:?}");
         let nothing = Context { own: &[], addresses: &[] };
         let none = judge(&wanted("@", "A"), &Seen::Records(Vec::new()), &nothing);
         assert!(none.blocks && none.state == FindingState::Bad, "{none:?}");
@@ -430,8 +432,6 @@ mod tests {
         check("_imaps._tcp", "SRV", &["0 1 993 chat.example."], FindingState::Good, "right");
         check("_imaps._tcp", "SRV", &["0 1 143 chat.example."], FindingState::Note, "0 1 143");
         check("@", "CAA", &["0 issue \"ca.example\""], FindingState::Good, "ca.example");
-        let long = judged("_dmarc", "TXT", &[&format!("v=DMARC1;{}", "\u{1}".repeat(9000))]);
-        assert!(long.sentence.len() < 2000 && !long.sentence.contains('\u{1}'), "{long:?}");
         let unknown = judge(&wanted("@", "A"), &Seen::Unknown("no network".into()), &nothing);
         assert_eq!((unknown.state, unknown.blocks), (FindingState::Unknown, false));
         assert_eq!(judge(&wanted("@", "A"), &Seen::Different, &nothing).state, FindingState::Unknown);

@@ -124,6 +124,11 @@ fn refusals_say_what_other_programs_look_for() {
             "451 4.7.5 The DKIM keys of other.test could not be looked up, please try again later",
         ),
         (
+            Refusal::SignedLater("other.test".parse().unwrap()),
+            "451 4.7.5 The DKIM signature of other.test is from the future by this server's clock, please try \
+             again later",
+        ),
+        (
             Refusal::OwnAddress(address("x@[192.0.2.1]")),
             "554 5.7.1 <x@[192.0.2.1]>: Sender address rejected: users of this server log in to send",
         ),

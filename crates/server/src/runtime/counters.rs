@@ -170,7 +170,7 @@ pub(crate) struct Received {
     pub(crate) unencrypted: Counter,
     /// No valid signature of the domain in From, or in the name of this server.
     pub(crate) unsigned: Counter,
-    /// The keys of the domain could not be looked up.
+    /// The keys of the domain could not be looked up, or the clock is behind.
     pub(crate) unclear: Counter,
     /// Too many of one domain or network, or at once.
     pub(crate) rate: Counter,
@@ -246,7 +246,7 @@ impl Counters {
             Refusal::NoDkimSignature | Refusal::NoValidDkimSignature | Refusal::OwnAddress(_) => {
                 &received.unsigned
             }
-            Refusal::OriginUnclear(_) => &received.unclear,
+            Refusal::OriginUnclear(_) | Refusal::SignedLater(_) => &received.unclear,
             Refusal::TooMuchMail(..)
             | Refusal::TooMuchFromDomain(..)
             | Refusal::TooMuchFromNetwork(_)
@@ -288,6 +288,7 @@ impl Counters {
             Refusal::NoDkimSignature
             | Refusal::NoValidDkimSignature
             | Refusal::OriginUnclear(_)
+            | Refusal::SignedLater(_)
             | Refusal::OwnAddress(_)
             | Refusal::TooManyHops
             | Refusal::Blocked(_)

@@ -33,7 +33,7 @@ async fn request(server: &TestServer, method: &str, fields: &str, body: &str) ->
         }
     }
     let body = client.exactly(length).await;
-    (status[9..12].parse().unwrap(), String::from_utf8(body).unwrap())
+    (status.split(' ').nth(1).unwrap().parse().unwrap(), String::from_utf8(body).unwrap())
 }
 
 /// Posts a message, dots escaped, and returns status and body of the answer.

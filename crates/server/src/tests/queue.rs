@@ -7,8 +7,7 @@ use crate::tests::harness::{ALICE, TestServer, encrypted};
 use crate::tests::operation::control;
 use crate::tests::peer::{Peer, listen};
 
-const OPEN: &str =
-    "registration = \"open\"\nfederation = { outbound = \"all\" }\nlimits = { send_burst = 1000 }";
+const OPEN: &str = "registration = \"open\"\nfederation = { outbound = \"all\", private_networks = true }\nlimits = { send_burst = 1000 }";
 const BEN: &str = "ben@[127.0.0.41]";
 
 async fn ask(server: &TestServer, request: Request) -> Response {

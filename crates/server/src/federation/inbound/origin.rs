@@ -22,6 +22,7 @@ pub(super) async fn prove(
         Verdict::Valid => Ok(()),
         Verdict::NoSignature => Err(Refusal::NoDkimSignature),
         Verdict::Unavailable => Err(Refusal::OriginUnclear(domain.clone())),
+        Verdict::Invalid(Flaw::FromTheFuture) => Err(Refusal::SignedLater(domain.clone())),
         Verdict::Invalid(flaw) => {
             tracing::debug!(%flaw, "a message from elsewhere is not signed by its author's domain");
             Err(Refusal::NoValidDkimSignature)

@@ -121,7 +121,8 @@ impl Transport {
         let opened = self.open_smtp(&host).await;
         let connection = opened.inspect_err(|_| self.memory.lock().forget(&host.name))?;
         self.memory.lock().remember_smtp_only(clock::now(), &host.name);
-        self.over(host.destination, host.name, Connection::Smtp(connection), envelope, content).await
+        self.over(host.destination, host.name, Connection::Smtp(Box::new(connection)), envelope, content)
+            .await
     }
 
     async fn trust(&self, host: &Host<'_>, way: Way) -> Result<Trust, Trouble> {

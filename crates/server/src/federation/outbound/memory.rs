@@ -19,7 +19,7 @@ const HOST_COUNT: usize = 512;
 
 /// A connection that can deliver another message.
 pub(super) enum Connection {
-    Smtp(SmtpConnection),
+    Smtp(Box<SmtpConnection>),
     Https(HttpsConnection),
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn families(observed: &Observed, stored: Stored) -> Vec<Family> {
         arrivals(counters),
         mail(counters),
         sending(&counters.outbound),
-        received(&counters.received),
+        receiving(&counters.received),
         notifications(&counters.pushes),
     ];
     groups.into_iter().flatten().collect()
@@ -71,7 +71,7 @@ fn state(observed: &Observed, stored: Stored) -> Vec<Family> {
                 ("imap", counters.imap.open()),
                 ("submission", counters.submission.open()),
                 ("web", counters.web.open()),
-                ("inbound", counters.inbound.open()),
+                ("smtp", counters.inbound.open()),
             ],
         ),
         gauge("hearth_stored_messages", Unit::None, "Messages in all mailboxes.", stored.messages),
@@ -128,13 +128,13 @@ fn arrivals(counters: &Counters) -> Vec<Family> {
     vec![
         counter_by(
             "hearth_connections_accepted",
-            "Connections that came; the self-check opens one by each protocol of mail every five seconds.",
+            "Connections that came; the self-check opens three every five seconds.",
             "protocol",
             &[
                 ("imap", counters.imap.opened()),
                 ("submission", counters.submission.opened()),
                 ("web", counters.web.opened()),
-                ("inbound", counters.inbound.opened()),
+                ("smtp", counters.inbound.opened()),
             ],
         ),
         counter(
@@ -226,22 +226,22 @@ fn sending(outbound: &OutboundCounters) -> Vec<Family> {
     ]
 }
 
-fn received(received: &Received) -> Vec<Family> {
+fn receiving(received: &Received) -> Vec<Family> {
     vec![
         counter_by(
-            "hearth_messages_received",
+            "hearth_inbound_messages",
             "Messages taken from other servers.",
-            "way",
+            "protocol",
             &[("smtp", received.by_smtp.value()), ("https", received.by_https.value())],
         ),
         counter_by(
-            "hearth_messages_rejected",
-            "Messages of other servers not taken.",
+            "hearth_inbound_refused",
+            "Messages of other servers that were not taken.",
             "reason",
             &[
                 ("unencrypted", received.unencrypted.value()),
                 ("unsigned", received.unsigned.value()),
-                ("lookup", received.unclear.value()),
+                ("unclear", received.unclear.value()),
                 ("rate", received.rate.value()),
                 ("blocked", received.blocked.value()),
                 ("malformed", received.malformed.value()),
@@ -250,8 +250,8 @@ fn received(received: &Received) -> Vec<Family> {
             ],
         ),
         counter(
-            "hearth_recipients_unreported",
-            "Recipients who did not get a message of another server that others got, untold.",
+            "hearth_inbound_unreported",
+            "Recipients who did not get a message that others got, and of whom no report was written.",
             received.unreported.value(),
         ),
     ]

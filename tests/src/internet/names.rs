@@ -1,0 +1,162 @@
+//! The name servers: knot with all records of all domains in one zone, the root's, so that other names do not exist;
+//! and unbound, as the resolver that everybody asks. It keeps nothing, so that a change is seen at once.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+
+use super::Service;
+
+/// The port of knot, which has the records. The usual one is the resolver's.
+const RECORDS_PORT: u16 = 5300;
+/// The start of the root zone (RFC 1035 section 5).
+const ROOT: &str = "$ORIGIN .\n$TTL 1\n. SOA ns.test. admin.test. SERIAL 3600 600 86400 1\n. NS ns.test.\n";
+
+/// A resolver and the server that it asks.
+pub struct NameServer {
+    address: Ipv4Addr,
+    records: PathBuf,
+    zone: Mutex<Zone>,
+    _services: [Service; 2],
+}
+
+#[derive(Default)]
+struct Zone {
+    serial: u32,
+    records: Vec<String>,
+}
+
+impl NameServer {
+    /// Starts them; the resolver has port 53 of this address.
+    pub(super) fn start(address: Ipv4Addr, folder: &Path) -> Result<Self> {
+        let zone = Zone { serial: 1, records: vec![format!("ns.test. A {address}")] };
+        let records = folder.join("knot");
+        let services =
+            [start_knot(address, &records, &zone)?, start_unbound(address, &folder.join("unbound"))?];
+        Ok(Self { address, records, zone: Mutex::new(zone), _services: services })
+    }
+
+    /// The resolver's address; its port is the usual one.
+    #[must_use]
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// Adds records, a line each, with full names: `NAME. [TTL] [IN] TYPE DATA`.
+    pub fn add(&self, records: &str) -> Result<()> {
+        self.change(|all| all.extend(records.lines().map(str::to_owned)))
+    }
+
+    /// Removes all records of a domain and of the names below it: it does not exist any more.
+    pub fn remove(&self, domain: &str) -> Result<()> {
+        let below = format!(".{domain}.");
+        let is_of_it = |record: &str| {
+            record
+                .split(' ')
+                .next()
+                .is_some_and(|name| name.trim_end_matches('.') == domain || name.ends_with(&below))
+        };
+        self.change(|all| all.retain(|record| !is_of_it(record)))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<String>)) -> Result<()> {
+        let mut zone = self.zone.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut zone.records);
+        zone.serial += 1;
+        zone.write(&self.records)?;
+        control(&self.records, &["zone-reload", "."])
+    }
+}
+
+impl Zone {
+    fn write(&self, folder: &Path) -> Result<()> {
+        let start = ROOT.replace("SERIAL", &self.serial.to_string());
+        Ok(std::fs::write(folder.join("root.zone"), start + &self.records.join("\n") + "\n")?)
+    }
+}
+
+fn start_knot(address: Ipv4Addr, folder: &Path, zone: &Zone) -> Result<Service> {
+    std::fs::create_dir_all(folder)?;
+    zone.write(folder)?;
+    let configuration = folder.join("knot.conf");
+    std::fs::write(&configuration, configure_knot(address, &folder.display().to_string()))?;
+    let mut command = Command::new("knotd");
+    command.arg("-c").arg(configuration);
+    let mut service = Service::start("knotd", command, &folder.join("log"))?;
+    service.wait_for((address, RECORDS_PORT).into())?;
+    service.wait_until("its zone is loaded", || control(folder, &["zone-status", "."]).is_ok())?;
+    Ok(service)
+}
+
+fn start_unbound(address: Ipv4Addr, folder: &Path) -> Result<Service> {
+    std::fs::create_dir_all(folder)?;
+    let configuration = folder.join("unbound.conf");
+    std::fs::write(&configuration, configure_unbound(address))?;
+    let mut command = Command::new("unbound");
+    command.arg("-d").arg("-c").arg(configuration);
+    let mut service = Service::start("unbound", command, &folder.join("log"))?;
+    service.wait_for((address, 53).into())?;
+    Ok(service)
+}
+
+/// The zone is read from its file as a whole, and the file is never written to.
+fn configure_knot(address: Ipv4Addr, folder: &str) -> String {
+    format!(
+        r#"server:
+    rundir: "{folder}"
+    listen: {address}@{RECORDS_PORT}
+    user: root:root
+log:
+  - target: stderr
+    any: info
+database:
+    storage: "{folder}"
+zone:
+  - domain: .
+    file: "{folder}/root.zone"
+    zonefile-sync: -1
+    zonefile-load: whole
+    journal-content: none
+"#
+    )
+}
+
+fn configure_unbound(address: Ipv4Addr) -> String {
+    format!(
+        r#"server:
+    interface: {address}
+    access-control: 0.0.0.0/0 allow
+    do-ip6: no
+    chroot: ""
+    username: ""
+    directory: ""
+    pidfile: ""
+    use-syslog: no
+    module-config: "iterator"
+    num-threads: 1
+    cache-max-ttl: 0
+    cache-max-negative-ttl: 0
+    do-not-query-localhost: no
+    local-zone: "test." nodefault
+remote-control:
+    control-enable: no
+stub-zone:
+    name: "."
+    stub-addr: {address}@{RECORDS_PORT}
+"#
+    )
+}
+
+/// Tells knot what to do, and waits until it is done.
+fn control(folder: &Path, command: &[&str]) -> Result<()> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut knotc = Command::new("knotc");
+    knotc.env("PATH", format!("{path}:/usr/sbin:/sbin")).arg("-s").arg(folder.join("knot.sock"));
+    let output = knotc.arg("-b").args(command).output().context("running knotc")?;
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "knotc {command:?}: {said}");
+    Ok(())
+}
