@@ -193,6 +193,7 @@ pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Resu
         config.registration,
         config.domain.clone(),
         Arc::clone(&reception),
+        Arc::clone(&reachability),
     ));
     let router = Arc::new(Router {
         imap: Arc::new(imap_settings(&mail)),

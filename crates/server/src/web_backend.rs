@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use host::clock;
 use host::locks::Mutex;
+use ipc::reachability::Finding;
 use mail_types::Domain;
 use relay_policy::{InviteToken, JoinRefusal, Registration};
 
@@ -12,6 +13,7 @@ use crate::accounts::Accounts;
 use crate::accounts::invites::Guesses;
 use crate::accounts::pairing::{Credentials, PairingHandle};
 use crate::federation::inbound::{self, Reception};
+use crate::operation::reachability::Reachability;
 
 /// The web's backend.
 pub(crate) struct WebBackend {
@@ -20,6 +22,7 @@ pub(crate) struct WebBackend {
     registration: Registration,
     domain: Domain,
     reception: Arc<Reception>,
+    reachability: Arc<Reachability>,
     guesses: Mutex<Guesses>,
 }
 
@@ -31,14 +34,23 @@ impl WebBackend {
         registration: Registration,
         domain: Domain,
         reception: Arc<Reception>,
+        reachability: Arc<Reachability>,
     ) -> Self {
-        Self { accounts, pairing, registration, domain, reception, guesses: Mutex::default() }
+        Self { accounts, pairing, registration, domain, reception, reachability, guesses: Mutex::default() }
     }
 }
 
 impl web::Backend for WebBackend {
     fn status(&self) -> pairing::DisplayStatus {
         self.pairing.watch().borrow().clone()
+    }
+
+    fn last_findings(&self) -> web::BoxFuture<'_, Option<Vec<Finding>>> {
+        Box::pin(self.reachability.last_findings())
+    }
+
+    fn look_at_network(&self) -> web::BoxFuture<'_, Vec<Finding>> {
+        Box::pin(self.reachability.look_seldom())
     }
 
     fn credentials(&self) -> Result<web::Credentials, JoinRefusal> {

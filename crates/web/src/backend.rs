@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::pin::Pin;
 
+use ipc::reachability::Finding;
 use mail_types::{Address, Secret};
 use relay_policy::{InviteToken, JoinRefusal};
 use smtp::{Envelope, Reply};
@@ -41,6 +42,12 @@ pub trait Backend: Send + Sync + 'static {
         token: InviteToken,
         peer: IpAddr,
     ) -> BoxFuture<'_, Result<Credentials, JoinRefusal>>;
+
+    /// The findings of the last minutes about the network.
+    fn last_findings(&self) -> BoxFuture<'_, Option<Vec<Finding>>>;
+
+    /// The same, or new ones if there are none, which takes some seconds.
+    fn look_at_network(&self) -> BoxFuture<'_, Vec<Finding>>;
 
     /// Begins to receive a message of another server, whose address is `peer`.
     ///

@@ -76,6 +76,11 @@ async fn answer(
         Route::RedeemInvite(token, format) => {
             routes::redeemed(site, format, backend.redeem_invite(token, peer).await)
         }
+        Route::ShowNetwork => routes::network(site, backend.last_findings().await.as_deref()),
+        Route::LookAtNetwork => {
+            let _busy = busy.enter();
+            routes::network(site, Some(&backend.look_at_network().await))
+        }
         Route::ReceiveMail => {
             let _busy = busy.enter();
             let receiving = receive(&message.headers, body, peer, site.message_size, backend);

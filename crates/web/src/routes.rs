@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use ipc::reachability::Finding;
 use mail_types::{Address, Secret};
 use relay_policy::{InviteToken, JoinRefusal};
 use smtp::table;
@@ -41,6 +42,10 @@ pub enum Route {
     ShowInvite(InviteToken),
     /// An account for an invite is asked for; [`redeemed`] makes the answer.
     RedeemInvite(InviteToken, Format),
+    /// The findings about the network are asked for; [`network`] makes the answer.
+    ShowNetwork,
+    /// A look at the network is asked for; [`network`] makes the answer.
+    LookAtNetwork,
     /// A message of another relay is coming in.
     ReceiveMail,
 }
@@ -66,6 +71,9 @@ pub fn route(request: &Request<'_>, context: &PageContext<'_>) -> Route {
     match (request.method, request.path) {
         ("POST", "/new" | "/cgi-bin/newemail.py") => post(request, context, Format::Json),
         ("POST", "/invite") => post(request, context, Format::Html),
+        // Who is elsewhere need not know which ports of the house are open, nor have them tried.
+        ("GET" | "HEAD", "/network") if request.from_home => Route::ShowNetwork,
+        ("POST", "/network") if request.from_home => Route::LookAtNetwork,
         ("GET" | "HEAD", path) => get(path, request, context),
         (_, path) => Route::Reply(wrong_method(path)),
     }
@@ -177,6 +185,11 @@ pub fn delivered(outcome: Result<(), smtp::Reply>) -> Reply {
     reply(status, TEXT, body)
 }
 
+/// The page about the network; without findings it only offers a look.
+pub fn network(site: &Site, findings: Option<&[Finding]>) -> Reply {
+    reply(200, HTML, pages::network(site, findings))
+}
+
 /// The page of an invite, or the refusal of it; `found` tells whether redeeming it would create an account.
 pub fn invitation(site: &Site, token: &InviteToken, found: Result<(), JoinRefusal>) -> Reply {
     match found {
@@ -212,7 +225,7 @@ fn refused(site: &Site, format: Format, refusal: JoinRefusal) -> Reply {
 /// The answer to a method that the path does not have (405, RFC 9110 section 15.5.6).
 fn wrong_method(path: &str) -> Reply {
     let allow = match path {
-        "/new" | "/cgi-bin/newemail.py" | "/invite" => "GET, HEAD, POST",
+        "/new" | "/cgi-bin/newemail.py" | "/invite" | "/network" => "GET, HEAD, POST",
         _ => "GET, HEAD",
     };
     Reply { allow: Some(allow), ..reply(405, TEXT, "This address takes no such request.\n") }
@@ -319,6 +332,8 @@ pub(super) mod tests {
             Route::ShowInvite(token) => {
                 assert_eq!((expected, part), (200, "show"), "{line} {}", token.expose())
             }
+            Route::ShowNetwork => assert_eq!((expected, part), (200, "network"), "{line}"),
+            Route::LookAtNetwork => assert_eq!((expected, part), (200, "look"), "{line}"),
             Route::RedeemInvite(_, format) => {
                 let name = if format == Format::Json { "redeem for an app" } else { "redeem for a person" };
                 assert_eq!((expected, part), (200, name), "{line}");
@@ -361,6 +376,16 @@ pub(super) mod tests {
         check("GET /help.html", home, Scheme::Https, false, 200, "does not work?");
         check("HEAD /new", home, Scheme::Https, true, 200, "");
         check("DELETE /", home, Scheme::Https, true, 405, "");
+    }
+
+    #[test]
+    fn the_network_is_shown_and_looked_at_from_home_only() {
+        let home = "hearth-1a2b.local";
+        check("GET /network", home, Scheme::Http, true, 200, "network");
+        check("POST /network", home, Scheme::Http, true, 200, "look");
+        check("GET /network", home, Scheme::Https, false, 404, "");
+        check("POST /network", home, Scheme::Https, false, 405, "");
+        check("POST /network", "evil.example", Scheme::Http, true, 421, "");
     }
 
     #[test]

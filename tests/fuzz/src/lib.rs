@@ -51,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("gate", policy::gate, 2_500),
     Target::new("header-cleanup", policy::cleanup, 2_500),
     Target::new("mta-sts", policy::mta_sts, 10_000),
+    Target::new("published-records", policy::published_records, 3_000),
     Target::new("words", words::words, 10_000),
     Target::new("multicast-dns", network_packets::multicast_dns, 3_000),
     Target::new("dhcp", network_packets::dhcp, 3_000),

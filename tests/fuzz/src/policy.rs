@@ -1,8 +1,13 @@
 //! The encryption gate and the header clean-up: any bytes as a message. The policies of MTA-STS: any bytes as one.
+//! The judgement of published records: any bytes as theirs.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ipc::reachability::FindingState;
 use mail_parser::{MessageParser, MimeHeaders, PartType};
+use relay_policy::reachability::{
+    Context, DomainFacts, KeyRole, PublicKeyRecord, Seen, domain_records, judge,
+};
 use relay_policy::{
     Content, HeaderCleanup, Inspected, Inspection, POLICY_LIMIT, Policy, PolicyId, PolicyMode, Purpose,
     Refusal,
@@ -108,6 +113,34 @@ fn clean(purpose: Purpose, data: &[u8], cuts: u64) -> Vec<u8> {
 fn body(data: &[u8]) -> Option<&[u8]> {
     let at = data.windows(4).position(|part| part == b"\r\n\r\n")?;
     data.get(at + 2..)
+}
+
+/// Each line is a record in the place of each that should be there. A sentence about it is short and on one line; a key is
+/// right only if it is there in one piece.
+pub(crate) fn published_records(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let found: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    let facts = DomainFacts {
+        domain: "box.test".to_owned(),
+        keys: vec![PublicKeyRecord {
+            name: "s._domainkey.box.test".to_owned(),
+            text: "v=DKIM1;k=rsa;p=MIIBIjANBgkqhkiG9w0".to_owned(),
+            role: KeyRole::Current,
+        }],
+        policy_id: Some("0a1b".to_owned()),
+        imaps: Some(993),
+        ..DomainFacts::default()
+    };
+    let context = Context { own: &[], addresses: &[] };
+    for record in domain_records(&facts) {
+        let judged = judge(&record, &Seen::Records(found.clone()), &context);
+        assert!(judged.sentence.len() < 4000 && !judged.sentence.contains('\n'), "{judged:?}");
+        assert!(!judged.blocks || judged.state == FindingState::Bad, "{judged:?}");
+        let is_key = record.name.contains("_domainkey");
+        if is_key && judged.state == FindingState::Good {
+            assert!(found.len() == 1 && text.contains("MIIBIjANBgkqhkiG9w0"), "{judged:?}");
+        }
+    }
 }
 
 /// A policy names a host or is given up, lives for a year at most, and allows none of the hosts that an attacker could have:

@@ -1,6 +1,7 @@
 //! Requests to the web: each has an answer of HTTP, text never becomes markup, the pairing code stays at home, and no
 //! redirection leads elsewhere.
 
+use ipc::reachability::{Finding, FindingState};
 use mail_types::Secret;
 use relay_policy::{JoinRefusal, Registration};
 use web::routes::{self, Reply, Route};
@@ -81,6 +82,16 @@ fn answers(request: &Request<'_>, site: &Site, words: &str) -> Vec<Reply> {
         Route::RedeemInvite(_, format) => {
             let refused = Err(JoinRefusal::TooManyGuesses);
             vec![routes::redeemed(site, format, made()), routes::redeemed(site, format, refused)]
+        }
+        Route::ShowNetwork | Route::LookAtNetwork => {
+            assert!(request.from_home, "the network is shown elsewhere");
+            let finding = Finding {
+                subject: words.to_owned(),
+                state: FindingState::Bad,
+                sentence: words.to_owned(),
+                advice: Some(words.to_owned()),
+            };
+            vec![routes::network(site, None), routes::network(site, Some(&[finding]))]
         }
         Route::ReceiveMail => {
             let refused = Err(smtp::Reply::new(550, words));

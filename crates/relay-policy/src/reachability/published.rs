@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use ipc::reachability::{DomainRecord, FindingState, Need, Published};
 
+/// The longest quotation of a record, in characters.
+const QUOTE_LIMIT: usize = 200;
+
 /// The data of a record that is published with a name and of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
@@ -82,6 +85,7 @@ fn addresses(wanted: &DomainRecord, found: &[String], context: &Context<'_>) -> 
             "{private} is an address of a home network: nobody outside of it can connect there."
         ));
     }
+    let list = parsed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let own: Vec<&IpAddr> = context
         .own
         .iter()
@@ -89,13 +93,10 @@ fn addresses(wanted: &DomainRecord, found: &[String], context: &Context<'_>) -> 
         .collect();
     match own.first() {
         Some(expected) if !parsed.contains(expected) => {
-            bad(format!("It leads to {}, but this box has {expected}.", found.join(", ")))
+            bad(format!("It leads to {list}, but this box has {expected}."))
         }
-        Some(_) => good(format!("It leads to this box ({}).", found.join(", "))),
-        None => good(format!(
-            "It leads to {}; `hearth check --network` tells whether that is here.",
-            found.join(", ")
-        )),
+        Some(_) => good(format!("It leads to this box ({list}).")),
+        None => good(format!("It leads to {list}; `hearth check --network` tells whether that is here.")),
     }
 }
 
@@ -139,9 +140,15 @@ fn alias(wanted: &DomainRecord, found: &[String], context: &Context<'_>) -> Publ
         Some(target) if canonical(target) == expected => good("It is an alias of the domain."),
         Some(target) => match target.parse::<IpAddr>() {
             Ok(address) if context.addresses.contains(&address) => good("It has the address of the domain."),
-            Ok(_) | Err(_) => bad(format!("It leads to {target} instead.")),
+            Ok(_) | Err(_) => bad(format!("It leads to {} instead.", quoted(target))),
         },
     }
+}
+
+/// A text from outside as it is quoted: without control characters, and not longer than a person reads.
+fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(QUOTE_LIMIT).collect();
+    format!("{short:?}{}", if short.len() < text.len() { "…" } else { "" })
 }
 
 /// The form in which names are compared.
@@ -154,16 +161,17 @@ fn service(wanted: &DomainRecord, found: &[String]) -> Published {
     match found {
         [] => missing(wanted),
         found if found.iter().any(|record| fields(record) == fields(&wanted.value)) => good("It is right."),
-        [first, ..] => note(format!("It says {first} instead.")),
+        [first, ..] => note(format!("It says {} instead.", quoted(first))),
     }
 }
 
 fn authority(found: &[String]) -> Published {
     match found {
         [] => note("It is not published: every authority may issue certificates."),
-        found => {
-            good(format!("It says {}: the issuer of your certificate must be among them.", found.join(", ")))
-        }
+        found => good(format!(
+            "It says {}: the issuer of your certificate must be among them.",
+            quoted(&found.join(", "))
+        )),
     }
 }
 
@@ -213,9 +221,9 @@ fn spf(wanted: &DomainRecord, found: &[&str]) -> Published {
     if mechanisms.iter().any(names_us) {
         good("It names this server.")
     } else if mechanisms.iter().any(may_name_us) {
-        note(format!("It says {record:?}: look whether this server's address is among those."))
+        note(format!("It says {}: look whether this server's address is among those.", quoted(record)))
     } else {
-        bad(format!("It says {record:?}, which does not name this server."))
+        bad(format!("It says {}, which does not name this server.", quoted(record)))
     }
 }
 
@@ -225,7 +233,7 @@ fn dmarc(wanted: &DomainRecord, found: &[&str]) -> Published {
         [record] => match tag(record, "p").as_deref() {
             Some("reject" | "quarantine") => good("Forged mail is to be refused."),
             Some("none") => note("It asks for nothing (p=none): forged mail gets through."),
-            _ => bad(format!("It says {record:?}, which has no valid \"p=\".")),
+            _ => bad(format!("It says {}, which has no valid \"p=\".", quoted(record))),
         },
         // RFC 7489 section 6.6.3
         _ => bad(format!("There are {} DMARC records, so none counts: keep one.", found.len())),
@@ -286,7 +294,10 @@ fn whole_key(wanted: &DomainRecord, record: &str) -> Published {
         value(record).eq_ignore_ascii_case(&value(&wanted.value))
     };
     if !(same("v", "DKIM1") && same("k", "rsa")) {
-        return bad(format!("The key is right, but what stands before it is not: it says {record:?}."));
+        return bad(format!(
+            "The key is right, but what stands before it is not: it says {}.",
+            quoted(record)
+        ));
     }
     let blank = tag(&wanted.value, "p").is_some_and(|key| !record.contains(&key));
     if blank {
@@ -302,7 +313,7 @@ fn wrong_key(expected: &str, record: &str) -> Published {
             bad(format!("It is cut off after {} characters: enter the whole text.", record.chars().count()))
         }
         Some(_) => bad("The record has another key: replace it by this one."),
-        None => bad(format!("It is no key record: it says {record:?}.")),
+        None => bad(format!("It is no key record: it says {}.", quoted(record))),
     }
 }
 
@@ -406,6 +417,8 @@ mod tests {
         check("@", "A", &["203.0.113.7"], FindingState::Good, "leads to 203.0.113.7");
         check("@", "A", &["192.168.1.7"], FindingState::Bad, "home network");
         check("@", "A", &[], FindingState::Note, "not published");
+        let long = judged("_dmarc", "TXT", &[&format!("v=DMARC1;{}", "\u{1}".repeat(9000))]);
+        assert!(long.sentence.len() < 2000 && !long.sentence.contains('\u{1}'), "{long:?}");
         let nothing = Context { own: &[], addresses: &[] };
         let none = judge(&wanted("@", "A"), &Seen::Records(Vec::new()), &nothing);
         assert!(none.blocks && none.state == FindingState::Bad, "{none:?}");

@@ -140,7 +140,7 @@ async fn the_network_is_judged_by_what_answers_at_the_name() {
     assert_eq!(find(&findings, "Sending on port 25").state, FindingState::Good);
     assert_eq!(find(&findings, "Sending to chatmail relays").state, FindingState::Note);
     assert_eq!(server.reachability().last_findings().await, Some(findings.clone()));
-    assert_eq!(server.reachability().look_seldom().await, findings, "the same for some minutes");
+    assert_eq!(server.web().look_at_network().await, findings, "the same for some minutes");
 
     names.add("hub.test", "A", "127.0.0.1");
     let configuration = format!(

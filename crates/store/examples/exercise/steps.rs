@@ -106,5 +106,6 @@ fn uids_of(numbers: &[u32]) -> Vec<Uid> {
 fn draft(sender: Result<Address, Trouble>, attempts: u32) -> Result<OutboundDraft, Trouble> {
     let recipients = vec!["far@away.test".parse()?];
     let last_reply = String::new();
-    Ok(OutboundDraft { sender: Some(sender?), recipients, created: NOW, due: NOW, attempts, last_reply })
+    let (sender, prefix) = (Some(sender?), String::new());
+    Ok(OutboundDraft { sender, recipients, created: NOW, due: NOW, attempts, last_reply, prefix })
 }

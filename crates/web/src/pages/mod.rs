@@ -5,6 +5,7 @@ mod about;
 mod autoconfig;
 mod help;
 mod invite;
+mod network;
 mod start;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -13,6 +14,7 @@ pub(crate) use about::{info, privacy};
 pub(crate) use autoconfig::autoconfig;
 pub(crate) use help::{help, no_such_page, wrong_name};
 pub(crate) use invite::{fresh_code, invitation, refused, welcome};
+pub(crate) use network::network;
 pub(crate) use start::{Reload, start};
 
 const STYLE: &str = include_str!("style.css");

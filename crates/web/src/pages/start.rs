@@ -224,6 +224,8 @@ fn details(status: &DisplayStatus) -> Markup {
             dd { @if addresses.is_empty() { "none yet" } @else { (addresses.join(", ")) } }
             dt { "Profiles" }
             dd { (status.accounts) }
+            dt { "Network" }
+            dd { a href="/network" { "Can others reach this box?" } }
             dt { "Version" }
             dd { "Hearth " (status.version) }
         }

@@ -8,10 +8,11 @@ mod network;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Instant;
 
 use config::Config;
 use dns::Resolver;
-use mail_types::Domain;
+use ipc::reachability::Finding;
 use rustls::RootCertStore;
 use tls::OutgoingTls;
 use tokio::sync::OnceCell;
@@ -30,7 +31,13 @@ pub(crate) struct Reachability {
     tls: Option<OutgoingTls>,
     peers: Peers,
     signer: OnceCell<Arc<Signer>>,
-    last: tokio::sync::Mutex<Option<network::Looked>>,
+    last: tokio::sync::Mutex<Option<Looked>>,
+}
+
+/// The findings of a look at the network.
+struct Looked {
+    at: Instant,
+    findings: Vec<Finding>,
 }
 
 impl Reachability {
@@ -57,17 +64,11 @@ impl Reachability {
 
     /// The addresses of this machine by which everybody can connect to it; none behind a router that translates.
     fn public_addresses() -> Vec<IpAddr> {
-        let is_public = |address: &IpAddr| {
-            config::is_public(&match address {
-                IpAddr::V4(address) => Domain::Ipv4(*address),
-                IpAddr::V6(address) => Domain::Ipv6(*address),
-            })
-        };
         // Addresses that are nobody's (RFC 5737, RFC 3849).
         let four = way_out(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into());
         let six =
             way_out(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
-        [four, six].into_iter().flatten().filter(is_public).collect()
+        [four, six].into_iter().flatten().filter(|address| config::is_routed(*address)).collect()
     }
 }
 

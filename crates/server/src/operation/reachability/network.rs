@@ -1,7 +1,7 @@
 //! The network, looked at on demand: the name, the certificate, the ports at that name, the way to a relay.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dns::{LookupError, MailHosts};
 use host::clock;
@@ -14,7 +14,7 @@ use relay_policy::reachability::{
 use rustls_pki_types::CertificateDer;
 use tls::OutgoingTls;
 
-use super::{Reachability, connect};
+use super::{Looked, Reachability, connect};
 use crate::connections::service::Service;
 use crate::operation::health::loopback;
 
@@ -22,12 +22,6 @@ use crate::operation::health::loopback;
 const RELAY: &str = "nine.testrun.org";
 /// The time for which findings are shown again: visitors of the page cannot make the box try its ports more often.
 const KEPT: Duration = Duration::from_secs(300);
-
-/// The findings of a look.
-pub(super) struct Looked {
-    at: Instant,
-    findings: Vec<Finding>,
-}
 
 impl Reachability {
     /// Looks at the network now, the way out by this relay.
@@ -117,21 +111,21 @@ impl Reachability {
         let port = |service, usual: u16, outside: Option<u16>| {
             outside.or(self.local(service).map(|address| address.port())).unwrap_or(usual)
         };
-        let services = [
-            (Service::Https, "Web, and apps", port(Service::Https, 443, pairing.https_port)),
-            (Service::Imaps, "Apps, receiving", port(Service::Imaps, 993, pairing.imap_port)),
-            (Service::Submissions, "Apps, sending", port(Service::Submissions, 465, pairing.smtp_port)),
-            (Service::Smtp, "Mail of other servers", port(Service::Smtp, 25, None)),
-        ];
-        let mut seen = Vec::new();
-        for (service, words, port) in services {
+        let seen = async |service: Service, words: &str, port: u16| {
             let connection = match self.local(service) {
                 None => Connection::Off,
                 Some(local) => self.try_port(service, name, addresses, (port, local)).await,
             };
-            seen.push(PortSeen { service: words.to_owned(), port, connection });
-        }
-        seen
+            PortSeen { service: words.to_owned(), port, connection }
+        };
+        // At the same time: a router that swallows packets costs the same wait for each of them.
+        let (https, imaps, submissions, smtp) = tokio::join!(
+            seen(Service::Https, "Web, and apps", port(Service::Https, 443, pairing.https_port)),
+            seen(Service::Imaps, "Apps, receiving", port(Service::Imaps, 993, pairing.imap_port)),
+            seen(Service::Submissions, "Apps, sending", port(Service::Submissions, 465, pairing.smtp_port)),
+            seen(Service::Smtp, "Mail of other servers", port(Service::Smtp, 25, None)),
+        );
+        vec![https, imaps, submissions, smtp]
     }
 
     async fn try_port(
