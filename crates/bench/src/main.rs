@@ -6,6 +6,7 @@
 
 mod accounts;
 mod compare;
+mod federation;
 mod message;
 mod processes;
 mod report;
@@ -13,6 +14,7 @@ mod runs;
 mod stream;
 mod stuck;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use accounts::Accounts;
+use federation::{Author, Departures, Letters, SinkPlace, Way};
 use processes::Processes;
 use report::Row;
 use runs::{Bench, Load, Mass, Waiting};
@@ -40,7 +43,7 @@ Exit status: 0 measured; 1 trouble."
 )]
 enum Cli {
     /// Puts load on a server and prints what it cost.
-    Measure(Measure),
+    Measure(Box<Measure>),
     /// Prints the results of several servers side by side.
     Compare {
         /// A column's heading and what `measure --json` printed.
@@ -81,7 +84,7 @@ struct Measure {
     measurement: Measurement,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Measurement {
     /// First logins, each of which creates an account.
     Accounts(Size),
@@ -99,6 +102,10 @@ enum Measurement {
     Large(Large),
     /// Clients that stop in the middle of something: what a connection costs at its worst.
     Stuck(StuckClients),
+    /// Messages of 4 kB for other servers, all of which are a sink that this program opens.
+    Outbound(Outbound),
+    /// Messages of 4 kB from another server, signed, into one mailbox.
+    Inbound(Inbound),
     /// The three about messages, with usual sizes.
     Messages,
     /// All of them but the large and the stuck ones, with usual sizes.
@@ -151,6 +158,72 @@ struct StuckClients {
     sent: usize,
 }
 
+#[derive(Clone, Debug, Args)]
+struct Outbound {
+    #[command(flatten)]
+    size: Size,
+    /// The protocol that the sink speaks.
+    #[arg(value_enum)]
+    way: Way,
+    /// The sink's address and port.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    sink: SocketAddr,
+    /// The sink's certificate chain (PEM).
+    #[arg(long, value_name = "FILE")]
+    certificate: PathBuf,
+    /// Its key (PEM).
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// The domain whose mail host is the sink.
+    #[arg(long, value_name = "DOMAIN")]
+    to: String,
+    /// Spread the messages over so many domains below it: d0, d1 and so on.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    destinations: usize,
+    /// Put so many messages into the queue first, for a domain whose server is away.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "dead")]
+    queued: usize,
+    /// That domain.
+    #[arg(long, value_name = "DOMAIN")]
+    dead: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Inbound {
+    #[command(flatten)]
+    size: Size,
+    /// The protocol that the messages come by.
+    #[arg(value_enum)]
+    way: Way,
+    /// Host and port of the server for it.
+    #[arg(long, value_name = "HOST:PORT")]
+    server: String,
+    /// The domain of the authors.
+    #[arg(long, value_name = "DOMAIN")]
+    from: String,
+    /// The selector of its DKIM key, whose record the server finds in the DNS.
+    #[arg(long, value_name = "NAME", default_value = "bench")]
+    selector: String,
+    /// The key (PKCS#1 or PKCS#8, DER).
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+}
+
+impl From<Outbound> for Departures {
+    fn from(order: Outbound) -> Self {
+        let Outbound { size, way, sink: address, certificate, key, to, destinations, queued, dead } = order;
+        let sink = SinkPlace { address, certificate, key };
+        Self { way, sink, domain: to, destinations, load: size.into(), queued, dead }
+    }
+}
+
+impl From<Inbound> for Letters {
+    fn from(order: Inbound) -> Self {
+        let Inbound { size, way, server, from: domain, selector, key } = order;
+        Self { way, server, author: Author { domain, selector, key }, load: size.into() }
+    }
+}
+
 impl From<Size> for Load {
     fn from(size: Size) -> Self {
         Self { number: size.number, concurrency: size.concurrency.max(1) }
@@ -186,7 +259,7 @@ fn measure(order: &Measure) -> anyhow::Result<()> {
             _ => Accounts::fresh(&order.domain)?,
         };
         let bench = Bench::new(&order.imap, &order.smtp, accounts, processes)?;
-        Ok::<_, anyhow::Error>(match order.measurement {
+        Ok::<_, anyhow::Error>(match order.measurement.clone() {
             Measurement::Accounts(size) => vec![bench.accounts(size.into()).await?],
             Measurement::Login(size) => vec![bench.logins(size.into()).await?],
             Measurement::Deliver(size) => vec![bench.deliver(size.into()).await?],
@@ -199,6 +272,8 @@ fn measure(order: &Measure) -> anyhow::Result<()> {
             Measurement::Stuck(StuckClients { stuck, number, sent }) => {
                 vec![bench.stuck(Crowd { number, stuck, sent }).await?]
             }
+            Measurement::Outbound(outbound) => bench.outbound(outbound.into()).await?,
+            Measurement::Inbound(inbound) => vec![bench.inbound(inbound.into()).await?],
             Measurement::Messages => messages(&bench).await?,
             Measurement::All => all(&bench).await?,
         })

@@ -23,6 +23,9 @@ pub(crate) struct Row {
     pub(crate) memory_kb: Option<u64>,
     pub(crate) memory_anonymous_kb: Option<u64>,
     pub(crate) memory_peak_kb: Option<u64>,
+    /// The largest proportional set size while it went on.
+    #[serde(default)]
+    pub(crate) memory_most_kb: Option<u64>,
     pub(crate) latency_ms_median: Option<f64>,
     pub(crate) latency_ms_95: Option<f64>,
 }
@@ -34,12 +37,13 @@ pub(crate) struct Column {
 }
 
 /// The columns of a table.
-pub(crate) const COLUMNS: [Column; 7] = [
+pub(crate) const COLUMNS: [Column; 8] = [
     Column { name: "per second", value: |row| row.per_second },
     Column { name: "CPU ms each", value: |row| row.cpu_milliseconds_each },
     Column { name: "CPU ms/s idle", value: |row| row.cpu_milliseconds_a_second },
     Column { name: "PSS MB", value: |row| row.memory_kb.map(|size| size as f64 / 1000.0) },
     Column { name: "peak MB", value: |row| row.memory_peak_kb.map(|size| size as f64 / 1000.0) },
+    Column { name: "most PSS MB", value: |row| row.memory_most_kb.map(|size| size as f64 / 1000.0) },
     Column { name: "ms median", value: |row| row.latency_ms_median },
     Column { name: "ms 95 %", value: |row| row.latency_ms_95 },
 ];
@@ -67,6 +71,11 @@ impl Row {
 
     pub(crate) fn peak(mut self, memory: Memory) -> Self {
         self.memory_peak_kb = (memory.peak > 0).then_some(memory.peak);
+        self
+    }
+
+    pub(crate) fn most(mut self, kilobytes: u64) -> Self {
+        self.memory_most_kb = Some(kilobytes);
         self
     }
 

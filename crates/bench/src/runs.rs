@@ -2,13 +2,14 @@
 //! starts.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use test_support::tls::Connector;
 use test_support::{Imap, Smtp};
 use tokio::sync::Barrier;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::accounts::{Account, Accounts};
 use crate::message;
@@ -22,8 +23,10 @@ const MESSAGE: usize = 10_000;
 const IDLE_ACCOUNTS: usize = 100;
 /// Setting up goes so many steps at once.
 const PREPARING: usize = 8;
+/// The pause between two looks at the server's memory.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// A server that takes longer than this for one step has failed.
-const STEP_LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const STEP_LIMIT: Duration = Duration::from_secs(120);
 
 /// The number of operations, in all and at once.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +79,20 @@ struct Pair {
 pub(crate) struct Start {
     time: Instant,
     cpu: f64,
+    watch: Option<Watch>,
+}
+
+/// Looks at the server's memory again and again; ends when it is dropped.
+struct Watch {
+    /// The largest proportional set size that was seen, in kB.
+    most: Arc<AtomicU64>,
+    task: AbortHandle,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Bench {
@@ -333,7 +350,20 @@ impl Bench {
     }
 
     pub(crate) fn start(&self) -> Start {
-        Start { cpu: self.server.processes.cpu_milliseconds(), time: now() }
+        Start { cpu: self.server.processes.cpu_milliseconds(), time: now(), watch: None }
+    }
+
+    /// A start from which on memory is looked at all the time: servers of many short processes have no peak to ask for.
+    pub(crate) fn watch(&self) -> Start {
+        let (most, processes) = (Arc::new(AtomicU64::new(0)), self.server.processes.clone());
+        let seen = Arc::clone(&most);
+        let watching = tokio::spawn(async move {
+            loop {
+                seen.fetch_max(processes.memory().proportional, Ordering::Relaxed);
+                tokio::time::sleep(WATCH_INTERVAL).await;
+            }
+        });
+        Start { watch: Some(Watch { most, task: watching.abort_handle() }), ..self.start() }
     }
 
     pub(crate) fn row(&self, what: &str, number: usize, start: &Start) -> Row {
@@ -342,7 +372,11 @@ impl Bench {
         if memory.proportional == 0 {
             return row;
         }
-        row.cpu(self.server.processes.cpu_milliseconds() - start.cpu).memory(memory)
+        let row = row.cpu(self.server.processes.cpu_milliseconds() - start.cpu).memory(memory);
+        match &start.watch {
+            Some(watch) => row.most(watch.most.load(Ordering::Relaxed).max(memory.proportional)),
+            None => row,
+        }
     }
 }
 
@@ -366,11 +400,11 @@ async fn send(
     smtp.text(&text).await
 }
 
-async fn in_time<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn in_time<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(STEP_LIMIT, step).await.context("a step timed out")?
 }
 
 #[expect(clippy::disallowed_methods, reason = "measuring time is what this program is for")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }

@@ -1,15 +1,31 @@
-//! As much of a submission client (RFC 6409) as tests and measurements need.
+//! As much of a submission client (RFC 6409), and of a server that sends (RFC 5321), as tests and measurements need.
 
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::client::TlsStream;
 
+use crate::tls::Connector;
 use crate::{Lines, sasl_plain};
 
-/// A logged-in submission connection. A reply that is not the one hoped for is the error.
+/// A logged-in submission connection, or one between servers. A reply that is not the one hoped for is the error.
 pub struct Smtp<S> {
     lines: Lines<S>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Smtp<TlsStream<T>> {
+    /// A connection as another server opens it: the greeting, STARTTLS (RFC 3207), and no login.
+    pub async fn relay(stream: T, silence: Duration, connector: &Connector) -> Result<Self> {
+        let mut clear = Smtp { lines: Lines::new(stream, silence) };
+        clear.expect('2').await?;
+        clear.command("EHLO source.test", '2').await?;
+        clear.command("STARTTLS", '2').await?;
+        let stream = connector.secure(clear.lines.into_stream()).await?;
+        let mut smtp = Self { lines: Lines::new(stream, silence) };
+        smtp.command("EHLO source.test", '2').await?;
+        Ok(smtp)
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Smtp<S> {
