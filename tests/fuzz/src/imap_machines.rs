@@ -67,7 +67,10 @@ fn dialogue(data: &[u8], cuts: u64) -> [(String, Wire); 2] {
     let (mut speaking, mut silent) = (first, second);
     for (text, event) in texts_and_events(data) {
         match cuts {
-            0 if world.wire(speaking) != Wire::Closed => world.input(speaking, Input::Bytes(text)),
+            // A read that gives nothing is no input: it would count as a sign of life.
+            0 if !text.is_empty() && world.wire(speaking) != Wire::Closed => {
+                world.input(speaking, Input::Bytes(text));
+            }
             0 => {}
             _ => world.send(speaking, text),
         }
