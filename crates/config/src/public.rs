@@ -47,8 +47,13 @@ pub fn is_routed(address: IpAddr) -> bool {
 }
 
 fn is_special_v4(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
-    address.is_private()
+    let [first, second, third, _] = address.octets();
+    // RFC 791 "this network", RFC 1112 class E, RFC 6890 IETF, RFC 2544 benchmarks.
+    first == 0
+        || first >= 240
+        || (first == 192 && second == 0 && third == 0)
+        || (first == 198 && second & 0xfe == 18)
+        || address.is_private()
         || address.is_loopback()
         || address.is_link_local()
         || address.is_unspecified()
@@ -65,6 +70,11 @@ fn is_special_v6(address: Ipv6Addr) -> bool {
         || address.is_unique_local()
         || address.is_unicast_link_local()
         || (first == 0x2001 && second == 0x0db8)
+        // RFC 4291 compatible ones, RFC 3879 site-local, RFC 3056 6to4, RFC 6052: each leads to another address.
+        || address.segments().iter().take(6).all(|segment| *segment == 0)
+        || first & 0xffc0 == 0xfec0
+        || first == 0x2002
+        || (first == 0x64 && second == 0xff9b)
 }
 
 #[cfg(test)]
@@ -88,6 +98,14 @@ mod tests {
             ("[100.128.0.1]", true),
             ("[IPv6:2606:4700::1]", true),
             ("[IPv6:fd00::1]", false),
+            ("[0.1.2.3]", false),
+            ("[240.0.0.1]", false),
+            ("[192.0.0.8]", false),
+            ("[198.18.0.1]", false),
+            ("[IPv6:64:ff9b::7f00:1]", false),
+            ("[IPv6:2002:7f00:1::1]", false),
+            ("[IPv6:fec0::1]", false),
+            ("[IPv6:::127.0.0.1]", false),
             ("[IPv6:::ffff:10.0.0.1]", false),
         ] {
             assert_eq!(is_public(&domain.parse().unwrap()), expected, "{domain}");

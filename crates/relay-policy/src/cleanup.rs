@@ -38,7 +38,7 @@ impl Purpose {
         if submitted && is(&["Subject"]) {
             Rule::Hide
         } else if is(&["Received"])
-            || submitted && is(&["X-Originating-IP", "X-Mailer", "User-Agent"])
+            || submitted && is(&["X-Originating-IP", "X-Mailer", "User-Agent", "Bcc"])
             || delivered && is(&["DKIM-Signature", "Authentication-Results"])
         {
             Rule::Drop

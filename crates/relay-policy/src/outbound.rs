@@ -38,9 +38,16 @@ pub struct QueueShare {
 }
 
 /// The most messages of one account that wait for other servers.
-const MESSAGES_PER_ACCOUNT: usize = 2000;
-/// The most messages that wait in all; each takes some 300 bytes of memory.
-const MESSAGES: usize = 50_000;
+const MESSAGES_PER_ACCOUNT: usize = 1000;
+/// The most messages that wait in all; each takes some 3 kB of memory, with its entry in the store.
+const MESSAGES: usize = 20_000;
+/// The part of the destinations tried at once that may be for messages of one account: a server that drags its answers
+/// out holds up its sender, not the others.
+const SHARE_PER_ACCOUNT: usize = 3;
+/// A message up to this size, in bytes, goes before larger ones of its destination.
+const SMALL: u64 = 64 * 1024;
+/// The most messages of a destination that are looked through for a small one.
+const LOOKED_THROUGH: usize = 64;
 
 /// A queued message that is to be tried now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +76,8 @@ pub struct OutboundSchedule {
     /// The most destinations that are tried at once.
     concurrency: usize,
     running: usize,
+    /// The destinations that are being tried, by the account whose message was due first.
+    running_for: BTreeMap<Option<Address>, usize>,
     destinations: BTreeMap<Domain, Destination>,
     entries: BTreeMap<u64, Entry>,
     shares: BTreeMap<Address, QueueShare>,
@@ -80,6 +89,8 @@ struct Destination {
     /// Entries that wait or are being tried.
     entries: usize,
     running: bool,
+    /// The account whose message it is being tried for.
+    running_for: Option<Address>,
     /// Attempts in succession that reached no server.
     failures: u32,
     down_until: Option<Instant>,
@@ -100,6 +111,7 @@ impl OutboundSchedule {
             rules,
             concurrency,
             running: 0,
+            running_for: BTreeMap::new(),
             destinations: BTreeMap::new(),
             entries: BTreeMap::new(),
             shares: BTreeMap::new(),
@@ -164,17 +176,48 @@ impl OutboundSchedule {
         self.shares.get(owner).copied().unwrap_or_default()
     }
 
-    /// A destination to be tried: it has a message that is due, and is not being tried. It counts as being tried until
-    /// [`OutboundSchedule::stop`].
+    /// A destination to be tried: it has a message that is due, and is not being tried. The one that has waited longest
+    /// comes first, unless its account has its share already. It counts as being tried until [`OutboundSchedule::stop`].
     pub fn start(&mut self, now: Instant) -> Option<Domain> {
         if self.running >= self.concurrency {
             return None;
         }
-        let (domain, destination) =
-            self.destinations.iter_mut().find(|(_, destination)| destination.is_due(now))?;
-        destination.running = true;
-        self.running += 1;
-        Some(domain.clone())
+        let due = self.destinations.iter().filter(|(_, place)| place.is_due(now));
+        let permitted = due.filter(|(_, place)| self.has_share_left(&self.owner_of_first(place)));
+        let (domain, _) = permitted.min_by_key(|(_, place)| place.due())?;
+        let domain = domain.clone();
+        self.mark_running(&domain);
+        Some(domain)
+    }
+
+    /// Whether a destination that is being tried for another reason may have its waiting messages tried, too: one is due.
+    /// Then it counts as being tried until [`OutboundSchedule::stop`].
+    pub fn join(&mut self, now: Instant, destination: &Domain) -> bool {
+        let due = self.destinations.get(destination).is_some_and(|place| place.is_due(now));
+        if due {
+            self.mark_running(destination);
+        }
+        due
+    }
+
+    fn has_share_left(&self, owner: &Option<Address>) -> bool {
+        let running = self.running_for.get(owner).copied().unwrap_or_default();
+        running < self.concurrency.div_ceil(SHARE_PER_ACCOUNT)
+    }
+
+    fn owner_of_first(&self, place: &Destination) -> Option<Address> {
+        let (_, id) = place.waiting.first()?;
+        self.entries.get(id)?.message.owner.clone()
+    }
+
+    fn mark_running(&mut self, destination: &Domain) {
+        let owner = self.destinations.get(destination).and_then(|place| self.owner_of_first(place));
+        if let Some(place) = self.destinations.get_mut(destination) {
+            place.running = true;
+            place.running_for.clone_from(&owner);
+            self.running += 1;
+            *self.running_for.entry(owner).or_default() += 1;
+        }
     }
 
     /// The end of the attempts at a destination.
@@ -182,7 +225,14 @@ impl OutboundSchedule {
         if let Some(place) = self.destinations.get_mut(destination)
             && std::mem::take(&mut place.running)
         {
-            self.running -= 1;
+            self.running = self.running.saturating_sub(1);
+            let owner = place.running_for.take();
+            if let Some(count) = self.running_for.get_mut(&owner) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.running_for.remove(&owner);
+                }
+            }
         }
         self.tidy(destination);
     }
@@ -190,7 +240,11 @@ impl OutboundSchedule {
     /// The next message of a destination that is being tried. It waits no longer, until [`OutboundSchedule::settle`].
     pub fn take(&mut self, now: Instant, destination: &Domain) -> Option<Due> {
         let place = self.destinations.get_mut(destination)?;
-        let (due, id) = place.next(now)?;
+        let first = place.next(now)?;
+        let small =
+            |(_, id): &&(Instant, u64)| self.entries.get(id).is_some_and(|entry| entry.message.size <= SMALL);
+        let due_now = place.waiting.iter().take_while(|(due, _)| *due <= now).take(LOOKED_THROUGH);
+        let (due, id) = due_now.clone().find(small).copied().unwrap_or(first);
         place.waiting.remove(&(due, id));
         let entry = self.entries.get_mut(&id)?;
         entry.tries = entry.tries.saturating_add(1);
@@ -312,7 +366,10 @@ impl OutboundSchedule {
         if self.running >= self.concurrency {
             return None;
         }
-        self.destinations.values().filter(|place| !place.running).filter_map(Destination::due).min()
+        let waiting = self.destinations.values().filter(|place| !place.running);
+        // Whoever has its share has to wait for an end, which asks again.
+        let permitted = waiting.filter(|place| self.has_share_left(&self.owner_of_first(place)));
+        permitted.filter_map(Destination::due).min()
     }
 
     /// Drops what is known of a destination without messages.
@@ -379,7 +436,7 @@ mod tests {
 
     /// A schedule with these messages, all due at the start.
     fn with(start: Instant, messages: &[(u64, &str)]) -> OutboundSchedule {
-        let mut schedule = OutboundSchedule::new(RetrySchedule::default(), 2);
+        let mut schedule = OutboundSchedule::new(RetrySchedule::default(), 6);
         for (id, name) in messages {
             schedule.add(*id, message(name, SINCE), start);
         }
@@ -487,11 +544,62 @@ mod tests {
         assert_eq!(schedule.share(&anna), QueueShare { messages: 2, bytes: 200 });
         assert!(schedule.admits(&anna, 3, 100, 500));
         assert!(!schedule.admits(&anna, 4, 100, 500));
-        assert!(!schedule.admits(&anna, 1999, 0, 500));
+        assert!(!schedule.admits(&anna, 999, 0, 500));
         assert!(!schedule.admits(&anna, usize::MAX, u64::MAX, 500));
         schedule.forget(1);
         schedule.settle(start, 2, Attempted::Finished, 0);
         assert_eq!(schedule.share(&anna), QueueShare::default());
         assert!(schedule.shares.is_empty());
+    }
+
+    fn of(owner: &str, destination: &str, size: u64) -> WaitingMessage {
+        let owner = Some(owner.parse().unwrap());
+        WaitingMessage { destination: domain(destination), owner, since: SINCE, size }
+    }
+
+    #[test]
+    fn one_account_takes_its_share_of_the_workers_and_the_longest_wait_ends_first() {
+        let start = anchor();
+        let mut schedule = OutboundSchedule::new(RetrySchedule::default(), 6);
+        for id in 0..100 {
+            schedule.add(id, of("eve@box.test", &format!("tarpit{id}.test"), 1), start);
+        }
+        schedule.add(100, of("anna@box.test", "zz.test", 1), start + MINUTE);
+        schedule.add(101, of("anna@box.test", "aa.test", 1), start + 2 * MINUTE);
+        let now = start + 3 * MINUTE;
+        let started: Vec<Domain> = std::iter::from_fn(|| schedule.start(now)).collect();
+        let [one, two, rest @ ..] = started.as_slice() else { panic!("{started:?}") };
+        assert!(one.to_string().starts_with("tarpit") && two.to_string().starts_with("tarpit"));
+        assert_eq!(rest, [domain("zz.test"), domain("aa.test")]);
+        assert_eq!(schedule.wake_at(), None);
+        schedule.stop(one);
+        assert!(schedule.start(now).is_some());
+    }
+
+    #[test]
+    fn a_small_message_goes_before_large_ones_of_its_destination() {
+        let start = anchor();
+        let mut schedule = OutboundSchedule::new(RetrySchedule::default(), 6);
+        schedule.add(1, of("eve@box.test", "a.test", 30 << 20), start);
+        schedule.add(2, of("eve@box.test", "a.test", 30 << 20), start);
+        schedule.add(3, of("anna@box.test", "a.test", 2000), start + MINUTE);
+        let (a, now) = (domain("a.test"), start + MINUTE);
+        schedule.start(start).unwrap();
+        assert_eq!(schedule.take(start, &a).unwrap().id, 1);
+        assert_eq!(schedule.take(now, &a).unwrap().id, 3);
+        assert_eq!(schedule.take(now, &a).unwrap().id, 2);
+    }
+
+    #[test]
+    fn whoever_tries_a_destination_anyway_takes_what_waits_there() {
+        let start = anchor();
+        let mut schedule = with(start, &[(1, "a.test")]);
+        let a = domain("a.test");
+        assert!(!schedule.join(start, &domain("b.test")));
+        assert!(schedule.join(start, &a) && !schedule.join(start, &a));
+        assert_eq!(schedule.take(start, &a).unwrap().id, 1);
+        schedule.settle(start, 1, Attempted::Finished, 0);
+        schedule.stop(&a);
+        assert!(schedule.running == 0 && schedule.running_for.is_empty());
     }
 }

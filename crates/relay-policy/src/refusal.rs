@@ -152,7 +152,7 @@ impl Refusal {
             ),
             Self::QueueFull(address) => Reply::new(
                 452,
-                &format!("4.3.1 <{address}>: too much of your mail waits for other servers; try again later"),
+                &format!("4.3.1 <{address}>: too much mail waits for other servers; try again later"),
             ),
             // What was put off for the last time is refused for good.
             Self::OtherServer { reply, .. } if reply.is_transient() => Reply::new(550, reply.text()),

@@ -146,8 +146,12 @@ impl Store {
         self.inner.shared.bodies.spool(limit)
     }
 
-    /// Fails with [`Error::DiskFull`] when `bytes` more would leave less than the reserve.
-    pub(crate) fn require_room(&self, bytes: u64) -> Result<()> {
+    /// Whether so many bytes more would leave the reserve of the disk free.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DiskFull`], or what keeps the free space from being known.
+    pub fn require_room(&self, bytes: u64) -> Result<()> {
         let wanted = self.inner.shared.options.reserve_bytes.saturating_add(bytes);
         if self.disk_space()?.free < wanted { Err(Error::DiskFull) } else { Ok(()) }
     }

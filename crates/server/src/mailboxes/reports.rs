@@ -15,6 +15,10 @@ use crate::runtime::counters::Counters;
 /// The bytes of a message that are read for its report: more than any header section that is quoted.
 pub(crate) const QUOTED_BYTES: u64 = 64 * 1024;
 
+/// The part of a mailbox beyond its quota that reports may fill.
+const SLACK_BYTES: u64 = 4 * 1024 * 1024;
+const SLACK_MESSAGES: u64 = 500;
+
 /// Writes reports.
 pub(crate) struct Reports {
     store: Store,
@@ -57,16 +61,26 @@ impl Reports {
         self.write(sender, failed, &original)
     }
 
+    /// Whether the sender's mailbox, full or not, may have one more report: it was promised a delivery, and others may have
+    /// filled the mailbox since.
+    fn is_bearable(&self, sender: &Address) -> store::Result<bool> {
+        let load = quota::load(&self.store, sender)?;
+        let beyond = Load {
+            bytes: load.bytes.saturating_sub(SLACK_BYTES),
+            messages: load.messages.saturating_sub(SLACK_MESSAGES),
+        };
+        Ok(self.quota.admits(beyond, Load::message(0)))
+    }
+
     /// Writes a report into the sender's mailbox; `original` begins with the message's header section. A sender who is
-    /// gone, or whose mailbox is full, gets none.
+    /// gone, or whose mailbox is full far beyond its quota, gets none.
     pub(crate) fn write(
         &self,
         sender: &Address,
         failed: &[FailedRecipient],
         original: &[u8],
     ) -> anyhow::Result<()> {
-        let size = original.len() as u64;
-        if self.store.account(sender)?.is_none() || !self.fits(sender, failed.len(), size)? {
+        if self.store.account(sender)?.is_none() || !self.is_bearable(sender)? {
             tracing::debug!("a report has no mailbox to go to");
             return Ok(());
         }

@@ -285,3 +285,74 @@ async fn devices_of_the_house_are_no_mail_servers() {
     }
     assert_eq!((peer.connections(), queue(&server).len()), (0, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_a_relay_has_no_way_for_holds_up_no_other() {
+    let (server, peer) = two_servers().await;
+    // The relay takes small messages by HTTPS, and its port 25 is of no use.
+    peer.answer("https", "413 Content Too Large\r\n\r\n<html>");
+    peer.answer("greeting", "close");
+    let mut alice = server.submission(ALICE).await;
+    let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 300_000)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    assert_eq!(queue(&server).len(), 1);
+    peer.answer("https", "200 OK\r\n\r\n250 OK");
+    let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    assert_eq!((queue(&server).len(), peer.accepted().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_answer_is_lost_is_not_sent_the_other_way_at_once() {
+    let (server, peer) = two_servers().await;
+    peer.answer("https", "close\r\n\r\n");
+    let mut alice = server.submission(ALICE).await;
+    let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    assert_eq!((queue(&server).len(), peer.connections()), (1, 0));
+    // Later the other way is tried, since some servers break off all such requests.
+    hurry(&server);
+    peer.wait_for(1).await;
+    queue_of(&server, 0).await;
+    assert_eq!(peer.connections(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_to_many_is_posted_in_parts() {
+    let (server, peer) = two_servers().await;
+    peer.answer("https", "200 OK\r\n\r\n250 OK");
+    let mut alice = server.submission(ALICE).await;
+    let recipients: Vec<String> = (0..120).map(|number| format!("ben{number}@[127.0.0.31]")).collect();
+    let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    let answer = alice.submit(ALICE, &recipients, &encrypted(ALICE, 100)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    let parts: Vec<usize> = peer.accepted().iter().map(|part| part.matches("x-mail-to: ").count()).collect();
+    assert_eq!((parts, queue(&server).len()), (vec![50, 50, 20], 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_damaged_while_it_waits_is_reported_and_holds_up_no_other() {
+    let (server, peer) = two_servers().await;
+    peer.answer("RCPT", "451 4.7.1 Greylisted");
+    let mut alice = server.submission(ALICE).await;
+    let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 300_000)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    let bodies = walk(&server.directory().join("state/store/messages"));
+    let [body] = bodies.as_slice() else { panic!("{bodies:?}") };
+    let mut bytes = std::fs::read(body).unwrap();
+    bytes[200_000] ^= 1;
+    std::fs::write(body, bytes).unwrap();
+    peer.answer_as_usual("RCPT");
+    hurry(&server);
+    queue_of(&server, 0).await;
+    assert_eq!((peer.accepted().len(), messages(&server, ALICE)), (0, 1));
+    let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+    assert!(answer.starts_with("250 "), "{answer}");
+    assert_eq!(peer.wait_for(1).await.len(), 1);
+}
+
+/// All files below a directory.
+fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}

@@ -224,6 +224,9 @@ impl Shared {
             }
             let answer = self.reply("https", "404 Not Found\r\n\r\n");
             let (status, text) = answer.split_once("\r\n\r\n").unwrap();
+            if status == "close" {
+                return Ok(());
+            }
             let response = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{text}", text.len());
             if status.starts_with('2') {
                 self.accept(head + &String::from_utf8(body).unwrap());

@@ -27,6 +27,7 @@ pub(crate) struct Content {
     /// None while a thread that may block has it, and for ever if that did not come back.
     body: Option<BodyReader>,
     size: u64,
+    unreadable: bool,
 }
 
 impl Content {
@@ -34,7 +35,7 @@ impl Content {
     pub(crate) fn new(prefix: &str, body: BodyReader) -> Self {
         let prefix = prefix.as_bytes().to_vec();
         let size = body.size().saturating_add(prefix.len() as u64);
-        Self { prefix, prefix_is_read: false, body: Some(body), size }
+        Self { prefix, prefix_is_read: false, body: Some(body), size, unreadable: false }
     }
 
     /// The size in bytes, before any escaping.
@@ -69,7 +70,13 @@ impl Content {
             blocking::run(move || (piece_of(&mut body), body)).await.map_err(io::Error::other)?
         };
         self.body = Some(body);
+        self.unreadable |= piece.is_err();
         piece
+    }
+
+    /// Whether the body could not be read, or is not what was stored.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.unreadable
     }
 }
 

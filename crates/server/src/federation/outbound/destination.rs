@@ -36,7 +36,7 @@ impl Transport {
             Ok(hosts) => hosts,
             Err(fate) => return all(envelope, fate, None),
         };
-        let policy = self.policies.of(&self.resolver, destination).await;
+        let policy = self.policy(destination).await;
         let mut trouble = Trouble::ConnectionLost;
         for name in hosts.into_iter().take(HOSTS) {
             let implicit = matches!(destination, Domain::Name(domain) if *domain == name);

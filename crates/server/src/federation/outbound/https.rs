@@ -14,7 +14,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use smtp::{Reply, Stuffing};
 use tokio::net::TcpStream;
@@ -46,12 +46,16 @@ pub(super) enum Answer {
     NotThisOne,
     /// The host has no such address: it is no relay.
     NoRelay,
+    /// The whole message was sent, and no answer came: the host may have it.
+    Lost(String),
 }
 
 /// A connection over which messages can be posted, one after the other.
 pub(super) struct HttpsConnection {
     sender: SendRequest<BoxBody<Bytes, io::Error>>,
     host: HeaderValue,
+    /// Whether the whole of the last message was given to the connection.
+    sent: bool,
     /// The task that moves the connection's bytes.
     pump: AbortHandle,
 }
@@ -77,12 +81,30 @@ impl HttpsConnection {
                 tracing::debug!(%error, "an HTTPS connection to another server ended");
             }
         });
-        Ok(Self { sender, host, pump: pump.abort_handle() })
+        Ok(Self { sender, host, sent: false, pump: pump.abort_handle() })
     }
 
     /// Whether another message can be posted.
     pub(super) fn is_usable(&self) -> bool {
         !self.sender.is_closed()
+    }
+
+    /// Gets a small text: its media type and its bytes up to a limit.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks, or the status is not 200.
+    pub(super) async fn get(&mut self, path: &str, limit: usize) -> io::Result<(String, Vec<u8>)> {
+        let request = Request::builder().method(Method::GET).uri(path).header(HOST, &self.host);
+        let empty = Full::default().map_err(never).boxed();
+        let request = request.body(empty).map_err(io::Error::other)?;
+        let response = self.sender.send_request(request).await.map_err(io::Error::other)?;
+        if response.status() != StatusCode::OK {
+            return Err(io::Error::other(format!("the answer is {}", response.status())));
+        }
+        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = media_type.unwrap_or_default().to_owned();
+        Ok((media_type, beginning(response.into_body(), limit).await))
     }
 
     /// Posts a message.
@@ -93,9 +115,12 @@ impl HttpsConnection {
     pub(super) async fn post(&mut self, envelope: &Envelope, content: &mut Content) -> io::Result<Answer> {
         let mebibytes = u32::try_from(content.size() >> 20).unwrap_or(u32::MAX);
         let time = TIME.saturating_add(TIME_PER_MEBIBYTE.saturating_mul(mebibytes));
-        tokio::time::timeout(time, self.exchange(envelope, content))
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        self.sent = false;
+        let exchanged = tokio::time::timeout(time, self.exchange(envelope, content)).await;
+        match exchanged.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Err(error) if self.sent => Ok(Answer::Lost(error.to_string())),
+            answered => answered,
+        }
     }
 
     async fn exchange(&mut self, envelope: &Envelope, content: &mut Content) -> io::Result<Answer> {
@@ -104,7 +129,13 @@ impl HttpsConnection {
         if content.is_in_memory() {
             let body = whole(content).await?;
             let request = self.request(envelope, Full::new(body.into()).map_err(never).boxed())?;
-            return answer(self.sender.send_request(request).await.map_err(io::Error::other)?).await;
+            self.sent = true;
+            let sent = self.sender.send_request(request).await;
+            // A request that the connection gave back was not sent.
+            return answer(
+                sent.inspect_err(|error| self.sent = !error.is_canceled()).map_err(io::Error::other)?,
+            )
+            .await;
         }
         let (pieces, receiver) = mpsc::channel(PIECES);
         let request = self.request(envelope, Pieces(receiver).boxed())?;
@@ -115,7 +146,11 @@ impl HttpsConnection {
         // A relay may refuse before it has read all.
         let response = tokio::select! {
             response = &mut sending => response,
-            fed = &mut feeding => { fed?; sending.await }
+            fed = &mut feeding => {
+                fed?;
+                self.sent = true;
+                sending.await
+            }
         };
         answer(response.map_err(io::Error::other)?).await
     }
@@ -184,14 +219,20 @@ async fn answer(response: Response<Incoming>) -> io::Result<Answer> {
     if status.is_success() {
         return Ok(Answer::Accepted);
     }
-    let body = beginning(response.into_body()).await;
+    let body = beginning(response.into_body(), ANSWER_LIMIT).await;
     let reply = str::from_utf8(&body).ok().and_then(read_reply);
     Ok(match (status, reply) {
         (StatusCode::BAD_REQUEST, Some(reply)) => Answer::Refused(reply),
         // This server says with a status of its own that the sender may come again.
         (StatusCode::SERVICE_UNAVAILABLE, Some(reply)) if reply.is_transient() => Answer::Refused(reply),
-        (StatusCode::NOT_FOUND | StatusCode::GONE, _) => Answer::NoRelay,
-        (StatusCode::PAYLOAD_TOO_LARGE, _) => Answer::NotThisOne,
+        // The head of a message to many, or the message, is too large for the web server in front of a relay.
+        (
+            StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            | StatusCode::TOO_MANY_REQUESTS,
+            _,
+        ) => Answer::NotThisOne,
         // A web server that is no relay redirects or forbids; a relay whose mail part is down has 502 from its proxy.
         (status, _) if status.is_server_error() => Answer::NotThisOne,
         _ => Answer::NoRelay,
@@ -208,13 +249,13 @@ fn read_reply(body: &str) -> Option<Reply> {
 }
 
 /// The first bytes of a body.
-async fn beginning(mut body: Incoming) -> Vec<u8> {
+async fn beginning(mut body: Incoming, limit: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while bytes.len() < ANSWER_LIMIT
+    while bytes.len() < limit
         && let Some(Ok(frame)) = body.frame().await
     {
         let data = frame.into_data().unwrap_or_default();
-        let room = ANSWER_LIMIT - bytes.len();
+        let room = limit - bytes.len();
         bytes.extend(data.iter().take(room));
     }
     bytes

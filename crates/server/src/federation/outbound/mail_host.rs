@@ -1,5 +1,6 @@
 //! One attempt at one host of a destination: by HTTPS, then by SMTP.
 
+use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use super::smtp::{SmtpConnection, Trust};
 use super::transport::{Attempt, Transport, all, no_connection};
 use super::trust::Way;
 
+/// The most recipients of one request: their fields fit into the head that web servers take, 8 KiB as a rule.
+const RECIPIENTS: usize = 50;
 /// The time for all that goes before the first byte of HTTPS: a port that is filtered must not hold up SMTP for long.
 const HTTPS_OPEN_LIMIT: Duration = Duration::from_secs(8);
 
@@ -53,11 +56,9 @@ impl Transport {
         envelope: &Envelope,
         content: &mut Content,
     ) -> Result<Attempt, Trouble> {
-        let next = if self.memory.lock().is_smtp_only(clock::now(), &host.name) {
-            Next::Smtp
-        } else {
-            self.try_https(&host, envelope, content).await
-        };
+        let smtp_only = self.memory.lock().is_smtp_only(clock::now(), &host.name);
+        let next = if smtp_only { Next::Smtp } else { self.try_https(&host, envelope, content).await };
+        let answered = !smtp_only && matches!(next, Next::Smtp);
         let classic = match next {
             Next::Answered(attempt) => return Ok(attempt),
             Next::Smtp => false,
@@ -77,7 +78,14 @@ impl Transport {
         if let Some(smarthost) = self.smarthost.as_ref().filter(|_| classic) {
             return Ok(self.by_smarthost(smarthost, envelope, content).await);
         }
-        self.try_smtp(host, envelope, content).await
+        let name = host.name.clone();
+        match self.try_smtp(host, envelope, content).await {
+            // The relay answers, and has no other way for this message: others for it need not wait.
+            Err(trouble) if answered => {
+                Ok(Attempt { reached: true, ..all(envelope, Fate::Unsettled(trouble), Some(name)) })
+            }
+            tried => tried,
+        }
     }
 
     async fn try_https(&self, host: &Host<'_>, envelope: &Envelope, content: &mut Content) -> Next {
@@ -95,19 +103,19 @@ impl Transport {
             Ok(Err(error)) => return Next::Unknown(no_connection("HTTPS delivery", &error)),
             Err(_) => return Next::Unknown(Trouble::TimedOut),
         };
-        match connection.post(envelope, content).await {
-            Ok(Answer::Accepted) => {
-                if connection.is_usable() {
+        match post(&mut connection, envelope, content).await {
+            Ok(Posted::Answered { fates, lost }) => {
+                if lost {
+                    // The next attempt is by the other way: some web servers break every such request off.
+                    self.memory.lock().remember_smtp_only(clock::now(), &host.name);
+                } else if connection.is_usable() {
                     let idle = Connection::Https(connection);
                     self.memory.lock().keep(clock::now(), destination, host.name.clone(), idle);
                 }
-                Next::Answered(all(envelope, Fate::Delivered, Some(host.name.clone())))
+                Next::Answered(Attempt { fates, reached: true, host: Some(host.name.clone()) })
             }
-            Ok(Answer::Refused(reply)) => {
-                Next::Answered(all(envelope, Fate::Refused(reply), Some(host.name.clone())))
-            }
-            Ok(Answer::NotThisOne) => Next::Smtp,
-            Ok(Answer::NoRelay) => Next::Classic,
+            Ok(Posted::NotThisOne) => Next::Smtp,
+            Ok(Posted::NoRelay) => Next::Classic,
             Err(error) => Next::Unknown(no_connection("HTTPS delivery", &error)),
         }
     }
@@ -152,14 +160,14 @@ impl Transport {
     ) -> Result<Attempt, Trouble> {
         let (attempt, idle) = match connection {
             Connection::Https(mut connection) => {
-                let answer = connection.post(envelope, content).await;
-                let fate = match answer.map_err(|error| no_connection("HTTPS delivery", &error))? {
-                    Answer::Accepted => Fate::Delivered,
-                    Answer::Refused(reply) => Fate::Refused(reply),
-                    Answer::NotThisOne | Answer::NoRelay => return Err(Trouble::Protocol),
-                };
-                let idle = connection.is_usable().then_some(Connection::Https(connection));
-                (all(envelope, fate, Some(host.clone())), idle)
+                let posted = post(&mut connection, envelope, content).await;
+                match posted.map_err(|error| no_connection("HTTPS delivery", &error))? {
+                    Posted::Answered { fates, lost } => {
+                        let idle = (!lost && connection.is_usable()).then_some(Connection::Https(connection));
+                        (Attempt { fates, reached: true, host: Some(host.clone()) }, idle)
+                    }
+                    Posted::NotThisOne | Posted::NoRelay => return Err(Trouble::Protocol),
+                }
             }
             Connection::Smtp(mut connection) => {
                 let attempt = transact(&mut connection, &host, envelope, content).await?;
@@ -172,6 +180,50 @@ impl Transport {
         }
         Ok(attempt)
     }
+}
+
+/// The end of a message that was posted.
+enum Posted {
+    Answered {
+        /// One for each recipient.
+        fates: Vec<(Address, Fate)>,
+        /// Whether an answer is missing.
+        lost: bool,
+    },
+    NotThisOne,
+    NoRelay,
+}
+
+/// Posts a message, to so many recipients at once as the head of a request has room for.
+///
+/// # Errors
+///
+/// When the first request was not sent to its end.
+async fn post(
+    connection: &mut HttpsConnection,
+    envelope: &Envelope,
+    content: &mut Content,
+) -> io::Result<Posted> {
+    let mut fates = Vec::new();
+    let mut lost = false;
+    for recipients in envelope.recipients.chunks(RECIPIENTS) {
+        let part = Envelope { sender: envelope.sender.clone(), recipients: recipients.to_vec() };
+        let fate = match connection.post(&part, content).await {
+            Ok(Answer::Accepted) => Fate::Delivered,
+            Ok(Answer::Refused(reply)) => Fate::Refused(reply),
+            Ok(Answer::NotThisOne) if fates.is_empty() => return Ok(Posted::NotThisOne),
+            Ok(Answer::NoRelay) if fates.is_empty() => return Ok(Posted::NoRelay),
+            Err(error) if fates.is_empty() => return Err(error),
+            Ok(Answer::NotThisOne | Answer::NoRelay) => Fate::Unsettled(Trouble::Protocol),
+            Ok(Answer::Lost(reason)) => {
+                lost = true;
+                Fate::Unsettled(Trouble::NoConnection(format!("no answer to HTTPS delivery came: {reason}")))
+            }
+            Err(error) => Fate::Unsettled(no_connection("HTTPS delivery", &error)),
+        };
+        fates.extend(recipients.iter().map(|recipient| (recipient.clone(), fate.clone())));
+    }
+    Ok(Posted::Answered { fates, lost })
 }
 
 /// One message over an SMTP connection; the boolean tells whether it can deliver another one.

@@ -104,7 +104,7 @@ impl Outbound {
     pub(crate) fn start(config: &Config, means: Means) -> anyhow::Result<Arc<Self>> {
         let transport = Transport {
             resolver: means.resolver,
-            policies: Policies::new(means.roots.clone())?,
+            policies: Policies::default(),
             trusts: Trusts::new(means.roots)?,
             host_name: config.domain.to_string(),
             mode: config.federation.outbound,
@@ -237,9 +237,10 @@ impl Outbound {
         blocking::run(move || signer.sign(body)).await?
     }
 
-    /// Whether the sender may have a message of this size waiting for so many destinations.
+    /// Whether the sender may have a message of this size waiting for so many destinations, and the disk has room for it.
     pub(crate) fn admits(&self, sender: &Address, destinations: usize, size: u64) -> bool {
         self.queue.lock().schedule.admits(sender, destinations, size, self.bytes_per_account)
+            && self.store.require_room(size).is_ok()
     }
 
     /// Makes waiting messages due at once; returns the number of those that waited.
@@ -283,7 +284,9 @@ impl Outbound {
 
     /// A message is gone from the store.
     pub(crate) fn forget(&self, id: OutboundId) {
-        self.queue.lock().schedule.forget(id.0);
+        let mut queue = self.queue.lock();
+        queue.unwritten.remove(&id.0);
+        queue.schedule.forget(id.0);
     }
 
     fn chance() -> u8 {

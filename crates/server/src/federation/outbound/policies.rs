@@ -1,63 +1,61 @@
 //! The MTA-STS policies of destinations (RFC 8461): looked up, fetched, remembered.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dns::Resolver;
 use host::clock;
 use host::locks::Mutex;
-use http_body_util::Full;
-use https_client::{HttpsClient, RequestLimits};
-use hyper::header::CONTENT_TYPE;
-use hyper::{Request, StatusCode, Uri};
 use mail_types::Domain;
 use relay_policy::{POLICY_LIMIT, Policy, PolicyCache, PolicyId, PolicyStep, is_uncertified};
-use rustls::RootCertStore;
 
-/// The limits of one fetch; RFC 8461 section 3.3 suggests a minute, but a sender may wait.
-const FETCH_LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(15), bytes: POLICY_LIMIT + 1 };
+use super::addresses::Unreached;
+use super::dial::dial;
+use super::https::HttpsConnection;
+use super::transport::Transport;
+
+/// The time for one fetch; RFC 8461 section 3.3 suggests a minute, but a sender may wait.
+const FETCH_LIMIT: Duration = Duration::from_secs(15);
 
 /// The policies that are known.
-pub(super) struct Policies {
-    cache: Mutex<PolicyCache>,
-    client: HttpsClient,
-}
+#[derive(Default)]
+pub(super) struct Policies(Mutex<PolicyCache>);
 
-impl Policies {
-    /// None yet; they are fetched from servers whose certificates these authorities issued.
-    pub(super) fn new(roots: RootCertStore) -> anyhow::Result<Self> {
-        Ok(Self { cache: Mutex::default(), client: HttpsClient::new(roots)? })
-    }
-
+impl Transport {
     /// The policy of a destination, if it has one.
-    pub(super) async fn of(&self, resolver: &Resolver, destination: &Domain) -> Option<Arc<Policy>> {
+    pub(super) async fn policy(&self, destination: &Domain) -> Option<Arc<Policy>> {
         if is_uncertified(destination) {
             return None;
         }
         let name = PolicyId::record_name(destination)?;
-        let published = resolver.texts(&name).await.ok().and_then(|texts| PolicyId::find(&texts));
-        let step = self.cache.lock().step(destination, published.as_ref(), clock::wall());
+        let published = self.resolver.texts(&name).await.ok().and_then(|texts| PolicyId::find(&texts));
+        let step = self.policies.0.lock().step(destination, published.as_ref(), clock::wall());
         match (step, published) {
             (PolicyStep::Known(policy), _) => policy,
             (PolicyStep::Fetch, Some(id)) => {
-                let fetched = self.fetch(destination).await.inspect_err(|error| {
+                let fetch = tokio::time::timeout(FETCH_LIMIT, self.fetch(destination));
+                let fetched =
+                    fetch.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
+                if let Err(error) = &fetched {
                     tracing::debug!(error = format!("{error:#}"), "a policy could not be fetched");
-                });
-                self.cache.lock().fetched(destination, id, fetched.ok(), clock::wall())
+                }
+                self.policies.0.lock().fetched(destination, id, fetched.ok(), clock::wall())
             }
             (PolicyStep::Fetch, None) => None,
         }
     }
 
+    /// Over a connection as mail has them: by the same name servers, and to no private network. No redirection is
+    /// followed (RFC 8461 section 3.3).
     async fn fetch(&self, destination: &Domain) -> anyhow::Result<Policy> {
-        let uri: Uri = Policy::uri(destination).unwrap_or_default().parse()?;
-        let mut request = Request::new(Full::default());
-        *request.uri_mut() = uri;
-        // The client follows no redirection, as RFC 8461 section 3.3 wants it.
-        let response = self.client.send(request, FETCH_LIMITS).await?;
-        anyhow::ensure!(response.status() == StatusCode::OK, "the answer is {}", response.status());
-        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        anyhow::ensure!(media_type.is_some_and(Policy::is_media_type), "the answer is no plain text");
-        Ok(Policy::parse(response.body())?)
+        let uri: hyper::Uri = Policy::uri(destination).unwrap_or_default().parse()?;
+        let host = uri.host().unwrap_or_default();
+        let addresses = self.addresses(host).await.map_err(Unreached::trouble)?;
+        let trust = self.trusts.by_authority(host)?;
+        let stream = dial(&addresses, self.peers.https).await?;
+        let mut connection = HttpsConnection::open(stream, host, &trust).await?;
+        let (media_type, body) = connection.get(uri.path(), POLICY_LIMIT + 1).await?;
+        anyhow::ensure!(Policy::is_media_type(&media_type), "the answer is no plain text");
+        Ok(Policy::parse(&body)?)
     }
 }

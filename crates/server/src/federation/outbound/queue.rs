@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use mail_types::Domain;
+use mail_types::{Address, Domain};
 use relay_policy::{Due, OutboundSchedule, RetrySchedule};
 
-use super::trial::Trial;
+use super::trial::{Ended, Trial};
 
 /// The most destinations that are tried at once for the queue.
 const QUEUE_WORKERS: usize = 24;
@@ -18,6 +18,8 @@ const WORKERS: usize = 40;
 const TRIALS_PER_DESTINATION: usize = 30;
 /// The same for all destinations together; each may hold a small message in memory.
 const TRIALS: usize = 200;
+/// The same for one sender: the rest of a message to hundreds of domains goes into the queue.
+const TRIALS_PER_SENDER: usize = 12;
 
 /// The next message of a destination.
 pub(super) enum Work {
@@ -29,8 +31,12 @@ pub(super) enum Work {
 /// See the file's head.
 pub(super) struct Queue {
     pub(super) schedule: OutboundSchedule,
+    /// Results of attempts that the store did not take, by entry: the message must not be sent again for that.
+    pub(super) unwritten: BTreeMap<u64, Ended>,
     trials: BTreeMap<Domain, VecDeque<Arc<Trial>>>,
     trial_count: usize,
+    /// The messages that wait or are being tried, by sender.
+    trials_of: BTreeMap<Option<Address>, usize>,
     workers: BTreeMap<Domain, Worker>,
 }
 
@@ -44,8 +50,10 @@ impl Queue {
     pub(super) fn new(rules: RetrySchedule) -> Self {
         Self {
             schedule: OutboundSchedule::new(rules, QUEUE_WORKERS),
+            unwritten: BTreeMap::new(),
             trials: BTreeMap::new(),
             trial_count: 0,
+            trials_of: BTreeMap::new(),
             workers: BTreeMap::new(),
         }
     }
@@ -56,7 +64,10 @@ impl Queue {
         let destination = &trial.destination;
         let there = self.trials.get(destination).map_or(0, VecDeque::len);
         let idle = !self.workers.contains_key(destination);
+        let sender = &trial.envelope.sender;
+        let own = self.trials_of.get(sender).copied().unwrap_or_default();
         let full = there >= TRIALS_PER_DESTINATION
+            || own >= TRIALS_PER_SENDER
             || self.trial_count >= TRIALS
             || idle && self.workers.len() >= WORKERS;
         if full || self.schedule.is_down(now, destination) {
@@ -64,6 +75,7 @@ impl Queue {
         }
         self.trials.entry(destination.clone()).or_default().push_back(Arc::clone(trial));
         self.trial_count += 1;
+        *self.trials_of.entry(sender.clone()).or_default() += 1;
         if idle {
             self.workers.insert(destination.clone(), Worker { scheduled: false });
         }
@@ -92,6 +104,12 @@ impl Queue {
             return Some(Work::Trial(trial));
         }
         self.trials.remove(destination);
+        // A worker that is there for a sender who waited takes what lies in the queue, too.
+        if let Some(worker) = self.workers.get_mut(destination)
+            && !worker.scheduled
+        {
+            worker.scheduled = self.schedule.join(now, destination);
+        }
         let scheduled = self.workers.get(destination).is_some_and(|worker| worker.scheduled);
         if scheduled && let Some(due) = self.schedule.take(now, destination) {
             return Some(Work::Queued(due));
@@ -100,6 +118,18 @@ impl Queue {
             self.schedule.stop(destination);
         }
         None
+    }
+}
+
+impl Queue {
+    /// The attempt at a message whose sender waits, or waited, has ended.
+    pub(super) fn trial_ended(&mut self, sender: &Option<Address>) {
+        if let Some(count) = self.trials_of.get_mut(sender) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.trials_of.remove(sender);
+            }
+        }
     }
 }
 
@@ -113,7 +143,7 @@ mod tests {
     use relay_policy::{Due, RetrySchedule, WaitingMessage};
     use store::Store;
 
-    use super::{Queue, TRIALS_PER_DESTINATION, Work};
+    use super::{Queue, TRIALS_PER_DESTINATION, TRIALS_PER_SENDER, Work};
     use crate::federation::outbound::content::{Content, Envelope};
     use crate::federation::outbound::trial::Trial;
 
@@ -126,10 +156,17 @@ mod tests {
     }
 
     fn trial(name: &str) -> Arc<Trial> {
+        trial_of(0, name)
+    }
+
+    fn trial_of(sender: usize, name: &str) -> Arc<Trial> {
         let directory = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(directory.path()).unwrap();
         let body = store.spool(100).into_small().unwrap().reader();
-        let envelope = Envelope { sender: None, recipients: vec![format!("ben@{name}").parse().unwrap()] };
+        let envelope = Envelope {
+            sender: Some(format!("account{sender}@box.test").parse().unwrap()),
+            recipients: vec![format!("ben@{name}").parse().unwrap()],
+        };
         Trial::new(domain(name), envelope, Content::new("", body))
     }
 
@@ -160,15 +197,26 @@ mod tests {
         assert_eq!(queue.add_trial(now, &trial("b.test")), Some(true));
         queue.schedule.add(1, waiting("b.test"), now);
         assert_eq!(queue.start(now), None);
-        for _ in 1..TRIALS_PER_DESTINATION {
-            assert_eq!(queue.add_trial(now, &trial("b.test")), Some(false));
+        for sender in 1..TRIALS_PER_DESTINATION {
+            assert_eq!(queue.add_trial(now, &trial_of(sender, "b.test")), Some(false));
         }
-        assert_eq!(queue.add_trial(now, &trial("b.test")), None);
+        assert_eq!(queue.add_trial(now, &trial_of(99, "b.test")), None);
         assert_eq!(queue.add_trial(now, &trial("c.test")), Some(true));
         for _ in 0..TRIALS_PER_DESTINATION {
             assert_eq!(next(&mut queue, now, "b.test"), Some("trial"));
         }
         assert_eq!(next(&mut queue, now, "b.test"), Some("queued"));
         assert_eq!(next(&mut queue, now, "b.test"), None);
+    }
+
+    #[test]
+    fn one_sender_waits_for_a_few_destinations_only() {
+        let (mut queue, now) = (Queue::new(RetrySchedule::default()), clock::now());
+        let sent: Vec<_> = (0..TRIALS_PER_SENDER).map(|number| trial(&format!("t{number}.test"))).collect();
+        assert!(sent.iter().all(|trial| queue.add_trial(now, trial) == Some(true)));
+        assert_eq!(queue.add_trial(now, &trial("more.test")), None);
+        assert_eq!(queue.add_trial(now, &trial_of(1, "more.test")), Some(true));
+        queue.trial_ended(&sent[0].envelope.sender);
+        assert_eq!(queue.add_trial(now, &trial("more.test")), Some(false));
     }
 }

@@ -26,15 +26,21 @@ impl Outbound {
     }
 
     async fn settle_one(self: &Arc<Self>, id: OutboundId, ended: Ended, tries: u32) -> Option<Domain> {
-        let outbound = Arc::clone(self);
+        let (outbound, kept) = (Arc::clone(self), ended.clone());
         let settled = blocking::run(move || outbound.settle_blocking(id, &ended, tries)).await;
         match settled.map_err(anyhow::Error::from).flatten() {
             Ok(destination) => destination,
             Err(error) => {
-                // The entry is as it was: the message is tried again after a while, and perhaps arrives twice.
                 tracing::error!(error = format!("{error:#}"), "the result of a delivery could not be kept");
                 let attempted = Attempted::Deferred(Duration::from_secs(60));
-                self.queue.lock().schedule.settle(clock::now(), id.0, attempted, Self::chance());
+                let mut queue = self.queue.lock();
+                queue.unwritten.insert(id.0, kept);
+                // One whose first attempt this was is not in the schedule yet.
+                if let Some(message) = self.store.outbound_entry(id).ok().flatten().as_ref().and_then(waiting)
+                {
+                    queue.schedule.add(id.0, message, clock::now() + Duration::from_secs(60));
+                }
+                queue.schedule.settle(clock::now(), id.0, attempted, Self::chance());
                 None
             }
         }

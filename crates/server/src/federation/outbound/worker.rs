@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host::clock;
-use mail_types::Domain;
+use mail_types::{Address, Domain};
 use relay_policy::Due;
-use smtp::client::{Fate, Trouble};
+use smtp::Reply;
+use smtp::client::Fate;
 use store::{BodyReader, Outbound as Entry, OutboundId};
 
 use super::Outbound;
@@ -18,7 +19,7 @@ use crate::runtime::blocking;
 
 /// The time for one attempt at a destination, all its hosts together: a server that lets each step take as long as it may
 /// must not hold a worker for hours.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(600);
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(240);
 /// The bytes a second of a bad line, for which there is more time.
 const SLOWEST_LINE: u64 = 8 * 1024;
 
@@ -37,15 +38,23 @@ impl Outbound {
     }
 
     async fn try_trial(self: &Arc<Self>, trial: &Trial) {
-        let Some(content) = trial.begin() else { return };
-        let ended = self.attempt_at(&trial.destination, &trial.envelope, content).await;
-        if let Some((id, ended)) = trial.end(ended) {
+        let settled = match trial.begin() {
+            Some(content) => trial.end(self.attempt_at(&trial.destination, &trial.envelope, content).await),
+            None => None,
+        };
+        self.queue.lock().trial_ended(&trial.envelope.sender);
+        if let Some((id, ended)) = settled {
             self.settle(id, ended, 1).await;
         }
     }
 
     async fn try_queued(self: &Arc<Self>, destination: &Domain, due: Due) {
         let id = OutboundId(due.id);
+        // What came of the last attempt could not be written: that is to be done, and nothing else.
+        let kept = self.queue.lock().unwritten.remove(&due.id);
+        if let Some(ended) = kept {
+            return self.settle(id, ended, due.tries).await;
+        }
         match self.open(id).await {
             Ok(Some((entry, body))) => {
                 let envelope = Envelope {
@@ -60,19 +69,11 @@ impl Outbound {
             Ok(None) => self.forget(id),
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "a queued message could not be read");
-                self.unsettled(id, destination, due).await;
+                let entry = self.store.outbound_entry(id).ok().flatten();
+                let recipients = entry.map(|entry| entry.draft.recipients).unwrap_or_default();
+                self.settle(id, unreadable(&recipients), due.tries).await;
             }
         }
-    }
-
-    /// A message whose file cannot be read waits as one does whose server fails, until it is reported to its sender.
-    async fn unsettled(self: &Arc<Self>, id: OutboundId, destination: &Domain, due: Due) {
-        let entry = self.store.outbound_entry(id).ok().flatten();
-        let recipients = entry.map(|entry| entry.draft.recipients).unwrap_or_default();
-        let trouble = Trouble::NoConnection("the stored message cannot be read".to_owned());
-        let fates = recipients.into_iter().map(|to| (to, Fate::Unsettled(trouble.clone()))).collect();
-        tracing::debug!(%destination, "a message is put off");
-        self.settle(id, Ended { fates, reached: true, host: None }, due.tries).await;
     }
 
     async fn attempt_at(&self, destination: &Domain, envelope: &Envelope, mut content: Content) -> Ended {
@@ -80,6 +81,9 @@ impl Outbound {
         let delivering = self.transport.deliver(destination, envelope, &mut content);
         let attempt =
             tokio::time::timeout(limit, delivering).await.unwrap_or_else(|_| Attempt::timed_out(envelope));
+        if content.is_unreadable() {
+            return unreadable(&envelope.recipients);
+        }
         let delivered = attempt.fates.iter().filter(|(_, fate)| *fate == Fate::Delivered).count();
         self.counters.outbound.attempts.count();
         tracing::debug!(%destination, host = attempt.host, delivered, of = attempt.fates.len(), fate = ?attempt.fates.first().map(|(_, fate)| fate), "a message was offered to another server");
@@ -108,4 +112,13 @@ impl Outbound {
             String::new()
         })
     }
+}
+
+/// The end of a message that cannot be read from the disk, or not be sent as it is: no server had a say in it, and another
+/// attempt would find the same, so its sender is told at once.
+fn unreadable(recipients: &[Address]) -> Ended {
+    let reply =
+        Reply::new(550, "5.3.0 The message was damaged while it waited on this server, and was not sent");
+    let fates = recipients.iter().map(|to| (to.clone(), Fate::Refused(reply.clone()))).collect();
+    Ended { fates, reached: true, host: None }
 }
