@@ -18,6 +18,8 @@ use super::content::Content;
 
 /// The read buffer in bytes: replies are short.
 const READ_BUFFER: usize = 2048;
+/// The bytes to send that are collected: what is in one packet wakes both ends once.
+const WRITE_BUFFER: usize = 16 * 1024;
 /// The time for a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time that the server has to take a piece of a message.
@@ -34,6 +36,8 @@ pub(super) struct Trust {
 pub(super) struct SmtpConnection {
     client: Client,
     stream: Stream,
+    /// What the session has said, and the server has not been sent.
+    unsent: Vec<u8>,
     wake_at: Option<Instant>,
 }
 
@@ -70,8 +74,9 @@ impl SmtpConnection {
     /// The trouble for which the connection is of no use.
     pub(super) async fn open(stream: TcpStream, settings: Settings, trust: &Trust) -> Result<Self, Trouble> {
         let encrypted = settings.encryption == Encryption::Already;
+        let client = Client::new(settings);
         let mut connection =
-            Self { client: Client::new(settings), stream: Stream::Plain(stream), wake_at: None };
+            Self { client, stream: Stream::Plain(stream), unsent: Vec::new(), wake_at: None };
         if encrypted {
             connection.start_tls(trust).await?;
         }
@@ -137,8 +142,13 @@ impl SmtpConnection {
             while let Some(output) = self.client.poll() {
                 match output {
                     Output::Send(bytes) => {
-                        if self.send(&bytes).await.is_err() {
-                            self.client.handle(clock::now(), Input::Closed);
+                        if self.unsent.is_empty() {
+                            self.unsent = bytes;
+                        } else {
+                            self.unsent.extend_from_slice(&bytes);
+                        }
+                        if self.unsent.len() >= WRITE_BUFFER {
+                            self.send().await;
                         }
                     }
                     Output::StartTls => match trust {
@@ -158,7 +168,11 @@ impl SmtpConnection {
                     }
                 }
             }
-            self.listen().await;
+            if self.unsent.is_empty() {
+                self.listen().await;
+            } else {
+                self.send().await;
+            }
         }
     }
 
@@ -200,9 +214,13 @@ impl SmtpConnection {
         Ok(())
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let written = tokio::time::timeout(WRITE_TIMEOUT, self.stream.write(bytes)).await;
-        written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    /// Sends what was collected; the session hears of a failure.
+    async fn send(&mut self) {
+        let bytes = std::mem::take(&mut self.unsent);
+        let written = tokio::time::timeout(WRITE_TIMEOUT, self.stream.write(&bytes)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            self.client.handle(clock::now(), Input::Closed);
+        }
     }
 
     async fn close(&mut self) {
