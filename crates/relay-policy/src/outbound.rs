@@ -65,6 +65,8 @@ pub enum Attempted {
     Finished,
     /// The server put this message off. It is due again after the wait.
     Deferred(Duration),
+    /// The server has no way for this message, and takes others: it waits alone, and holds up no other.
+    SetAside(Duration),
     /// No server of the destination could be reached: all its messages wait.
     Unreachable,
 }
@@ -85,7 +87,11 @@ pub struct OutboundSchedule {
 
 #[derive(Debug, Default)]
 struct Destination {
+    /// The messages that may be tried: the first of each line, and the strays.
     waiting: BTreeSet<(Instant, u64)>,
+    /// The messages of each account in the order of their acceptance: a later one must not overtake an earlier one, which
+    /// it may correct or delete.
+    lines: BTreeMap<Option<Address>, BTreeSet<u64>>,
     /// Entries that wait or are being tried.
     entries: usize,
     running: bool,
@@ -93,6 +99,7 @@ struct Destination {
     running_for: Option<Address>,
     /// Attempts in succession that reached no server.
     failures: u32,
+    last_failure: Option<Instant>,
     down_until: Option<Instant>,
 }
 
@@ -101,7 +108,25 @@ struct Entry {
     message: WaitingMessage,
     due: Instant,
     tries: u32,
+    state: State,
+    /// Whether its last attempt reached no server.
+    unreached: bool,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// In its account's line.
+    InLine,
+    /// It was put off so often that it holds up its line no longer.
+    Stray,
+    /// It is being tried, or settled.
+    Taken,
+}
+
+/// The attempts after which a message that is put off no longer holds up the later ones of its account.
+const PATIENT_TRIES: u32 = 3;
+/// The time after which a destination that was away is worth an attempt for a fresh message, or after a sign of life.
+const PROBE_PAUSE: Duration = Duration::from_secs(15);
 
 impl OutboundSchedule {
     /// An empty one, which tries so many destinations at once.
@@ -130,20 +155,72 @@ impl OutboundSchedule {
         self.entries.is_empty()
     }
 
-    /// Takes up a message that is due at `due`. One that is here already stays as it is.
+    /// Takes up a message that is due at `due`. One that is here already stays as it is. A destination that was away is
+    /// tried again for it, unless that was tried just now.
     pub fn add(&mut self, id: u64, message: WaitingMessage, due: Instant) {
         if self.entries.contains_key(&id) {
             return;
         }
-        let place = self.destinations.entry(message.destination.clone()).or_default();
-        place.waiting.insert((due, id));
+        let (destination, owner) = (message.destination.clone(), message.owner.clone());
+        let place = self.destinations.entry(destination.clone()).or_default();
         place.entries += 1;
-        if let Some(owner) = &message.owner {
+        place.lines.entry(owner.clone()).or_default().insert(id);
+        if let Some(owner) = &owner {
             let share = self.shares.entry(owner.clone()).or_default();
             share.messages += 1;
             share.bytes = share.bytes.saturating_add(message.size);
         }
-        self.entries.insert(id, Entry { message, due, tries: 0 });
+        self.entries.insert(id, Entry { message, due, tries: 0, state: State::InLine, unreached: false });
+        self.seat(&destination, &owner);
+        self.heard_from(due, &destination);
+    }
+
+    /// Lets the first of a line wait for its attempt, and no other of it.
+    fn seat(&mut self, destination: &Domain, owner: &Option<Address>) {
+        let Some(place) = self.destinations.get_mut(destination) else { return };
+        let Some(line) = place.lines.get(owner) else { return };
+        for (position, id) in line.iter().take(2).enumerate() {
+            let Some(entry) = self.entries.get(id).filter(|entry| entry.state == State::InLine) else {
+                continue;
+            };
+            if position == 0 {
+                place.waiting.insert((entry.due, *id));
+            } else {
+                place.waiting.remove(&(entry.due, *id));
+            }
+        }
+    }
+
+    /// Takes a message out of its line.
+    fn leave_line(&mut self, destination: &Domain, owner: &Option<Address>, id: u64) {
+        if let Some(place) = self.destinations.get_mut(destination)
+            && let Some(line) = place.lines.get_mut(owner)
+        {
+            line.remove(&id);
+            if line.is_empty() {
+                place.lines.remove(owner);
+            }
+        }
+        self.seat(destination, owner);
+    }
+
+    /// Lets a message that is waiting hold up no other.
+    pub fn set_aside(&mut self, id: u64) {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.state == State::InLine) else {
+            return;
+        };
+        entry.state = State::Stray;
+        let (destination, owner) = (entry.message.destination.clone(), entry.message.owner.clone());
+        if let Some(place) = self.destinations.get_mut(&destination) {
+            place.waiting.insert((entry.due, id));
+        }
+        self.leave_line(&destination, &owner, id);
+    }
+
+    /// Whether a message of this account would have to stand in line.
+    #[must_use]
+    pub fn has_line(&self, destination: &Domain, owner: &Option<Address>) -> bool {
+        self.destinations.get(destination).is_some_and(|place| place.lines.contains_key(owner))
     }
 
     /// So many attempts at the message were made before it was queued, or in another place.
@@ -247,6 +324,7 @@ impl OutboundSchedule {
         let (due, id) = due_now.clone().find(small).copied().unwrap_or(first);
         place.waiting.remove(&(due, id));
         let entry = self.entries.get_mut(&id)?;
+        entry.state = State::Taken;
         entry.tries = entry.tries.saturating_add(1);
         Some(Due { id, tries: entry.tries })
     }
@@ -254,22 +332,75 @@ impl OutboundSchedule {
     /// The result of an attempt at a message that was taken; `chance` spreads the attempts at a destination that is
     /// away, as in [`RetrySchedule::next`].
     pub fn settle(&mut self, now: Instant, id: u64, attempted: Attempted, chance: u8) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        let destination = entry.message.destination.clone();
-        let Some(place) = self.destinations.get_mut(&destination) else { return };
+        let Some(entry) = self.entries.get(&id) else { return };
+        let (destination, owner) = (entry.message.destination.clone(), entry.message.owner.clone());
+        let was_stray = self
+            .destinations
+            .get(&destination)
+            .is_some_and(|place| !place.lines.get(&owner).is_some_and(|line| line.contains(&id)));
         let due = match attempted {
             Attempted::Finished => {
-                place.reached();
-                return self.forget(id);
+                self.forget(id);
+                return self.reached(now, &destination);
             }
-            Attempted::Deferred(wait) => {
-                place.reached();
+            Attempted::Deferred(wait) | Attempted::SetAside(wait) => {
+                self.reached(now, &destination);
                 now + wait
             }
-            Attempted::Unreachable => place.failed(&self.rules, now, chance),
+            Attempted::Unreachable => match self.destinations.get_mut(&destination) {
+                Some(place) => place.failed(&self.rules, now, chance),
+                None => return,
+            },
         };
+        let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.due = due;
-        place.waiting.insert((due, id));
+        entry.unreached = attempted == Attempted::Unreachable;
+        let impatient =
+            entry.tries >= PATIENT_TRIES && !entry.unreached || matches!(attempted, Attempted::SetAside(_));
+        if was_stray || impatient {
+            entry.state = State::Stray;
+            if let Some(place) = self.destinations.get_mut(&destination) {
+                place.waiting.insert((due, id));
+            }
+            self.leave_line(&destination, &owner, id);
+        } else {
+            entry.state = State::InLine;
+            self.seat(&destination, &owner);
+        }
+    }
+
+    /// The destination answers: what waited for that is due.
+    fn reached(&mut self, now: Instant, destination: &Domain) {
+        let Some(place) = self.destinations.get_mut(destination) else { return };
+        if place.failures == 0 && place.down_until.is_none() {
+            return;
+        }
+        (place.failures, place.last_failure) = (0, None);
+        self.revive(now, destination);
+    }
+
+    /// Makes due what was put off because no server could be reached.
+    fn revive(&mut self, now: Instant, destination: &Domain) {
+        let Some(place) = self.destinations.get_mut(destination) else { return };
+        place.down_until = None;
+        let put_off: Vec<(Instant, u64)> =
+            place.waiting.iter().filter(|(due, _)| *due > now).copied().collect();
+        for (due, id) in put_off {
+            if let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.unreached) {
+                place.waiting.remove(&(due, id));
+                entry.due = now;
+                place.waiting.insert((now, id));
+            }
+        }
+    }
+
+    /// A sign of life of the destination, as mail from it: what waits for it is due, unless it was tried just now.
+    pub fn heard_from(&mut self, now: Instant, destination: &Domain) {
+        let place = self.destinations.get(destination);
+        let away = place.and_then(|place| place.down_until.and(place.last_failure));
+        if away.is_some_and(|failure| now >= failure + PROBE_PAUSE) {
+            self.revive(now, destination);
+        }
     }
 
     /// No server of a destination could be reached with a message that was not in the queue then: those that are wait.
@@ -279,43 +410,56 @@ impl OutboundSchedule {
         }
     }
 
-    /// Whether the destination was tried a short time ago and could not be reached.
+    /// Whether the destination was tried just now and could not be reached.
     #[must_use]
     pub fn is_down(&self, now: Instant, destination: &Domain) -> bool {
-        self.destinations
-            .get(destination)
-            .is_some_and(|place| place.down_until.is_some_and(|until| until > now))
+        self.destinations.get(destination).is_some_and(|place| {
+            place.down_until.is_some()
+                && place.last_failure.is_some_and(|failure| now < failure + PROBE_PAUSE)
+        })
     }
 
     /// Some waiting messages of the destination that have been in the queue for longer than the rules allow. They wait
     /// no longer, until [`OutboundSchedule::settle`]; ask again until there are none.
     pub fn take_expired(&mut self, now: UnixTime, destination: &Domain) -> Vec<Due> {
         let Some(place) = self.destinations.get_mut(destination) else { return Vec::new() };
-        let expired =
-            |id: &u64| self.entries.get(id).is_some_and(|entry| self.rules.expired(now, entry.message.since));
-        let keys: Vec<(Instant, u64)> =
-            place.waiting.iter().filter(|(_, id)| expired(id)).take(EXPIRED_BATCH).copied().collect();
-        for key in &keys {
-            place.waiting.remove(key);
+        let strays = place.waiting.iter().map(|(_, id)| id);
+        let known: BTreeSet<u64> = place.lines.values().flatten().chain(strays).copied().collect();
+        let mut taken = Vec::new();
+        for id in known {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            if entry.state != State::Taken && self.rules.expired(now, entry.message.since) {
+                place.waiting.remove(&(entry.due, id));
+                entry.state = State::Taken;
+                taken.push(Due { id, tries: entry.tries });
+            }
+            if taken.len() >= EXPIRED_BATCH {
+                break;
+            }
         }
-        let due = |(_, id): &(Instant, u64)| Due {
-            id: *id,
-            tries: self.entries.get(id).map_or(0, |entry| entry.tries),
-        };
-        keys.iter().map(due).collect()
+        taken
     }
 
     /// Makes a waiting message due at once, and its destination worth an attempt. False if it does not wait.
     pub fn hurry(&mut self, now: Instant, id: u64) -> bool {
-        let Some(entry) = self.entries.get_mut(&id) else { return false };
-        let Some(place) = self.destinations.get_mut(&entry.message.destination) else { return false };
-        let waits = place.waiting.remove(&(entry.due, id));
-        if waits {
-            entry.due = now;
-            place.waiting.insert((now, id));
-            place.down_until = None;
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.state != State::Taken) else {
+            return false;
+        };
+        let (destination, owner) = (entry.message.destination.clone(), entry.message.owner.clone());
+        let Some(place) = self.destinations.get_mut(&destination) else { return false };
+        place.down_until = None;
+        // Whoever stands before it in its line has to go first.
+        let first = place.lines.get(&owner).and_then(|line| line.first().copied());
+        for id in first.into_iter().chain([id]) {
+            if let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.state != State::Taken) {
+                let waits = place.waiting.remove(&(entry.due, id));
+                entry.due = now;
+                if waits {
+                    place.waiting.insert((now, id));
+                }
+            }
         }
-        waits
+        true
     }
 
     /// The same for all messages; returns the number of those that waited.
@@ -337,6 +481,7 @@ impl OutboundSchedule {
             place.waiting.remove(&(due, id));
             place.entries = place.entries.saturating_sub(1);
         }
+        self.leave_line(&message.destination, &message.owner, id);
         if let Some(owner) = &message.owner
             && let Some(share) = self.shares.get_mut(owner)
         {
@@ -352,12 +497,12 @@ impl OutboundSchedule {
     /// The time of a message's next attempt; none while it is being tried.
     #[must_use]
     pub fn due(&self, id: u64) -> Option<Instant> {
-        let entry = self.entries.get(&id)?;
+        let entry = self.entries.get(&id).filter(|entry| entry.state != State::Taken)?;
         let place = self.destinations.get(&entry.message.destination)?;
-        place
-            .waiting
-            .contains(&(entry.due, id))
-            .then(|| place.down_until.map_or(entry.due, |until| until.max(entry.due)))
+        let first = place.lines.get(&entry.message.owner).and_then(BTreeSet::first);
+        let first = first.filter(|_| entry.state == State::InLine).and_then(|id| self.entries.get(id));
+        let due = first.map_or(entry.due, |first| first.due.max(entry.due));
+        Some(place.down_until.map_or(due, |until| until.max(due)))
     }
 
     /// The time at which [`OutboundSchedule::start`] is to be asked again, unless something is queued or stops before.
@@ -381,13 +526,10 @@ impl OutboundSchedule {
 }
 
 impl Destination {
-    fn reached(&mut self) {
-        (self.failures, self.down_until) = (0, None);
-    }
-
     /// Returns the time of the next attempt.
     fn failed(&mut self, rules: &RetrySchedule, now: Instant, chance: u8) -> Instant {
         self.failures = self.failures.saturating_add(1);
+        self.last_failure = Some(now);
         let until = now + rules.spread_wait(self.failures, chance);
         self.down_until = Some(until);
         until
@@ -414,7 +556,7 @@ mod tests {
 
     use mail_types::{Domain, UnixTime};
 
-    use super::{Attempted, Due, OutboundSchedule, QueueShare, WaitingMessage};
+    use super::{Attempted, Due, OutboundSchedule, PATIENT_TRIES, QueueShare, WaitingMessage};
     use crate::retry::RetrySchedule;
 
     const SINCE: UnixTime = UnixTime(1_000_000);
@@ -485,25 +627,81 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_put_off_holds_up_no_other() {
+    fn a_message_that_is_put_off_holds_up_the_later_ones_of_its_account_for_a_while() {
         let start = anchor();
         let mut schedule = with(start, &[(1, "a.test"), (2, "a.test")]);
+        schedule.add(3, of("ben@box.test", "a.test", 100), start);
         let a = domain("a.test");
         schedule.start(start).unwrap();
-        assert_eq!(schedule.take(start, &a).unwrap().id, 1);
-        schedule.settle(start, 1, Attempted::Deferred(MINUTE), 0);
-        assert_eq!(schedule.take(start, &a).unwrap().id, 2);
-        schedule.settle(start, 2, Attempted::Finished, 0);
+        let mut now = start;
+        for tries in 1..PATIENT_TRIES {
+            assert_eq!(schedule.take(now, &a), Some(Due { id: 1, tries }));
+            schedule.settle(now, 1, Attempted::Deferred(MINUTE), 0);
+            if tries == 1 {
+                // Another account's mail goes on.
+                assert_eq!(schedule.take(now, &a).unwrap().id, 3);
+                schedule.settle(now, 3, Attempted::Finished, 0);
+            }
+            assert_eq!(schedule.take(now, &a), None);
+            assert_eq!(schedule.due(2), Some(now + MINUTE));
+            now += MINUTE;
+        }
+        assert_eq!(schedule.take(now, &a).unwrap().id, 1);
+        schedule.settle(now, 1, Attempted::Deferred(MINUTE), 0);
+        assert_eq!(schedule.take(now, &a).unwrap().id, 2);
+        schedule.settle(now, 2, Attempted::Finished, 0);
+        schedule.hurry(now, 1);
+        assert_eq!(schedule.take(now, &a).unwrap().id, 1);
+        schedule.settle(now, 1, Attempted::Finished, 0);
         schedule.stop(&a);
-        assert_eq!(schedule.wake_at(), Some(start + MINUTE));
-        assert_eq!(schedule.due(1), Some(start + MINUTE));
-        assert_eq!((schedule.hurry(start, 1), schedule.hurry(start, 9)), (true, false));
-        assert_eq!(schedule.hurry_all(start), 1);
-        assert_eq!(schedule.start(start), Some(a.clone()));
-        assert_eq!(schedule.take(start, &a), Some(Due { id: 1, tries: 2 }));
-        assert_eq!((schedule.tries(1), schedule.tries(9)), (2, 0));
-        schedule.tried(1, 5);
-        assert_eq!(schedule.tries(1), 5);
+        assert!(schedule.is_empty() && schedule.destinations.is_empty());
+    }
+
+    #[test]
+    fn a_message_that_comes_late_into_its_line_goes_first() {
+        let start = anchor();
+        let mut schedule = with(start, &[(5, "a.test"), (6, "a.test")]);
+        let a = domain("a.test");
+        // Its first attempt was under way when the others were queued.
+        schedule.add(4, message("a.test", SINCE), start + MINUTE);
+        schedule.start(start + MINUTE).unwrap();
+        let order: Vec<u64> = (0..3)
+            .map(|_| {
+                let id = schedule.take(start + MINUTE, &a).unwrap().id;
+                schedule.settle(start + MINUTE, id, Attempted::Finished, 0);
+                id
+            })
+            .collect();
+        assert_eq!(order, [4, 5, 6]);
+    }
+
+    #[test]
+    fn a_destination_that_was_away_is_tried_for_a_fresh_message_and_after_a_sign_of_life() {
+        let start = anchor();
+        let a = domain("a.test");
+        let away = || {
+            let mut schedule = with(start, &[(1, "a.test")]);
+            schedule.start(start).unwrap();
+            schedule.take(start, &a).unwrap();
+            for _ in 0..8 {
+                schedule.settle(start, 1, Attempted::Unreachable, 0);
+            }
+            schedule.stop(&a);
+            assert!(schedule.is_down(start, &a) && !schedule.is_down(start + MINUTE, &a));
+            schedule
+        };
+        let mut schedule = away();
+        schedule.heard_from(start + Duration::from_secs(1), &a);
+        schedule.add(2, message("a.test", SINCE), start + Duration::from_secs(2));
+        assert_eq!(schedule.start(start + MINUTE), None);
+        let mut schedule = away();
+        schedule.heard_from(start + MINUTE, &a);
+        assert_eq!(schedule.start(start + MINUTE), Some(a.clone()));
+        let mut schedule = away();
+        schedule.add(2, message("a.test", SINCE), start + MINUTE);
+        assert_eq!(schedule.start(start + MINUTE), Some(a.clone()));
+        assert_eq!(schedule.take(start + MINUTE, &a).unwrap().id, 1);
+        assert_eq!(schedule.take(start + MINUTE, &a), None);
     }
 
     #[test]
@@ -587,6 +785,8 @@ mod tests {
         schedule.start(start).unwrap();
         assert_eq!(schedule.take(start, &a).unwrap().id, 1);
         assert_eq!(schedule.take(now, &a).unwrap().id, 3);
+        assert_eq!(schedule.take(now, &a), None, "the second of an account waits for the first");
+        schedule.settle(now, 1, Attempted::Finished, 0);
         assert_eq!(schedule.take(now, &a).unwrap().id, 2);
     }
 

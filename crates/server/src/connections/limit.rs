@@ -1,10 +1,12 @@
-//! The limits on open connections, in total and from each address. An address is forgotten with its last connection.
+//! The limits on open connections, in total and from each network. A network is forgotten with its last connection.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use host::locks::Mutex;
+
+use crate::connections::network::network;
 
 /// Connections from the machine itself beyond the total, so that no crowd of clients makes the self-check fail.
 const RESERVED_FOR_LOOPBACK: u32 = 16;
@@ -28,7 +30,7 @@ struct OpenConnections {
 pub(crate) enum LimitReached {
     /// The server's.
     Total,
-    /// The client's address's.
+    /// That of the client's address, or of its network.
     PerAddress,
 }
 
@@ -47,7 +49,7 @@ impl ConnectionLimit {
 
     /// Counts a connection, unless a limit is reached.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionGuard, LimitReached> {
-        let address = address.to_canonical();
+        let address = network(address);
         let mut open = self.open.lock();
         let here = open.by_address.get(&address).copied().unwrap_or(0);
         // What comes from the machine itself may be a proxy for everybody: only the total counts.
@@ -106,6 +108,14 @@ mod tests {
         let _third = limit.enter(berta).unwrap();
         assert_eq!(limit.enter(berta).err(), Some(LimitReached::Total));
         assert!(limit.enter("127.0.0.1".parse().unwrap()).is_ok(), "the machine itself");
+        let v6 = ConnectionLimit::new(9, 1);
+        let _one = v6.enter("2001:db8::1".parse().unwrap()).unwrap();
+        assert_eq!(
+            v6.enter("2001:db8::2".parse().unwrap()).err(),
+            Some(LimitReached::PerAddress),
+            "one host"
+        );
+        assert!(v6.enter("2001:db8:0:1::1".parse().unwrap()).is_ok());
         drop(first);
         assert!(limit.enter(anna).is_ok());
     }

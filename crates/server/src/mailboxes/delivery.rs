@@ -114,6 +114,13 @@ impl Delivery {
         self.outbound.as_ref().filter(|_| self.domains.first() == Some(author.domain()))
     }
 
+    /// Mail of this domain has come, and is proven: mail for it need not wait any longer.
+    pub(crate) fn heard_from(&self, domain: &Domain) {
+        if let Some(outbound) = &self.outbound {
+            outbound.heard_from(domain);
+        }
+    }
+
     /// Counts one message of the sender, and returns the time by which its answer is to be delayed.
     pub(crate) fn count(&self, now: Instant, sender: &Address) -> Result<Duration, Refusal> {
         self.rate.lock().check(now, sender)

@@ -101,7 +101,7 @@ async fn mail_for_other_servers_is_counted_by_its_end() {
     )
     .await;
     let mut alice = server.submission(ALICE).await;
-    for (reply, code) in [("250 ok", "250 "), ("451 4.7.1 later", "250 "), ("550 5.1.1 no", "550 ")] {
+    for (reply, code) in [("250 ok", "250 "), ("550 5.1.1 no", "550 "), ("451 4.7.1 later", "250 ")] {
         peer.answer("RCPT", reply);
         let answer = alice.submit(ALICE, &["ben@[127.0.0.42]"], &encrypted(ALICE, 100)).await;
         assert!(answer.starts_with(code), "{answer}");

@@ -356,3 +356,38 @@ fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_goodbye_in_the_same_breath_loses_no_message() {
+    let (server, peer) = two_servers().await;
+    peer.answer(".", "250 taken\r\n421 4.3.2 closing");
+    let mut alice = server.submission(ALICE).await;
+    for count in 1..=4 {
+        let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+        assert!(answer.starts_with("250 "), "{answer}");
+        assert_eq!((peer.wait_for(count).await.len(), queue(&server).len()), (count, 0));
+    }
+    // The same for messages out of the queue.
+    server.imap(BOB).await;
+    for count in 5..=8 {
+        let answer = alice.submit(ALICE, &[BOB, BEN], &encrypted(ALICE, 100)).await;
+        assert!(answer.starts_with("250 "), "{answer}");
+        assert_eq!(peer.wait_for(count).await.len(), count);
+    }
+    queue_of(&server, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_for_a_server_that_hangs_cost_the_sender_one_wait_and_keep_their_order() {
+    let peer = Peer::default();
+    let peers = Peers { patience: Duration::from_millis(300), ..listen(31, &peer).await };
+    let server = TestServer::start_among(OPEN, peers).await;
+    peer.answer("MAIL", "250-wait");
+    let mut alice = server.submission(ALICE).await;
+    for _ in 0..5 {
+        let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
+        assert!(answer.starts_with("250 "), "{answer}");
+    }
+    assert_eq!(queue(&server).len(), 5);
+    assert_eq!(peer.connections(), 1, "the others did not try, and so did not wait");
+}

@@ -20,7 +20,7 @@ pub(super) struct IncomingMessage {
     cleanup: HeaderCleanup,
     spool: SpoolBuffer,
     /// Its place among those that may come in at once.
-    _place: ConnectionGuard,
+    place: ConnectionGuard,
 }
 
 /// A message that has come in.
@@ -29,6 +29,8 @@ pub(super) struct Complete {
     pub(super) signatures: Signatures,
     /// The cleaned message, or the failure to keep it.
     pub(super) message: io::Result<BufferedMessage>,
+    /// It holds a header section until its keys are looked up.
+    pub(super) place: ConnectionGuard,
 }
 
 impl IncomingMessage {
@@ -39,7 +41,7 @@ impl IncomingMessage {
             verification: Verification::new(),
             cleanup: HeaderCleanup::new(Purpose::LocalDelivery),
             spool: SpoolBuffer::Empty,
-            _place: place,
+            place,
         }
     }
 
@@ -62,11 +64,11 @@ impl IncomingMessage {
 
     /// The whole message, or the reason why nobody can read it.
     pub(super) fn finish(self, store: &Store, limit: u64) -> Result<Complete, Refusal> {
-        let Self { inspection, verification, cleanup, mut spool, _place } = self;
+        let Self { inspection, verification, cleanup, mut spool, place } = self;
         let inspected = inspection.finish()?;
         if let Some(buffer) = spool.buffer(store, limit) {
             cleanup.finish(buffer);
         }
-        Ok(Complete { inspected, signatures: verification.finish(), message: spool.take() })
+        Ok(Complete { inspected, signatures: verification.finish(), message: spool.take(), place })
     }
 }

@@ -145,10 +145,10 @@ impl Reception {
 
     async fn deliver(&self, message: IncomingMessage, envelope: Envelope) -> Result<(), Failure> {
         let complete = message.finish(&self.store, self.rules.message_size);
-        let Complete { inspected, signatures, message } = complete.map_err(Failure::Refused)?;
+        let Complete { inspected, signatures, message, place } = complete.map_err(Failure::Refused)?;
         let judged = self.judge(&inspected, &signatures, envelope.sender.as_ref()).await;
         // A header section that is large need not be kept while the disk works.
-        drop(signatures);
+        drop((signatures, place));
         let report_to = judged.map_err(Failure::Refused)?;
         let letter = Letter {
             author: inspected.from,
@@ -179,9 +179,14 @@ impl Reception {
                 Err(Refusal::OwnAddress(inspected.from.clone()))
             }
             // Nobody has proved to be the author, so nobody is sent a report.
-            Origin::Unchecked => Ok(None),
+            Origin::Unchecked => {
+                let delay = self.domains.lock().check(clock::now(), domain)?;
+                pause(delay).await;
+                Ok(None)
+            }
             Origin::NeedsDkim(name) => {
                 origin::prove(&*self.keys, signatures, domain, &name).await?;
+                self.delivery.heard_from(domain);
                 let delay = self.domains.lock().check(clock::now(), domain)?;
                 pause(delay).await;
                 Ok(admitted.bounce_to)

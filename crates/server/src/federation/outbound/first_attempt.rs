@@ -13,6 +13,7 @@ use store::{BodyReader, OutboundDraft, OutboundId};
 use super::Outbound;
 use super::content::{Content, Envelope};
 use super::outcome::outcome;
+use super::reach::Reach;
 use super::trial::{Ended, Handed, Trial};
 
 /// A message for other servers, but for its body.
@@ -53,7 +54,7 @@ enum Progress {
     /// The attempt is being made.
     Running(Arc<Trial>),
     /// The attempt ended without a result.
-    Deferred { wait: Duration, reached: bool },
+    Deferred { wait: Duration, reach: Reach },
 }
 
 impl FirstAttempt {
@@ -95,8 +96,7 @@ impl FirstAttempt {
         self.delivered += outcome.delivered;
         self.failed.extend(outcome.failed);
         if !outcome.remaining.is_empty() {
-            let progress =
-                Progress::Deferred { wait: Duration::from_secs(outcome.wait), reached: ended.reached };
+            let progress = Progress::Deferred { wait: Duration::from_secs(outcome.wait), reach: ended.reach };
             let destination = trial.destination.clone();
             self.parts.push(Part { destination, recipients: outcome.remaining, progress });
         }
@@ -168,11 +168,11 @@ impl Outbound {
         let FirstAttempt { parts, sender, size, .. } = attempt;
         for (part, id) in parts.into_iter().zip(ids) {
             let Part { destination, progress, .. } = part;
-            let (mut reached, mut tries) = (true, 0);
+            let (mut reach, mut tries) = (Reach::Answered, 0);
             let due = match progress {
                 Progress::Untried => now,
-                Progress::Deferred { wait, reached: answered } => {
-                    (reached, tries) = (answered, 1);
+                Progress::Deferred { wait, reach: come } => {
+                    (reach, tries) = (come, 1);
                     now + wait
                 }
                 Progress::Running(trial) => match trial.queued(*id) {
@@ -194,7 +194,10 @@ impl Outbound {
             };
             queue.schedule.add(id.0, message, due);
             queue.schedule.tried(id.0, tries);
-            if !reached {
+            if reach == Reach::NotForThisOne {
+                queue.schedule.set_aside(id.0);
+            }
+            if reach == Reach::Nowhere {
                 queue.schedule.unreachable(now, &destination, Self::chance());
             }
         }

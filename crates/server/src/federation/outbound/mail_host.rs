@@ -16,6 +16,7 @@ use super::content::{Content, Envelope};
 use super::dial::dial;
 use super::https::{Answer, HttpsConnection};
 use super::memory::Connection;
+use super::reach::Reach;
 use super::smtp::{SmtpConnection, Trust};
 use super::transport::{Attempt, Transport, all, no_connection};
 use super::trust::Way;
@@ -81,9 +82,10 @@ impl Transport {
         let name = host.name.clone();
         match self.try_smtp(host, envelope, content).await {
             // The relay answers, and has no other way for this message: others for it need not wait.
-            Err(trouble) if answered => {
-                Ok(Attempt { reached: true, ..all(envelope, Fate::Unsettled(trouble), Some(name)) })
-            }
+            Err(trouble) if answered => Ok(Attempt {
+                reach: Reach::NotForThisOne,
+                ..all(envelope, Fate::Unsettled(trouble), Some(name))
+            }),
             tried => tried,
         }
     }
@@ -112,7 +114,7 @@ impl Transport {
                     let idle = Connection::Https(connection);
                     self.memory.lock().keep(clock::now(), destination, host.name.clone(), idle);
                 }
-                Next::Answered(Attempt { fates, reached: true, host: Some(host.name.clone()) })
+                Next::Answered(Attempt { fates, reach: Reach::Answered, host: Some(host.name.clone()) })
             }
             Ok(Posted::NotThisOne) => Next::Smtp,
             Ok(Posted::NoRelay) => Next::Classic,
@@ -164,7 +166,7 @@ impl Transport {
                 match posted.map_err(|error| no_connection("HTTPS delivery", &error))? {
                     Posted::Answered { fates, lost } => {
                         let idle = (!lost && connection.is_usable()).then_some(Connection::Https(connection));
-                        (Attempt { fates, reached: true, host: Some(host.clone()) }, idle)
+                        (Attempt { fates, reach: Reach::Answered, host: Some(host.clone()) }, idle)
                     }
                     Posted::NotThisOne | Posted::NoRelay => return Err(Trouble::Protocol),
                 }
@@ -249,7 +251,10 @@ pub(super) async fn transact(
     {
         return Err(trouble);
     }
-    Ok((Attempt { fates: delivery.fates, reached: true, host: Some(host.to_owned()) }, delivery.usable))
+    Ok((
+        Attempt { fates: delivery.fates, reach: Reach::Answered, host: Some(host.to_owned()) },
+        delivery.usable,
+    ))
 }
 
 fn transaction(envelope: &Envelope, content: &Content) -> Transaction {

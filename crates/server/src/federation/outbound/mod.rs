@@ -19,6 +19,7 @@ mod memory;
 mod outcome;
 mod policies;
 mod queue;
+mod reach;
 mod settle;
 mod smarthost;
 mod smtp;
@@ -235,6 +236,12 @@ impl Outbound {
         }
         let signer = Arc::clone(&self.signer);
         blocking::run(move || signer.sign(body)).await?
+    }
+
+    /// A sign of life of a destination.
+    pub(crate) fn heard_from(&self, destination: &Domain) {
+        self.queue.lock().schedule.heard_from(clock::now(), destination);
+        self.woken.notify_one();
     }
 
     /// Whether the sender may have a message of this size waiting for so many destinations, and the disk has room for it.

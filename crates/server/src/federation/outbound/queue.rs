@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mail_types::{Address, Domain};
 use relay_policy::{Due, OutboundSchedule, RetrySchedule};
 
 use super::trial::{Ended, Trial};
 
+/// The time after which a worker that is still at the same message is busy: further senders do not wait for it.
+const BUSY: Duration = Duration::from_millis(1500);
 /// The most destinations that are tried at once for the queue.
 const QUEUE_WORKERS: usize = 24;
 /// The most that are tried at once in all: a sender who waits does not wait for a queue of servers that are away.
@@ -37,6 +39,8 @@ pub(super) struct Queue {
     trial_count: usize,
     /// The messages that wait or are being tried, by sender.
     trials_of: BTreeMap<Option<Address>, usize>,
+    /// The same, by destination and sender.
+    in_flight: BTreeMap<(Domain, Option<Address>), usize>,
     workers: BTreeMap<Domain, Worker>,
 }
 
@@ -44,6 +48,8 @@ pub(super) struct Queue {
 struct Worker {
     /// Whether the schedule started it, or a waiting sender did.
     scheduled: bool,
+    /// The time at which it took up its present message.
+    since: Instant,
 }
 
 impl Queue {
@@ -54,6 +60,7 @@ impl Queue {
             trials: BTreeMap::new(),
             trial_count: 0,
             trials_of: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             workers: BTreeMap::new(),
         }
     }
@@ -66,7 +73,13 @@ impl Queue {
         let idle = !self.workers.contains_key(destination);
         let sender = &trial.envelope.sender;
         let own = self.trials_of.get(sender).copied().unwrap_or_default();
+        // Whoever sends a second message before the first is through must not have it overtake, nor wait for nothing.
+        let stands_in_line = self.schedule.has_line(destination, sender)
+            || self.in_flight.contains_key(&(destination.clone(), sender.clone()));
+        let busy = self.workers.get(destination).is_some_and(|worker| now - worker.since > BUSY);
         let full = there >= TRIALS_PER_DESTINATION
+            || stands_in_line
+            || busy
             || own >= TRIALS_PER_SENDER
             || self.trial_count >= TRIALS
             || idle && self.workers.len() >= WORKERS;
@@ -76,8 +89,9 @@ impl Queue {
         self.trials.entry(destination.clone()).or_default().push_back(Arc::clone(trial));
         self.trial_count += 1;
         *self.trials_of.entry(sender.clone()).or_default() += 1;
+        *self.in_flight.entry((destination.clone(), sender.clone())).or_default() += 1;
         if idle {
-            self.workers.insert(destination.clone(), Worker { scheduled: false });
+            self.workers.insert(destination.clone(), Worker { scheduled: false, since: now });
         }
         Some(idle)
     }
@@ -90,7 +104,7 @@ impl Queue {
             match self.workers.get_mut(&destination) {
                 Some(worker) => worker.scheduled = true,
                 None => {
-                    self.workers.insert(destination.clone(), Worker { scheduled: true });
+                    self.workers.insert(destination.clone(), Worker { scheduled: true, since: now });
                     return Some(destination);
                 }
             }
@@ -99,6 +113,9 @@ impl Queue {
 
     /// The next message for the worker of this destination. None ends it.
     pub(super) fn next(&mut self, now: Instant, destination: &Domain) -> Option<Work> {
+        if let Some(worker) = self.workers.get_mut(destination) {
+            worker.since = now;
+        }
         if let Some(trial) = self.trials.get_mut(destination).and_then(VecDeque::pop_front) {
             self.trial_count -= 1;
             return Some(Work::Trial(trial));
@@ -123,7 +140,14 @@ impl Queue {
 
 impl Queue {
     /// The attempt at a message whose sender waits, or waited, has ended.
-    pub(super) fn trial_ended(&mut self, sender: &Option<Address>) {
+    pub(super) fn trial_ended(&mut self, destination: &Domain, sender: &Option<Address>) {
+        let pair = (destination.clone(), sender.clone());
+        if let Some(count) = self.in_flight.get_mut(&pair) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.in_flight.remove(&pair);
+            }
+        }
         if let Some(count) = self.trials_of.get_mut(sender) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -140,10 +164,10 @@ mod tests {
 
     use host::clock;
     use mail_types::{Domain, UnixTime};
-    use relay_policy::{Due, RetrySchedule, WaitingMessage};
+    use relay_policy::{Attempted, Due, RetrySchedule, WaitingMessage};
     use store::Store;
 
-    use super::{Queue, TRIALS_PER_DESTINATION, TRIALS_PER_SENDER, Work};
+    use super::{BUSY, Queue, TRIALS_PER_DESTINATION, TRIALS_PER_SENDER, Work};
     use crate::federation::outbound::content::{Content, Envelope};
     use crate::federation::outbound::trial::Trial;
 
@@ -184,11 +208,28 @@ mod tests {
         queue.schedule.add(2, waiting("b.test"), now);
         assert_eq!(queue.start(now), Some(domain("b.test")));
         assert_eq!(next(&mut queue, now, "b.test"), Some("queued"));
+        queue.schedule.settle(now, 1, Attempted::Finished, 0);
         assert_eq!(queue.add_trial(now, &trial("b.test")), Some(false));
         assert_eq!(next(&mut queue, now, "b.test"), Some("trial"));
         assert_eq!(next(&mut queue, now, "b.test"), Some("queued"));
         assert_eq!(next(&mut queue, now, "b.test"), None);
-        assert_eq!(queue.add_trial(now, &trial("b.test")), Some(true));
+    }
+
+    #[test]
+    fn a_second_message_of_a_sender_does_not_overtake_the_first_and_nobody_waits_for_a_busy_worker() {
+        let (mut queue, now) = (Queue::new(RetrySchedule::default()), clock::now());
+        let first = trial("b.test");
+        assert_eq!(queue.add_trial(now, &first), Some(true));
+        assert_eq!(queue.add_trial(now, &trial("b.test")), None);
+        assert_eq!(queue.add_trial(now, &trial_of(1, "b.test")), Some(false));
+        assert_eq!(next(&mut queue, now, "b.test"), Some("trial"));
+        assert_eq!(queue.add_trial(now + 2 * BUSY, &trial_of(2, "b.test")), None);
+        queue.trial_ended(&first.destination, &first.envelope.sender);
+        assert_eq!(queue.add_trial(now, &trial("b.test")), Some(false));
+        let owner = first.envelope.sender.clone();
+        queue.schedule.add(1, WaitingMessage { owner, ..waiting("c.test") }, now);
+        assert_eq!(queue.add_trial(now, &trial("c.test")), None);
+        assert_eq!(queue.add_trial(now, &trial_of(1, "c.test")), Some(true));
     }
 
     #[test]
@@ -216,7 +257,7 @@ mod tests {
         assert!(sent.iter().all(|trial| queue.add_trial(now, trial) == Some(true)));
         assert_eq!(queue.add_trial(now, &trial("more.test")), None);
         assert_eq!(queue.add_trial(now, &trial_of(1, "more.test")), Some(true));
-        queue.trial_ended(&sent[0].envelope.sender);
+        queue.trial_ended(&sent[0].destination, &sent[0].envelope.sender);
         assert_eq!(queue.add_trial(now, &trial("more.test")), Some(false));
     }
 }

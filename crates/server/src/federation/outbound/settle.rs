@@ -10,6 +10,7 @@ use smtp::client::{Fate, Trouble};
 use store::{Outbound as Entry, OutboundDraft, OutboundId};
 
 use super::outcome::{Outcome, outcome};
+use super::reach::Reach;
 use super::trial::Ended;
 use super::{Outbound, waiting};
 use crate::runtime::blocking;
@@ -18,7 +19,7 @@ impl Outbound {
     /// Settles a queued message after its attempt number `tries`, and the destination's expired ones with it if no server
     /// could be reached.
     pub(super) async fn settle(self: &Arc<Self>, id: OutboundId, ended: Ended, tries: u32) {
-        let unreachable = (!ended.reached).then(|| first_trouble(&ended.fates)).flatten();
+        let unreachable = (ended.reach == Reach::Nowhere).then(|| first_trouble(&ended.fates)).flatten();
         let destination = self.settle_one(id, ended, tries).await;
         if let (Some(trouble), Some(destination)) = (unreachable, destination) {
             self.expire(&destination, &trouble).await;
@@ -72,7 +73,7 @@ impl Outbound {
             let draft = OutboundDraft { recipients: outcome.remaining.clone(), ..entry.draft.clone() };
             self.store.update_outbound(id, draft)?;
         }
-        self.schedule(&entry, destination.as_ref(), &outcome, ended.reached, chance);
+        self.schedule(&entry, destination.as_ref(), &outcome, ended.reach, chance);
         Ok(destination)
     }
 
@@ -81,15 +82,16 @@ impl Outbound {
         entry: &Entry,
         destination: Option<&Domain>,
         outcome: &Outcome,
-        reached: bool,
+        reach: Reach,
         chance: u8,
     ) {
         let now = clock::now();
         let mut queue = self.queue.lock();
-        let attempted = match (outcome.remaining.is_empty(), reached) {
+        let attempted = match (outcome.remaining.is_empty(), reach) {
             (true, _) => Attempted::Finished,
-            (false, true) => Attempted::Deferred(Duration::from_secs(outcome.wait)),
-            (false, false) => Attempted::Unreachable,
+            (false, Reach::Answered) => Attempted::Deferred(Duration::from_secs(outcome.wait)),
+            (false, Reach::NotForThisOne) => Attempted::SetAside(Duration::from_secs(outcome.wait)),
+            (false, Reach::Nowhere) => Attempted::Unreachable,
         };
         let id = entry.id.0;
         match destination {
@@ -100,6 +102,9 @@ impl Outbound {
                     queue.schedule.add(id, message, due);
                 }
                 queue.schedule.tried(id, 1);
+                if reach == Reach::NotForThisOne {
+                    queue.schedule.set_aside(id);
+                }
                 if attempted == Attempted::Unreachable {
                     queue.schedule.unreachable(now, destination, chance);
                 }
@@ -122,7 +127,7 @@ impl Outbound {
                 let entry = self.store.outbound_entry(id).ok().flatten();
                 let recipients = entry.map(|entry| entry.draft.recipients).unwrap_or_default();
                 let fates = recipients.into_iter().map(|to| (to, Fate::Unsettled(trouble.clone()))).collect();
-                self.settle_one(id, Ended { fates, reached: true, host: None }, due.tries).await;
+                self.settle_one(id, Ended { fates, reach: Reach::Answered, host: None }, due.tries).await;
             }
         }
     }

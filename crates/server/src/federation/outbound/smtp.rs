@@ -90,6 +90,8 @@ impl SmtpConnection {
 
     /// Delivers a message.
     pub(super) async fn deliver(&mut self, transaction: Transaction, content: &mut Content) -> Delivery {
+        let unsettled = |recipient: &Address| (recipient.clone(), Fate::Unsettled(Trouble::ConnectionLost));
+        let none: Vec<(Address, Fate)> = transaction.recipients.iter().map(unsettled).collect();
         self.client.handle(clock::now(), Input::Deliver(transaction));
         let mut sent = false;
         let fates = loop {
@@ -111,10 +113,11 @@ impl SmtpConnection {
                 }
                 Stop::Done(fates) => break fates,
                 // The session says what became of the message before it closes.
-                Stop::Closed(_) | Stop::Ready => break Vec::new(),
+                Stop::Closed(_) | Stop::Ready => break none,
             }
         };
-        let usable = matches!(self.run(None).await, Stop::Ready);
+        // A reply that nobody asked for, as 421, may have come with the last one: the session closes behind `Ready`.
+        let usable = matches!(self.run(None).await, Stop::Ready) && self.client.poll().is_none();
         Delivery { fates, sent, usable }
     }
 

@@ -12,6 +12,7 @@ use smtp::client::{Fate, Trouble};
 use super::content::Envelope;
 use super::memory::PeerMemory;
 use super::policies::Policies;
+use super::reach::Reach;
 use super::trust::Trusts;
 
 /// The ports of other servers, and the time that their answers are waited for while a sender waits.
@@ -35,8 +36,8 @@ impl Default for Peers {
 pub(super) struct Attempt {
     /// One for each recipient.
     pub(super) fates: Vec<(Address, Fate)>,
-    /// Whether any server of the destination answered, or the name servers said for good that there is none.
-    pub(super) reached: bool,
+    /// How far it came.
+    pub(super) reach: Reach,
     /// The host that answered.
     pub(super) host: Option<String>,
 }
@@ -70,7 +71,7 @@ pub(super) fn no_connection(step: &str, error: &io::Error) -> Trouble {
 
 /// The same fate for all recipients. A refusal is an answer, be it of a host or of the name servers.
 pub(super) fn all(envelope: &Envelope, fate: Fate, host: Option<String>) -> Attempt {
-    let reached = !matches!(fate, Fate::Unsettled(_));
+    let reach = if matches!(fate, Fate::Unsettled(_)) { Reach::Nowhere } else { Reach::Answered };
     let fates = envelope.recipients.iter().map(|recipient| (recipient.clone(), fate.clone())).collect();
-    Attempt { fates, reached, host }
+    Attempt { fates, reach, host }
 }

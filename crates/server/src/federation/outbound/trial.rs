@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use host::locks::Mutex;
 use mail_types::{Address, Domain};
-use smtp::client::Fate;
+use smtp::client::{Fate, Trouble};
 use store::OutboundId;
 use tokio::sync::Notify;
 
 use super::content::{Content, Envelope};
+use super::reach::Reach;
 
 /// The message for one destination.
 pub(super) struct Trial {
@@ -38,8 +39,20 @@ enum State {
 #[derive(Clone, Debug)]
 pub(super) struct Ended {
     pub(super) fates: Vec<(Address, Fate)>,
-    pub(super) reached: bool,
+    pub(super) reach: Reach,
     pub(super) host: Option<String>,
+}
+
+impl Ended {
+    /// The same with a fate for each of these recipients: one that is missing is not known, and never a delivery.
+    pub(super) fn complete(mut self, recipients: &[Address]) -> Self {
+        for recipient in recipients {
+            if !self.fates.iter().any(|(known, _)| known == recipient) {
+                self.fates.push((recipient.clone(), Fate::Unsettled(Trouble::ConnectionLost)));
+            }
+        }
+        self
+    }
 }
 
 /// The way on for a message that was put into the queue.
@@ -68,6 +81,11 @@ impl Trial {
                 None
             }
         }
+    }
+
+    /// Whether the message is in the queue by now.
+    pub(super) fn is_handed_over(&self) -> bool {
+        matches!(*self.state.lock(), State::Queued(_))
     }
 
     /// Ends the attempt. Returns the entry that is to be settled, if the message was queued meanwhile.

@@ -13,6 +13,7 @@ use store::{BodyReader, Outbound as Entry, OutboundId};
 use super::Outbound;
 use super::content::{Content, Envelope};
 use super::queue::Work;
+use super::reach::Reach;
 use super::transport::Attempt;
 use super::trial::{Ended, Trial};
 use crate::runtime::blocking;
@@ -39,10 +40,30 @@ impl Outbound {
 
     async fn try_trial(self: &Arc<Self>, trial: &Trial) {
         let settled = match trial.begin() {
-            Some(content) => trial.end(self.attempt_at(&trial.destination, &trial.envelope, content).await),
+            Some(content) => {
+                let ended = self.attempt_at(&trial.destination, &trial.envelope, content).await;
+                let in_time = !trial.is_handed_over();
+                if in_time {
+                    self.trial_ended(trial);
+                }
+                let settled = trial.end(ended);
+                match in_time {
+                    true => return self.settle_handed_over(settled).await,
+                    false => settled,
+                }
+            }
             None => None,
         };
-        self.queue.lock().trial_ended(&trial.envelope.sender);
+        self.settle_handed_over(settled).await;
+        // Only now may the sender's next message go: this one stands in the queue before it, if it has to wait.
+        self.trial_ended(trial);
+    }
+
+    fn trial_ended(&self, trial: &Trial) {
+        self.queue.lock().trial_ended(&trial.destination, &trial.envelope.sender);
+    }
+
+    async fn settle_handed_over(self: &Arc<Self>, settled: Option<(OutboundId, Ended)>) {
         if let Some((id, ended)) = settled {
             self.settle(id, ended, 1).await;
         }
@@ -87,7 +108,8 @@ impl Outbound {
         let delivered = attempt.fates.iter().filter(|(_, fate)| *fate == Fate::Delivered).count();
         self.counters.outbound.attempts.count();
         tracing::debug!(%destination, host = attempt.host, delivered, of = attempt.fates.len(), fate = ?attempt.fates.first().map(|(_, fate)| fate), "a message was offered to another server");
-        Ended { fates: attempt.fates, reached: attempt.reached, host: attempt.host }
+        let ended = Ended { fates: attempt.fates, reach: attempt.reach, host: attempt.host };
+        ended.complete(&envelope.recipients)
     }
 
     async fn open(&self, id: OutboundId) -> anyhow::Result<Option<(Entry, BodyReader)>> {
@@ -120,5 +142,5 @@ fn unreadable(recipients: &[Address]) -> Ended {
     let reply =
         Reply::new(550, "5.3.0 The message was damaged while it waited on this server, and was not sent");
     let fates = recipients.iter().map(|to| (to.clone(), Fate::Refused(reply.clone()))).collect();
-    Ended { fates, reached: true, host: None }
+    Ended { fates, reach: Reach::Answered, host: None }
 }
