@@ -46,7 +46,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::memory::Connection;
-use self::policies::Policies;
 use self::queue::Queue;
 use self::transport::Transport;
 use self::troubles::Troubles;
@@ -105,7 +104,7 @@ impl Outbound {
     pub(crate) fn start(config: &Config, means: Means) -> anyhow::Result<Arc<Self>> {
         let transport = Transport {
             resolver: means.resolver,
-            policies: Policies::default(),
+            policies: Mutex::default(),
             trusts: Trusts::new(means.roots)?,
             host_name: config.domain.to_string(),
             mode: config.federation.outbound,

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host::clock;
-use host::locks::Mutex;
 use mail_types::Domain;
-use relay_policy::{POLICY_LIMIT, Policy, PolicyCache, PolicyId, PolicyStep, is_uncertified};
+use relay_policy::{POLICY_LIMIT, Policy, PolicyId, PolicyStep, is_uncertified};
 
 use super::addresses::Unreached;
 use super::dial::dial;
@@ -17,10 +16,6 @@ use super::transport::Transport;
 /// The time for one fetch; RFC 8461 section 3.3 suggests a minute, but a sender may wait.
 const FETCH_LIMIT: Duration = Duration::from_secs(15);
 
-/// The policies that are known.
-#[derive(Default)]
-pub(super) struct Policies(Mutex<PolicyCache>);
-
 impl Transport {
     /// The policy of a destination, if it has one.
     pub(super) async fn policy(&self, destination: &Domain) -> Option<Arc<Policy>> {
@@ -29,7 +24,7 @@ impl Transport {
         }
         let name = PolicyId::record_name(destination)?;
         let published = self.resolver.texts(&name).await.ok().and_then(|texts| PolicyId::find(&texts));
-        let step = self.policies.0.lock().step(destination, published.as_ref(), clock::wall());
+        let step = self.policies.lock().step(destination, published.as_ref(), clock::wall());
         match (step, published) {
             (PolicyStep::Known(policy), _) => policy,
             (PolicyStep::Fetch, Some(id)) => {
@@ -39,7 +34,7 @@ impl Transport {
                 if let Err(error) = &fetched {
                     tracing::debug!(error = format!("{error:#}"), "a policy could not be fetched");
                 }
-                self.policies.0.lock().fetched(destination, id, fetched.ok(), clock::wall())
+                self.policies.lock().fetched(destination, id, fetched.ok(), clock::wall())
             }
             (PolicyStep::Fetch, None) => None,
         }

@@ -1,6 +1,6 @@
-//! How far an attempt came: what it means for other messages to the same destination.
+//! The reach of an attempt, and with it the lot of other messages to the same destination.
 
-/// How far an attempt came.
+/// The reach of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     /// To no server: all messages of the destination wait.

@@ -36,7 +36,7 @@ pub(super) struct Trust {
 pub(super) struct SmtpConnection {
     client: Client,
     stream: Stream,
-    /// What the session has said, and the server has not been sent.
+    /// Bytes that the session has said, and that are not sent yet.
     unsent: Vec<u8>,
     wake_at: Option<Instant>,
 }

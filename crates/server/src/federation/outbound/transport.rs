@@ -7,11 +7,11 @@ use config::{Outbound as Mode, Smarthost};
 use dns::Resolver;
 use host::locks::Mutex;
 use mail_types::Address;
+use relay_policy::PolicyCache;
 use smtp::client::{Fate, Trouble};
 
 use super::content::Envelope;
 use super::memory::PeerMemory;
-use super::policies::Policies;
 use super::reach::Reach;
 use super::trust::Trusts;
 
@@ -36,7 +36,7 @@ impl Default for Peers {
 pub(super) struct Attempt {
     /// One for each recipient.
     pub(super) fates: Vec<(Address, Fate)>,
-    /// How far it came.
+    /// Its reach.
     pub(super) reach: Reach,
     /// The host that answered.
     pub(super) host: Option<String>,
@@ -53,7 +53,8 @@ impl Attempt {
 pub(super) struct Transport {
     pub(super) resolver: Resolver,
     pub(super) trusts: Trusts,
-    pub(super) policies: Policies,
+    /// The MTA-STS policies that are known.
+    pub(super) policies: Mutex<PolicyCache>,
     /// The argument of EHLO.
     pub(super) host_name: String,
     pub(super) mode: Mode,
