@@ -81,18 +81,15 @@ fn parameter<'a>(scanner: &mut Scanner<'a>) -> Option<(&'a [u8], Vec<u8>)> {
     Some((attribute, value))
 }
 
-/// The address of the first mailbox in an unfolded mailbox-list; none unless all of the list fits the grammar.
+/// The address of the only mailbox in an unfolded mailbox-list; none for several, of which programs show different ones as
+/// the author.
 ///
 /// Quirk: dots and bytes beyond ASCII may stand in a name without quotes.
 #[must_use]
-pub fn first_mailbox(value: &[u8]) -> Option<Address> {
+pub fn only_mailbox(value: &[u8]) -> Option<Address> {
     let mut scanner = Scanner { rest: value };
-    let first = mailbox(&mut scanner)?;
-    while !scanner.rest.is_empty() {
-        scanner.require(b',')?;
-        mailbox(&mut scanner)?;
-    }
-    Some(first)
+    let only = mailbox(&mut scanner)?;
+    scanner.rest.is_empty().then_some(only)
 }
 
 /// mailbox = ([display-name] angle-addr) / addr-spec
@@ -233,11 +230,11 @@ impl<'a> Scanner<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{first_mailbox, media_type};
+    use super::{media_type, only_mailbox};
 
     #[track_caller]
     fn author(value: &str, expected: Option<&str>) {
-        let address = first_mailbox(value.as_bytes()).map(|address| address.to_string());
+        let address = only_mailbox(value.as_bytes()).map(|address| address.to_string());
         assert_eq!(address.as_deref(), expected, "{value}");
     }
 
@@ -249,12 +246,14 @@ mod tests {
         author("\"Anna \\\"x\\\", <eve@x> (\" (y)<anna@box.test>", Some("anna@box.test"));
         author("=?utf-8?b?w4TDpA==?= =?utf-8?q?=C3=A4_?= <anna@box.test>", Some("anna@box.test"));
         author("MAILER-DAEMON@box.test (Mail Delivery (again) System)", Some("mailer-daemon@box.test"));
-        author("anna@[192.0.2.1], Ben <ben@[IPv6:2001:db8::1]>", Some("anna@[192.0.2.1]"));
+        author("anna@[192.0.2.1]", Some("anna@[192.0.2.1]"));
+        author("Ben <ben@[IPv6:2001:db8::1]>", Some("ben@[IPv6:2001:db8::1]"));
         author("\"\" < anna@box.test >", Some("anna@box.test"));
     }
 
     #[test]
     fn what_parsers_disagree_about_is_no_author() {
+        author("<anna@box.test>, Boss <boss@box.test>", None);
         author("<anna@box.test> <eve@box.test>", None);
         author("<anna@box.test>, <eve@box.test", None);
         author("<anna@box.test>To: <eve@box.test>", None);

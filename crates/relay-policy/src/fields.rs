@@ -1,7 +1,7 @@
 //! A header section (RFC 5322 section 2.2): collected up to a limit, then read field by field.
 
 use mail_types::Address;
-use message::strict::{MediaType, first_mailbox, media_type};
+use message::strict::{MediaType, media_type, only_mailbox};
 use message::{MalformedField, SectionCollector, SectionTooLarge, fields, unfold};
 
 use crate::lines::Piece;
@@ -109,10 +109,10 @@ impl Header {
             .and_then(|value| media_type(value.as_bytes()))
     }
 
-    /// The address of the first mailbox in the only `From`.
+    /// The address of the only mailbox in the only `From`.
     pub(crate) fn from(&self) -> Option<Address> {
         self.only("From")
             .filter(|value| value.len() <= VALUE_LIMIT)
-            .and_then(|value| first_mailbox(value.as_bytes()))
+            .and_then(|value| only_mailbox(value.as_bytes()))
     }
 }

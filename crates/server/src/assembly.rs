@@ -56,7 +56,7 @@ const IDENTITY_SETTING: &str = "tls.self-signed";
 /// The store's setting that holds the secret behind session tickets.
 const TICKET_SETTING: &str = "tls.tickets";
 /// The longest transmission of a message by another server, which holds a place among few.
-const INBOUND_MESSAGE_LIMIT: Duration = Duration::from_secs(1800);
+const INBOUND_MESSAGE_LIMIT: Duration = Duration::from_secs(900);
 /// From the order to stop until connections that have not ended are cut off.
 pub(crate) const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 

@@ -18,7 +18,7 @@ pub(crate) fn header_section(data: &[u8]) {
             let _ = parameters::parse(value).media_type();
             let _ = strict::media_type(value);
             let _ = date::day(value);
-            if let Some(mailbox) = strict::first_mailbox(value) {
+            if let Some(mailbox) = strict::only_mailbox(value) {
                 assert_eq!(mailbox.to_string().parse(), Ok(mailbox), "an address that is none");
             }
         }

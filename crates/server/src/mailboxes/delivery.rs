@@ -114,6 +114,14 @@ impl Delivery {
         self.outbound.as_ref().filter(|_| self.domains.first() == Some(author.domain()))
     }
 
+    /// Whether any of these recipients has an account here.
+    pub(crate) fn knows_any(&self, recipients: &[Address]) -> bool {
+        recipients.iter().any(|recipient| match route(recipient, &self.domains) {
+            Route::Local(account) => self.store.account(&account).is_ok_and(|known| known.is_some()),
+            Route::Remote(_) => false,
+        })
+    }
+
     /// Mail of this domain has come, and is proven: mail for it need not wait any longer.
     pub(crate) fn heard_from(&self, domain: &Domain) {
         if let Some(outbound) = &self.outbound {

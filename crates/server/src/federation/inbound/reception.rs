@@ -146,7 +146,7 @@ impl Reception {
     async fn deliver(&self, message: IncomingMessage, envelope: Envelope) -> Result<(), Failure> {
         let complete = message.finish(&self.store, self.rules.message_size);
         let Complete { inspected, signatures, message, place } = complete.map_err(Failure::Refused)?;
-        let judged = self.judge(&inspected, &signatures, envelope.sender.as_ref()).await;
+        let judged = self.judge(&inspected, &signatures, &envelope).await;
         // A header section that is large need not be kept while the disk works.
         drop((signatures, place));
         let report_to = judged.map_err(Failure::Refused)?;
@@ -164,7 +164,7 @@ impl Reception {
         &self,
         inspected: &Inspected,
         signatures: &Signatures,
-        sender: Option<&Address>,
+        envelope: &Envelope,
     ) -> Result<Option<Address>, Refusal> {
         if inspected.hops > HOPS {
             return Err(Refusal::TooManyHops);
@@ -172,7 +172,7 @@ impl Reception {
         if self.rules.blocked.has(&inspected.from) {
             return Err(Refusal::Blocked(inspected.from.clone()));
         }
-        let admitted = judge_incoming(inspected, sender, Cleartext::Refused)?;
+        let admitted = judge_incoming(inspected, envelope.sender.as_ref(), Cleartext::Refused)?;
         let domain = inspected.from.domain();
         match admitted.origin {
             Origin::Unchecked if self.rules.domains.contains(domain) => {
@@ -187,8 +187,11 @@ impl Reception {
             Origin::NeedsDkim(name) => {
                 origin::prove(&*self.keys, signatures, domain, &name).await?;
                 self.delivery.heard_from(domain);
-                let delay = self.domains.lock().check(clock::now(), domain)?;
-                pause(delay).await;
+                // One signed message, sent again and again to nobody, must not use up what the others of its domain may send.
+                if self.delivery.knows_any(&envelope.recipients) {
+                    let delay = self.domains.lock().check(clock::now(), domain)?;
+                    pause(delay).await;
+                }
                 Ok(admitted.bounce_to)
             }
         }

@@ -1,6 +1,6 @@
 //! The mail hosts of a destination and their addresses, and what their absence means.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use dns::{LookupError, MailHosts};
 use mail_types::Domain;
@@ -8,6 +8,7 @@ use smtp::Reply;
 use smtp::client::{Fate, Trouble};
 
 use super::transport::Transport;
+use crate::connections::network::network;
 
 impl Transport {
     /// The destination's mail hosts, the best first.
@@ -41,7 +42,9 @@ impl Transport {
     /// address literal, that names them.
     pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Unreached> {
         let mut addresses = self.all_addresses(host).await?;
-        addresses.retain(|address| self.private_networks || config::is_routed(*address));
+        addresses.retain(|address| {
+            self.private_networks || config::is_routed(*address) && !is_neighbour(*address)
+        });
         if addresses.is_empty() { Err(Unreached::Private) } else { Ok(addresses) }
     }
 
@@ -84,4 +87,28 @@ pub(super) fn no_server(domain: &str) -> Reply {
 
 fn lookup(error: &LookupError) -> Trouble {
     Trouble::NoConnection(format!("the name server gave no answer: {error}"))
+}
+
+/// Whether an address is this machine's own, or one of the same IPv6 network: with IPv6 the devices of the house have
+/// addresses that are routed everywhere, behind a router that lets nobody in but us.
+fn is_neighbour(address: IpAddr) -> bool {
+    let any: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    // Connecting a datagram socket sends nothing; it only chooses the way, and with it our address.
+    let own = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    own.is_ok_and(|own| network(own.ip()) == network(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_neighbour;
+
+    #[test]
+    fn the_machine_itself_is_a_neighbour_and_the_internet_is_not() {
+        assert!(is_neighbour("127.0.0.1".parse().unwrap()));
+        assert!(!is_neighbour("192.0.2.1".parse().unwrap()));
+    }
 }
