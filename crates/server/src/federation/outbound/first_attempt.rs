@@ -13,6 +13,7 @@ use store::{BodyReader, OutboundDraft, OutboundId};
 use super::Outbound;
 use super::content::{Content, Envelope};
 use super::outcome::outcome;
+use super::queue::Turn;
 use super::reach::Reach;
 use super::trial::{Ended, Handed, Trial};
 
@@ -155,11 +156,13 @@ impl Outbound {
 
     /// Whether a worker takes the message up.
     fn begin(self: &Arc<Self>, trial: &Arc<Trial>) -> bool {
-        let started = self.queue.lock().add_trial(clock::now(), trial);
-        if started == Some(true) {
-            self.spawn_worker(trial.destination.clone());
+        let turn = self.queue.lock().add_trial(clock::now(), trial);
+        match turn {
+            Some(Turn::WithNewWorker) => self.spawn_worker(trial.destination.clone()),
+            Some(Turn::Alone) => self.spawn_alone(Arc::clone(trial)),
+            Some(Turn::Next) | None => {}
         }
-        started.is_some()
+        turn.is_some()
     }
 
     /// The drafts of this attempt are durable, under these numbers.

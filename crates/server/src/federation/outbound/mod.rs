@@ -48,6 +48,7 @@ use tokio_util::task::TaskTracker;
 use self::memory::Connection;
 use self::queue::Queue;
 use self::transport::Transport;
+use self::trial::Trial;
 use self::troubles::Troubles;
 use self::trust::Trusts;
 use crate::federation::signing::Signer;
@@ -193,6 +194,19 @@ impl Outbound {
 
     fn spawn_worker(self: &Arc<Self>, destination: Domain) {
         let work = Arc::clone(self).work(destination);
+        self.spawn_until_stop(work);
+    }
+
+    /// Tries one message beside the worker of its destination.
+    fn spawn_alone(self: &Arc<Self>, trial: Arc<Trial>) {
+        let outbound = Arc::clone(self);
+        self.spawn_until_stop(async move {
+            outbound.try_trial(&trial).await;
+            outbound.queue.lock().alone_ended(&trial.destination);
+        });
+    }
+
+    fn spawn_until_stop(&self, work: impl Future<Output = ()> + Send + 'static) {
         let shutdown = self.shutdown.clone();
         // A server that is just saying that it has the message is waited for, or it gets it twice. What is in flight
         // longer is tried again after the next start.

@@ -1,7 +1,7 @@
 //! The order of all attempts: the queue's schedule, and the messages whose senders wait, which go first. Values behind
 //! one lock; the store is not asked here.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,10 @@ use super::trial::{Ended, Trial};
 
 /// The time after which a worker that is still at the same message is busy: further senders do not wait for it.
 const BUSY: Duration = Duration::from_millis(1500);
+/// The most destinations at which a message is tried beside a busy worker.
+const ALONE: usize = 8;
+/// The size in bytes up to which a message is small.
+const SMALL: u64 = 64 * 1024;
 /// The most destinations that are tried at once for the queue.
 const QUEUE_WORKERS: usize = 24;
 /// The most that are tried at once in all: a sender who waits does not wait for a queue of servers that are away.
@@ -22,6 +26,17 @@ const TRIALS_PER_DESTINATION: usize = 30;
 const TRIALS: usize = 200;
 /// The same for one sender: the rest of a message to hundreds of domains goes into the queue.
 const TRIALS_PER_SENDER: usize = 12;
+
+/// The turn of a message whose sender waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The destination's worker takes it up.
+    Next,
+    /// A worker is to be started for the destination.
+    WithNewWorker,
+    /// It is to be tried beside the destination's worker, which is busy.
+    Alone,
+}
 
 /// The next message of a destination.
 pub(super) enum Work {
@@ -39,7 +54,9 @@ pub(super) struct Queue {
     trial_count: usize,
     /// The messages that wait or are being tried, by sender.
     trials_of: BTreeMap<Option<Address>, usize>,
-    /// The same, by destination and sender.
+    /// The destinations at which a small message is tried beside the busy worker.
+    alone: BTreeSet<Domain>,
+    /// The same as `trials_of`, by destination and sender.
     in_flight: BTreeMap<(Domain, Option<Address>), usize>,
     workers: BTreeMap<Domain, Worker>,
 }
@@ -60,14 +77,14 @@ impl Queue {
             trials: BTreeMap::new(),
             trial_count: 0,
             trials_of: BTreeMap::new(),
+            alone: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             workers: BTreeMap::new(),
         }
     }
 
-    /// Takes up a message whose sender waits, unless there is no room, or its destination was away a moment ago. The
-    /// boolean tells whether a worker is to be started for it.
-    pub(super) fn add_trial(&mut self, now: Instant, trial: &Arc<Trial>) -> Option<bool> {
+    /// Takes up a message whose sender waits, unless there is no room, or its destination was away a moment ago.
+    pub(super) fn add_trial(&mut self, now: Instant, trial: &Arc<Trial>) -> Option<Turn> {
         let destination = &trial.destination;
         let there = self.trials.get(destination).map_or(0, VecDeque::len);
         let idle = !self.workers.contains_key(destination);
@@ -79,21 +96,39 @@ impl Queue {
         let busy = self.workers.get(destination).is_some_and(|worker| now - worker.since > BUSY);
         let full = there >= TRIALS_PER_DESTINATION
             || stands_in_line
-            || busy
             || own >= TRIALS_PER_SENDER
             || self.trial_count >= TRIALS
             || idle && self.workers.len() >= WORKERS;
         if full || self.schedule.is_down(now, destination) {
             return None;
         }
-        self.trials.entry(destination.clone()).or_default().push_back(Arc::clone(trial));
-        self.trial_count += 1;
+        if busy {
+            // A large message may take minutes on the house's line; a small one of somebody else need not wait for it.
+            let possible =
+                trial.size <= SMALL && self.alone.len() < ALONE && !self.alone.contains(destination);
+            if !possible {
+                return None;
+            }
+            self.alone.insert(destination.clone());
+        } else {
+            self.trials.entry(destination.clone()).or_default().push_back(Arc::clone(trial));
+            self.trial_count += 1;
+        }
         *self.trials_of.entry(sender.clone()).or_default() += 1;
         *self.in_flight.entry((destination.clone(), sender.clone())).or_default() += 1;
         if idle {
             self.workers.insert(destination.clone(), Worker { scheduled: false, since: now });
         }
-        Some(idle)
+        Some(match (busy, idle) {
+            (true, _) => Turn::Alone,
+            (false, true) => Turn::WithNewWorker,
+            (false, false) => Turn::Next,
+        })
+    }
+
+    /// The attempt beside a destination's busy worker has ended.
+    pub(super) fn alone_ended(&mut self, destination: &Domain) {
+        self.alone.remove(destination);
     }
 
     /// A destination of the queue for which a worker is to be started.
@@ -167,7 +202,7 @@ mod tests {
     use relay_policy::{Attempted, Due, RetrySchedule, WaitingMessage};
     use store::Store;
 
-    use super::{BUSY, Queue, TRIALS_PER_DESTINATION, TRIALS_PER_SENDER, Work};
+    use super::{BUSY, Queue, TRIALS_PER_DESTINATION, TRIALS_PER_SENDER, Turn, Work};
     use crate::federation::outbound::content::{Content, Envelope};
     use crate::federation::outbound::trial::Trial;
 
@@ -209,7 +244,7 @@ mod tests {
         assert_eq!(queue.start(now), Some(domain("b.test")));
         assert_eq!(next(&mut queue, now, "b.test"), Some("queued"));
         queue.schedule.settle(now, 1, Attempted::Finished, 0);
-        assert_eq!(queue.add_trial(now, &trial("b.test")), Some(false));
+        assert_eq!(queue.add_trial(now, &trial("b.test")), Some(Turn::Next));
         assert_eq!(next(&mut queue, now, "b.test"), Some("trial"));
         assert_eq!(next(&mut queue, now, "b.test"), Some("queued"));
         assert_eq!(next(&mut queue, now, "b.test"), None);
@@ -219,30 +254,33 @@ mod tests {
     fn a_second_message_of_a_sender_does_not_overtake_the_first_and_nobody_waits_for_a_busy_worker() {
         let (mut queue, now) = (Queue::new(RetrySchedule::default()), clock::now());
         let first = trial("b.test");
-        assert_eq!(queue.add_trial(now, &first), Some(true));
+        assert_eq!(queue.add_trial(now, &first), Some(Turn::WithNewWorker));
         assert_eq!(queue.add_trial(now, &trial("b.test")), None);
-        assert_eq!(queue.add_trial(now, &trial_of(1, "b.test")), Some(false));
+        assert_eq!(queue.add_trial(now, &trial_of(1, "b.test")), Some(Turn::Next));
         assert_eq!(next(&mut queue, now, "b.test"), Some("trial"));
-        assert_eq!(queue.add_trial(now + 2 * BUSY, &trial_of(2, "b.test")), None);
+        assert_eq!(queue.add_trial(now + 2 * BUSY, &trial_of(2, "b.test")), Some(Turn::Alone));
+        assert_eq!(queue.add_trial(now + 2 * BUSY, &trial_of(3, "b.test")), None);
+        queue.alone_ended(&domain("b.test"));
+        assert_eq!(queue.add_trial(now + 2 * BUSY, &trial_of(3, "b.test")), Some(Turn::Alone));
         queue.trial_ended(&first.destination, &first.envelope.sender);
-        assert_eq!(queue.add_trial(now, &trial("b.test")), Some(false));
+        assert_eq!(queue.add_trial(now, &trial("b.test")), Some(Turn::Next));
         let owner = first.envelope.sender.clone();
         queue.schedule.add(1, WaitingMessage { owner, ..waiting("c.test") }, now);
         assert_eq!(queue.add_trial(now, &trial("c.test")), None);
-        assert_eq!(queue.add_trial(now, &trial_of(1, "c.test")), Some(true));
+        assert_eq!(queue.add_trial(now, &trial_of(1, "c.test")), Some(Turn::WithNewWorker));
     }
 
     #[test]
     fn one_worker_serves_a_destination_and_a_crowd_goes_into_the_queue() {
         let (mut queue, now) = (Queue::new(RetrySchedule::default()), clock::now());
-        assert_eq!(queue.add_trial(now, &trial("b.test")), Some(true));
+        assert_eq!(queue.add_trial(now, &trial("b.test")), Some(Turn::WithNewWorker));
         queue.schedule.add(1, waiting("b.test"), now);
         assert_eq!(queue.start(now), None);
         for sender in 1..TRIALS_PER_DESTINATION {
-            assert_eq!(queue.add_trial(now, &trial_of(sender, "b.test")), Some(false));
+            assert_eq!(queue.add_trial(now, &trial_of(sender, "b.test")), Some(Turn::Next));
         }
         assert_eq!(queue.add_trial(now, &trial_of(99, "b.test")), None);
-        assert_eq!(queue.add_trial(now, &trial("c.test")), Some(true));
+        assert_eq!(queue.add_trial(now, &trial("c.test")), Some(Turn::WithNewWorker));
         for _ in 0..TRIALS_PER_DESTINATION {
             assert_eq!(next(&mut queue, now, "b.test"), Some("trial"));
         }
@@ -254,10 +292,10 @@ mod tests {
     fn one_sender_waits_for_a_few_destinations_only() {
         let (mut queue, now) = (Queue::new(RetrySchedule::default()), clock::now());
         let sent: Vec<_> = (0..TRIALS_PER_SENDER).map(|number| trial(&format!("t{number}.test"))).collect();
-        assert!(sent.iter().all(|trial| queue.add_trial(now, trial) == Some(true)));
+        assert!(sent.iter().all(|trial| queue.add_trial(now, trial) == Some(Turn::WithNewWorker)));
         assert_eq!(queue.add_trial(now, &trial("more.test")), None);
-        assert_eq!(queue.add_trial(now, &trial_of(1, "more.test")), Some(true));
+        assert_eq!(queue.add_trial(now, &trial_of(1, "more.test")), Some(Turn::WithNewWorker));
         queue.trial_ended(&sent[0].destination, &sent[0].envelope.sender);
-        assert_eq!(queue.add_trial(now, &trial("more.test")), Some(false));
+        assert_eq!(queue.add_trial(now, &trial("more.test")), Some(Turn::Next));
     }
 }

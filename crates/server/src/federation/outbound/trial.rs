@@ -19,6 +19,8 @@ use super::reach::Reach;
 pub(super) struct Trial {
     pub(super) destination: Domain,
     pub(super) envelope: Envelope,
+    /// The size of the message in bytes.
+    pub(super) size: u64,
     state: Mutex<State>,
     ended: Notify,
 }
@@ -67,8 +69,9 @@ pub(super) enum Handed {
 
 impl Trial {
     pub(super) fn new(destination: Domain, envelope: Envelope, content: Content) -> Arc<Self> {
+        let size = content.size();
         let state = Mutex::new(State::Waiting(content));
-        Arc::new(Self { destination, envelope, state, ended: Notify::new() })
+        Arc::new(Self { destination, envelope, size, state, ended: Notify::new() })
     }
 
     /// Takes the content for the attempt; none when the submitter has given up waiting.

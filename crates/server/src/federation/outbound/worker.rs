@@ -38,7 +38,8 @@ impl Outbound {
         self.woken.notify_one();
     }
 
-    async fn try_trial(self: &Arc<Self>, trial: &Trial) {
+    /// The attempt at a message whose sender waits.
+    pub(super) async fn try_trial(self: &Arc<Self>, trial: &Trial) {
         let settled = match trial.begin() {
             Some(content) => {
                 let ended = self.attempt_at(&trial.destination, &trial.envelope, content).await;
