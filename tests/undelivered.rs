@@ -48,7 +48,7 @@ fn a_message_to_another_server_is_marked_as_failed_with_the_reason() {
         let error = anna.wait_until_failed(anna.send(chat, "Hello?")?, LIMITS.text)?;
         report(&format!("the app shows: {error}"));
         ensure!(
-            error.contains("<carla0000@elsewhere.test>: This server cannot send to other servers"),
+            error.contains("<carla0000@elsewhere.test>: This server sends to no other servers"),
             "{error}"
         );
         // In a group it stops nobody else.
