@@ -7,7 +7,7 @@ use hearth_tests::product::Daemon;
 use hearth_tests::web::{ask, get};
 
 /// The longest request head that the pages take, in bytes.
-const HEAD_LIMIT: usize = 16 * 1024;
+const HEAD_LIMIT: usize = 32 * 1024;
 
 #[test]
 fn the_code_on_the_start_page_can_be_scanned_and_lets_one_person_in() {
