@@ -94,8 +94,8 @@ impl HttpsClient {
     }
 }
 
-/// The first bytes of a body.
-async fn beginning(mut body: Incoming, limit: usize) -> Vec<u8> {
+/// The first bytes of a body, up to a limit. One that breaks off is given up to there.
+pub async fn beginning(mut body: Incoming, limit: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(Ok(frame)) = body.frame().await {
         let data = frame.into_data().unwrap_or_default();

@@ -6,5 +6,5 @@
 mod client;
 mod roots;
 
-pub use client::{HttpsClient, RequestLimits};
+pub use client::{HttpsClient, RequestLimits, beginning};
 pub use roots::roots;

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
+use crate::runtime::until::until;
 
 /// The notifications that are in flight at once.
 const CONCURRENT_REQUESTS: usize = 4;
@@ -138,17 +139,11 @@ impl Work {
 
     async fn wait(&mut self, shutdown: &CancellationToken) -> Woken {
         let wake_at = self.queue.wake_at();
-        let time = async {
-            match wake_at {
-                Some(at) => tokio::time::sleep_until(at.into()).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = shutdown.cancelled() => Woken::Shutdown,
             () = self.notifier.woken.notified() => Woken::Messages,
             Some(answered) = self.in_flight.join_next() => Woken::Answered(answered),
-            () = time => Woken::Time,
+            () = until(wake_at) => Woken::Time,
         }
     }
 

@@ -10,6 +10,8 @@ use host::clock;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
+use crate::runtime::until::until;
+
 /// The read buffer in bytes; small, since every idle connection holds one, and commands are short.
 const READ_BUFFER: usize = 1024;
 /// The read buffer of a connection that keeps filling the small one: an attachment comes in, a TLS record at a time.
@@ -247,11 +249,4 @@ async fn write<S: AsyncWrite + Unpin>(stream: &mut S, out: &mut Vec<u8>) -> io::
         *out = Vec::new();
     }
     Ok(())
-}
-
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
-    }
 }

@@ -1,6 +1,7 @@
-//! The means of tasks of every kind: threads that may block, counters, lines from streams, the machine's resources.
+//! The means of tasks of every kind: threads that may block, counters, lines from streams, waits, the machine's resources.
 
 pub(crate) mod blocking;
 pub(crate) mod counters;
 pub(crate) mod lines;
 pub(crate) mod resources;
+pub(crate) mod until;

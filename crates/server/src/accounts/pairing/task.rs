@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::accounts::pairing::handle::{COMMAND_QUEUE_LENGTH, Command, PairingHandle};
 use crate::accounts::pairing::mint::Credentials;
+use crate::runtime::until::until;
 
 /// The codes of one window that are valid, the newest included: a phone may just have scanned an older one.
 const VALID_CODES: usize = 8;
@@ -235,12 +236,5 @@ fn closes(window: WindowEnd, now: Instant) -> String {
             0 | 1 => "within a minute".to_owned(),
             minutes => format!("in {minutes} minutes"),
         },
-    }
-}
-
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
     }
 }

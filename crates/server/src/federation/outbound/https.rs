@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
+use https_client::beginning;
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
 use smtp::{Reply, Stuffing};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -23,7 +25,6 @@ use tokio::task::AbortHandle;
 
 use super::content::{Content, Envelope};
 use super::smtp::{Trust, handshake};
-use hyper_util::rt::TokioIo;
 
 /// The time for one message, as relays have it, and for each MiB on top.
 const TIME: Duration = Duration::from_secs(60);
@@ -246,19 +247,6 @@ fn read_reply(body: &str) -> Option<Reply> {
     let refusal = code.len() == 3 && code.starts_with(['4', '5']);
     let code = code.parse().ok().filter(|_| refusal)?;
     Some(Reply::new(code, text))
-}
-
-/// The first bytes of a body.
-async fn beginning(mut body: Incoming, limit: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while bytes.len() < limit
-        && let Some(Ok(frame)) = body.frame().await
-    {
-        let data = frame.into_data().unwrap_or_default();
-        let room = limit - bytes.len();
-        bytes.extend(data.iter().take(room));
-    }
-    bytes
 }
 
 /// The body of a large message, of unknown length.

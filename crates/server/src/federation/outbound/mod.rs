@@ -55,6 +55,7 @@ use crate::federation::signing::Signer;
 use crate::mailboxes::reports::Reports;
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
+use crate::runtime::until::until;
 
 pub(crate) use self::first_attempt::{FirstAttempt, Sending};
 pub(crate) use self::transport::Peers;
@@ -165,16 +166,10 @@ impl Outbound {
             let stale = self.transport.memory.lock().take_stale(clock::now());
             self.close(stale);
             let wake_at = self.wake_at();
-            let time = async {
-                match wake_at {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = self.shutdown.cancelled() => break,
                 () = self.woken.notified() => {}
-                () = time => {}
+                () = until(wake_at) => {}
             }
         }
         let idle = self.transport.memory.lock().take_all();

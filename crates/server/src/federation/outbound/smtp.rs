@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::content::Content;
+use crate::runtime::until::until;
 
 /// The read buffer in bytes: replies are short.
 const READ_BUFFER: usize = 2048;
@@ -183,15 +184,9 @@ impl SmtpConnection {
     async fn listen(&mut self) {
         let mut buffer = [0; READ_BUFFER];
         let wake_at = self.wake_at;
-        let time = async {
-            match wake_at {
-                Some(at) => tokio::time::sleep_until(at.into()).await,
-                None => std::future::pending().await,
-            }
-        };
         let read = tokio::select! {
             read = self.stream.read(&mut buffer) => Some(read),
-            () = time => None,
+            () = until(wake_at) => None,
         };
         let now = clock::now();
         match read {
