@@ -297,6 +297,15 @@ pub struct OutboundDraft {
     pub prefix: String,
 }
 
+impl OutboundDraft {
+    /// A message accepted now, at which no attempt was made; `prefix` goes out before the body.
+    #[must_use]
+    pub fn new(sender: Option<Address>, recipients: Vec<Address>, prefix: String, now: UnixTime) -> Self {
+        let last_reply = String::new();
+        Self { sender, recipients, created: now, due: now, attempts: 0, last_reply, prefix }
+    }
+}
+
 /// An entry of the outbound queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outbound {

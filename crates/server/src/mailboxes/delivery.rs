@@ -184,7 +184,7 @@ impl Delivery {
     ) -> Result<(), Failure> {
         let head = message.bytes().to_vec();
         let delivered = self.store.start_submission(message, &plan.targets, Vec::new())?.await?.delivered;
-        self.sort_out(&sender, &mut plan, delivered)?;
+        self.sort_out_submitted(&sender, &mut plan, delivered)?;
         if self.is_settled(&plan) {
             return Ok(());
         }
@@ -197,7 +197,7 @@ impl Delivery {
         let mut head = Vec::new();
         spool.reader()?.take(QUOTED_BYTES).read_to_end(&mut head)?;
         let delivered = self.store.deliver(spool, &plan.targets)?;
-        self.sort_out(sender, &mut plan, delivered)?;
+        self.sort_out_submitted(sender, &mut plan, delivered)?;
         self.settle(sender, plan, &head);
         Ok(())
     }
@@ -206,8 +206,13 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// A refusal, if all accounts but the sender's were deleted since the plan was made.
-    fn sort_out(&self, sender: &Address, plan: &mut Plan, delivered: Vec<Delivered>) -> Result<(), Failure> {
+    /// A refusal, if all accounts were deleted since the plan was made, but for that of a sender who is at this server.
+    fn sort_out(
+        &self,
+        sender: Option<&Address>,
+        plan: &mut Plan,
+        delivered: Vec<Delivered>,
+    ) -> Result<(), Failure> {
         for (account, outcome) in std::mem::take(&mut plan.accounts).into_iter().zip(delivered) {
             match outcome {
                 Delivered::Stored { .. } => {
@@ -218,9 +223,17 @@ impl Delivery {
                 Delivered::NoSuchMailbox => plan.unreached.push(Unreached::no_such_user(account)),
             }
         }
-        if let Some(refusal) = plan.refusal(Some(sender)) {
-            return Err(Failure::Refused(refusal));
-        }
+        plan.refusal(sender).map_or(Ok(()), |refusal| Err(Failure::Refused(refusal)))
+    }
+
+    /// The same for a submitted message, which is counted as accepted then.
+    fn sort_out_submitted(
+        &self,
+        sender: &Address,
+        plan: &mut Plan,
+        delivered: Vec<Delivered>,
+    ) -> Result<(), Failure> {
+        self.sort_out(Some(sender), plan, delivered)?;
         self.counters.messages_accepted.count();
         Ok(())
     }

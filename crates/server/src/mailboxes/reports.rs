@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use host::{clock, entropy};
-use mail_types::{Address, Flags};
+use mail_types::{Address, Domain, Flags, UnixTime};
 use relay_policy::{Bounce, FailedRecipient, Load, Quota};
-use store::{Announce, Store, Target};
+use store::{Announce, Spool, Store, Target};
 
 use crate::mailboxes::quota;
 use crate::push::Notifier;
@@ -84,10 +84,8 @@ impl Reports {
             tracing::debug!("a report has no mailbox to go to");
             return Ok(());
         }
-        let (now, random) = (clock::wall(), entropy::bytes()?);
-        let report = Bounce { domain: sender.domain(), to: sender, failed, original, now, random }.write();
-        let mut spool = self.store.spool(report.len() as u64);
-        spool.write_all(&report)?;
+        let now = clock::wall();
+        let spool = spooled(&self.store, sender.domain(), (sender, failed, original), now)?;
         // A report is from the server, not from the sender.
         let announce = if self.notifier.is_some() { Announce::ToDevices } else { Announce::ToNobody };
         let mailbox = self.store.inbox(sender)?;
@@ -100,4 +98,18 @@ impl Reports {
         }
         Ok(())
     }
+}
+
+/// A report of this domain, ready for a mailbox or the queue: to whom, about whom, and the beginning of the message that
+/// it is about, with its header section.
+pub(super) fn spooled(
+    store: &Store,
+    domain: &Domain,
+    (to, failed, original): (&Address, &[FailedRecipient], &[u8]),
+    now: UnixTime,
+) -> anyhow::Result<Spool> {
+    let report = Bounce { domain, to, failed, original, now, random: entropy::bytes()? }.write();
+    let mut spool = store.spool(report.len() as u64);
+    spool.write_all(&report)?;
+    Ok(spool)
 }

@@ -75,14 +75,9 @@ impl FirstAttempt {
 
     /// The entries of the queue, to be made durable before [`Outbound::queued`].
     pub(crate) fn drafts(&self, now: UnixTime) -> Vec<OutboundDraft> {
-        let draft = |part: &Part| OutboundDraft {
-            sender: Some(self.sender.clone()),
-            recipients: part.recipients.clone(),
-            created: now,
-            due: now,
-            attempts: 0,
-            last_reply: String::new(),
-            prefix: self.prefix.clone(),
+        let draft = |part: &Part| {
+            let sender = Some(self.sender.clone());
+            OutboundDraft::new(sender, part.recipients.clone(), self.prefix.clone(), now)
         };
         self.parts.iter().map(draft).collect()
     }

@@ -4,17 +4,18 @@
 //! are reported to the author, if the author's domain has proved to be where the message comes from and the envelope
 //! names the author: reports that go anywhere else would make this server a cannon of others (backscatter).
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::sync::Arc;
 
 use anyhow::Context;
-use host::{clock, entropy};
+use host::clock;
 use mail_types::Address;
-use relay_policy::{Bounce, FailedRecipient};
-use store::{Delivered, OutboundDraft, Spool, Submission};
+use relay_policy::FailedRecipient;
+use store::{OutboundDraft, Spool, Submission};
 
 use super::{Delivery, Failure};
 use crate::mailboxes::recipients::{Plan, Unreached};
+use crate::mailboxes::reports;
 use crate::mailboxes::spool_buffer::BufferedMessage;
 use crate::runtime::blocking;
 
@@ -49,7 +50,7 @@ impl Delivery {
             message = match message.into_small() {
                 Ok(small) => {
                     let submitted = self.store.start_submission(small, &plan.targets, Vec::new())?.await?;
-                    self.sort_out_received(&mut plan, submitted.delivered)?;
+                    self.sort_out(None, &mut plan, submitted.delivered)?;
                     return Ok(self.trim_received(plan).await?);
                 }
                 Err(message) => message,
@@ -92,7 +93,7 @@ impl Delivery {
         if let Some(outbound) = &self.outbound {
             submitted.flat_map(|report| report.queued).for_each(|id| outbound.take_up(id));
         }
-        self.sort_out_received(&mut plan, delivered.unwrap_or_default())?;
+        self.sort_out(None, &mut plan, delivered.unwrap_or_default())?;
         if reported {
             self.counters.bounces.count();
         }
@@ -111,40 +112,11 @@ impl Delivery {
         original.reader()?.take(QUOTED_BYTES).read_to_end(&mut head)?;
         let failed: Vec<FailedRecipient> = unreached.into_iter().map(Unreached::into_failed).collect();
         let domain = self.domains.first().context("the server has no domain")?;
-        let (now, random) = (clock::wall(), entropy::bytes()?);
-        let report = Bounce { domain, to: sender, failed: &failed, original: &head, now, random }.write();
-        let mut spool = self.store.spool(report.len() as u64);
-        spool.write_all(&report)?;
-        let outbound = OutboundDraft {
-            sender: None,
-            recipients: vec![sender.clone()],
-            created: now,
-            due: now,
-            attempts: 0,
-            last_reply: String::new(),
-            // It is signed on its way out.
-            prefix: String::new(),
-        };
+        let now = clock::wall();
+        let spool = reports::spooled(&self.store, domain, (sender, &failed, &head), now)?;
+        // It is signed on its way out.
+        let outbound = OutboundDraft::new(None, vec![sender.clone()], String::new(), now);
         Ok(Submission { spool, targets: Vec::new(), outbound: vec![outbound] })
-    }
-
-    /// Notifies the accounts that got the message, and leaves only them in the plan.
-    ///
-    /// # Errors
-    ///
-    /// A refusal, if all accounts were deleted since the plan was made.
-    fn sort_out_received(&self, plan: &mut Plan, delivered: Vec<Delivered>) -> Result<(), Failure> {
-        for (account, outcome) in std::mem::take(&mut plan.accounts).into_iter().zip(delivered) {
-            match outcome {
-                Delivered::Stored { .. } => {
-                    self.counters.messages_delivered.count();
-                    self.notify(&account);
-                    plan.accounts.push(account);
-                }
-                Delivered::NoSuchMailbox => plan.unreached.push(Unreached::no_such_user(account)),
-            }
-        }
-        plan.refusal(None).map_or(Ok(()), |refusal| Err(Failure::Refused(refusal)))
     }
 
     /// Makes room where it is scarce.

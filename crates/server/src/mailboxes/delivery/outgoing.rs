@@ -98,7 +98,7 @@ impl Delivery {
         (now, head): (UnixTime, Vec<u8>),
     ) -> Result<(), Failure> {
         outbound.queued(attempt, &submitted.queued, now);
-        self.sort_out(sender, &mut plan, submitted.delivered)?;
+        self.sort_out_submitted(sender, &mut plan, submitted.delivered)?;
         if self.is_settled(&plan) {
             return Ok(());
         }
