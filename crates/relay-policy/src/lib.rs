@@ -58,7 +58,7 @@ pub use invite::{
 };
 pub use judge::{Admitted, Cleartext, Origin, judge_incoming, judge_outgoing, may_send_as};
 pub use mta_sts::{POLICY_LIMIT, Policy, PolicyError, PolicyId, PolicyMode};
-pub use outbound::{Attempted, Due, OutboundSchedule, QueueShare, WaitingMessage};
+pub use outbound::{Attempted, Due, OutboundSchedule, QueueShare, SMALL_MESSAGE, WaitingMessage};
 pub use policy_cache::{PolicyCache, PolicyStep};
 pub use push::{Device, PushQueue, PushTask, Reception, Settled, token_is_expired, token_is_valid};
 pub use rate::{RateLimiter, SendRate};

@@ -45,7 +45,7 @@ const MESSAGES: usize = 20_000;
 /// out holds up its sender, not the others.
 const SHARE_PER_ACCOUNT: usize = 3;
 /// A message up to this size, in bytes, goes before larger ones of its destination.
-const SMALL: u64 = 64 * 1024;
+pub const SMALL_MESSAGE: u64 = 64 * 1024;
 /// The most messages of a destination that are looked through for a small one.
 const LOOKED_THROUGH: usize = 64;
 
@@ -318,8 +318,9 @@ impl OutboundSchedule {
     pub fn take(&mut self, now: Instant, destination: &Domain) -> Option<Due> {
         let place = self.destinations.get_mut(destination)?;
         let first = place.next(now)?;
-        let small =
-            |(_, id): &&(Instant, u64)| self.entries.get(id).is_some_and(|entry| entry.message.size <= SMALL);
+        let small = |(_, id): &&(Instant, u64)| {
+            self.entries.get(id).is_some_and(|entry| entry.message.size <= SMALL_MESSAGE)
+        };
         let due_now = place.waiting.iter().take_while(|(due, _)| *due <= now).take(LOOKED_THROUGH);
         let (due, id) = due_now.clone().find(small).copied().unwrap_or(first);
         place.waiting.remove(&(due, id));

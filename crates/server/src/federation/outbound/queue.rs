@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mail_types::{Address, Domain};
-use relay_policy::{Due, OutboundSchedule, RetrySchedule};
+use relay_policy::{Due, OutboundSchedule, RetrySchedule, SMALL_MESSAGE};
 
 use super::trial::{Ended, Trial};
 
@@ -14,8 +14,6 @@ use super::trial::{Ended, Trial};
 const BUSY: Duration = Duration::from_millis(1500);
 /// The most destinations at which a message is tried beside a busy worker.
 const ALONE: usize = 8;
-/// The size in bytes up to which a message is small.
-const SMALL: u64 = 64 * 1024;
 /// The most destinations that are tried at once for the queue.
 const QUEUE_WORKERS: usize = 24;
 /// The most that are tried at once in all: a sender who waits does not wait for a queue of servers that are away.
@@ -52,12 +50,10 @@ pub(super) struct Queue {
     pub(super) unwritten: BTreeMap<u64, Ended>,
     trials: BTreeMap<Domain, VecDeque<Arc<Trial>>>,
     trial_count: usize,
-    /// The messages that wait or are being tried, by sender.
-    trials_of: BTreeMap<Option<Address>, usize>,
     /// The destinations at which a small message is tried beside the busy worker.
     alone: BTreeSet<Domain>,
-    /// The same as `trials_of`, by destination and sender.
-    in_flight: BTreeMap<(Domain, Option<Address>), usize>,
+    /// The messages of waiting senders that wait or are being tried: one of a sender at a destination.
+    in_flight: BTreeSet<(Option<Address>, Domain)>,
     workers: BTreeMap<Domain, Worker>,
 }
 
@@ -76,9 +72,8 @@ impl Queue {
             unwritten: BTreeMap::new(),
             trials: BTreeMap::new(),
             trial_count: 0,
-            trials_of: BTreeMap::new(),
             alone: BTreeSet::new(),
-            in_flight: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
             workers: BTreeMap::new(),
         }
     }
@@ -89,10 +84,10 @@ impl Queue {
         let there = self.trials.get(destination).map_or(0, VecDeque::len);
         let idle = !self.workers.contains_key(destination);
         let sender = &trial.envelope.sender;
-        let own = self.trials_of.get(sender).copied().unwrap_or_default();
+        let own = self.in_flight.iter().filter(|(other, _)| other == sender).count();
+        let pair = (sender.clone(), destination.clone());
         // Whoever sends a second message before the first is through must not have it overtake, nor wait for nothing.
-        let stands_in_line = self.schedule.has_line(destination, sender)
-            || self.in_flight.contains_key(&(destination.clone(), sender.clone()));
+        let stands_in_line = self.schedule.has_line(destination, sender) || self.in_flight.contains(&pair);
         let busy = self.workers.get(destination).is_some_and(|worker| now - worker.since > BUSY);
         let full = there >= TRIALS_PER_DESTINATION
             || stands_in_line
@@ -105,7 +100,7 @@ impl Queue {
         if busy {
             // A large message may take minutes on the house's line; a small one of somebody else need not wait for it.
             let possible =
-                trial.size <= SMALL && self.alone.len() < ALONE && !self.alone.contains(destination);
+                trial.size <= SMALL_MESSAGE && self.alone.len() < ALONE && !self.alone.contains(destination);
             if !possible {
                 return None;
             }
@@ -114,8 +109,7 @@ impl Queue {
             self.trials.entry(destination.clone()).or_default().push_back(Arc::clone(trial));
             self.trial_count += 1;
         }
-        *self.trials_of.entry(sender.clone()).or_default() += 1;
-        *self.in_flight.entry((destination.clone(), sender.clone())).or_default() += 1;
+        self.in_flight.insert(pair);
         if idle {
             self.workers.insert(destination.clone(), Worker { scheduled: false, since: now });
         }
@@ -171,24 +165,10 @@ impl Queue {
         }
         None
     }
-}
 
-impl Queue {
     /// The attempt at a message whose sender waits, or waited, has ended.
     pub(super) fn trial_ended(&mut self, destination: &Domain, sender: &Option<Address>) {
-        let pair = (destination.clone(), sender.clone());
-        if let Some(count) = self.in_flight.get_mut(&pair) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.in_flight.remove(&pair);
-            }
-        }
-        if let Some(count) = self.trials_of.get_mut(sender) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.trials_of.remove(sender);
-            }
-        }
+        self.in_flight.remove(&(sender.clone(), destination.clone()));
     }
 }
 

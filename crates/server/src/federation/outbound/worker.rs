@@ -40,34 +40,23 @@ impl Outbound {
 
     /// The attempt at a message whose sender waits.
     pub(super) async fn try_trial(self: &Arc<Self>, trial: &Trial) {
-        let settled = match trial.begin() {
-            Some(content) => {
-                let ended = self.attempt_at(&trial.destination, &trial.envelope, content).await;
-                let in_time = !trial.is_handed_over();
-                if in_time {
-                    self.trial_ended(trial);
-                }
-                let settled = trial.end(ended);
-                match in_time {
-                    true => return self.settle_handed_over(settled).await,
-                    false => settled,
-                }
-            }
-            None => None,
-        };
-        self.settle_handed_over(settled).await;
-        // Only now may the sender's next message go: this one stands in the queue before it, if it has to wait.
-        self.trial_ended(trial);
+        let Some(content) = trial.begin() else { return self.trial_ended(trial) };
+        let ended = self.attempt_at(&trial.destination, &trial.envelope, content).await;
+        // A message that was queued meanwhile has to stand in the queue, if it must wait, before the sender's next one goes.
+        let handed_over = trial.is_handed_over();
+        if !handed_over {
+            self.trial_ended(trial);
+        }
+        if let Some((id, ended)) = trial.end(ended) {
+            self.settle(id, ended, 1).await;
+        }
+        if handed_over {
+            self.trial_ended(trial);
+        }
     }
 
     fn trial_ended(&self, trial: &Trial) {
         self.queue.lock().trial_ended(&trial.destination, &trial.envelope.sender);
-    }
-
-    async fn settle_handed_over(self: &Arc<Self>, settled: Option<(OutboundId, Ended)>) {
-        if let Some((id, ended)) = settled {
-            self.settle(id, ended, 1).await;
-        }
     }
 
     async fn try_queued(self: &Arc<Self>, destination: &Domain, due: Due) {
