@@ -250,3 +250,21 @@ fn whoever_tries_a_destination_anyway_takes_what_waits_there() {
     schedule.stop(&a);
     assert!(schedule.running == 0 && schedule.running_for.is_empty());
 }
+
+#[test]
+fn a_message_that_is_given_up_is_no_sign_of_life_of_its_destination() {
+    let start = anchor();
+    let mut schedule = with(start, &[(1, "a.test")]);
+    let fresh = WaitingMessage { since: UnixTime(SINCE.0 + 86_400), ..of("ben@box.test", "a.test", 100) };
+    schedule.add(2, fresh, start);
+    let a = domain("a.test");
+    schedule.start(start).unwrap();
+    let tried = schedule.take(start, &a).unwrap();
+    schedule.settle(start, tried.id, Attempted::Unreachable, 0);
+    let expired = schedule.take_expired(UnixTime(SINCE.0 + 2 * 86_400), &a);
+    assert_eq!(expired.iter().map(|due| due.id).collect::<Vec<_>>(), [1]);
+    schedule.forget(1);
+    schedule.stop(&a);
+    assert!(schedule.is_down(start, &a));
+    assert_eq!((schedule.start(start), schedule.wake_at()), (None, Some(start + MINUTE)));
+}

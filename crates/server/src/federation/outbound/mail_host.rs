@@ -12,7 +12,6 @@ use smtp::Reply;
 use smtp::client::{Body, Fate, Settings, Transaction, Trouble};
 
 use super::content::{Content, Envelope};
-
 use super::dial::dial;
 use super::https::{Answer, HttpsConnection};
 use super::memory::Connection;

@@ -88,7 +88,13 @@ impl Outbound {
         let now = clock::now();
         let mut queue = self.queue.lock();
         let attempted = match (outcome.remaining.is_empty(), reach) {
-            (true, _) => Attempted::Finished,
+            // Given up, or not readable: that says nothing about its server, for which others may wait.
+            (true, Reach::Nowhere) => {
+                queue.schedule.forget(entry.id.0);
+                drop(queue);
+                return self.woken.notify_one();
+            }
+            (true, Reach::Answered | Reach::NotForThisOne) => Attempted::Finished,
             (false, Reach::Answered) => Attempted::Deferred(Duration::from_secs(outcome.wait)),
             (false, Reach::NotForThisOne) => Attempted::SetAside(Duration::from_secs(outcome.wait)),
             (false, Reach::Nowhere) => Attempted::Unreachable,
@@ -127,7 +133,7 @@ impl Outbound {
                 let entry = self.store.outbound_entry(id).ok().flatten();
                 let recipients = entry.map(|entry| entry.draft.recipients).unwrap_or_default();
                 let fates = recipients.into_iter().map(|to| (to, Fate::Unsettled(trouble.clone()))).collect();
-                self.settle_one(id, Ended { fates, reach: Reach::Answered, host: None }, due.tries).await;
+                self.settle_one(id, Ended { fates, reach: Reach::Nowhere, host: None }, due.tries).await;
             }
         }
     }

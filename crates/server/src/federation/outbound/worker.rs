@@ -132,5 +132,5 @@ fn unreadable(recipients: &[Address]) -> Ended {
     let reply =
         Reply::new(550, "5.3.0 The message was damaged while it waited on this server, and was not sent");
     let fates = recipients.iter().map(|to| (to.clone(), Fate::Refused(reply.clone()))).collect();
-    Ended { fates, reach: Reach::Answered, host: None }
+    Ended { fates, reach: Reach::Nowhere, host: None }
 }
