@@ -90,7 +90,6 @@ impl Transport {
     }
 
     async fn try_https(&self, host: &Host<'_>, envelope: &Envelope, content: &mut Content) -> Next {
-        let destination = host.destination;
         let trust = match self.trust(host, Way::Https).await {
             Ok(trust) => trust,
             Err(trouble) => return Next::Unknown(trouble),
@@ -99,21 +98,35 @@ impl Transport {
             let stream = dial(&host.addresses, self.peers.https).await?;
             HttpsConnection::open(stream, &host_field(&host.name, self.peers.https), &trust).await
         };
-        let mut connection = match tokio::time::timeout(HTTPS_OPEN_LIMIT, opening).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Next::Unknown(no_connection("HTTPS delivery", &error)),
-            Err(_) => return Next::Unknown(Trouble::TimedOut),
-        };
+        let opened = tokio::time::timeout(HTTPS_OPEN_LIMIT, opening).await;
+        match opened {
+            Ok(Ok(connection)) => {
+                self.over_https(host.destination, &host.name, connection, envelope, content).await
+            }
+            Ok(Err(error)) => Next::Unknown(no_connection("HTTPS delivery", &error)),
+            Err(_) => Next::Unknown(Trouble::TimedOut),
+        }
+    }
+
+    /// Posts over an open connection, and keeps it if it can deliver more.
+    async fn over_https(
+        &self,
+        destination: &Domain,
+        host: &str,
+        mut connection: HttpsConnection,
+        envelope: &Envelope,
+        content: &mut Content,
+    ) -> Next {
         match post(&mut connection, envelope, content).await {
             Ok(Posted::Answered { fates, lost }) => {
                 if lost {
                     // The next attempt is by the other way: some web servers break every such request off.
-                    self.memory.lock().remember_smtp_only(clock::now(), &host.name);
+                    self.memory.lock().remember_smtp_only(clock::now(), host);
                 } else if connection.is_usable() {
                     let idle = Connection::Https(connection);
-                    self.memory.lock().keep(clock::now(), destination, host.name.clone(), idle);
+                    self.memory.lock().keep(clock::now(), destination, host.to_owned(), idle);
                 }
-                Next::Answered(Attempt { fates, reach: Reach::Answered, host: Some(host.name.clone()) })
+                Next::Answered(Attempt { fates, reach: Reach::Answered, host: Some(host.to_owned()) })
             }
             Ok(Posted::NotThisOne) => Next::Smtp,
             Ok(Posted::NoRelay) => Next::Classic,
@@ -159,27 +172,23 @@ impl Transport {
         envelope: &Envelope,
         content: &mut Content,
     ) -> Result<Attempt, Trouble> {
-        let (attempt, idle) = match connection {
-            Connection::Https(mut connection) => {
-                let posted = post(&mut connection, envelope, content).await;
-                match posted.map_err(|error| no_connection("HTTPS delivery", &error))? {
-                    Posted::Answered { fates, lost } => {
-                        let idle = (!lost && connection.is_usable()).then_some(Connection::Https(connection));
-                        (Attempt { fates, reach: Reach::Answered, host: Some(host.clone()) }, idle)
-                    }
-                    Posted::NotThisOne | Posted::NoRelay => return Err(Trouble::Protocol),
+        match connection {
+            Connection::Https(connection) => {
+                match self.over_https(destination, &host, connection, envelope, content).await {
+                    Next::Answered(attempt) => Ok(attempt),
+                    Next::Unknown(trouble) => Err(trouble),
+                    Next::Smtp | Next::Classic => Err(Trouble::Protocol),
                 }
             }
             Connection::Smtp(mut connection) => {
-                let attempt = transact(&mut connection, &host, envelope, content).await?;
-                let idle = attempt.1.then_some(Connection::Smtp(connection));
-                (attempt.0, idle)
+                let (attempt, usable) = transact(&mut connection, &host, envelope, content).await?;
+                if usable {
+                    let idle = Connection::Smtp(connection);
+                    self.memory.lock().keep(clock::now(), destination, host, idle);
+                }
+                Ok(attempt)
             }
-        };
-        if let Some(idle) = idle {
-            self.memory.lock().keep(clock::now(), destination, host, idle);
         }
-        Ok(attempt)
     }
 }
 

@@ -177,7 +177,7 @@ impl Outbound {
     }
 
     fn start_due(self: &Arc<Self>) {
-        if !self.clock_is_right() {
+        if !clock_is_right() {
             return;
         }
         loop {
@@ -228,13 +228,8 @@ impl Outbound {
     fn wake_at(&self) -> Option<Instant> {
         let stale = self.transport.memory.lock().stale_at();
         let due = self.queue.lock().schedule.wake_at();
-        let due = if self.clock_is_right() { due } else { due.map(|_| clock::now() + CLOCK_CHECK) };
+        let due = if clock_is_right() { due } else { due.map(|_| clock::now() + CLOCK_CHECK) };
         [stale, due].into_iter().flatten().min()
-    }
-
-    /// Signatures name the time, so mail waits until it is known.
-    pub(crate) fn clock_is_right(&self) -> bool {
-        clock_is_right()
     }
 
     /// The header field that signs a message; empty where our domain has no name to sign with.
@@ -254,8 +249,9 @@ impl Outbound {
 
     /// Whether the sender may have a message of this size waiting for so many destinations, and the disk has room for it.
     pub(crate) fn admits(&self, sender: &Address, destinations: usize, size: u64) -> bool {
-        self.queue.lock().schedule.admits(sender, destinations, size, self.bytes_per_account)
-            && self.store.require_room(size).is_ok()
+        let admitted = self.queue.lock().schedule.admits(sender, destinations, size, self.bytes_per_account);
+        // Asked without the lock: it is a question to the file system.
+        admitted && self.store.require_room(size).is_ok()
     }
 
     /// Makes waiting messages due at once; returns the number of those that waited.
@@ -309,7 +305,8 @@ impl Outbound {
     }
 }
 
-/// Whether the clock can be right: it shows no time before the program was written.
+/// Whether the clock can be right: it shows no time before the program was written. Signatures name the time, so mail
+/// waits until it is known.
 pub(crate) fn clock_is_right() -> bool {
     clock::wall() >= EARLIEST
 }
