@@ -86,6 +86,21 @@ impl TestServer {
         &self.running.reachability
     }
 
+    /// The number of messages of an account.
+    pub(crate) fn messages(&self, account: &str) -> u64 {
+        self.observed().store.usage(&account.parse().unwrap()).unwrap().messages
+    }
+
+    /// An IMAP client that idles in the inbox.
+    pub(crate) async fn idle(&self, user: &str) -> Script<TlsStream<TcpStream>> {
+        let mut client = self.imap(user).await;
+        client.send("b1 SELECT INBOX").await;
+        client.until("b1 OK").await;
+        client.send("b2 IDLE").await;
+        client.expect("+ ").await;
+        client
+    }
+
     /// The other servers.
     pub(crate) fn peers(&self) -> Peers {
         self.peers

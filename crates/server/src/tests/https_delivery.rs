@@ -46,24 +46,16 @@ fn answer(status: u16, body: &str) -> (u16, String) {
     (status, body.to_owned())
 }
 
-fn messages(server: &TestServer) -> u64 {
-    server.observed().store.usage(&BOB.parse().unwrap()).unwrap().messages
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_posted_message_reaches_an_idle_mailbox_at_once() {
     let server = TestServer::start(OPEN).await;
-    let mut bob = server.imap(BOB).await;
-    bob.send("b1 SELECT INBOX").await;
-    bob.until("b1 OK").await;
-    bob.send("b2 IDLE").await;
-    bob.expect("+ ").await;
+    let mut bob = server.idle(BOB).await;
     for size in [5000, 300_000] {
         let message = signed("other.test", &encrypted(ANNA, size));
         assert_eq!(post(&server, ANNA, &[BOB, BOB], &message).await, answer(200, "250 OK"));
     }
     bob.until("* 1 EXISTS").await;
-    assert_eq!(messages(&server), 2);
+    assert_eq!(server.messages(BOB), 2);
     assert_eq!(server.observed().counters.received.by_https.value(), 2);
 }
 
@@ -111,7 +103,7 @@ async fn a_message_in_chunks_comes_in_and_nothing_behind_it() {
         assert!(status.starts_with("HTTP/1.1 400"), "{odd}: {status}");
         while client.next().await.is_some() {}
     }
-    assert_eq!(messages(&server), 3);
+    assert_eq!(server.messages(BOB), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +130,7 @@ async fn whatever_port_25_refuses_is_refused_here_in_the_same_words() {
     ] {
         assert_eq!(post(&server, sender, recipients, &message).await, answer(400, reply));
     }
-    assert_eq!(messages(&server), 0);
+    assert_eq!(server.messages(BOB), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +145,7 @@ async fn contents_are_those_of_data_without_its_end() {
         assert_eq!(told, answer(400, INVALID), "{content:?}");
     }
     assert_eq!(post(&server, ANNA, &[BOB], "").await, answer(400, INVALID));
-    assert_eq!(messages(&server), 0);
+    assert_eq!(server.messages(BOB), 0);
     // A dot that is escaped is part of the message; the signature is over the unescaped form.
     let mut dotted = encrypted(ANNA, 200);
     dotted.push_str(".dot\r\n");
@@ -170,7 +162,7 @@ async fn a_message_that_is_too_large_is_told_so_before_or_while_it_comes() {
     assert_eq!(post(&server, ANNA, &[BOB], &message).await, too_large);
     let fields = format!("{}Content-Length: 50000000\r\nExpect: 100-continue\r\n", envelope(ANNA, &[BOB]));
     assert_eq!(request(&server, "POST", &fields, "").await, too_large);
-    assert_eq!(messages(&server), 0);
+    assert_eq!(server.messages(BOB), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,10 +21,6 @@ const NOBODY: &str = "nobody001@chat.test";
 const ACCEPTED: &str = "250 2.0.0 Ok: message accepted";
 
 /// The messages in an account's mailboxes.
-fn messages(server: &TestServer, account: &str) -> u64 {
-    server.observed().store.usage(&account.parse().unwrap()).unwrap().messages
-}
-
 /// The whole text of the newest message of an account.
 async fn newest(server: &TestServer, account: &str) -> String {
     let mut client = server.imap(account).await;
@@ -37,11 +33,7 @@ async fn newest(server: &TestServer, account: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_message_of_another_server_reaches_an_idle_mailbox_at_once() {
     let server = TestServer::start(OPEN).await;
-    let mut bob = server.imap(BOB).await;
-    bob.send("b1 SELECT INBOX").await;
-    bob.until("b1 OK").await;
-    bob.send("b2 IDLE").await;
-    bob.expect("+ ").await;
+    let mut bob = server.idle(BOB).await;
 
     let mut relay = server.relay().await;
     let message = signed("other.test", &encrypted(ANNA, 5000));
@@ -55,7 +47,7 @@ async fn a_signed_message_of_another_server_reaches_an_idle_mailbox_at_once() {
     for hidden in ["Received", "DKIM-Signature"] {
         assert!(!fetched.contains(hidden), "{hidden} in {fetched}");
     }
-    assert_eq!(messages(&server, BOB), 1, "one copy, under whatever name");
+    assert_eq!(server.messages(BOB), 1, "one copy, under whatever name");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +143,7 @@ async fn whatever_is_refused_is_refused_in_the_words_that_relays_know() {
         let told = relay.submit(ANNA, &[BOB], &message).await;
         assert_eq!(told, reply, "{}", message.chars().take(2000).collect::<String>());
     }
-    assert_eq!(messages(&server, BOB), 0);
+    assert_eq!(server.messages(BOB), 0);
     relay.send("MAIL FROM:<eve@good.test>").await;
     relay.expect("250 ").await;
     relay.send(&format!("RCPT TO:<{BOB}>")).await;
@@ -175,7 +167,7 @@ async fn bounces_forwarded_mail_and_mail_from_address_literals_come_in() {
     let hops = "Received: from a by b\r\n".repeat(49);
     assert_eq!(relay.submit(ANNA, &[BOB], &format!("{hops}{message}")).await, ACCEPTED);
     assert_eq!(relay.submit(LITERAL, &[BOB], &encrypted(LITERAL, 200)).await, ACCEPTED);
-    assert_eq!(messages(&server, BOB), 4);
+    assert_eq!(server.messages(BOB), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,7 +215,7 @@ async fn a_message_that_reaches_nobody_is_refused_and_not_reported() {
     relay.send("NOOP").await;
     relay.expect("250 ").await;
     assert_eq!(server.observed().store.outbound().unwrap(), []);
-    assert_eq!(messages(&server, BOB), 1);
+    assert_eq!(server.messages(BOB), 1);
 }
 
 /// The only entry of the outbound queue, and its body.
@@ -252,7 +244,7 @@ async fn whoever_cannot_be_reached_beside_others_is_reported_to_a_proven_author_
         assert_eq!(relay.submit(sender, &[BOB, NOBODY], message).await, ACCEPTED, "{sender}");
     }
     assert_eq!(server.observed().store.outbound().unwrap(), []);
-    assert_eq!(messages(&server, BOB), 4);
+    assert_eq!(server.messages(BOB), 4);
     for size in [200, 300_000] {
         let message = signed("other.test", &encrypted(ANNA, size));
         assert_eq!(relay.submit(ANNA, &[BOB, NOBODY], &message).await, ACCEPTED);
@@ -263,7 +255,7 @@ async fn whoever_cannot_be_reached_beside_others_is_reported_to_a_proven_author_
         }
         server.observed().store.finish_outbound(entry.id).unwrap();
     }
-    assert_eq!(messages(&server, BOB), 6);
+    assert_eq!(server.messages(BOB), 6);
     assert_eq!(server.observed().counters.received.unreported.value(), 4);
 }
 
@@ -339,6 +331,6 @@ async fn nothing_is_smuggled_behind_a_message() {
     for content in SMUGGLED {
         assert_eq!(relay.submit(ANNA, &[BOB], &format!("{good}{content}")).await, "500 Invalid DATA");
     }
-    assert_eq!(messages(&server, BOB), 0);
+    assert_eq!(server.messages(BOB), 0);
     assert_eq!(relay.submit(ANNA, &[BOB], &good).await, ACCEPTED);
 }

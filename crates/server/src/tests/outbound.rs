@@ -32,10 +32,6 @@ async fn queue_of(server: &TestServer, count: usize) {
     }
 }
 
-fn messages(server: &TestServer, account: &str) -> u64 {
-    server.observed().store.usage(&account.parse().unwrap()).unwrap().messages
-}
-
 fn hurry(server: &TestServer) {
     let ids: Vec<_> = queue(server).iter().map(|entry| entry.id).collect();
     server.outbound().hurry(&ids);
@@ -57,7 +53,7 @@ async fn a_message_that_the_other_server_takes_at_once_is_signed_and_never_store
         assert!(content.contains("\r\nSubject: [...]\r\n") && !content.contains("secret plans"));
     }
     assert_eq!(queue(&server), []);
-    assert_eq!(messages(&server, ALICE), 0);
+    assert_eq!(server.messages(ALICE), 0);
     assert_eq!(peer.connections(), 1, "the connection is kept");
 }
 
@@ -108,10 +104,10 @@ async fn what_the_other_server_refuses_for_good_is_said_at_once_and_leaves_nothi
         }
         peer.answer_as_usual(stage);
     }
-    assert_eq!((queue(&server).len(), messages(&server, ALICE)), (0, 0));
+    assert_eq!((queue(&server).len(), server.messages(ALICE)), (0, 0));
     let reply = alice.submit(ALICE, &[BEN, ALICE], &encrypted(ALICE, 100)).await;
     assert!(reply.starts_with("250 "), "{reply}");
-    assert_eq!((peer.accepted().len(), messages(&server, ALICE)), (1, 1));
+    assert_eq!((peer.accepted().len(), server.messages(ALICE)), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,7 +179,7 @@ async fn somebody_here_and_somebody_there_get_one_message_and_the_other_refusal_
     let answer = alice.submit(ALICE, &[BOB, BEN], &encrypted(ALICE, 100)).await;
     assert!(answer.starts_with("250 "), "{answer}");
     peer.wait_for(1).await;
-    assert_eq!((messages(&server, BOB), messages(&server, ALICE)), (1, 0));
+    assert_eq!((server.messages(BOB), server.messages(ALICE)), (1, 0));
     peer.answer("RCPT", "550 5.1.1 no such user");
     let answer = alice.submit(ALICE, &[BOB, BEN], &encrypted(ALICE, 100)).await;
     assert!(answer.starts_with("250 "), "{answer}");
@@ -345,7 +341,7 @@ async fn a_message_that_is_damaged_while_it_waits_is_reported_and_holds_up_no_ot
     peer.answer_as_usual("RCPT");
     hurry(&server);
     queue_of(&server, 0).await;
-    assert_eq!((peer.accepted().len(), messages(&server, ALICE)), (0, 1));
+    assert_eq!((peer.accepted().len(), server.messages(ALICE)), (0, 1));
     let answer = alice.submit(ALICE, &[BEN], &encrypted(ALICE, 100)).await;
     assert!(answer.starts_with("250 "), "{answer}");
     assert_eq!(peer.wait_for(1).await.len(), 1);
