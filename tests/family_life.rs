@@ -8,7 +8,7 @@ use hearth_tests::core_process::CoreProcess;
 use hearth_tests::delta_chat::Person;
 use hearth_tests::namespace::report;
 use hearth_tests::product::Daemon;
-use hearth_tests::story::{Limits, make_contact, send_film};
+use hearth_tests::story::{Limits, make_contact, read_and_delete, send_film};
 use hearth_tests::waiting::{now, poll};
 use serde_json::json;
 
@@ -70,14 +70,7 @@ fn reading_and_deleting_reach_the_other_side() {
         let people = people(daemon, &CoreProcess::start()?, &["Anna", "Ben"])?;
         let (anna, ben) = (&people[0], &people[1]);
         let (chat, _) = make_contact(anna, ben, LIMITS)?;
-
-        let sent = anna.send(chat, "Did you read this?")?;
-        let received = ben.wait_for_message(LIMITS.text, |message| message.text == "Did you read this?")?;
-        ben.read(received.id)?;
-        anna.wait_for(LIMITS.text, "MsgRead", |event| (event["msgId"] == sent).then_some(()))?;
-
-        anna.delete_for_all(sent)?;
-        ben.wait_for(LIMITS.text, "MsgDeleted", |event| (event["msgId"] == received.id).then_some(()))?;
+        read_and_delete(anna, ben, chat, LIMITS)?;
 
         // A phone alone deletes from the server what it has fetched, so both mailboxes end up empty.
         ben.wait_for(LIMITS.text, "ImapMessageDeleted", |_| Some(()))?;

@@ -6,7 +6,7 @@ use hearth_tests::internet::hearth::Hearth;
 use hearth_tests::internet::reference::ReferenceRelay;
 use hearth_tests::internet::{Internet, play};
 use hearth_tests::namespace::report;
-use hearth_tests::story::{Limits, make_contact, send_film};
+use hearth_tests::story::{Limits, make_contact, read_and_delete, send_film};
 use serde_json::json;
 
 const LIMITS: Limits = Limits::NATIVE;
@@ -33,12 +33,7 @@ fn people_at_two_servers_make_contact_read_and_delete() {
     play("people_at_two_servers_make_contact_read_and_delete", |internet: &Internet| {
         let Couple { anna, ben, .. } = &Couple::new(internet)?;
         let (chat, _) = make_contact(anna, ben, LIMITS)?;
-        let sent = anna.send(chat, "Did you read this?")?;
-        let received = ben.wait_for_message(LIMITS.text, |message| message.text == "Did you read this?")?;
-        ben.read(received.id)?;
-        anna.wait_for(LIMITS.text, "MsgRead", |event| (event["msgId"] == sent).then_some(()))?;
-        anna.delete_for_all(sent)?;
-        ben.wait_for(LIMITS.text, "MsgDeleted", |event| (event["msgId"] == received.id).then_some(()))
+        read_and_delete(anna, ben, chat, LIMITS)
     });
 }
 

@@ -59,3 +59,13 @@ pub fn send_film(from: &Person, chat: u64, to: &Person, bytes: usize, limits: Li
     to.wait_for_message(limits.file, |message| message.complete && message.file_bytes == bytes)?;
     Ok(())
 }
+
+/// One writes to the other, sees that it is read, and deletes it for both.
+pub fn read_and_delete(anna: &Person, ben: &Person, chat: u64, limits: Limits) -> Result<()> {
+    let sent = anna.send(chat, "Did you read this?")?;
+    let received = ben.wait_for_message(limits.text, |message| message.text == "Did you read this?")?;
+    ben.read(received.id)?;
+    anna.wait_for(limits.text, "MsgRead", |event| (event["msgId"] == sent).then_some(()))?;
+    anna.delete_for_all(sent)?;
+    ben.wait_for(limits.text, "MsgDeleted", |event| (event["msgId"] == received.id).then_some(()))
+}
