@@ -3,10 +3,10 @@
 use mail_types::Domain;
 use relay_policy::Registration;
 
-use crate::advice;
 use crate::defaults;
-use crate::finding::{Finding, has_errors};
+use crate::finding::Finding;
 use crate::model::Config;
+use crate::owner::Base;
 use crate::reader::Reader;
 use crate::sections;
 use crate::values;
@@ -17,19 +17,12 @@ use crate::values;
 ///
 /// All findings, when any of them is an error.
 pub fn examine(text: &str) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
-    let table = match text.parse::<toml::Table>() {
-        Ok(table) => table,
-        Err(error) => {
-            let problem =
-                format!("This is not TOML: {}.", error.to_string().trim_end().trim_end_matches('.'));
-            return Err(vec![Finding::error("file", problem, advice::no_toml(error.message()))]);
-        }
-    };
-    let (config, findings) = resolve(Reader::new(table));
-    if has_errors(&findings) { Err(findings) } else { Ok((config, findings)) }
+    Base::parse(text)?.resolve()
 }
 
-fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
+/// Resolves the table of a configuration file, with all findings.
+pub(crate) fn resolve(table: toml::Table) -> (Config, Vec<Finding>) {
+    let mut file = Reader::new(table);
     let mut findings = Vec::new();
     let (domain, registration) = (domain(&mut file), registration(&mut file));
     let config = Config {
@@ -51,6 +44,11 @@ fn resolve(mut file: Reader) -> (Config, Vec<Finding>) {
             sections::federation(table, &domain)
         }),
         dns: section(&mut file, "dns", &mut findings, sections::dns),
+        acme: section(&mut file, "acme", &mut findings, |table| sections::acme(table, &domain)),
+        dns_provider: section(&mut file, "dns_provider", &mut findings, |table| {
+            sections::dns_provider(table, &domain)
+        }),
+        router: section(&mut file, "router", &mut findings, sections::router),
         domain,
     };
     findings.extend(file.finish());

@@ -10,6 +10,7 @@ mod examine;
 mod finding;
 mod load;
 mod model;
+pub mod owner;
 mod public;
 mod quantities;
 mod reader;
@@ -20,9 +21,10 @@ mod values;
 
 pub use examine::examine;
 pub use finding::{Finding, Severity, has_errors, print};
-pub use load::load;
+pub use load::{load, load_base};
 pub use model::{
-    About, Config, Dns, Federation, Limits, Listen, Metrics, NameServer, Outbound, Pairing, PushSettings,
-    Smarthost, Tls,
+    About, Acme, AcmeDirectory, Config, Dns, DnsProvider, Federation, Limits, Listen, Metrics, NameServer,
+    Outbound, Pairing, PushSettings, Router, Smarthost, Tls, TsigAlgorithm,
 };
+pub use owner::Base;
 pub use public::{is_public, is_routed};

@@ -36,6 +36,12 @@ pub struct Config {
     pub federation: Federation,
     /// `[dns]`: the name servers.
     pub dns: Dns,
+    /// `[acme]`: the authority that certificates are asked of; none when none is asked.
+    pub acme: Option<Acme>,
+    /// `[dns_provider]`: the provider of the domain's records, which the server changes by itself.
+    pub dns_provider: Option<DnsProvider>,
+    /// `[router]`: the router between the server and the internet.
+    pub router: Router,
 }
 
 impl Config {
@@ -210,4 +216,83 @@ pub struct NameServer {
     pub address: SocketAddr,
     /// The name in its certificate, for DNS over TLS (RFC 7858).
     pub tls_name: Option<String>,
+}
+
+/// The authority that certificates are asked of (RFC 8555).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acme {
+    /// Its directory.
+    pub directory: AcmeDirectory,
+    /// The URI at which it reaches the owner.
+    pub contact: Option<String>,
+    /// A PEM file with root certificates to trust besides the machine's, when it is asked.
+    pub roots: Option<PathBuf>,
+}
+
+/// The directory of an authority (RFC 8555 section 7.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AcmeDirectory {
+    /// Let's Encrypt.
+    LetsEncrypt,
+    /// Let's Encrypt's for trying: no client believes its certificates.
+    LetsEncryptStaging,
+    /// Another authority's, by its URL.
+    Url(String),
+}
+
+/// The provider of the domain's records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DnsProvider {
+    /// deSEC's API.
+    Desec {
+        /// The token.
+        token: Secret,
+        /// The API's base, if it is not deSEC's own.
+        url: Option<String>,
+    },
+    /// DuckDNS.
+    DuckDns {
+        /// The token.
+        token: Secret,
+        /// The base, if it is not DuckDNS's own.
+        url: Option<String>,
+    },
+    /// The dyndns2 protocol.
+    DynDns2 {
+        /// The URL for updates, perhaps with a password in it.
+        url: Secret,
+        /// User and password.
+        login: Option<(String, Secret)>,
+    },
+    /// Dynamic updates (RFC 2136) that are signed (RFC 8945).
+    Rfc2136 {
+        /// The primary server.
+        server: SocketAddr,
+        /// The zone, if it is not to be asked for.
+        zone: Option<String>,
+        /// The key's name.
+        key_name: String,
+        /// The key's algorithm.
+        key_algorithm: TsigAlgorithm,
+        /// The key in base64.
+        key: Secret,
+    },
+}
+
+/// The algorithm of a TSIG key (RFC 8945 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TsigAlgorithm {
+    /// HMAC with SHA-256.
+    HmacSha256,
+    /// HMAC with SHA-384.
+    HmacSha384,
+    /// HMAC with SHA-512.
+    HmacSha512,
+}
+
+/// The router between the server and the internet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Router {
+    /// Whether it is asked to forward the server's ports.
+    pub port_mapping: bool,
 }

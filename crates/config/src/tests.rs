@@ -5,6 +5,23 @@ use relay_policy::Registration;
 use super::advice::SAMPLE;
 use super::{Config, Finding, Severity, Tls, examine};
 
+/// All tables.
+const TABLES: [&str; 13] = [
+    "listen",
+    "tls",
+    "limits",
+    "expiry",
+    "pairing",
+    "about",
+    "push",
+    "metrics",
+    "federation",
+    "dns",
+    "acme",
+    "dns_provider",
+    "router",
+];
+
 fn config(text: &str) -> Config {
     examine(text).expect("a valid configuration").0
 }
@@ -35,9 +52,7 @@ fn the_sample_equals_the_defaults() {
 #[test]
 fn the_sample_shows_every_key() {
     let sample: toml::Table = uncommented().parse().unwrap();
-    for table in
-        ["listen", "tls", "limits", "expiry", "pairing", "about", "push", "metrics", "federation", "dns"]
-    {
+    for table in TABLES {
         let problem = examine(&format!("{table}.bogus = 1")).unwrap_err();
         let (_, keys) = problem[0].advice.split_once(": ").unwrap();
         for key in keys.trim_end_matches('.').split(", ") {
@@ -49,9 +64,7 @@ fn the_sample_shows_every_key() {
 #[test]
 fn an_unknown_key_is_refused_in_every_table() {
     assert_eq!(findings("bogus = 1"), [("bogus".into(), Severity::Error)]);
-    for table in
-        ["listen", "tls", "limits", "expiry", "pairing", "about", "push", "metrics", "federation", "dns"]
-    {
+    for table in TABLES {
         let text = uncommented().replace(&format!("[{table}]"), &format!("[{table}]\nbogus = 1"));
         assert_eq!(findings(&text), [(format!("{table}.bogus"), Severity::Error)]);
     }

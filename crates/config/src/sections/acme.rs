@@ -1,0 +1,50 @@
+//! `[acme]`: the authority that certificates are asked of (RFC 8555).
+
+use mail_types::Domain;
+
+use crate::model::{Acme, AcmeDirectory};
+use crate::public;
+use crate::reader::Reader;
+use crate::values::optional_path;
+
+/// Without a word of the owner a server asks for certificates if the internet can know it by its domain.
+pub(crate) fn acme(table: &mut Reader, domain: &Domain) -> Option<Acme> {
+    let usual = public::is_public(domain).then_some(AcmeDirectory::LetsEncrypt);
+    let directory = table.take_with("directory", usual.clone(), |text: String| directory(&text, usual));
+    let contact = table.take_with("contact", None, contact);
+    let roots = table.take_with("roots", None, optional_path);
+    directory.map(|directory| Acme { directory, contact, roots })
+}
+
+fn directory(text: &str, usual: Option<AcmeDirectory>) -> Result<Option<AcmeDirectory>, String> {
+    match text {
+        "" => Ok(usual),
+        "off" => Ok(None),
+        "letsencrypt" => Ok(Some(AcmeDirectory::LetsEncrypt)),
+        "letsencrypt-staging" => Ok(Some(AcmeDirectory::LetsEncryptStaging)),
+        _ => https(text).map(|url| Some(AcmeDirectory::Url(url))).map_err(|_| {
+            format!(
+                "{text:?} is neither \"letsencrypt\" nor \"letsencrypt-staging\" nor \"off\" nor an https:// address."
+            )
+        }),
+    }
+}
+
+fn contact(text: String) -> Result<Option<String>, String> {
+    match text.strip_prefix("mailto:") {
+        _ if text.is_empty() => Ok(None),
+        Some(address) if address.contains('@') && !address.chars().any(|c| c.is_control() || c == ' ') => {
+            Ok(Some(text))
+        }
+        _ => Err(format!("{text:?} is no contact, as \"mailto:owner@example.org\".")),
+    }
+}
+
+/// An HTTPS URI.
+fn https(text: &str) -> Result<String, String> {
+    let uri: http::Uri = text.parse().map_err(|_| format!("{text:?} is no address of a web server."))?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("https"), Some(host)) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err(format!("{text:?} does not begin with https://.")),
+    }
+}
