@@ -293,6 +293,8 @@ impl EventLoop {
             ToInit::Healthy => self.heartbeat(now),
             ToInit::Led(state) => self.server_led = state,
             ToInit::Screen(status) => self.display.set_screen(Screen::Status(status)),
+            // The card's file is not read yet.
+            ToInit::OwnerFile(_) => {}
         }
     }
 

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// The longest line either side may send, in bytes.
 pub const LINE_LIMIT: usize = 16 * 1024;
+/// The longest report about the owner's file, in bytes: each may take six in JSON.
+pub const REPORT_LIMIT: usize = 2048;
 
 /// From `init` to `serve`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,13 +43,45 @@ pub enum ToInit {
     /// The status on the screens from now on. It is sent as it is, not as text: init knows each display's size, and lays it
     /// out for each. The sender bounds it ([`DisplayStatus::bounded`]).
     Screen(Box<DisplayStatus>),
+    /// The owner's file was looked at. Sent once after the start, if there was one.
+    OwnerFile(OwnerFileResult),
+}
+
+/// The owner's settings file as it was read of the card. `hearth init` passes it to the server in a file, unparsed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerFile {
+    /// Its text; none if there is no such file, or it could not be read.
+    pub text: Option<String>,
+    /// The reason why it could not be read, as a sentence for its owner.
+    pub problem: Option<String>,
+}
+
+/// The result of the server's look at the owner's file, for the report beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerFileResult {
+    /// True when its settings are kept in the store, so that its secrets can be masked on the card.
+    pub imported: bool,
+    /// Plain text for its owner.
+    pub report: String,
+}
+
+impl OwnerFileResult {
+    /// The result with its report cut to [`REPORT_LIMIT`].
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        let end = self.report.floor_char_boundary(REPORT_LIMIT);
+        self.report.truncate(end);
+        self
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use pairing::PairingCode;
 
-    use super::{DisplayStatus, LINE_LIMIT, LedState, ToInit};
+    use super::{DisplayStatus, LINE_LIMIT, LedState, OwnerFileResult, ToInit};
     use crate::lines::encode;
 
     #[test]
@@ -67,6 +101,9 @@ mod tests {
             name,
         };
         let line = encode(&ToInit::Screen(Box::new(status.bounded()))).unwrap();
+        assert!(line.len() <= LINE_LIMIT, "{} bytes", line.len());
+        let report = "\0".repeat(100_000);
+        let line = encode(&ToInit::OwnerFile(OwnerFileResult { imported: false, report }.bounded())).unwrap();
         assert!(line.len() <= LINE_LIMIT, "{} bytes", line.len());
     }
 }
