@@ -66,7 +66,8 @@ impl Account {
     pub fn link(&self) -> Result<String> {
         let Self { imaps_port, submissions_port, .. } = *self;
         let endpoint = pairing::Endpoint { host: self.server.to_string(), imaps_port, submissions_port };
-        Ok(pairing::login_link(&self.address.parse()?, &Secret::new(self.password.as_str()), &endpoint))
+        let password = Secret::new(self.password.as_str());
+        Ok(pairing::login_link(&self.address.parse()?, &password, &endpoint, pairing::CertificateCheck::Any))
     }
 
     /// The same box, but credentials nobody was given.

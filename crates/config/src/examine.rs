@@ -2,11 +2,12 @@
 
 use mail_types::Domain;
 use relay_policy::Registration;
+use toml::Table;
 
+use crate::advice;
 use crate::defaults;
-use crate::finding::Finding;
+use crate::finding::{Finding, has_errors};
 use crate::model::Config;
-use crate::owner::Base;
 use crate::reader::Reader;
 use crate::sections;
 use crate::values;
@@ -17,11 +18,24 @@ use crate::values;
 ///
 /// All findings, when any of them is an error.
 pub fn examine(text: &str) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
-    Base::parse(text)?.resolve()
+    judge(parse(text)?)
 }
 
-/// Resolves the table of a configuration file, with all findings.
-pub(crate) fn resolve(table: toml::Table) -> (Config, Vec<Finding>) {
+/// The table of a text; one finding, if it is no TOML.
+pub(crate) fn parse(text: &str) -> Result<Table, Vec<Finding>> {
+    text.parse::<Table>().map_err(|error| {
+        let problem = format!("This is not TOML: {}.", error.to_string().trim_end().trim_end_matches('.'));
+        vec![Finding::error("file", problem, advice::no_toml(error.message()))]
+    })
+}
+
+/// The configuration of a table, or all findings when any of them is an error.
+pub(crate) fn judge(table: Table) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
+    let (config, findings) = resolve(table);
+    if has_errors(&findings) { Err(findings) } else { Ok((config, findings)) }
+}
+
+fn resolve(table: Table) -> (Config, Vec<Finding>) {
     let mut file = Reader::new(table);
     let mut findings = Vec::new();
     let (domain, registration) = (domain(&mut file), registration(&mut file));

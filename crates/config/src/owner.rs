@@ -7,9 +7,8 @@ use std::ops::Range;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
-use crate::advice;
-use crate::examine::resolve;
-use crate::finding::{Finding, has_errors};
+use crate::examine::{judge, parse};
+use crate::finding::Finding;
 use crate::model::Config;
 
 /// The longest text, in bytes.
@@ -71,18 +70,6 @@ impl Base {
         merge(&mut table, owner);
         judge(table)
     }
-}
-
-fn parse(text: &str) -> Result<Table, Vec<Finding>> {
-    text.parse::<Table>().map_err(|error| {
-        let problem = format!("This is not TOML: {}.", error.to_string().trim_end().trim_end_matches('.'));
-        vec![Finding::error("file", problem, advice::no_toml(error.message()))]
-    })
-}
-
-fn judge(table: Table) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
-    let (config, findings) = resolve(table);
-    if has_errors(&findings) { Err(findings) } else { Ok((config, findings)) }
 }
 
 /// Puts `upper` over `lower`: keys replace keys, tables are merged.

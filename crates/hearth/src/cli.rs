@@ -43,6 +43,9 @@ configuration asks for port 0.")]
         /// Speak with `hearth init` over standard input and output, one JSON object a line.
         #[arg(long)]
         appliance: bool,
+        /// The settings that `hearth init` read of the card, as one JSON object.
+        #[arg(long, value_name = "FILE", hide = true)]
+        owner_file: Option<PathBuf>,
     },
     /// Examines a configuration and prints everything that is wrong with it; or looks at the running server's network.
     #[command(after_help = "\
@@ -79,6 +82,15 @@ The key of the signatures can be changed at any time: --rotate-key makes the nex
 present one. The server looks for it every hour, signs with the new key as soon as it is there, and tells for a week that
 the old record is still needed.")]
     Dns(DnsArguments),
+    /// Gives the running server its name, and shows whether others reach it by that.
+    #[command(
+        subcommand,
+        after_help = "\
+A name makes a server that only the home can reach one that everybody can: it gets a certificate from an authority, its \
+router forwards its ports, and with a DNS provider's token its records are written and kept up to date. Accounts that \
+were made before keep their address."
+    )]
+    Name(NameCommand),
     /// Shows the status of the running server.
     #[command(after_help = "\
 Examples:
@@ -181,6 +193,69 @@ Example:
         #[arg(value_name = "ID")]
         id: String,
     },
+}
+
+/// The commands for the server's name.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NameCommand {
+    /// Sets the name; the server starts anew with it.
+    #[command(after_help = "\
+Examples:
+  hearth name set --config /etc/hearth.toml chat.example.org     # the records are yours to write: see hearth dns
+  hearth name set --config /etc/hearth.toml smith.dedyn.io --secret-file token.txt
+  hearth name set --config /etc/hearth.toml smith.duckdns.org --secret-file -
+  hearth name set --config /etc/hearth.toml chat.example.org --provider rfc2136 --server 192.0.2.53 \\
+      --key-name hearth --secret-file key.txt
+  hearth name set --config /etc/hearth.toml '[192.0.2.1]'        # an address that keeps, and no name
+
+A name without a provider forgets the provider of the last one.")]
+    Set(Box<NameSetting>),
+    /// Shows certificate, records, router and addresses.
+    #[command(after_help = "\
+Examples:
+  hearth name show --config /etc/hearth.toml
+  hearth name show --config /etc/hearth.toml --json")]
+    Show {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Print JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The arguments of `hearth name set`.
+#[derive(Debug, Args)]
+pub(crate) struct NameSetting {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// The domain, or an address in brackets.
+    #[arg(value_name = "NAME")]
+    pub(crate) domain: String,
+    /// The provider of its records: desec, duckdns, dyndns2 or rfc2136.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) provider: Option<String>,
+    /// A file with the provider's token, password or key in its first line; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// The address for updates.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The user (dyndns2).
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// The primary name server (rfc2136).
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) server: Option<String>,
+    /// The zone (rfc2136).
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+    /// The key's name (rfc2136).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key_name: Option<String>,
+    /// The key's algorithm (rfc2136): hmac-sha256, hmac-sha384 or hmac-sha512.
+    #[arg(long, value_name = "ALGORITHM")]
+    pub(crate) key_algorithm: Option<String>,
 }
 
 /// The commands for the queue of mail for other servers.

@@ -12,7 +12,7 @@ use clap::Parser;
 use server::Host;
 
 use cli::{Cli, Command, EXIT_TROUBLE};
-use commands::{check, dns, invite, network_check, pair, queue, serve, status, store};
+use commands::{check, dns, invite, name, network_check, pair, queue, serve, status, store};
 
 fn main() -> ExitCode {
     let outcome = match command() {
@@ -21,12 +21,13 @@ fn main() -> ExitCode {
             network_check::run(&config.path, relay, json)
         }
         Command::Dns(arguments) => dns::run(&arguments),
-        Command::Serve { config, appliance } => {
-            serve::run(&config.path, if appliance { Host::Appliance } else { Host::Machine })
+        Command::Serve { config, appliance, owner_file } => {
+            serve::run(&config.path, if appliance { Host::Appliance } else { Host::Machine }, owner_file)
         }
         Command::Status { config, json } => status::run(&config.path, json),
         Command::Pair { config } => pair::run(&config.path),
         Command::Invite(command) => invite::run(&command),
+        Command::Name(command) => name::run(&command),
         Command::Queue(command) => queue::run(&command),
         Command::Store(command) => store::run(&command),
         Command::Init => init::run().map(|never| match never {}),

@@ -52,6 +52,13 @@ pub enum Request {
     },
     /// Make these queued messages due now.
     RetryQueued(QueueSelection),
+    /// The state of the server's name.
+    Naming,
+    /// Put these settings over the owner's, in the format of the configuration file, and start anew with them.
+    ChangeSettings {
+        /// The keys and tables that change.
+        change: String,
+    },
     /// Remove a queued message.
     DropQueued {
         /// Its ID.
@@ -92,6 +99,10 @@ pub enum Response {
     Retried(usize),
     /// The message is removed.
     Dropped,
+    /// The state of the server's name.
+    Naming(NamingStatus),
+    /// The settings are kept, and the server starts anew if they are others; with the findings about them.
+    SettingsChanged(Vec<String>),
     /// It cannot be done, and why.
     Refused(String),
 }
@@ -173,6 +184,21 @@ pub struct ServerStatus {
     pub pairing_window: Option<String>,
     /// Problems that need attention, one sentence each.
     pub troubles: Vec<String>,
+}
+
+/// The state of the server's name, a sentence for each part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamingStatus {
+    /// The mail domain.
+    pub domain: String,
+    /// The certificate in use, and the next one.
+    pub certificate: String,
+    /// The records, if a provider lets the server write them.
+    pub records: Option<String>,
+    /// The router's forwarding, if it is asked for it.
+    pub ports: Option<String>,
+    /// The addresses by which others reach the server, as far as known.
+    pub addresses: Option<String>,
 }
 
 /// Notifications, counted since the start.

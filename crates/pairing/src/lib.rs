@@ -17,7 +17,7 @@ mod wrap;
 pub use button::{Button, COUNTDOWN, Gesture, SHORT_PRESS};
 pub use layout::{ScreenSize, status_lines, text_lines};
 pub use led::{LedState, Step};
-pub use link::{Endpoint, login_link};
+pub use link::{CertificateCheck, Endpoint, login_link};
 pub use qr::{QrError, half_blocks, svg};
 pub use screen::{DisplayStatus, PAIRING_LINK_LABEL, PairingCode, screen};
 pub use window::{Input, OPEN_FOR, Output, PairingWindow, WindowEnd};

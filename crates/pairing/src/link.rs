@@ -13,15 +13,38 @@ pub struct Endpoint {
     pub submissions_port: u16,
 }
 
-/// A link with everything a client needs: address, password and servers. `ic=3` accepts the box's self-signed
-/// certificate; clients never trust a private authority otherwise (chatmail/core, `src/net/tls.rs`).
+/// The check of the servers' certificate that a link asks a client to make (chatmail/core, `src/net/tls.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateCheck {
+    /// By the client's authorities: `ic=1`.
+    Strict,
+    /// None: `ic=3`. A client accepts a self-signed certificate in no other way.
+    Any,
+}
+
+impl CertificateCheck {
+    fn parameter(self) -> u8 {
+        match self {
+            Self::Strict => 1,
+            Self::Any => 3,
+        }
+    }
+}
+
+/// A link with everything a client needs: address, password and servers.
 #[must_use]
-pub fn login_link(address: &Address, password: &Secret, endpoint: &Endpoint) -> String {
+pub fn login_link(
+    address: &Address,
+    password: &Secret,
+    endpoint: &Endpoint,
+    check: CertificateCheck,
+) -> String {
     let password = percent_encode(password.expose());
     let host = percent_encode(endpoint.host.as_bytes());
     let Endpoint { imaps_port, submissions_port, .. } = endpoint;
     format!(
-        "dclogin:{address}?p={password}&v=1&ih={host}&ip={imaps_port}&is=ssl&sh={host}&sp={submissions_port}&ss=ssl&ic=3"
+        "dclogin:{address}?p={password}&v=1&ih={host}&ip={imaps_port}&is=ssl&sh={host}&sp={submissions_port}&ss=ssl&ic={}",
+        check.parameter()
     )
 }
 
@@ -47,9 +70,11 @@ mod tests {
         let endpoint = Endpoint { host: "2001:db8::1".into(), imaps_port: 993, submissions_port: 465 };
         let address = "ac1_x2345@hearth-1a2b.local".parse().unwrap();
         assert_eq!(
-            login_link(&address, &Secret::new("a&b #%é"), &endpoint),
+            login_link(&address, &Secret::new("a&b #%é"), &endpoint, CertificateCheck::Any),
             "dclogin:ac1_x2345@hearth-1a2b.local?p=a%26b%20%23%25%C3%A9&v=1&ih=2001%3Adb8%3A%3A1&ip=993&is=ssl\
              &sh=2001%3Adb8%3A%3A1&sp=465&ss=ssl&ic=3"
         );
+        let strict = login_link(&address, &Secret::new("x"), &endpoint, CertificateCheck::Strict);
+        assert!(strict.ends_with("&ic=1"));
     }
 }

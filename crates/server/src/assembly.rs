@@ -18,6 +18,7 @@ use rustls::RootCertStore;
 use store::Store;
 use tls::TlsSettings;
 use tokio::signal::unix::Signal;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -38,6 +39,7 @@ use crate::mailboxes::quota;
 use crate::mailboxes::recent::Recent;
 use crate::mailboxes::reports::Reports;
 use crate::mailboxes::watchers::MailboxWatchers;
+use crate::naming::OwnerSettings;
 use crate::operation::certificate;
 use crate::operation::control::{self, ControlServer};
 use crate::operation::expiry_task::ExpiryTask;
@@ -114,10 +116,45 @@ impl Running {
     }
 }
 
+/// The disk's part of a server. It stays open when the server starts anew with other settings.
+#[derive(Clone)]
+pub(crate) struct Storage {
+    pub(crate) store: Store,
+    watchers: MailboxWatchers,
+}
+
+impl Storage {
+    /// Opens the store; its changes wake the watchers.
+    pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
+        make_directories(&[&config.state_directory, &config.run_directory()])?;
+        let directory = config.state_directory.join("store");
+        let opened = blocking::run(move || Store::open(directory)).await?;
+        let (store, report) = opened.context("opening the store")?;
+        for damage in &report.damage {
+            tracing::error!(damage, "the store was damaged and has been repaired");
+        }
+        let watchers = MailboxWatchers::default();
+        let changed = watchers.clone();
+        store.on_change(Box::new(move |_, mailbox| changed.changed(mailbox)));
+        Ok(Self { store, watchers })
+    }
+}
+
+/// The settings of a server, and those that may change them.
+pub(crate) struct Prepared {
+    pub(crate) config: Config,
+    pub(crate) storage: Storage,
+    pub(crate) owner: Arc<OwnerSettings>,
+    /// The sentence about settings that could not be taken over.
+    pub(crate) owner_trouble: Option<String>,
+    /// Asks for a start with other settings.
+    pub(crate) restart: Arc<Notify>,
+}
+
 /// Brings a server up; when this returns every port answers.
-pub(crate) async fn start(config: Config) -> anyhow::Result<Running> {
-    let world = World::of(&config).await?;
-    start_in_world(config, world).await
+pub(crate) async fn start(prepared: Prepared) -> anyhow::Result<Running> {
+    let world = World::of(&prepared.config).await?;
+    start_in_world(prepared, world).await
 }
 
 /// The rest of the world, as far as the server asks it or writes to it.
@@ -144,15 +181,14 @@ impl World {
 }
 
 /// The same, in this world.
-pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Result<Running> {
+pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::Result<Running> {
+    let Prepared { config, storage: Storage { store, watchers }, owner, owner_trouble, restart } = prepared;
     let run_directory = config.run_directory();
-    make_directories(&[&config.state_directory, &run_directory])?;
-    let (store, watchers) = open_store(&config).await?;
     let control = control::bind(&config.control_socket())?;
     let listeners = listeners::bind(&config)?;
     let ports = listeners::ports(&listeners)?;
     let tls = tls_settings(&config, &store)?;
-    let setup = pairing_setup(&config, &store, &ports)?;
+    let setup = pairing_setup(&config, &store, &ports, &tls)?;
     let site = Arc::new(site(&config, &tls, pairing::endpoint(&setup, &setup.addresses), &ports));
     let (pairing_task, pairing) = PairingTask::new(setup);
     let counters = Arc::new(Counters::new(clock::wall()));
@@ -170,6 +206,7 @@ pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Resu
         notifier,
         ports,
         connections: connection_limit(&config),
+        owner_trouble,
     });
     let reports = Arc::new(Reports::new(
         observed.store.clone(),
@@ -208,7 +245,8 @@ pub(crate) async fn start_in_world(config: Config, world: World) -> anyhow::Resu
         connections_so_far: 0.into(),
     });
     tokio::spawn(pairing_task.run());
-    let control_server = control_server(&router, reports, Arc::clone(&reachability), &config);
+    let control_server =
+        control_server(&router, reports, Arc::clone(&reachability), &config, (owner, restart));
     tasks.spawn(control::run(control, control_server, shutdown.clone(), tasks.clone()));
     accept_on(listeners, &router, &shutdown, &tasks);
     let ports_file = run_directory.join("ports.json");
@@ -225,6 +263,7 @@ fn control_server(
     reports: Arc<Reports>,
     reachability: Arc<Reachability>,
     config: &Config,
+    (owner, restart): (Arc<OwnerSettings>, Arc<Notify>),
 ) -> Arc<ControlServer> {
     let queue = QueueControl {
         observed: Arc::clone(&router.observed),
@@ -233,7 +272,7 @@ fn control_server(
         servers: config.federation.outbound,
     };
     let (observed, site) = (Arc::clone(&router.observed), Arc::clone(&router.site));
-    Arc::new(ControlServer { observed, site, queue, reachability })
+    Arc::new(ControlServer { observed, site, queue, reachability, owner, restart })
 }
 
 /// Accepts connections on every socket.
@@ -353,20 +392,6 @@ fn make_directories(directories: &[&Path]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens the store; its changes wake the watchers.
-async fn open_store(config: &Config) -> anyhow::Result<(Store, MailboxWatchers)> {
-    let directory = config.state_directory.join("store");
-    let opened = blocking::run(move || Store::open(directory)).await?;
-    let (store, report) = opened.context("opening the store")?;
-    for damage in &report.damage {
-        tracing::error!(damage, "the store was damaged and has been repaired");
-    }
-    let watchers = MailboxWatchers::default();
-    let changed = watchers.clone();
-    store.on_change(Box::new(move |_, mailbox| changed.changed(mailbox)));
-    Ok((store, watchers))
-}
-
 /// The domain of new accounts, then those of accounts that were made before the box was given another name.
 fn domains(config: &Config, store: &Store) -> anyhow::Result<Vec<Domain>> {
     let mut domains = vec![config.domain.clone()];
@@ -395,7 +420,7 @@ fn tls_settings(config: &Config, store: &Store) -> anyhow::Result<TlsSettings> {
     Ok(settings)
 }
 
-fn pairing_setup(config: &Config, store: &Store, ports: &Ports) -> anyhow::Result<Setup> {
+fn pairing_setup(config: &Config, store: &Store, ports: &Ports, tls: &TlsSettings) -> anyhow::Result<Setup> {
     Ok(Setup {
         domain: config.domain.clone(),
         registration: config.registration,
@@ -404,6 +429,7 @@ fn pairing_setup(config: &Config, store: &Store, ports: &Ports) -> anyhow::Resul
         submissions_port: config.pairing.smtp_port.unwrap_or(port(ports, Service::Submissions, 465)),
         accounts: store.accounts().context("counting the accounts")?.len(),
         addresses: own_addresses(ports),
+        tls: tls.clone(),
     })
 }
 
@@ -479,8 +505,10 @@ fn reception(config: &Config, mail: &MailServices, keys: Arc<dyn KeySource>) -> 
 }
 
 fn site(config: &Config, tls: &TlsSettings, endpoint: Endpoint, ports: &Ports) -> web::Site {
-    let certificate =
-        if tls.is_vouched_for() { web::Certificate::Trusted } else { web::Certificate::SelfSigned };
+    let tls = tls.clone();
+    let certificate = web::CertificateInUse::new(move || {
+        if tls.is_vouched_for() { web::Certificate::Trusted } else { web::Certificate::SelfSigned }
+    });
     web::Site {
         domain: config.domain.to_string(),
         certificate,

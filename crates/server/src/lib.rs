@@ -15,6 +15,7 @@ mod federation;
 mod imap;
 mod mail_services;
 mod mailboxes;
+mod naming;
 mod operation;
 mod push;
 mod router;
@@ -24,15 +25,20 @@ mod submission;
 mod tests;
 mod web_backend;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use config::Config;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use config::{Base, Config, Finding};
+use ipc::appliance::ToInit;
+use tokio::io::Stdin;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, watch};
 
-use assembly::{Running, SHUTDOWN_LIMIT};
-use operation::{appliance, health};
+use assembly::{Prepared, Running, SHUTDOWN_LIMIT, Storage};
+use naming::{OwnerSettings, Taken};
+use operation::appliance::{self, InitLink};
+use operation::health;
 use runtime::blocking;
 
 /// The variable that says how much is logged, as `tracing-subscriber` has it.
@@ -51,12 +57,13 @@ pub enum Host {
     Machine,
 }
 
-/// Runs the server until it is told to stop.
+/// Runs the server until it is told to stop. The owner's settings lie over `base`; those of the card are read from the
+/// file that `hearth init` writes.
 ///
 /// # Errors
 ///
 /// When the server cannot start: the store does not open, a port is taken, the certificate cannot be used.
-pub fn run(config: Config, host: Host) -> anyhow::Result<()> {
+pub fn run(base: Base, host: Host, owner_file: Option<PathBuf>) -> anyhow::Result<()> {
     log();
     raise_file_limit();
     let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, WORKERS_LIMIT);
@@ -66,37 +73,130 @@ pub fn run(config: Config, host: Host) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("starting the threads")?;
-    runtime.block_on(serve(config, host))?;
+    runtime.block_on(serve(base, host, owner_file))?;
     runtime.shutdown_timeout(SHUTDOWN_LIMIT);
     Ok(())
 }
 
-async fn serve(config: Config, host: Host) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-    let running = assembly::start(config).await?;
-    let (good, checks) = watch::channel(0);
-    running.spawn(health::run(Arc::clone(running.observed()), good));
-    running.spawn_periodic(hang_up);
-    tokio::select! {
-        () = speak_with(host, &running, checks) => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+async fn serve(base: Base, host: Host, owner_file: Option<PathBuf>) -> anyhow::Result<()> {
+    let mut signals = StopSignals::listen()?;
+    let (config, _) = base.resolve().map_err(in_words)?;
+    let storage = Storage::open(&config).await?;
+    let owner = Arc::new(OwnerSettings::new(base, storage.store.clone()));
+    let restart = Arc::new(Notify::new());
+    let mut link = Link::open(host);
+    let owner_trouble = take_owner_file(&owner, owner_file, &link).await?;
+    loop {
+        let (config, owner, storage) = (resolve(&owner)?, Arc::clone(&owner), storage.clone());
+        let (owner_trouble, restart) = (owner_trouble.clone(), Arc::clone(&restart));
+        let prepared = Prepared { config, storage, owner, owner_trouble, restart: Arc::clone(&restart) };
+        let running = assembly::start(prepared).await?;
+        let (good, checks) = watch::channel(0);
+        running.spawn(health::run(Arc::clone(running.observed()), good));
+        running.spawn_periodic(signal(SignalKind::hangup()).context("listening for SIGHUP")?);
+        let stop = tokio::select! {
+            () = link.speak(&running, checks) => true,
+            () = signals.next() => true,
+            () = restart.notified() => false,
+        };
+        tracing::info!("{}", if stop { "stopping" } else { "starting anew with other settings" });
+        running.stop().await;
+        if stop {
+            return Ok(());
+        }
     }
-    tracing::info!("stopping");
-    running.stop().await;
-    Ok(())
 }
 
-/// Serves the screen: init's, or this terminal. Returns when init says stop, or is gone.
-async fn speak_with(host: Host, running: &Running, checks: watch::Receiver<u64>) {
-    let pairing = running.observed().pairing.clone();
-    match host {
-        Host::Appliance => appliance::run(pairing, checks, tokio::io::stdin(), tokio::io::stdout()).await,
-        Host::Machine => {
-            appliance::show_on_terminal(pairing.watch()).await;
-            std::future::pending().await
+/// The configuration with the owner's settings.
+fn resolve(owner: &OwnerSettings) -> anyhow::Result<Config> {
+    let (config, findings) = owner.resolve().map_err(in_words)?;
+    for finding in findings {
+        tracing::warn!(%finding, "the owner's settings");
+    }
+    Ok(config)
+}
+
+/// Takes over the card's file and tells init; returns the sentence for the screen.
+async fn take_owner_file(
+    owner: &Arc<OwnerSettings>,
+    file: Option<PathBuf>,
+    link: &Link,
+) -> anyhow::Result<Option<String>> {
+    let Some(path) = file else { return Ok(None) };
+    let owner = Arc::clone(owner);
+    let taken = blocking::run(move || {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let file = serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
+        owner.take_file(&file)
+    })
+    .await?;
+    match taken {
+        Ok(Taken { result, trouble }) => {
+            link.say(ToInit::OwnerFile(result.bounded())).await;
+            Ok(trouble)
+        }
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the card's settings cannot be taken over");
+            Ok(None)
+        }
+    }
+}
+
+fn in_words(findings: Vec<Finding>) -> anyhow::Error {
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!("{}", lines.join("\n"))
+}
+
+/// The signals that end the server.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// The screen's side: init's, or this terminal.
+enum Link {
+    Init(InitLink<Stdin>),
+    Terminal,
+}
+
+impl Link {
+    fn open(host: Host) -> Self {
+        match host {
+            Host::Appliance => Self::Init(InitLink::new(tokio::io::stdin(), tokio::io::stdout())),
+            Host::Machine => Self::Terminal,
+        }
+    }
+
+    async fn say(&self, message: ToInit) {
+        if let Self::Init(link) = self {
+            link.say(message).await;
+        }
+    }
+
+    /// Serves the screen. Returns when init says stop, or is gone.
+    async fn speak(&mut self, running: &Running, checks: watch::Receiver<u64>) {
+        let pairing = running.observed().pairing.clone();
+        match self {
+            Self::Init(link) => link.run(pairing, checks).await,
+            Self::Terminal => {
+                appliance::show_on_terminal(pairing.watch()).await;
+                std::future::pending().await
+            }
         }
     }
 }

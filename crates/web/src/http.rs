@@ -95,7 +95,7 @@ async fn answer(
     }
     // A browser that has seen a trusted certificate uses HTTPS from then on (RFC 6797). With a self-signed one it would
     // refuse to go on, and lock the household out of its own pages.
-    if scheme == Scheme::Https && site.certificate == Certificate::Trusted {
+    if scheme == Scheme::Https && site.certificate() == Certificate::Trusted {
         let year = HeaderValue::from_static("max-age=31536000");
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
     }

@@ -56,7 +56,7 @@ pub fn links(site: &Site, token: &InviteToken) -> Links {
     let secure = |host: &str, path| site.web.https.map(|port| url("https", host, (port, 443), path, token));
     let plain = |host: &str, path| site.web.http.map(|port| url("http", host, (port, 80), path, token));
     let app = accepts_certificate(site).then(|| secure(&site.domain, "/new")).flatten();
-    let page = match site.certificate {
+    let page = match site.certificate() {
         Certificate::Trusted => secure(&site.domain, PAGE),
         // In clear, as the start page with its code is: a browser's warning would frighten people at home more than
         // it would protect them, and requests from elsewhere are redirected to TLS.
@@ -71,7 +71,7 @@ pub fn links(site: &Site, token: &InviteToken) -> Links {
 /// True when clients talk to `/new`: an authority issued the certificate, or the domain begins with an underscore, for
 /// which they check none (chatmail/core, `src/net/tls/danger.rs`).
 fn accepts_certificate(site: &Site) -> bool {
-    site.certificate == Certificate::Trusted || site.domain.starts_with('_')
+    site.certificate() == Certificate::Trusted || site.domain.starts_with('_')
 }
 
 /// A URL with the token; the scheme's usual port is left out.

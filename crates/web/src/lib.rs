@@ -24,4 +24,4 @@ pub use invite::{Links, links};
 pub use metrics::{MetricsSource, serve_metrics};
 pub use request::{Format, PageContext, Request, Scheme};
 pub use routes::mta_sts_policy;
-pub use site::{Certificate, Ports, Site, WebPorts};
+pub use site::{Certificate, CertificateInUse, Ports, Site, WebPorts};

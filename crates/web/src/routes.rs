@@ -120,7 +120,7 @@ fn get(path: &str, request: &Request<'_>, context: &PageContext<'_>) -> Route {
         "/.well-known/autoconfig/mail/config-v1.1.xml" | "/mail/config-v1.1.xml" => {
             reply(200, XML, pages::autoconfig(site))
         }
-        "/.well-known/mta-sts.txt" if site.certificate == Certificate::Trusted => {
+        "/.well-known/mta-sts.txt" if site.certificate() == Certificate::Trusted => {
             reply(200, TEXT, mta_sts_policy(&site.domain))
         }
         _ => reply(404, HTML, pages::no_such_page(site)),
@@ -143,7 +143,7 @@ fn new_by_browser(request: &Request<'_>, site: &Site) -> Route {
             Route::Reply(redirect(302, link))
         }
         InviteParam::Malformed => Route::Reply(refused(site, Format::Html, JoinRefusal::Unknown)),
-        InviteParam::Absent if site.certificate == Certificate::Trusted => {
+        InviteParam::Absent if site.certificate() == Certificate::Trusted => {
             Route::Reply(redirect(301, format!("dcaccount:https://{}/new", invite::url_host(&site.domain))))
         }
         // HEAD is safe (RFC 9110 section 9.2.1): it makes no credentials.
@@ -172,7 +172,7 @@ fn account(
     match (outcome, format) {
         (Ok((address, password)), Format::Json) => credentials(site, &address, &password),
         (Ok((address, password)), Format::Html) => {
-            let link = pairing::login_link(&address, &password, &site.endpoint);
+            let link = pairing::login_link(&address, &password, &site.endpoint, site.check());
             reply(200, HTML, page(site, &link))
         }
         (Err(refusal), format) => refused(site, format, refusal),
@@ -202,11 +202,13 @@ pub fn invitation(site: &Site, token: &InviteToken, found: Result<(), JoinRefusa
 fn credentials(site: &Site, address: &Address, password: &Secret) -> Reply {
     let text = String::from_utf8_lossy(password.expose());
     let mut answer = serde_json::json!({ "email": address.to_string(), "password": text });
-    if site.certificate == Certificate::SelfSigned
+    if site.certificate() == Certificate::SelfSigned
         && let Some(object) = answer.as_object_mut()
     {
-        object
-            .insert("dclogin_url".to_owned(), pairing::login_link(address, password, &site.endpoint).into());
+        object.insert(
+            "dclogin_url".to_owned(),
+            pairing::login_link(address, password, &site.endpoint, site.check()).into(),
+        );
     }
     reply(200, JSON, answer.to_string())
 }
@@ -281,7 +283,7 @@ pub(super) mod tests {
         let (config, _) = config::examine("").unwrap();
         Site {
             domain: "hearth-1a2b.local".into(),
-            certificate,
+            certificate: certificate.into(),
             endpoint: pairing::Endpoint {
                 host: "192.168.1.7".into(),
                 imaps_port: 993,

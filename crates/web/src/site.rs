@@ -1,6 +1,10 @@
 //! The settings that pages and links are made from: set when the server starts, and the same until it ends.
 
+use std::fmt;
+use std::sync::Arc;
+
 use config::About;
+use pairing::CertificateCheck;
 use relay_policy::{ExpiryRules, Registration};
 
 /// The settings of the server, as far as the web needs them.
@@ -9,7 +13,7 @@ pub struct Site {
     /// The mail domain.
     pub domain: String,
     /// The trust that clients put into the certificate; a self-signed one makes login links carry the servers.
-    pub certificate: Certificate,
+    pub certificate: CertificateInUse,
     /// The host and ports of the mail services, as a login link writes them.
     pub endpoint: pairing::Endpoint,
     /// The ports that autoconfiguration lists.
@@ -30,6 +34,46 @@ pub struct Site {
     pub about: About,
     /// The host of the push service; none when push is off.
     pub push_host: Option<String>,
+}
+
+/// Tells the certificate of this moment: an authority may issue one while the server runs.
+#[derive(Clone)]
+pub struct CertificateInUse(Arc<dyn Fn() -> Certificate + Send + Sync>);
+
+impl CertificateInUse {
+    /// Asks this function each time.
+    pub fn new(ask: impl Fn() -> Certificate + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+}
+
+impl From<Certificate> for CertificateInUse {
+    fn from(always: Certificate) -> Self {
+        Self::new(move || always)
+    }
+}
+
+impl fmt::Debug for CertificateInUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0().fmt(f)
+    }
+}
+
+impl Site {
+    /// The certificate in use.
+    #[must_use]
+    pub fn certificate(&self) -> Certificate {
+        self.certificate.0()
+    }
+
+    /// The check that clients should make of the certificate at the endpoint.
+    pub(crate) fn check(&self) -> CertificateCheck {
+        let named = self.endpoint.host == self.domain;
+        match self.certificate() {
+            Certificate::Trusted if named => CertificateCheck::Strict,
+            _ => CertificateCheck::Any,
+        }
+    }
 }
 
 /// The issuer of the certificate, as it matters to clients.

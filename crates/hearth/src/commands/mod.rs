@@ -4,6 +4,7 @@ pub(crate) mod check;
 mod control_client;
 pub(crate) mod dns;
 pub(crate) mod invite;
+pub(crate) mod name;
 pub(crate) mod network_check;
 pub(crate) mod pair;
 pub(crate) mod queue;

@@ -1,6 +1,6 @@
 //! `hearth serve`: reads the configuration and runs the server with it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use server::Host;
@@ -8,11 +8,12 @@ use server::Host;
 use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
 
 /// Runs the server until it is told to stop; findings about the configuration come first.
-pub(crate) fn run(path: &Path, host: Host) -> anyhow::Result<ExitCode> {
-    match config::load(path) {
-        Ok((config, findings)) => {
+pub(crate) fn run(path: &Path, host: Host, owner_file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let examined = config::load_base(path).and_then(|base| base.resolve().map(|resolved| (base, resolved)));
+    match examined {
+        Ok((base, (_, findings))) => {
             config::print(&findings);
-            server::run(config, host)?;
+            server::run(base, host, owner_file)?;
             Ok(ExitCode::from(EXIT_OK))
         }
         Err(findings) => {

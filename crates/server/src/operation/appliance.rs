@@ -1,5 +1,7 @@
 //! The server's end of the two pipes to `hearth init`, and what stands in for them on a machine without it.
 
+use std::net::IpAddr;
+
 use ipc::appliance::{LINE_LIMIT, ToInit, ToServe};
 use ipc::lines;
 use pairing::DisplayStatus;
@@ -12,38 +14,58 @@ use crate::runtime::lines::Lines;
 /// Messages to init that may wait.
 const WAITING: usize = 16;
 
-/// Speaks with init over these two streams. Returns when init says stop, or is gone.
-pub(crate) async fn run<R, W>(pairing: PairingHandle, good: watch::Receiver<u64>, input: R, output: W)
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, messages) = mpsc::channel(WAITING);
-    let tasks = [
-        tokio::spawn(write(messages, output)),
-        tokio::spawn(show(pairing.clone(), sender.clone())),
-        tokio::spawn(beat(good, sender)),
-    ];
-    listen(&pairing, input).await;
-    for task in tasks {
-        task.abort();
-    }
+/// The link to init. It outlives a server that starts anew with other settings.
+pub(crate) struct InitLink<R> {
+    lines: Lines<R>,
+    messages: mpsc::Sender<ToInit>,
+    /// The last addresses that init named, for a server that starts anew.
+    addresses: Option<Vec<IpAddr>>,
 }
 
-/// Carries out init's messages until it says stop, or is gone.
-async fn listen<R: AsyncRead + Unpin>(pairing: &PairingHandle, input: R) {
-    let mut lines = Lines::new(input, LINE_LIMIT);
-    while let Ok(Some(line)) = lines.next().await {
-        match line.decode() {
-            Ok(ToServe::OpenPairingWindow) => pairing.input(pairing::Input::OpenRequested).await,
-            Ok(ToServe::Addresses(addresses)) => pairing.addresses(addresses).await,
-            Ok(ToServe::Stop) => return,
-            Err(error) => tracing::warn!(%error, "a line from init was not understood and is dropped"),
+impl<R: AsyncRead + Unpin> InitLink<R> {
+    /// A link over these two streams; the task that writes ends with it.
+    pub(crate) fn new<W: AsyncWrite + Unpin + Send + 'static>(input: R, output: W) -> Self {
+        let (messages, queue) = mpsc::channel(WAITING);
+        tokio::spawn(write(queue, output));
+        Self { lines: Lines::new(input, LINE_LIMIT), messages, addresses: None }
+    }
+
+    /// Sends one message.
+    pub(crate) async fn say(&self, message: ToInit) {
+        // Without init nobody waits for it.
+        let _ = self.messages.send(message).await;
+    }
+
+    /// Speaks with init for one server. Returns when init says stop, or is gone; cancelled, it loses no message of init.
+    pub(crate) async fn run(&mut self, pairing: PairingHandle, good: watch::Receiver<u64>) {
+        if let Some(addresses) = &self.addresses {
+            pairing.addresses(addresses.clone()).await;
+        }
+        let (shown, sender) = (pairing.clone(), self.messages.clone());
+        tokio::select! {
+            () = self.listen(&pairing) => {}
+            () = show(shown, sender.clone()) => {}
+            () = beat(good, sender) => {}
+        }
+    }
+
+    /// Carries out init's messages until it says stop, or is gone.
+    async fn listen(&mut self, pairing: &PairingHandle) {
+        while let Ok(Some(line)) = self.lines.next().await {
+            match line.decode() {
+                Ok(ToServe::OpenPairingWindow) => pairing.input(pairing::Input::OpenRequested).await,
+                Ok(ToServe::Addresses(addresses)) => {
+                    self.addresses = Some(addresses.clone());
+                    pairing.addresses(addresses).await;
+                }
+                Ok(ToServe::Stop) => return,
+                Err(error) => tracing::warn!(%error, "a line from init was not understood and is dropped"),
+            }
         }
     }
 }
 
-/// Tells init the states of LED and screen as they change.
+/// Tells init the states of LED and screen as they change; returns when init is gone.
 async fn show(pairing: PairingHandle, messages: mpsc::Sender<ToInit>) {
     let mut watched = pairing.watch();
     let mut shown: Option<DisplayStatus> = None;
@@ -57,7 +79,8 @@ async fn show(pairing: PairingHandle, messages: mpsc::Sender<ToInit>) {
         }
         shown = Some(view);
         if watched.changed().await.is_err() {
-            return;
+            // The window has ended with the server, which init hears of by itself.
+            return std::future::pending().await;
         }
     }
 }
@@ -71,6 +94,7 @@ async fn beat(mut good: watch::Receiver<u64>, messages: mpsc::Sender<ToInit>) {
         }
         message = ToInit::Healthy;
     }
+    std::future::pending().await
 }
 
 async fn write<W: AsyncWrite + Unpin>(mut messages: mpsc::Receiver<ToInit>, mut output: W) {
@@ -110,7 +134,8 @@ mod tests {
     use tokio::sync::watch;
 
     use crate::accounts::pairing::{PairingTask, Setup};
-    use crate::operation::appliance::run;
+    use crate::operation::appliance::InitLink;
+    use crate::tests::harness::self_signed_tls;
 
     async fn next(lines: &mut Lines<BufReader<DuplexStream>>) -> ToInit {
         let line = lines.next_line().await.unwrap().expect("a line");
@@ -137,12 +162,14 @@ mod tests {
             submissions_port: 465,
             accounts: 1,
             addresses: Vec::new(),
+            tls: self_signed_tls(),
         });
         tokio::spawn(task.run());
         let (good, beats) = watch::channel(0);
         let (mut to_serve, input) = duplex(1024);
         let (output, from_serve) = duplex(64 * 1024);
-        let link = tokio::spawn(run(pairing, beats, split(input).0, output));
+        let link =
+            tokio::spawn(async move { InitLink::new(split(input).0, output).run(pairing, beats).await });
         let mut lines = BufReader::new(from_serve).lines();
 
         assert_eq!(led(&mut lines).await, LedState::WaitingForNetwork);

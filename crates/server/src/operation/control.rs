@@ -10,13 +10,16 @@ use ipc::control::{DiskStatus, LINE_LIMIT, PushStatus, Request, Response, Server
 use ipc::lines::{self, LineError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::naming::{self, Change, OwnerSettings};
 use crate::operation::invites;
 use crate::operation::observed::Observed;
 use crate::operation::queue::{self, QueueControl};
 use crate::operation::reachability::Reachability;
+use crate::runtime::blocking;
 use crate::runtime::lines::Lines;
 
 /// The time for reading a request, and the time that most take.
@@ -47,6 +50,9 @@ pub(crate) struct ControlServer {
     pub(crate) site: Arc<web::Site>,
     pub(crate) queue: QueueControl,
     pub(crate) reachability: Arc<Reachability>,
+    pub(crate) owner: Arc<OwnerSettings>,
+    /// Asks for a start with other settings.
+    pub(crate) restart: Arc<Notify>,
 }
 
 /// Answers requests until the server stops.
@@ -100,7 +106,28 @@ async fn respond(request: Result<Request, LineError>, server: &ControlServer) ->
         Ok(Request::CheckNetwork { relay }) => {
             Response::Findings(server.reachability.look(relay.as_deref()).await)
         }
+        Ok(Request::Naming) => {
+            Response::Naming(naming::status(&server.observed.domain, &server.observed.tls))
+        }
+        Ok(Request::ChangeSettings { change }) => change_settings(server, change).await,
         Err(error) => Response::Refused(format!("The request is not understood: {error}.")),
+    }
+}
+
+/// Keeps changed settings. The server starts anew with them once the response is on its way.
+async fn change_settings(server: &ControlServer, change: String) -> Response {
+    let owner = Arc::clone(&server.owner);
+    match blocking::run(move || owner.change(&change)).await {
+        Ok(Ok(Change::Made(findings))) => {
+            server.restart.notify_one();
+            Response::SettingsChanged(findings.iter().map(ToString::to_string).collect())
+        }
+        Ok(Ok(Change::None)) => Response::SettingsChanged(Vec::new()),
+        Ok(Ok(Change::Refused(findings))) => {
+            Response::Refused(findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        }
+        Ok(Err(error)) => Response::Refused(format!("The settings cannot be kept: {error:#}.")),
+        Err(error) => Response::Refused(format!("The settings cannot be kept: {error}.")),
     }
 }
 

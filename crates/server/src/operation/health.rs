@@ -68,6 +68,7 @@ pub(crate) async fn check(observed: &Observed) -> Health {
         health.worrying.push(format!("No new accounts are made: {shortage}."));
     }
     health.worrying.extend(observed.tls.trouble());
+    health.worrying.extend(observed.owner_trouble.clone());
     health
 }
 

@@ -28,4 +28,6 @@ pub(crate) struct Observed {
     pub(crate) resources: Resources,
     pub(crate) ports: Ports,
     pub(crate) connections: Arc<ConnectionLimit>,
+    /// The sentence about owner's settings that could not be taken over.
+    pub(crate) owner_trouble: Option<String>,
 }

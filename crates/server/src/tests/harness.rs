@@ -11,11 +11,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::assembly::{Running, World, start_in_world};
+use crate::assembly::{Prepared, Running, Storage, World, start_in_world};
 use crate::connections::service::Service;
 use crate::federation::inbound::Reception;
 use crate::federation::outbound::{Outbound, Peers};
 use crate::mailboxes::memory::MailboxMemory;
+use crate::naming::OwnerSettings;
 use crate::operation::observed::Observed;
 use crate::operation::reachability::Reachability;
 use crate::tests::keys::TestKeys;
@@ -168,10 +169,25 @@ async fn start_in(directory: &Path, extra: &str, peers: Peers, keys: &Arc<TestKe
          imaps = [\"127.0.0.1:0\"]\nimap = [\"127.0.0.1:0\"]\nsubmissions = [\"127.0.0.1:0\"]\n\
          submission = [\"127.0.0.1:0\"]\nhttps = [\"127.0.0.1:0\"]\nhttp = [\"127.0.0.1:0\"]\nsmtp = [\"127.0.0.1:0\"]\n"
     );
-    let (config, findings) = config::examine(&text).expect("a valid configuration");
+    let prepared = prepare(&text).await.expect("a store that opens");
+    let world = World { keys: Arc::clone(keys) as _, peers, ..World::of(&prepared.config).await.unwrap() };
+    start_in_world(prepared, world).await.expect("a server that starts")
+}
+
+/// The settings of a configuration without findings, and its store.
+pub(crate) async fn prepare(text: &str) -> anyhow::Result<Prepared> {
+    let base = config::Base::parse(text).unwrap();
+    let (config, findings) = base.resolve().expect("a valid configuration");
     assert_eq!(findings, []);
-    let world = World { keys: Arc::clone(keys) as _, peers, ..World::of(&config).await.unwrap() };
-    start_in_world(config, world).await.expect("a server that starts")
+    let storage = Storage::open(&config).await?;
+    let owner = Arc::new(OwnerSettings::new(base, storage.store.clone()));
+    Ok(Prepared { config, storage, owner, owner_trouble: None, restart: Arc::default() })
+}
+
+/// Settings with a certificate that nobody issued.
+pub(crate) fn self_signed_tls() -> tls::TlsSettings {
+    let tickets = Arc::new(tls::Tickets::new(&[0; tls::SECRET_LENGTH], host::clock::wall));
+    tls::self_signed(&["chat.test".to_owned()], None, tickets).unwrap().0
 }
 
 /// Wraps a stream in TLS without looking at the certificate, as Delta Chat does for `ic=3`.

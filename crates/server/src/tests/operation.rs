@@ -6,7 +6,7 @@ use tokio::net::UnixStream;
 
 use crate::connections::service::Service;
 use crate::operation::health;
-use crate::tests::harness::{ALICE, TestServer};
+use crate::tests::harness::{ALICE, TestServer, prepare};
 
 /// One request over the control socket, and the answer's line.
 pub(crate) async fn control(server: &TestServer, request: Request) -> String {
@@ -49,8 +49,7 @@ async fn clients_are_told_when_the_server_stops() {
 async fn a_second_server_on_the_same_directory_is_refused() {
     let server = TestServer::start("").await;
     let text = format!("state_directory = {:?}", server.directory().join("state"));
-    let (config, _) = config::examine(&text).unwrap();
-    let error = crate::assembly::start(config).await.err().expect("a refusal");
+    let error = prepare(&text).await.err().expect("a refusal");
     assert!(format!("{error:#}").contains("in use by another process"), "{error:#}");
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn info(site: &Site) -> String {
         }
         h2 { "Connection" }
         p {
-            @match site.certificate {
+            @match site.certificate() {
                 Certificate::SelfSigned => "Encrypted (TLS) with a certificate that the box signed itself.",
                 Certificate::Trusted => "Encrypted (TLS) with a certificate from a public authority.",
             }

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use host::clock;
 use mail_types::Domain;
 use pairing::{
-    DisplayStatus, Endpoint, Input, LedState, Output, PairingCode, PairingWindow, WindowEnd, login_link,
+    CertificateCheck, DisplayStatus, Endpoint, Input, LedState, Output, PairingCode, PairingWindow,
+    WindowEnd, login_link,
 };
 use relay_policy::Registration;
+use tls::TlsSettings;
 use tokio::sync::{mpsc, watch};
 
 use crate::accounts::pairing::handle::{COMMAND_QUEUE_LENGTH, Command, PairingHandle};
@@ -21,7 +23,7 @@ const VALID_CODES: usize = 8;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The task's settings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Setup {
     /// The part after the `@`.
     pub(crate) domain: Domain,
@@ -37,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) accounts: usize,
     /// The machine's addresses as far as known at the start.
     pub(crate) addresses: Vec<IpAddr>,
+    /// For the certificate of the moment.
+    pub(crate) tls: TlsSettings,
 }
 
 /// The machine and its surroundings.
@@ -165,12 +169,21 @@ impl PairingTask {
         }
     }
 
+    fn link(&self, code: &Credentials) -> String {
+        let endpoint = endpoint(&self.setup, &self.addresses);
+        let named = endpoint.host == self.setup.domain.to_string();
+        let strict = named && self.setup.tls.is_vouched_for();
+        let check = if strict { CertificateCheck::Strict } else { CertificateCheck::Any };
+        login_link(&code.address, &code.password, &endpoint, check)
+    }
+
     /// Makes the view anew; watchers are woken only if it differs.
     fn show(&mut self, now: Instant) {
-        let code = self.machine.end().zip(self.codes.first()).map(|(window, code)| PairingCode {
-            link: login_link(&code.address, &code.password, &endpoint(&self.setup, &self.addresses)),
-            closes: closes(window, now),
-        });
+        let code = self
+            .machine
+            .end()
+            .zip(self.codes.first())
+            .map(|(window, code)| PairingCode { link: self.link(code), closes: closes(window, now) });
         let view = DisplayStatus {
             led: self.led,
             troubles: self.troubles.clone(),

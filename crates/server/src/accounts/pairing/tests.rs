@@ -5,6 +5,7 @@ use pairing::DisplayStatus;
 use relay_policy::Registration;
 
 use crate::accounts::pairing::{PairingHandle, PairingTask, Setup};
+use crate::tests::harness::self_signed_tls;
 
 fn setup(registration: Registration, accounts: usize) -> Setup {
     let (config, _) = config::examine("domain = \"hearth-1a2b.local\"").unwrap();
@@ -16,6 +17,7 @@ fn setup(registration: Registration, accounts: usize) -> Setup {
         submissions_port: 465,
         accounts,
         addresses: vec!["192.0.2.7".parse().unwrap()],
+        tls: self_signed_tls(),
     }
 }
 

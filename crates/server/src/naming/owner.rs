@@ -1,0 +1,208 @@
+//! The owner's settings ([`config::owner`]): kept in the store, taken from the card's file once, changed over the control
+//! socket.
+
+use anyhow::Context;
+use config::{Base, Config, Finding, Severity, owner};
+use ipc::appliance::{OwnerFile, OwnerFileResult};
+use mail_types::Secret;
+use store::Store;
+
+/// The store's setting that holds the owner's settings, secrets included.
+const OWNER_SETTING: &str = "owner.settings";
+/// The report about a file in which all is well.
+const WELL: &str = "The settings in hearth.toml are in force.";
+
+/// The owner's settings in force.
+pub(crate) struct OwnerSettings {
+    base: Base,
+    store: Store,
+}
+
+/// A card's file after the look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// For `hearth init`, which writes the file beside it.
+    pub(crate) result: OwnerFileResult,
+    /// The sentence for the screen, if a person has to do something.
+    pub(crate) trouble: Option<String>,
+}
+
+/// The consequence of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The settings are other than before; the server has to start anew with them.
+    Made(Vec<Finding>),
+    /// They are what they were.
+    None,
+    /// They have errors, and nothing was changed.
+    Refused(Vec<Finding>),
+}
+
+impl OwnerSettings {
+    /// The settings in this store, over this configuration.
+    pub(crate) fn new(base: Base, store: Store) -> Self {
+        Self { base, store }
+    }
+
+    /// The configuration with the settings, and the findings about them. Settings that this version does not take are left
+    /// out, so that a box with them starts, and can be corrected.
+    ///
+    /// # Errors
+    ///
+    /// The findings about the configuration file itself, if it has errors.
+    pub(crate) fn resolve(&self) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
+        match self.base.with_owner(&self.kept()) {
+            Ok(resolved) => Ok(resolved),
+            Err(findings) => {
+                let (config, _) = self.base.resolve()?;
+                Ok((config, findings))
+            }
+        }
+    }
+
+    /// Takes over the card's file, if it has something new. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written.
+    pub(crate) fn take_file(&self, file: &OwnerFile) -> anyhow::Result<Taken> {
+        let Some(text) = &file.text else {
+            return Ok(match &file.problem {
+                Some(problem) => refused(problem.clone()),
+                None => Taken { result: OwnerFileResult::default(), trouble: None },
+            });
+        };
+        let whole = owner::unmask(text, &self.kept());
+        Ok(match self.put(&whole)? {
+            Change::Refused(findings) => refused(sentences(&findings)),
+            Change::Made(findings) => taken(&findings),
+            Change::None => taken(&[]),
+        })
+    }
+
+    /// Puts the keys of `change` over the settings. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written.
+    pub(crate) fn change(&self, change: &str) -> anyhow::Result<Change> {
+        match owner::changed(&self.kept(), change) {
+            Ok(whole) => self.put(&whole),
+            Err(findings) => Ok(Change::Refused(findings)),
+        }
+    }
+
+    /// Checks the settings as a whole, and keeps them if they are good.
+    fn put(&self, whole: &str) -> anyhow::Result<Change> {
+        let findings = match self.base.with_owner(whole) {
+            Ok((_, findings)) => findings,
+            Err(findings) => return Ok(Change::Refused(findings)),
+        };
+        if whole == self.kept() {
+            return Ok(Change::None);
+        }
+        let kept = Secret::new(whole.as_bytes().to_vec());
+        self.store.set_setting(OWNER_SETTING, Some(kept)).context("keeping the owner's settings")?;
+        Ok(Change::Made(findings))
+    }
+
+    fn kept(&self) -> String {
+        let kept = self.store.setting(OWNER_SETTING);
+        kept.map(|kept| String::from_utf8_lossy(kept.expose()).into_owned()).unwrap_or_default()
+    }
+}
+
+fn refused(problem: String) -> Taken {
+    let report = format!("hearth.toml was NOT taken over, and nothing was changed:\n\n{problem}");
+    let result = OwnerFileResult { imported: false, report };
+    let trouble =
+        Some("The card's hearth.toml has errors; hearth-errors.txt beside it says which.".to_owned());
+    Taken { result, trouble }
+}
+
+fn taken(findings: &[Finding]) -> Taken {
+    let report =
+        if findings.is_empty() { WELL.to_owned() } else { format!("{WELL}\n\n{}", sentences(findings)) };
+    Taken { result: OwnerFileResult { imported: true, report }, trouble: None }
+}
+
+/// The findings, one a line.
+fn sentences(findings: &[Finding]) -> String {
+    let line = |finding: &Finding| {
+        let kind = if finding.severity == Severity::Error { "Error" } else { "Note" };
+        format!("{kind} at \"{}\": {} {}", finding.key, finding.problem, finding.advice)
+    };
+    findings.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use config::Base;
+    use ipc::appliance::OwnerFile;
+    use store::Store;
+
+    use super::{Change, OwnerSettings};
+
+    fn settings(directory: &std::path::Path) -> OwnerSettings {
+        let (store, _) = Store::open(directory).unwrap();
+        OwnerSettings::new(Base::parse("domain = \"hearth-1a2b.local\"").unwrap(), store)
+    }
+
+    fn file(text: &str) -> OwnerFile {
+        OwnerFile { text: Some(text.to_owned()), problem: None }
+    }
+
+    #[test]
+    fn a_file_is_taken_over_once_and_its_mask_means_what_was_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(directory.path());
+        assert_eq!(settings.resolve().unwrap().0.domain.to_string(), "hearth-1a2b.local");
+        let typed = "domain = \"smith.dedyn.io\"\n[dns_provider]\ntoken = \"abcdefgh\"\n";
+        let taken = settings.take_file(&file(typed)).unwrap();
+        assert!(taken.result.imported && taken.trouble.is_none(), "{taken:?}");
+        let (config, _) = settings.resolve().unwrap();
+        assert_eq!(config.domain.to_string(), "smith.dedyn.io");
+        for half in [typed.replace("abcdefgh", "********"), typed.replace("abcd", "****")] {
+            assert!(settings.take_file(&file(&half)).unwrap().result.imported);
+            assert_eq!(settings.resolve().unwrap().0, config);
+        }
+        let other = typed.replace("smith", "jones").replace("abcdefgh", "********");
+        settings.take_file(&file(&other)).unwrap();
+        assert_eq!(settings.resolve().unwrap().0.dns_provider, config.dns_provider);
+    }
+
+    #[test]
+    fn a_file_with_errors_changes_nothing_and_says_why() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(directory.path());
+        for (text, word) in [
+            ("domain = smith.dedyn.io", "TOML"),
+            ("domain = \"smith..io\"", "smith..io"),
+            ("[dns_provider]\ntoken = \"***\"", "Type it again"),
+            ("state_directory = \"/\"", "belongs to the machine"),
+        ] {
+            let taken = settings.take_file(&file(text)).unwrap();
+            assert!(!taken.result.imported && taken.trouble.is_some(), "{taken:?}");
+            assert!(taken.result.report.contains(word), "{taken:?}");
+            assert_eq!(settings.resolve().unwrap().0.domain.to_string(), "hearth-1a2b.local");
+        }
+        let unread = OwnerFile { text: None, problem: Some("It is too long.".to_owned()) };
+        assert!(settings.take_file(&unread).unwrap().result.report.contains("too long"));
+        let absent = OwnerFile { text: None, problem: None };
+        assert_eq!(settings.take_file(&absent).unwrap().result.report, "");
+    }
+
+    #[test]
+    fn a_change_over_the_control_socket_keeps_what_it_does_not_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(directory.path());
+        let made = |text: &str| matches!(settings.change(text).unwrap(), Change::Made(_));
+        assert!(made("registration = \"invite\""));
+        assert!(made("domain = \"chat.example.org\""));
+        assert!(!made("domain = \"chat.example.org\""));
+        assert!(matches!(settings.change("domain = \"a b\"").unwrap(), Change::Refused(_)));
+        let (config, _) = settings.resolve().unwrap();
+        assert_eq!(config.domain.to_string(), "chat.example.org");
+        assert_eq!(config.registration.to_string(), "invite");
+    }
+}
