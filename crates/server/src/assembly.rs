@@ -189,7 +189,9 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
     let ports = listeners::ports(&listeners)?;
     let tls = tls_settings(&config, &store)?;
     let setup = pairing_setup(&config, &store, &ports, &tls)?;
-    let site = Arc::new(site(&config, &tls, pairing::endpoint(&setup, &setup.addresses), &ports));
+    let endpoint = pairing::endpoint(&setup, &setup.addresses);
+    let domains = domains(&config, &store)?;
+    let site = Arc::new(site(&config, &domains, &tls, endpoint, &ports));
     let (pairing_task, pairing) = PairingTask::new(setup);
     let counters = Arc::new(Counters::new(clock::wall()));
     let shutdown = CancellationToken::new();
@@ -504,13 +506,20 @@ fn reception(config: &Config, mail: &MailServices, keys: Arc<dyn KeySource>) -> 
     Ok(Reception::new(rules, store, delivery, keys, Arc::clone(&mail.counters)))
 }
 
-fn site(config: &Config, tls: &TlsSettings, endpoint: Endpoint, ports: &Ports) -> web::Site {
+fn site(
+    config: &Config,
+    domains: &[Domain],
+    tls: &TlsSettings,
+    endpoint: Endpoint,
+    ports: &Ports,
+) -> web::Site {
     let tls = tls.clone();
     let certificate = web::CertificateInUse::new(move || {
         if tls.is_vouched_for() { web::Certificate::Trusted } else { web::Certificate::SelfSigned }
     });
     web::Site {
         domain: config.domain.to_string(),
+        former_domains: domains.iter().skip(1).map(ToString::to_string).collect(),
         certificate,
         ports: web::Ports {
             imaps: endpoint.imaps_port,

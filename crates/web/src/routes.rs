@@ -283,6 +283,7 @@ pub(super) mod tests {
         let (config, _) = config::examine("").unwrap();
         Site {
             domain: "hearth-1a2b.local".into(),
+            former_domains: Vec::new(),
             certificate: certificate.into(),
             endpoint: pairing::Endpoint {
                 host: "192.168.1.7".into(),

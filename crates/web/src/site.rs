@@ -12,6 +12,8 @@ use relay_policy::{ExpiryRules, Registration};
 pub struct Site {
     /// The mail domain.
     pub domain: String,
+    /// The domains of accounts that were made before the server got its name; they work in the home only.
+    pub former_domains: Vec<String>,
     /// The trust that clients put into the certificate; a self-signed one makes login links carry the servers.
     pub certificate: CertificateInUse,
     /// The host and ports of the mail services, as a login link writes them.

@@ -107,6 +107,7 @@ fn site(bits: u8, words: &str) -> Site {
     about.admin = Some(words.to_owned());
     Site {
         domain: "box.test".to_owned(),
+        former_domains: (bits & 2 != 0).then(|| words.to_owned()).into_iter().collect(),
         certificate: if bits & 8 == 0 { Certificate::SelfSigned } else { Certificate::Trusted }.into(),
         endpoint: pairing::Endpoint { host: "192.0.2.1".to_owned(), imaps_port: 993, submissions_port: 465 },
         ports: Ports { imaps: 993, imap: 143, submissions: 465, submission: 587, https: 443 },

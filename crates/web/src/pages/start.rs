@@ -145,6 +145,7 @@ pub(crate) fn start(site: &Site, status: &DisplayStatus, from_home: bool, reload
             p.note.good role="status" { "A new profile has joined. Welcome!" }
         }
         (state.html(status.accounts))
+        @if !site.former_domains.is_empty() { (moving(site, status.code.is_some())) }
     };
     Page {
         title: &status.name,
@@ -187,6 +188,23 @@ fn code(invitation: &PairingCode, accounts: usize) -> Markup {
                 (open_button(link))
             }
             (steps())
+        }
+    }
+}
+
+/// The way for a profile that was made before the box got its name. Its old address stays, and works in the home; the new
+/// one is a second relay of the same profile.
+fn moving(site: &Site, has_code: bool) -> Markup {
+    html! {
+        section.card {
+            h2 { "Is your profile older than the name " (site.domain) "?" }
+            p {
+                "Addresses that end with " (site.former_domains.join(", ")) " work inside the home only. Your profile can \
+                have the new address besides, and keeps its chats and contacts: in Delta Chat open "
+                em { "Settings" } ", " em { "Advanced" } ", " em { "Relays" } ", tap the plus, and scan "
+                @if has_code { "the code above." } @else { "the code that this page shows after a press of the button." }
+                " From then on the app uses both; friends outside reach you at the new one."
+            }
         }
     }
 }
@@ -269,6 +287,21 @@ mod tests {
             let html = start(&site, &status, true, Reload::Automatic);
             assert!(html.contains(expected), "{led:?} {registration:?}: {html}");
         }
+    }
+
+    #[test]
+    fn profiles_from_before_the_name_are_shown_the_way_to_it() {
+        let named = Site {
+            domain: "smith.example".into(),
+            former_domains: vec!["hearth-1a2b.local".into()],
+            ..site(Certificate::Trusted)
+        };
+        let page = |site: &Site, from_home| {
+            start(site, &status(LedState::Ready, None), from_home, Reload::Automatic)
+        };
+        assert!(page(&named, true).contains("older than the name smith.example?"));
+        assert!(!page(&named, false).contains("older than"));
+        assert!(!page(&site(Certificate::Trusted), true).contains("older than"));
     }
 
     #[test]
