@@ -26,7 +26,11 @@ pub fn from_files(
 ) -> anyhow::Result<TlsSettings> {
     let certified = read_files(certificate, key)?;
     let names = vec![certificate.display().to_string()];
-    TlsSettings::new(certified, tickets, CertificateSummary { self_signed: false, names, expires: None })
+    TlsSettings::new(
+        certified,
+        tickets,
+        CertificateSummary { self_signed: false, names, issuer: None, expires: None },
+    )
 }
 
 /// The certificate chain and the private key in two PEM files.

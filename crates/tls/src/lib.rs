@@ -1,21 +1,28 @@
-//! The server's side of TLS: certificates from files or signed here, session tickets, and the versions and protocols of
-//! each kind of port. The client's side towards other mail servers: the proofs that they give.
+//! The server's side of TLS: certificates from files, from an authority or signed here, the answers to an authority's
+//! challenges, session tickets, and the versions and protocols of each kind of port. The client's side towards other mail
+//! servers: the proofs that they give.
 //!
 //! It gets names, paths and bytes; the configuration and the store that they come from are not known here.
 #![forbid(unsafe_code)]
 
+mod challenge;
 mod dane;
 mod files;
+mod issued;
+mod key;
 mod outgoing;
 mod provider;
 mod self_signed;
 mod settings;
 mod tickets;
-mod x509;
+pub mod x509;
 
+pub use challenge::ChallengeCertificates;
 pub use files::{CertificateFiles, Reload, from_files, read_files};
+pub use issued::{IssuedCertificate, from_issued};
+pub use key::CertificateKey;
 pub use outgoing::OutgoingTls;
 pub use provider::provider;
-pub use self_signed::self_signed;
-pub use settings::{ALPN_IMAP, ALPN_SMTP, CertificateSummary, TlsSettings};
+pub use self_signed::{self_signed, self_signed_key};
+pub use settings::{ALPN_IMAP, ALPN_SMTP, CertificateSummary, Port443, TlsSettings};
 pub use tickets::{SECRET_LENGTH, Tickets};

@@ -7,6 +7,7 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use crate::challenge::ChallengeCertificates;
 use crate::provider::provider;
 use crate::x509;
 
@@ -27,22 +28,38 @@ pub struct TlsSettings {
     pub shared: Arc<ServerConfig>,
     /// For port 25: TLS 1.2 as well, since other servers are updated less often than phones.
     pub relay: Arc<ServerConfig>,
+    /// The challenges of an authority that are answered on port 443; none to begin with.
+    pub challenges: ChallengeCertificates,
     certificate: Arc<ServedCertificate>,
+}
+
+/// The settings of one handshake on port 443.
+#[derive(Clone, Debug)]
+pub enum Port443 {
+    /// A client's.
+    Service(Arc<ServerConfig>),
+    /// An authority's, about a pending challenge: the connection is closed once the handshake is done (RFC 8737 section
+    /// 4).
+    Challenge(Arc<ServerConfig>),
 }
 
 /// The certificate of the next handshake.
 #[derive(Debug)]
 struct ServedCertificate {
-    key: RwLock<Arc<CertifiedKey>>,
-    summary: CertificateSummary,
+    served: RwLock<Served>,
     /// The error of the last attempt to renew it, as a sentence.
     trouble: Mutex<Option<String>>,
 }
 
+#[derive(Clone, Debug)]
+struct Served {
+    key: Arc<CertifiedKey>,
+    summary: CertificateSummary,
+}
+
 impl ServedCertificate {
     fn key(&self) -> Arc<CertifiedKey> {
-        let key = unpoisoned(self.key.read());
-        Arc::clone(&key)
+        Arc::clone(&unpoisoned(self.served.read()).key)
     }
 }
 
@@ -59,8 +76,10 @@ impl ResolvesServerCert for ServedCertificate {
 pub struct CertificateSummary {
     /// True when the server signed it itself.
     pub self_signed: bool,
-    /// The names in a self-signed one; the file's path otherwise.
+    /// Its names; the file's path for one from a file.
     pub names: Vec<String>,
+    /// The issuer of one that was issued to this server; none for others.
+    pub issuer: Option<String>,
     /// The end of its validity (RFC 5280 section 4.1.2.5); none if that cannot be read.
     pub expires: Option<UnixTime>,
 }
@@ -72,8 +91,8 @@ impl TlsSettings {
         tickets: Arc<dyn ProducesTickets>,
         summary: CertificateSummary,
     ) -> anyhow::Result<Self> {
-        let key = RwLock::new(Arc::new(certified));
-        let served = Arc::new(ServedCertificate { key, summary, trouble: Mutex::default() });
+        let served = RwLock::new(Served { key: Arc::new(certified), summary });
+        let served = Arc::new(ServedCertificate { served, trouble: Mutex::default() });
         let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&served) as _;
         let build = |versions: &[&'static rustls::SupportedProtocolVersion]| {
             let mut settings = ServerConfig::builder_with_provider(provider())
@@ -91,14 +110,25 @@ impl TlsSettings {
         let protocols = [ALPN_IMAP, ALPN_SMTP].into_iter().chain(ALPN_HTTP);
         shared.alpn_protocols = protocols.map(<[u8]>::to_vec).collect();
         let (mail, shared, relay) = (Arc::new(mail), Arc::new(shared), Arc::new(relay));
-        Ok(Self { mail, shared, relay, certificate: served })
+        Ok(Self { mail, shared, relay, challenges: ChallengeCertificates::default(), certificate: served })
+    }
+
+    /// The settings of a handshake on port 443 that begins with this greeting. An authority's greeting about a challenge
+    /// that is not pending gets those of clients, which know no such protocol: the handshake fails.
+    #[must_use]
+    pub fn port_443(&self, hello: &ClientHello<'_>) -> Port443 {
+        match self.challenges.answer_to(hello) {
+            Some(settings) => Port443::Challenge(settings),
+            None => Port443::Service(Arc::clone(&self.shared)),
+        }
     }
 
     /// The certificate in use.
     #[must_use]
     pub fn summary(&self) -> CertificateSummary {
-        let expires = self.certificate.key().cert.first().and_then(|own| x509::expiry(own));
-        CertificateSummary { expires, ..self.certificate.summary.clone() }
+        let Served { key, summary } = unpoisoned(self.certificate.served.read()).clone();
+        let expires = key.cert.first().and_then(|own| x509::expiry(own));
+        CertificateSummary { expires, ..summary }
     }
 
     /// True when an authority issued the certificate, so that clients may trust it.
@@ -110,9 +140,15 @@ impl TlsSettings {
     /// Serves this certificate from the next handshake on; true when it is another than before. Open connections keep
     /// theirs.
     pub fn replace(&self, certified: CertifiedKey) -> bool {
-        let mut served = unpoisoned(self.certificate.key.write());
-        let another = served.cert != certified.cert;
-        *served = Arc::new(certified);
+        let summary = unpoisoned(self.certificate.served.read()).summary.clone();
+        self.replace_all(certified, summary)
+    }
+
+    /// The same for a certificate with another summary.
+    pub(crate) fn replace_all(&self, certified: CertifiedKey, summary: CertificateSummary) -> bool {
+        let mut served = unpoisoned(self.certificate.served.write());
+        let another = served.key.cert != certified.cert;
+        *served = Served { key: Arc::new(certified), summary };
         another
     }
 
@@ -130,6 +166,6 @@ impl TlsSettings {
 
 /// The guard of a lock, also after a panic of its last holder: all values here are replaced whole, so none is half
 /// changed.
-fn unpoisoned<Guard>(locked: LockResult<Guard>) -> Guard {
+pub(crate) fn unpoisoned<Guard>(locked: LockResult<Guard>) -> Guard {
     locked.unwrap_or_else(PoisonError::into_inner)
 }
