@@ -15,6 +15,7 @@
 //! | what goes when? | [`ExpiryRules`], [`token_is_expired`] |
 //! | which device is notified when? | [`PushQueue`] |
 //! | which records does a domain need, and can others reach it? | [`reachability`] |
+//! | when is a certificate asked for, and by which challenge? | [`certificate`] |
 //! | how is the sender told? | [`Refusal`] at once, [`Bounce`] later |
 //!
 //! No store, no socket, no clock, no logging. Large messages pass through in pieces of any size; memory stays bounded.
@@ -24,6 +25,7 @@ mod account;
 mod armour;
 mod block_list;
 mod bounce;
+pub mod certificate;
 mod cleanup;
 mod expiry;
 mod fields;
