@@ -12,6 +12,7 @@ pub mod mail;
 pub mod module_graph;
 pub mod namespace;
 pub mod odd_mail;
+pub mod pebble;
 pub mod ports;
 pub mod product;
 pub mod push_service;

@@ -34,7 +34,8 @@ pub struct Files {
 }
 
 impl Authority {
-    pub(super) fn new(folder: &Path) -> Result<Self> {
+    /// An authority with its files in this folder.
+    pub fn new(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,0 +1,155 @@
+//! Pebble, the test authority of Let's Encrypt, with a name server of its own: every name leads to 127.0.0.1, and it looks
+//! for the answers to its challenges at ports that a test chooses.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use http_body_util::Full;
+use https_client::{HttpsClient, RequestLimits, roots};
+use hyper::Request;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::internet::{Authority, CertificateKind, Service};
+use crate::ports::ReservedPort;
+
+/// A name that it issues nothing for.
+pub const BLOCKED: &str = "blocked.test";
+
+/// The bounds of a request to the name server's control port.
+const LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(10), bytes: 4096 };
+
+/// A running authority and its name server; both end when dropped.
+pub struct Pebble {
+    folder: TempDir,
+    client: HttpsClient,
+    directory: String,
+    records: String,
+    pebble: Service,
+    _names: Service,
+    _ports: Vec<ReservedPort>,
+}
+
+impl Pebble {
+    /// Starts it; its challenges come to these ports. It refuses a fifth of all nonces, and an authorization is never used
+    /// twice.
+    pub fn start(http: u16, https: u16) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let ports = (0..4).map(|_| ReservedPort::new()).collect::<Result<Vec<_>>>()?;
+        let address = |index: usize| format!("127.0.0.1:{}", ports[index].number());
+        let authority = Authority::new(&folder.path().join("authority"))?;
+        let own = authority.issue(CertificateKind::Trusted, &["127.0.0.1"], folder.path())?;
+        let configuration = json!({ "pebble": {
+            "listenAddress": address(0), "managementListenAddress": address(1),
+            "certificate": own.certificate, "privateKey": own.key,
+            "httpPort": http, "tlsPort": https,
+            "domainBlocklist": [BLOCKED], "retryAfter": { "authz": 1, "order": 1 },
+        }});
+        let file = folder.path().join("pebble.json");
+        std::fs::write(&file, configuration.to_string())?;
+        let mut names = start_names(&address(2), &address(3), folder.path())?;
+        names.wait_for(address(3).parse()?)?;
+        let mut pebble = start_pebble(&file, &address(2), folder.path())?;
+        pebble.wait_for(address(0).parse()?)?;
+        let client = HttpsClient::new(roots(Some(authority.roots()))?)?;
+        Ok(Self {
+            folder,
+            client,
+            directory: format!("https://{}/dir", address(0)),
+            records: format!("http://{}", address(3)),
+            pebble,
+            _names: names,
+            _ports: ports,
+        })
+    }
+
+    /// The URL of its directory.
+    #[must_use]
+    pub fn directory(&self) -> &str {
+        &self.directory
+    }
+
+    /// A client that trusts its server.
+    #[must_use]
+    pub fn client(&self) -> HttpsClient {
+        self.client.clone()
+    }
+
+    /// Sets a TXT record.
+    pub async fn set_txt(&self, name: &str, value: &str) -> Result<()> {
+        self.control("set-txt", &json!({ "host": format!("{name}."), "value": value })).await
+    }
+
+    /// Removes a TXT record.
+    pub async fn clear_txt(&self, name: &str) -> Result<()> {
+        self.control("clear-txt", &json!({ "host": format!("{name}.") })).await
+    }
+
+    /// Makes a name one that does not exist.
+    pub async fn forget_name(&self, name: &str) -> Result<()> {
+        self.control("set-servfail", &json!({ "host": format!("{name}.") })).await
+    }
+
+    /// Ends the authority, as if it were down.
+    pub fn stop(&mut self) {
+        self.pebble.kill();
+    }
+
+    /// The output of the authority so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.pebble.log()
+    }
+
+    /// A folder that ends with it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    async fn control(&self, what: &str, body: &Value) -> Result<()> {
+        let request = Request::post(format!("{}/{what}", self.records))
+            .body(Full::new(Bytes::from(body.to_string())))?;
+        let answer = self.client.send(request, LIMITS).await?;
+        ensure!(answer.status().is_success(), "{what}: {}", answer.status());
+        Ok(())
+    }
+}
+
+fn start_names(records: &str, control: &str, folder: &Path) -> Result<Service> {
+    let mut command = Command::new(program("pebble-challtestsrv")?);
+    command.args([
+        "-defaultIPv4",
+        "127.0.0.1",
+        "-defaultIPv6",
+        "",
+        "-dns01",
+        records,
+        "-management",
+        control,
+    ]);
+    // Those who answer challenges are the tests themselves.
+    command.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", ""]);
+    Service::start("pebble-challtestsrv", command, &folder.join("names.log"))
+}
+
+fn start_pebble(configuration: &Path, names: &str, folder: &Path) -> Result<Service> {
+    let mut command = Command::new(program("pebble")?);
+    command.arg("-config").arg(configuration).args(["-dnsserver", names, "-strict"]);
+    command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "20").env("PEBBLE_AUTHZREUSE", "0");
+    Service::start("pebble", command, &folder.join("pebble.log"))
+}
+
+/// A program of Debian's package `pebble`, which `scripts/prepare test` unpacks into the project's cache.
+fn program(name: &str) -> Result<PathBuf> {
+    let cache = std::env::var_os("HEARTH_CACHE").map(PathBuf::from).or_else(|| {
+        let own = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        Some(own.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache")))?.join("hearth"))
+    });
+    let program = cache.context("there is no home folder")?.join("pebble/usr/bin").join(name);
+    ensure!(program.exists(), "{} is not there; scripts/prepare test fetches it", program.display());
+    Ok(program)
+}
