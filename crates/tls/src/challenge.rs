@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use host::locks::Mutex;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls::ServerConfig;
 use rustls::server::ClientHello;
@@ -13,7 +14,6 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 
 use crate::provider::provider;
-use crate::settings::unpoisoned;
 
 /// The ALPN protocol ID of a challenge (RFC 8737 section 6.2).
 pub(crate) const ALPN_CHALLENGE: &[u8] = b"acme-tls/1";
@@ -37,7 +37,7 @@ impl ChallengeCertificates {
         let settings = settings(name, digest)
             .with_context(|| format!("making the certificate of a challenge for {name}"))?;
         let server_name = server_name(name);
-        let mut pending = unpoisoned(self.pending.lock());
+        let mut pending = self.pending.lock();
         if pending.len() >= PENDING_LIMIT && !pending.contains_key(&server_name) {
             bail!("{PENDING_LIMIT} challenges are pending already");
         }
@@ -47,7 +47,7 @@ impl ChallengeCertificates {
 
     /// Ends the challenge for this domain name or IP address.
     pub fn withdraw(&self, name: &str) {
-        unpoisoned(self.pending.lock()).remove(&server_name(name));
+        self.pending.lock().remove(&server_name(name));
     }
 
     /// The settings that answer this greeting, if it is an authority's for a pending challenge: its only protocol is that
@@ -58,7 +58,7 @@ impl ChallengeCertificates {
             return None;
         }
         let name = hello.server_name()?.to_ascii_lowercase();
-        unpoisoned(self.pending.lock()).get(&name).map(Arc::clone)
+        self.pending.lock().get(&name).map(Arc::clone)
     }
 }
 

@@ -166,6 +166,6 @@ impl TlsSettings {
 
 /// The guard of a lock, also after a panic of its last holder: all values here are replaced whole, so none is half
 /// changed.
-pub(crate) fn unpoisoned<Guard>(locked: LockResult<Guard>) -> Guard {
+fn unpoisoned<Guard>(locked: LockResult<Guard>) -> Guard {
     locked.unwrap_or_else(PoisonError::into_inner)
 }
