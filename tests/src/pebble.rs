@@ -1,6 +1,7 @@
 //! Pebble, the test authority of Let's Encrypt, with a name server of its own: every name leads to 127.0.0.1, and it looks
 //! for the answers to its challenges at ports that a test chooses.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::internet::{Authority, CertificateKind, Service};
+use crate::internet::{Authority, CertificateKind, Internet, Service};
 use crate::ports::ReservedPort;
 
 /// A name that it issues nothing for.
@@ -26,10 +27,13 @@ const LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(10), byt
 pub struct Pebble {
     folder: TempDir,
     client: HttpsClient,
+    roots: PathBuf,
     directory: String,
+    management: String,
+    /// The URL of its name server's control port; empty when it asks another.
     records: String,
     pebble: Service,
-    _names: Service,
+    _names: Option<Service>,
     _ports: Vec<ReservedPort>,
 }
 
@@ -37,6 +41,15 @@ impl Pebble {
     /// Starts it; its challenges come to these ports. It refuses a fifth of all nonces, and an authorization is never used
     /// twice.
     pub fn start(http: u16, https: u16) -> Result<Self> {
+        Self::start_asking(None, http, https)
+    }
+
+    /// The same as an authority of an internet, whose names it asks for, and whose servers have the standard ports.
+    pub fn start_among(internet: &Internet) -> Result<Self> {
+        Self::start_asking(Some(internet.names().address()), 80, 443)
+    }
+
+    fn start_asking(resolver: Option<Ipv4Addr>, http: u16, https: u16) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let ports = (0..4).map(|_| ReservedPort::new()).collect::<Result<Vec<_>>>()?;
         let address = |index: usize| format!("127.0.0.1:{}", ports[index].number());
@@ -50,15 +63,24 @@ impl Pebble {
         }});
         let file = folder.path().join("pebble.json");
         std::fs::write(&file, configuration.to_string())?;
-        let mut names = start_names(&address(2), &address(3), folder.path())?;
-        names.wait_for(address(3).parse()?)?;
-        let mut pebble = start_pebble(&file, &address(2), folder.path())?;
+        let mut names = None;
+        let asked = match resolver {
+            Some(resolver) => format!("{resolver}:53"),
+            None => {
+                let own = names.insert(start_names(&address(2), &address(3), folder.path())?);
+                own.wait_for(address(3).parse()?)?;
+                address(2)
+            }
+        };
+        let mut pebble = start_pebble(&file, &asked, folder.path())?;
         pebble.wait_for(address(0).parse()?)?;
         let client = HttpsClient::new(roots(Some(authority.roots()))?)?;
         Ok(Self {
             folder,
+            roots: authority.roots().to_owned(),
             client,
             directory: format!("https://{}/dir", address(0)),
+            management: format!("https://{}", address(1)),
             records: format!("http://{}", address(3)),
             pebble,
             _names: names,
@@ -70,6 +92,22 @@ impl Pebble {
     #[must_use]
     pub fn directory(&self) -> &str {
         &self.directory
+    }
+
+    /// The file with the root certificate of its server. Those that it issues have another one ([`Self::issuer`]).
+    #[must_use]
+    pub fn roots(&self) -> &Path {
+        &self.roots
+    }
+
+    /// A file with the root certificate of those that it issues.
+    pub async fn issuer(&self) -> Result<PathBuf> {
+        let request = Request::get(format!("{}/roots/0", self.management)).body(Full::default())?;
+        let answer = self.client.send(request, LIMITS).await?;
+        ensure!(answer.status().is_success(), "its root: {}", answer.status());
+        let file = self.folder().join("issuer.pem");
+        std::fs::write(&file, answer.into_body())?;
+        Ok(file)
     }
 
     /// A client that trusts its server.

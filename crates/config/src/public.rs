@@ -32,6 +32,11 @@ pub fn is_public(domain: &Domain) -> bool {
     }
 }
 
+/// True for a name of multicast DNS, or without a dot.
+pub(crate) fn is_of_a_home(domain: &Domain) -> bool {
+    matches!(domain, Domain::Name(name) if !name.contains('.') || is_below(name, "local"))
+}
+
 /// True for a domain below another.
 fn is_below(name: &str, parent: &str) -> bool {
     name.strip_suffix(parent).is_some_and(|labels| labels.ends_with('.'))

@@ -39,7 +39,7 @@ use crate::mailboxes::quota;
 use crate::mailboxes::recent::Recent;
 use crate::mailboxes::reports::Reports;
 use crate::mailboxes::watchers::MailboxWatchers;
-use crate::naming::OwnerSettings;
+use crate::naming::{self, KeptCertificate, Naming, NamingTasks, OwnerSettings};
 use crate::operation::certificate;
 use crate::operation::control::{self, ControlServer};
 use crate::operation::expiry_task::ExpiryTask;
@@ -193,6 +193,7 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
     let domains = domains(&config, &store)?;
     let site = Arc::new(site(&config, &domains, &tls, endpoint, &ports));
     let (pairing_task, pairing) = PairingTask::new(setup);
+    let (naming, naming_tasks) = name(&config, &store, &tls, &ports)?;
     let counters = Arc::new(Counters::new(clock::wall()));
     let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -209,6 +210,7 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
         ports,
         connections: connection_limit(&config),
         owner_trouble,
+        naming: Arc::new(naming),
     });
     let reports = Arc::new(Reports::new(
         observed.store.clone(),
@@ -226,14 +228,7 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
     ));
     let mail = mail_services(&config, watchers, &observed, Arc::clone(&reports), outbound)?;
     let reception = Arc::new(reception(&config, &mail, Arc::clone(&world.keys))?);
-    let web = Arc::new(WebBackend::new(
-        Arc::clone(&mail.accounts),
-        observed.pairing.clone(),
-        config.registration,
-        config.domain.clone(),
-        Arc::clone(&reception),
-        Arc::clone(&reachability),
-    ));
+    let web = web_backend(&config, &mail, &observed, &reception, &reachability);
     let router = Arc::new(Router {
         imap: Arc::new(imap_settings(&mail)),
         smtp: submission_settings(&config),
@@ -247,17 +242,58 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
         connections_so_far: 0.into(),
     });
     tokio::spawn(pairing_task.run());
+    naming_tasks.spawn(&tasks, &shutdown);
     let control_server =
         control_server(&router, reports, Arc::clone(&reachability), &config, (owner, restart));
     tasks.spawn(control::run(control, control_server, shutdown.clone(), tasks.clone()));
     accept_on(listeners, &router, &shutdown, &tasks);
-    let ports_file = run_directory.join("ports.json");
-    listeners::write_ports(&observed.ports, &ports_file)?;
-    for (service, addresses) in &observed.ports {
+    let announcements = [config.control_socket(), announce(&observed.ports, &run_directory)?];
+    Ok(Running { router, reachability, config, shutdown, tasks, announcements })
+}
+
+/// Tells other programs and the log where the server listens.
+fn announce(ports: &Ports, run_directory: &Path) -> anyhow::Result<PathBuf> {
+    let file = run_directory.join("ports.json");
+    listeners::write_ports(ports, &file)?;
+    for (service, addresses) in ports {
         tracing::info!(?service, ?addresses, "listening");
     }
-    let announcements = [config.control_socket(), ports_file];
-    Ok(Running { router, reachability, config, shutdown, tasks, announcements })
+    Ok(file)
+}
+
+fn name(
+    config: &Config,
+    store: &Store,
+    tls: &TlsSettings,
+    ports: &Ports,
+) -> anyhow::Result<(Naming, NamingTasks)> {
+    let means = naming::Means {
+        store: store.clone(),
+        tls: tls.clone(),
+        https: ports.contains_key(&Service::Https),
+        http: ports.contains_key(&Service::Http),
+        clock: outbound::clock_trust,
+    };
+    Naming::new(config, means)
+}
+
+/// The backend of the pages.
+fn web_backend(
+    config: &Config,
+    mail: &MailServices,
+    observed: &Observed,
+    reception: &Arc<Reception>,
+    reachability: &Arc<Reachability>,
+) -> Arc<WebBackend> {
+    Arc::new(WebBackend::new(
+        Arc::clone(&mail.accounts),
+        observed.pairing.clone(),
+        config.registration,
+        config.domain.clone(),
+        Arc::clone(reception),
+        Arc::clone(reachability),
+        observed.naming.challenges.answers.clone(),
+    ))
 }
 
 fn control_server(
@@ -411,6 +447,12 @@ fn tls_settings(config: &Config, store: &Store) -> anyhow::Result<TlsSettings> {
     let tickets = Arc::new(tls::Tickets::new(secret.expose(), clock::wall));
     if let Tls::Files { certificate, key } = &config.tls {
         return tls::from_files(certificate, key, tickets);
+    }
+    // One that has expired, too: clients that know its key go on with it.
+    let issued =
+        naming::wanted(config).and_then(|_| KeptCertificate::of(store, &config.domain).certificate());
+    if let Some((certificate, key)) = issued {
+        return tls::from_issued(&certificate, &key, tickets);
     }
     let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let kept = store.setting(IDENTITY_SETTING);

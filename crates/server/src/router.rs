@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use host::clock;
 use rustls::ServerConfig;
-use tls::{ALPN_IMAP, ALPN_SMTP};
-use tokio::io::{AsyncRead, AsyncWrite};
+use rustls::server::Acceptor;
+use tls::{ALPN_IMAP, ALPN_SMTP, Port443};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -73,7 +74,7 @@ impl Router {
             Service::Imap => Box::pin(self.imap_with_starttls(stream)).await,
             Service::Submission => Box::pin(self.submission_with_starttls(stream)).await,
             Service::Https => {
-                let stream = handshake(&self.observed.tls.shared, stream).await?;
+                let Some(stream) = self.handshake_on_443(stream).await? else { return Ok(()) };
                 match stream.get_ref().1.alpn_protocol() {
                     Some(ALPN_IMAP) => Box::pin(self.imap(stream)).await,
                     Some(ALPN_SMTP) => Box::pin(self.submission(stream)).await,
@@ -88,6 +89,29 @@ impl Router {
             Service::Smtp => Box::pin(self.mail_from_elsewhere(stream, peer)).await,
             Service::Http => self.pages(stream, web::Scheme::Http, peer).await,
         }
+    }
+
+    /// The handshake on port 443; none if it was an authority's about a challenge, which is over then (RFC 8737 section 4).
+    async fn handshake_on_443(&self, stream: TcpStream) -> io::Result<Option<Box<TlsStream<TcpStream>>>> {
+        let greeting = LazyConfigAcceptor::new(Acceptor::default(), stream);
+        let tls = &self.observed.tls;
+        let accept = async {
+            let start = greeting.await?;
+            let (settings, is_challenge) = match tls.port_443(&start.client_hello()) {
+                Port443::Service(settings) => (settings, false),
+                Port443::Challenge(settings) => (settings, true),
+            };
+            let mut stream = start.into_stream(settings).await?;
+            if is_challenge {
+                stream.shutdown().await?;
+                return Ok(None);
+            }
+            stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
+            Ok(Some(Box::new(stream)))
+        };
+        // Boxed: a connection that waits holds no room for a handshake.
+        let accepted = Box::pin(tokio::time::timeout(HANDSHAKE_TIMEOUT, accept)).await;
+        accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
     fn imap_session(&self, transport: imap::Transport) -> imap::Session {

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use acme::ChallengeStore;
 use host::clock;
 use host::locks::Mutex;
 use ipc::reachability::Finding;
 use mail_types::Domain;
+use relay_policy::certificate::ChallengeToken;
 use relay_policy::{InviteToken, JoinRefusal, Registration};
 
 use crate::accounts::Accounts;
@@ -23,6 +25,7 @@ pub(crate) struct WebBackend {
     domain: Domain,
     reception: Arc<Reception>,
     reachability: Arc<Reachability>,
+    challenges: ChallengeStore,
     guesses: Mutex<Guesses>,
 }
 
@@ -35,8 +38,10 @@ impl WebBackend {
         domain: Domain,
         reception: Arc<Reception>,
         reachability: Arc<Reachability>,
+        challenges: ChallengeStore,
     ) -> Self {
-        Self { accounts, pairing, registration, domain, reception, reachability, guesses: Mutex::default() }
+        let guesses = Mutex::default();
+        Self { accounts, pairing, registration, domain, reception, reachability, challenges, guesses }
     }
 }
 
@@ -90,6 +95,10 @@ impl web::Backend for WebBackend {
             let Credentials { address, password } = self.accounts.redeem_invite(&token).await?;
             Ok((address, password))
         })
+    }
+
+    fn challenge_answer(&self, token: &ChallengeToken) -> Option<String> {
+        self.challenges.answer(token)
     }
 
     fn receive(

@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use ipc::reachability::Finding;
 use mail_types::{Address, Secret};
+use relay_policy::certificate::ChallengeToken;
 use relay_policy::{InviteToken, JoinRefusal};
 use smtp::{Envelope, Reply};
 
@@ -48,6 +49,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The same, or new ones if there are none, which takes some seconds.
     fn look_at_network(&self) -> BoxFuture<'_, Vec<Finding>>;
+
+    /// The key authorization for a challenge of ours that is pending (RFC 8555 section 8.1).
+    fn challenge_answer(&self, token: &ChallengeToken) -> Option<String>;
 
     /// Begins to receive a message of another server, whose address is `peer`.
     ///

@@ -81,6 +81,7 @@ async fn answer(
             let _busy = busy.enter();
             routes::network(site, Some(&backend.look_at_network().await))
         }
+        Route::AnswerChallenge(token) => routes::challenge(backend.challenge_answer(&token)),
         Route::ReceiveMail => {
             let _busy = busy.enter();
             let receiving = receive(&message.headers, body, peer, site.message_size, backend);

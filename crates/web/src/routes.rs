@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use ipc::reachability::Finding;
 use mail_types::{Address, Secret};
+use relay_policy::certificate::ChallengeToken;
 use relay_policy::{InviteToken, JoinRefusal};
 use smtp::table;
 
@@ -48,10 +49,14 @@ pub enum Route {
     LookAtNetwork,
     /// A message of another relay is coming in.
     ReceiveMail,
+    /// An authority looks for the answer to a challenge; [`challenge`] makes it.
+    AnswerChallenge(ChallengeToken),
 }
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
+/// RFC 8555 section 8.3.
+const BINARY: &str = "application/octet-stream";
 const JSON: &str = "application/json";
 const XML: &str = "application/xml; charset=utf-8";
 
@@ -60,6 +65,13 @@ pub fn route(request: &Request<'_>, context: &PageContext<'_>) -> Route {
     if request.path == delivery::PATH {
         // Relays find this box by whatever name an MX record gives, and read nothing here that is secret.
         return mail(request);
+    }
+    if let Some(token) = ChallengeToken::of_path(request.path) {
+        // An authority asks in clear text, from anywhere (RFC 8555 section 8.3). The answer is no secret.
+        return match request.method {
+            "GET" | "HEAD" => Route::AnswerChallenge(token),
+            _ => Route::Reply(Reply { allow: Some("GET, HEAD"), ..reply(405, TEXT, "Method Not Allowed") }),
+        };
     }
     if !names_this_box(request.host, context) {
         // DNS rebinding: a page elsewhere that points its own name at our address could read the pairing code.
@@ -126,6 +138,14 @@ fn get(path: &str, request: &Request<'_>, context: &PageContext<'_>) -> Route {
         _ => reply(404, HTML, pages::no_such_page(site)),
     };
     Route::Reply(reply)
+}
+
+/// The answer to an authority's challenge: the key authorization, if the challenge is one of ours that is pending.
+pub fn challenge(key_authorization: Option<String>) -> Reply {
+    match key_authorization {
+        Some(text) => reply(200, BINARY, text),
+        None => reply(404, TEXT, "Not Found"),
+    }
 }
 
 /// The MTA-STS policy of the domain (RFC 8461 section 3.2). Its record in the DNS has another ID when this text changes.
@@ -341,6 +361,7 @@ pub(super) mod tests {
                 let name = if format == Format::Json { "redeem for an app" } else { "redeem for a person" };
                 assert_eq!((expected, part), (200, name), "{line}");
             }
+            Route::AnswerChallenge(_) => assert_eq!((expected, part), (200, "challenge"), "{line}"),
             Route::ReceiveMail => assert_eq!((expected, part), (200, "receive"), "{line}"),
         }
     }
@@ -389,6 +410,22 @@ pub(super) mod tests {
         check("GET /network", home, Scheme::Https, false, 404, "");
         check("POST /network", home, Scheme::Https, false, 405, "");
         check("POST /network", "evil.example", Scheme::Http, true, 421, "");
+    }
+
+    #[test]
+    fn an_authority_gets_the_answer_to_a_challenge_in_clear_text_from_anywhere() {
+        let token = ChallengeToken::try_from("abc-_1").unwrap();
+        for host in ["hearth-1a2b.local", "mta-sts.hearth-1a2b.local", "elsewhere.example"] {
+            let asked = |line| ask(line, host, Scheme::Http, false, Certificate::SelfSigned);
+            let path = "GET /.well-known/acme-challenge/abc-_1";
+            assert_eq!(asked(path), Route::AnswerChallenge(token.clone()));
+            let Route::Reply(refused) = asked("POST /.well-known/acme-challenge/abc-_1") else {
+                panic!("a reply")
+            };
+            assert_eq!(refused.status, 405);
+        }
+        assert_eq!(challenge(None).status, 404);
+        assert_eq!(challenge(Some("abc.thumb".into())).body, "abc.thumb");
     }
 
     #[test]

@@ -93,6 +93,9 @@ fn answers(request: &Request<'_>, site: &Site, words: &str) -> Vec<Reply> {
             };
             vec![routes::network(site, None), routes::network(site, Some(&[finding]))]
         }
+        Route::AnswerChallenge(token) => {
+            vec![routes::challenge(Some(token.as_str().to_owned())), routes::challenge(None)]
+        }
         Route::ReceiveMail => {
             let refused = Err(smtp::Reply::new(550, words));
             vec![routes::delivered(Ok(())), routes::delivered(refused)]

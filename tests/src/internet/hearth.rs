@@ -41,6 +41,17 @@ impl Hearth {
         Ok(Self { host, daemon })
     }
 
+    /// Starts one that has no name of the internet yet, at this host, with this in its configuration.
+    pub fn start_unnamed(internet: &Internet, host: Host, more: &str) -> Result<Self> {
+        let names = internet.names().address();
+        let more = format!("[dns]\nservers = [\"{names}:53\"]\n{more}\n");
+        let daemon = Daemon::start_on(host.address, "hearth-1a2b.local", &more)?;
+        let folder = host.folder.join("hearth");
+        std::fs::create_dir_all(&folder)?;
+        std::fs::hard_link(daemon.log_file(), folder.join("log"))?;
+        Ok(Self { host, daemon })
+    }
+
     /// Switches it off and on. Whatever it has queued is due then.
     pub fn restart(&mut self) -> Result<()> {
         self.daemon.stop()?;

@@ -13,6 +13,8 @@ pub(crate) fn acme(table: &mut Reader, domain: &Domain) -> Option<Acme> {
     let directory = table.take_with("directory", usual.clone(), |text: String| directory(&text, usual));
     let contact = table.take_with("contact", None, contact);
     let roots = table.take_with("roots", None, optional_path);
+    // No authority issues anything for names that every home may have.
+    let directory = directory.filter(|_| !public::is_of_a_home(domain));
     directory.map(|directory| Acme { directory, contact, roots })
 }
 

@@ -2,23 +2,30 @@
 
 use host::clock;
 use ipc::control::NamingStatus;
-use mail_types::Domain;
-use tls::{CertificateSummary, TlsSettings};
+use tls::CertificateSummary;
+
+use super::Naming;
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
-/// The state of everything that makes the name good.
-pub(crate) fn status(domain: &Domain, tls: &TlsSettings) -> NamingStatus {
-    NamingStatus {
-        domain: domain.to_string(),
-        certificate: certificate(&tls.summary(), clock::wall().0),
-        records: None,
-        ports: None,
-        addresses: None,
+impl Naming {
+    /// The state of everything that makes the name good.
+    pub(crate) fn status(&self) -> NamingStatus {
+        let news = self.certificate.borrow().news.clone();
+        let certificate =
+            if news.is_empty() { certificate(&self.tls.summary(), clock::wall().0) } else { news.join(" ") };
+        NamingStatus {
+            domain: self.config.domain.to_string(),
+            certificate,
+            records: None,
+            ports: None,
+            addresses: None,
+        }
     }
 }
 
+/// A certificate that no authority is asked for.
 fn certificate(summary: &CertificateSummary, now: u64) -> String {
     let kind = if summary.self_signed { "self-signed" } else { "from a file" };
     let validity = match summary.expires.map(|end| end.0) {

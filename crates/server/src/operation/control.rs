@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::naming::{self, Change, OwnerSettings};
+use crate::naming::{Change, OwnerSettings};
 use crate::operation::invites;
 use crate::operation::observed::Observed;
 use crate::operation::queue::{self, QueueControl};
@@ -106,9 +106,7 @@ async fn respond(request: Result<Request, LineError>, server: &ControlServer) ->
         Ok(Request::CheckNetwork { relay }) => {
             Response::Findings(server.reachability.look(relay.as_deref()).await)
         }
-        Ok(Request::Naming) => {
-            Response::Naming(naming::status(&server.observed.domain, &server.observed.tls))
-        }
+        Ok(Request::Naming) => Response::Naming(server.observed.naming.status()),
         Ok(Request::ChangeSettings { change }) => change_settings(server, change).await,
         Err(error) => Response::Refused(format!("The request is not understood: {error}.")),
     }

@@ -69,6 +69,7 @@ pub(crate) async fn check(observed: &Observed) -> Health {
     }
     health.worrying.extend(observed.tls.trouble());
     health.worrying.extend(observed.owner_trouble.clone());
+    health.worrying.extend(observed.naming.troubles());
     health
 }
 

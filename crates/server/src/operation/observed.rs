@@ -11,6 +11,7 @@ use tls::TlsSettings;
 use crate::accounts::pairing::PairingHandle;
 use crate::connections::limit::ConnectionLimit;
 use crate::connections::service::Ports;
+use crate::naming::Naming;
 use crate::push::Notifier;
 use crate::runtime::counters::Counters;
 use crate::runtime::resources::Resources;
@@ -30,4 +31,5 @@ pub(crate) struct Observed {
     pub(crate) connections: Arc<ConnectionLimit>,
     /// The sentence about owner's settings that could not be taken over.
     pub(crate) owner_trouble: Option<String>,
+    pub(crate) naming: Arc<Naming>,
 }

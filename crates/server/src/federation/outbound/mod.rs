@@ -38,6 +38,7 @@ use dns::Resolver;
 use host::locks::Mutex;
 use host::{clock, entropy};
 use mail_types::{Address, Domain};
+use relay_policy::certificate::ClockTrust;
 use relay_policy::{RetrySchedule, WaitingMessage};
 use rustls::RootCertStore;
 use store::{BodyReader, OutboundId, Store};
@@ -307,6 +308,11 @@ impl Outbound {
 
 /// Whether the clock can be right: it shows no time before the program was written. Signatures name the time, so mail
 /// waits until it is known.
+pub(crate) fn clock_trust() -> ClockTrust {
+    if clock_is_right() { ClockTrust::Known } else { ClockTrust::Unknown }
+}
+
+/// The same as a yes or no.
 pub(crate) fn clock_is_right() -> bool {
     clock::wall() >= EARLIEST
 }

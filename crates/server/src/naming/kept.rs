@@ -1,0 +1,100 @@
+//! The certificate of the mail domain as the store keeps it: the key, which stays for ever since clients pin it, the chain,
+//! the account at the authority, and the attempts so far. All but the account belong to one domain.
+
+use anyhow::Context;
+use mail_types::{Domain, Secret};
+use relay_policy::certificate::CertificateHistory;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use store::Store;
+use tls::{CertificateKey, IssuedCertificate};
+
+/// The store's setting that holds the account.
+const ACCOUNT_SETTING: &str = "acme.account";
+
+/// The certificate's part of the store. It blocks on the disk.
+#[derive(Clone)]
+pub(crate) struct KeptCertificate {
+    store: Store,
+    domain: String,
+}
+
+impl KeptCertificate {
+    /// That of this domain.
+    pub(crate) fn of(store: &Store, domain: &Domain) -> Self {
+        Self { store: store.clone(), domain: domain.to_string() }
+    }
+
+    /// The key; made when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged, or the store cannot keep it.
+    pub(crate) fn key(&self) -> anyhow::Result<CertificateKey> {
+        let fresh = CertificateKey::generate()?;
+        let kept = self.store.setting_or_insert(&self.setting("key"), Secret::new(fresh.to_pkcs8()));
+        CertificateKey::from_pkcs8(kept.context("keeping the certificate's key")?.expose())
+    }
+
+    /// The certificate and its key; none if there is none of this key.
+    pub(crate) fn certificate(&self) -> Option<(IssuedCertificate, CertificateKey)> {
+        let key = self.store.setting(&self.setting("key"))?;
+        let key = CertificateKey::from_pkcs8(key.expose()).ok()?;
+        let chain = self.store.setting(&self.setting("chain"))?;
+        let certificate = IssuedCertificate::from_pem(std::str::from_utf8(chain.expose()).ok()?).ok()?;
+        certificate.is_of(&key).then_some((certificate, key))
+    }
+
+    /// Keeps the chain, as PEM text.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot keep it.
+    pub(crate) fn put_chain(&self, pem: &str) -> anyhow::Result<()> {
+        self.put(&self.setting("chain"), Some(pem.as_bytes().to_vec())).context("keeping the certificate")
+    }
+
+    /// The attempts so far.
+    pub(crate) fn history(&self) -> CertificateHistory {
+        self.read(&self.setting("history")).unwrap_or_default()
+    }
+
+    /// Keeps the attempts.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot keep them.
+    pub(crate) fn put_history(&self, history: &CertificateHistory) -> anyhow::Result<()> {
+        self.write(&self.setting("history"), history).context("keeping the attempts at a certificate")
+    }
+
+    /// The account at the authority.
+    pub(crate) fn account(&self) -> Option<Secret> {
+        self.store.setting(ACCOUNT_SETTING)
+    }
+
+    /// Keeps the account, or forgets it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot keep it.
+    pub(crate) fn put_account(&self, account: Option<Secret>) -> anyhow::Result<()> {
+        self.store.set_setting(ACCOUNT_SETTING, account).context("keeping the account at the authority")
+    }
+
+    fn setting(&self, part: &str) -> String {
+        format!("certificate.{part}.{}", self.domain)
+    }
+
+    fn put(&self, setting: &str, value: Option<Vec<u8>>) -> anyhow::Result<()> {
+        Ok(self.store.set_setting(setting, value.map(Secret::new))?)
+    }
+
+    fn read<T: DeserializeOwned>(&self, setting: &str) -> Option<T> {
+        serde_json::from_slice(self.store.setting(setting)?.expose()).ok()
+    }
+
+    fn write<T: Serialize>(&self, setting: &str, value: &T) -> anyhow::Result<()> {
+        self.put(setting, Some(serde_json::to_vec(value)?))
+    }
+}
