@@ -1,0 +1,49 @@
+//! DNS providers: the records of the owner's name, changed over their APIs, so that the box follows every change of its
+//! address by itself and answers a certificate authority.
+//!
+//! | protocol | for | records |
+//! |---|---|---|
+//! | deSEC | `dedyn.io` and domains there | all |
+//! | RFC 2136 with TSIG | a name server of one's own | all |
+//! | DuckDNS | `NAME.duckdns.org` | addresses, one text |
+//! | dyndns2 | many others | addresses |
+//!
+//! Pure: the sets that are wanted ([`RecordSets`]), the changes that lead to them ([`Changes`]), the time of an update
+//! ([`UpdateSchedule`]), the address to publish ([`address_to_publish`]), the settings ([`ProviderSettings`]) and the readers
+//! of answers ([`answers`]). With IO: [`DnsProvider`].
+//!
+//! ```text
+//! RecordSets ─► UpdateSchedule::next ─ Send(changes) ─► begin, keep the state ─► DnsProvider::apply ─► settle, keep the state
+//! ```
+//!
+//! Records that this box has not published are left alone, with two exceptions that are one set each: the SPF record at the
+//! name, and the answers to a certificate authority. No error, log line or `Debug` text has a secret in it.
+#![forbid(unsafe_code)]
+
+mod addresses;
+mod answer;
+pub mod answers;
+mod applied;
+mod desec;
+mod duckdns;
+mod dyndns2;
+mod error;
+mod http;
+mod name;
+mod provider;
+mod rdata;
+mod records;
+mod rfc2136;
+mod schedule;
+mod settings;
+mod template;
+
+pub use addresses::{InterfaceAddress, Permanence, address_to_publish, is_global_unicast};
+pub use applied::{Applied, Refused};
+pub use error::{Remedy, UpdateError};
+pub use name::{NameError, RecordName};
+pub use provider::DnsProvider;
+pub use rdata::{Rdata, RdataError, RecordKind};
+pub use records::{ADDRESS_TTL, CHALLENGE_TTL, Changes, RECORD_TTL, RecordSet, RecordSets};
+pub use schedule::{Limits, Permission, Purpose, ScheduleState, Step, UpdateSchedule};
+pub use settings::{Capabilities, DESEC_URL, DUCKDNS_URL, ProviderSettings, SettingsError, TsigAlgorithm};
