@@ -3,8 +3,6 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use mail_types::{Secret, UnixTime};
 
@@ -12,6 +10,7 @@ use crate::answer::Answer;
 use crate::error::UpdateError;
 use crate::http::{Http, Question};
 use crate::name::RecordName;
+use crate::settings::basic_credentials;
 use crate::template::Template;
 
 /// The least pause after `911` and `dnserr`, as the protocol has it.
@@ -26,11 +25,8 @@ pub(crate) struct Dyndns2 {
 
 impl Dyndns2 {
     pub(crate) fn new(http: Http, template: Template, login: Option<&(String, Secret)>) -> Self {
-        let authorization = login.map(|(user, password)| {
-            // RFC 7617 section 2
-            let pair = [user.as_bytes(), b":", password.expose()].concat();
-            Secret::new(format!("Basic {}", STANDARD.encode(pair)))
-        });
+        let authorization =
+            login.map(|(user, password)| Secret::new(format!("Basic {}", basic_credentials(user, password))));
         Self { http, template, authorization }
     }
 

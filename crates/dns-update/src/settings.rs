@@ -302,8 +302,10 @@ impl ProviderSettings {
         match &self.access {
             Access::Desec { token, .. } | Access::DuckDns { token, .. } => vec![token.expose().to_vec()],
             Access::Dyndns2 { template, login } => {
-                let password = login.iter().map(|(_, password)| password.expose().to_vec());
-                template.secrets().into_iter().chain(password).collect()
+                let login = login.iter().flat_map(|(user, password)| {
+                    [password.expose().to_vec(), basic_credentials(user, password).into_bytes()]
+                });
+                template.secrets().into_iter().chain(login).collect()
             }
             // The key never leaves this process.
             Access::Rfc2136 { .. } => Vec::new(),
@@ -352,6 +354,11 @@ impl Server {
         };
         Ok(Self { host: host.ok_or(SettingsError::Server)?, port })
     }
+}
+
+/// A login as it stands in a header field (RFC 7617 section 2).
+pub(crate) fn basic_credentials(user: &str, password: &Secret) -> String {
+    STANDARD.encode([user.as_bytes(), b":", password.expose()].concat())
 }
 
 /// A token as it stands in a header field or a query.
