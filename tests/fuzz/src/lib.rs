@@ -8,6 +8,7 @@
 mod configuration;
 mod delivery_envelope;
 mod dkim_messages;
+mod dns_update_answers;
 mod imap_machines;
 pub mod invention;
 mod ipc_lines;
@@ -67,6 +68,8 @@ pub const TARGETS: &[Target] = &[
     Target::new("configuration", configuration::configuration, 500),
     Target::new("web-requests", web_requests::requests, 1_000),
     Target::new("delivery-envelope", delivery_envelope::envelope, 10_000),
+    Target::new("dns-update-answers", dns_update_answers::answers, 5_000),
+    Target::new("dns-update-messages", dns_update_answers::messages, 3_000),
 ];
 
 /// Separates text from an event in the bytes of a session: the next byte says which.
