@@ -107,6 +107,12 @@ impl ChallengeStore {
         self.answers.lock().remove(token);
     }
 
+    /// True while no challenge is pending.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.answers.lock().is_empty()
+    }
+
     /// The key authorization for a token; none for a token that is not of a pending challenge of this server.
     #[must_use]
     pub fn answer(&self, token: &ChallengeToken) -> Option<String> {
@@ -121,6 +127,14 @@ pub struct LocalChallenges {
     pub certificates: ChallengeCertificates,
     /// On port 80.
     pub answers: ChallengeStore,
+}
+
+impl LocalChallenges {
+    /// True while no challenge is pending.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.certificates.is_empty() && self.answers.is_empty()
+    }
 }
 
 impl ChallengeResponder for LocalChallenges {

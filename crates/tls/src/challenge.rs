@@ -50,6 +50,12 @@ impl ChallengeCertificates {
         self.pending.lock().remove(&server_name(name));
     }
 
+    /// True while no challenge is pending.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pending.lock().is_empty()
+    }
+
     /// The settings that answer this greeting, if it is an authority's for a pending challenge: its only protocol is that
     /// of challenges, "a single protocol name" (RFC 8737 section 3).
     pub(crate) fn answer_to(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
