@@ -18,6 +18,7 @@
 
 pub mod configuration;
 pub mod dhcp;
+mod dns;
 pub mod mdns;
 pub mod netlink;
 mod packet_socket;

@@ -17,6 +17,7 @@ pub(crate) struct Schedule {
     interval: Duration,
     retry: Duration,
     next: Duration,
+    hurried: Option<Duration>,
 }
 
 /// The outcome of a round, for the time of the next.
@@ -35,7 +36,7 @@ pub(crate) enum Outcome {
 impl Schedule {
     /// The first round is due at once.
     pub(crate) fn new(now: Duration) -> Self {
-        Self { interval: SHORTEST, retry: FIRST_RETRY, next: now }
+        Self { interval: SHORTEST, retry: FIRST_RETRY, next: now, hurried: None }
     }
 
     /// The time of the next round.
@@ -43,8 +44,13 @@ impl Schedule {
         self.next
     }
 
-    /// The network has changed: what failed before may work now.
+    /// The network has changed: what failed before may work now. Where it changes all the time, servers that are only slow
+    /// would be asked all the time: once in 64 s is enough, since the rounds after it follow each other quickly.
     pub(crate) fn retry_soon(&mut self, now: Duration) {
+        if self.hurried.is_some_and(|hurried| now.saturating_sub(hurried) < SHORTEST) {
+            return;
+        }
+        self.hurried = Some(now);
         self.retry = FIRST_RETRY;
         self.next = self.next.min(now + FIRST_RETRY);
     }
@@ -118,7 +124,11 @@ mod tests {
         (0..8).for_each(|_| schedule.round_ended(Duration::ZERO, Outcome::NotYet, 0));
         schedule.retry_soon(Duration::from_secs(10));
         assert_eq!(schedule.next(), Duration::from_secs(12));
-        schedule.retry_soon(Duration::from_secs(11));
+        schedule.retry_soon(Duration::from_secs(100));
         assert_eq!(schedule.next(), Duration::from_secs(12), "never put off");
+        schedule.round_ended(Duration::from_secs(100), Outcome::NotYet, 0);
+        schedule.round_ended(Duration::from_secs(102), Outcome::NotYet, 0);
+        schedule.retry_soon(Duration::from_secs(103));
+        assert_eq!(schedule.next(), Duration::from_secs(106), "not all the time");
     }
 }

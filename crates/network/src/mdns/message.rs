@@ -1,30 +1,21 @@
 //! The part of DNS messages (RFC 1035, RFC 6762) that a responder for one name needs, as bytes. Every length is checked
 //! and every count is bounded; a message that breaks a rule is ignored as a whole.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+
+use crate::dns::{CLASS_IN, HEADER, LABEL_LIMIT, RESPONSE, Reader, TYPE_A, TYPE_AAAA, address, header};
 
 /// Bytes of the longest message (RFC 6762, 17).
 pub(super) const MESSAGE_LIMIT: usize = 9000;
 /// Questions, and answer records, in one message; more make it invalid.
 const ENTRY_LIMIT: u16 = 128;
-/// Bytes of the longest name (RFC 1035, 3.1).
-const NAME_LIMIT: usize = 255;
-/// Bytes of the longest label (RFC 1035, 2.3.4).
-pub(super) const LABEL_LIMIT: usize = 63;
 
-/// Bytes of the header (RFC 1035, 4.1.1).
-const HEADER: usize = 12;
-/// The QR bit.
-const RESPONSE: u16 = 0x8000;
 /// QR and AA.
 const RESPONSE_FLAGS: u16 = 0x8400;
 const OPCODE_AND_RCODE: u16 = 0x780f;
 
-const TYPE_A: u16 = 1;
-const TYPE_AAAA: u16 = 28;
 const TYPE_NSEC: u16 = 47;
 const TYPE_ANY: u16 = 255;
-const CLASS_IN: u16 = 1;
 const CLASS_ANY: u16 = 255;
 /// Of the class field: in a question QU, unicast response wanted (RFC 6762, 5.4); in a record cache-flush (10.2).
 const TOP_BIT: u16 = 0x8000;
@@ -109,10 +100,10 @@ impl Label {
 
 /// Reads a message; `None` when it is malformed, or has an opcode or a response code other than 0 (RFC 6762, 18.3, 18.11).
 pub(super) fn parse(bytes: &[u8], name: &Label) -> Option<Message> {
-    let mut reader = Reader { bytes, at: 0 };
+    let mut reader = Reader::new(bytes);
     let (id, flags) = (reader.u16()?, reader.u16()?);
     let counts = [reader.u16()?, reader.u16()?];
-    reader.at = HEADER;
+    reader.skip_to(HEADER);
     if flags & OPCODE_AND_RCODE != 0
         || counts.iter().any(|count| *count > ENTRY_LIMIT)
         || bytes.len() > MESSAGE_LIMIT
@@ -165,76 +156,6 @@ impl QuestionType {
     }
 }
 
-/// The address in a record's data, if it is an address record; the outer `None` for one of the wrong length.
-fn address(kind: u16, data: &[u8]) -> Option<Option<IpAddr>> {
-    match kind {
-        TYPE_A => Some(Some(Ipv4Addr::from(<[u8; 4]>::try_from(data).ok()?).into())),
-        TYPE_AAAA => Some(Some(Ipv6Addr::from(<[u8; 16]>::try_from(data).ok()?).into())),
-        _ => Some(None),
-    }
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let end = self.at.checked_add(length)?;
-        let taken = self.bytes.get(self.at..end)?;
-        self.at = end;
-        Some(taken)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.take(2)?.try_into().ok().map(u16::from_be_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take(4)?.try_into().ok().map(u32::from_be_bytes)
-    }
-
-    /// A name, decompressed (RFC 1035, 4.1.4). Each pointer must lead further back than the one before, so a loop is
-    /// impossible and the labels are read at most once each.
-    fn name(&mut self) -> Option<Vec<Vec<u8>>> {
-        let mut labels = Vec::new();
-        let mut length = 0;
-        let mut end = None;
-        let mut lowest = self.at;
-        loop {
-            let [first] = *self.take(1)?.first_chunk()?;
-            match first {
-                0 => break,
-                1..=63 => {
-                    let label = self.take(first.into())?;
-                    length += label.len() + 1;
-                    if length > NAME_LIMIT {
-                        return None;
-                    }
-                    labels.push(label.to_owned());
-                }
-                0xc0.. => {
-                    let [second] = *self.take(1)?.first_chunk()?;
-                    // Reading goes on behind the first pointer, wherever it leads.
-                    end.get_or_insert(self.at);
-                    let target = usize::from(u16::from_be_bytes([first & 0x3f, second]));
-                    if target >= lowest {
-                        return None;
-                    }
-                    lowest = target;
-                    self.at = target;
-                }
-                _ => return None,
-            }
-        }
-        if let Some(end) = end {
-            self.at = end;
-        }
-        Some(labels)
-    }
-}
-
 /// A probe: a QU question of type ANY, the proposed records in the authority section (RFC 6762, 8.1 and 8.2).
 pub(super) fn probe(name: &Label, addresses: &[IpAddr], ttl: u32) -> Vec<u8> {
     let count = u16::try_from(addresses.len()).unwrap_or(u16::MAX);
@@ -277,14 +198,6 @@ pub(super) fn response(name: &Label, response: &Response<'_>) -> Vec<u8> {
     if let Some(all) = response.nsec {
         write_nsec(&mut bytes, name, all, response.ttl, response.flush);
     }
-    bytes
-}
-
-fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    bytes.extend(id.to_be_bytes());
-    bytes.extend(flags.to_be_bytes());
-    counts.iter().for_each(|count| bytes.extend(count.to_be_bytes()));
     bytes
 }
 
