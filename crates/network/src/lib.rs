@@ -1,19 +1,21 @@
 //! The machine's place in the home network: addresses by DHCP, routes and addresses set by netlink, its host name by
-//! multicast DNS. Knows nothing of mail and of what its caller does with the addresses.
+//! multicast DNS, its clock by SNTP. Knows nothing of mail and of what its caller does with the addresses.
 //!
-//! Two loops, which share nothing and are meant for a process each:
+//! Three loops, which share nothing and are meant for a process each:
 //!
 //! | entry point | does | privileges | reports |
 //! |---|---|---|---|
 //! | [`configuration::run_configuration`] | DHCP, addresses, routes | `CAP_NET_ADMIN`, `CAP_NET_RAW` | [`configuration::Report`] |
 //! | [`mdns::run_responder`] | answers for `NAME.local` on UDP port 5353 | none; reads links and addresses by netlink itself | texts of warnings |
+//! | [`time::run_time_client`] | asks time servers, corrects the clock | `CAP_SYS_TIME` | [`time::Report`] |
 //!
-//! Both run in the calling thread for ever, and return an error when their socket to the kernel fails or their report
+//! All run in the calling thread for ever, and return an error when their socket to the kernel fails or their report
 //! callback does: a child process whose parent has closed the pipe ends with [`Error::Report`]. Port 68 is bound if it may
 //! be (`net.ipv4.ip_unprivileged_port_start`, or `CAP_NET_BIND_SERVICE`), and DHCP works without it.
 //!
-//! All decisions are pure and take the time as an argument: [`dhcp::Client`], [`mdns::Responder`], the message codecs.
-//! Sockets are in [`netlink::Netlink`], `packet_socket` and the two loops.
+//! All decisions are pure and take the time as an argument: [`dhcp::Client`], [`mdns::Responder`], the crate
+//! `time_sync`, the message codecs.
+//! Sockets are in [`netlink::Netlink`], `packet_socket` and the three loops.
 #![forbid(unsafe_code)]
 
 pub mod configuration;
@@ -22,6 +24,7 @@ mod dns;
 pub mod mdns;
 pub mod netlink;
 mod packet_socket;
+pub mod time;
 
 /// A failed operation on the network.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +38,7 @@ pub enum Error {
         /// The kernel's error.
         source: std::io::Error,
     },
-    /// The kernel refused a change by netlink.
+    /// The kernel refused a change by netlink, or of its clock.
     #[error("the kernel refuses to {doing}: {source}")]
     Refused {
         /// The operation, an infinitive.
