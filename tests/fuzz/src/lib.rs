@@ -5,6 +5,7 @@
 //! `scripts/fuzz` lets libFuzzer look for more, led by the code's coverage. A target takes bytes and nothing else, so
 //! that a finding is a file.
 
+mod clock;
 mod configuration;
 mod delivery_envelope;
 mod dkim_messages;
@@ -56,6 +57,8 @@ pub const TARGETS: &[Target] = &[
     Target::new("words", words::words, 10_000),
     Target::new("multicast-dns", network_packets::multicast_dns, 3_000),
     Target::new("dhcp", network_packets::dhcp, 3_000),
+    Target::new("sntp", clock::sntp, 5_000),
+    Target::new("time-server-lookup", clock::lookup, 10_000),
     Target::new("boot-state", storage::boot_state, 3_000),
     Target::new("journal", storage::journal, 100),
     Target::new("debian-package", storage::debian_package, 500),
