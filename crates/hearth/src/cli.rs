@@ -141,11 +141,37 @@ The store is the directory `store` in the configuration's state directory. A ser
     /// Is a process of the box that reads packets from the network; started by `init` only.
     #[command(hide = true)]
     Network {
-        /// `configuration` or `responder`.
+        /// `configuration`, `responder` or `time`.
         role: init::Role,
         /// The box's host name.
         name: String,
+        #[command(flatten)]
+        time: TimeArguments,
     },
+}
+
+/// What the time client is told.
+#[derive(Debug, Args)]
+pub(crate) struct TimeArguments {
+    /// A time server: a name, an IP address, or an IP address with a port. May be given several times.
+    #[arg(long = "server", value_name = "SERVER")]
+    servers: Vec<init::TimeServer>,
+    /// The time at which the image was built, in seconds since 1970.
+    #[arg(long, value_name = "SECONDS", default_value_t = init::PROGRAM_WRITTEN.0)]
+    built: u64,
+    /// A time before which the clock is not set, in seconds since 1970.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    known: u64,
+    /// Leave the clock as it is, and tell what would be done.
+    #[arg(long)]
+    trial: bool,
+}
+
+impl From<TimeArguments> for init::TimeSettings {
+    fn from(arguments: TimeArguments) -> Self {
+        let TimeArguments { servers, built, known, trial } = arguments;
+        Self { servers, built, known, trial }
+    }
 }
 
 /// The commands for invites.

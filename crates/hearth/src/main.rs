@@ -31,7 +31,9 @@ fn main() -> ExitCode {
         Command::Queue(command) => queue::run(&command),
         Command::Store(command) => store::run(&command),
         Command::Init => init::run().map(|never| match never {}),
-        Command::Network { role, name } => init::run_network(role, &name).map(|never| match never {}),
+        Command::Network { role, name, time } => {
+            init::run_network(role, &name, time.into()).map(|never| match never {})
+        }
     };
     outcome.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "hearth: {error:#}");

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use ipc::appliance::{ToInit, ToServe};
-use ipc::network::FromNetwork;
+use ipc::network::{FromNetwork, Synchronised};
 use pairing::{Button, Gesture, LedState};
 use rpi_led::Lamp;
 use rpi_led::keys::KeyEvent;
@@ -21,8 +21,8 @@ use super::identity::BoxName;
 use super::keys::{ButtonEvent, KeyMap};
 use super::log::{Log, LogSource};
 use super::memory;
-use super::network_process::write_resolvers;
-use super::persistent_state::PersistentState;
+use super::network_process::{write_resolvers, write_time_servers};
+use super::persistent_state::{EarliestTimes, PersistentState};
 use super::role::Role;
 use super::screen::Screen;
 use super::server::Server;
@@ -34,6 +34,8 @@ use host::clock::uptime;
 
 /// The interval at which the time is saved.
 const SAVE_CLOCK_EVERY: Duration = Duration::from_secs(3600);
+/// The smallest offset, in milliseconds, that is a step and not a slew; the log has a line for each.
+const STEP: u64 = 500;
 /// The longest wait for an event; the watchdog's deadline is moved forward after each.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// The watchdog is fed for so long after the server's last heartbeat.
@@ -48,13 +50,14 @@ pub(super) struct Appliance {
     pub(super) data: Data,
     pub(super) state: Option<PersistentState>,
     pub(super) name: BoxName,
+    pub(super) times: EarliestTimes,
 }
 
 /// The state of the event loop.
 struct EventLoop {
     appliance: Appliance,
     server: Service<Server>,
-    network: [(Role, Service<Child>); 2],
+    network: [(Role, Service<Child>); 3],
     display: Display,
     keys: KeyMap,
     button: Button,
@@ -62,8 +65,18 @@ struct EventLoop {
     server_led: LedState,
     readiness: Readiness,
     last_heartbeat: Duration,
+    clock: Clock,
     clock_saved: Duration,
     goal: Option<Goal>,
+}
+
+/// The knowledge of the time since the start of the box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    /// The calendar shows the time of an earlier start, or a time that is right by chance.
+    Unknown,
+    /// Time servers have set it right.
+    Right,
 }
 
 /// The server's readiness since the start of the box.
@@ -91,6 +104,7 @@ impl Appliance {
             network: [
                 (Role::Configuration, Service::new("the network's configuration", unproven())),
                 (Role::Responder, Service::new("the responder for the box's name", unproven())),
+                (Role::Time, Service::new("the time client", unproven())),
             ],
             display,
             keys: KeyMap::new(now),
@@ -99,6 +113,7 @@ impl Appliance {
             server_led: LedState::Booting,
             readiness: Readiness::NotYet,
             last_heartbeat: now,
+            clock: Clock::Unknown,
             clock_saved: now,
             goal: None,
         };
@@ -168,9 +183,9 @@ impl Appliance {
 impl EventLoop {
     fn execute_commands(&mut self) {
         let now = uptime();
-        let Appliance { sender, log, name, .. } = &self.appliance;
+        let Appliance { sender, log, name, times, .. } = &self.appliance;
         for (role, service) in &mut self.network {
-            service.execute(now, log, || role.start(name, sender, log));
+            service.execute(now, log, || role.start(name, *times, sender, log));
         }
         if self.server.execute(now, log, || Server::start(sender, log)) == Executed::Started {
             self.server_led = LedState::Booting;
@@ -220,16 +235,54 @@ impl EventLoop {
                     self.appliance.log.say_for(role.log_source(), text);
                 }
             }
-            (Role::Configuration, FromNetwork::Warning(text)) => {
-                self.appliance.log.say_for(role.log_source(), format!("network: {text}"));
+            (Role::Configuration, FromNetwork::TimeServers(servers)) => {
+                if let Err(error) = write_time_servers(&servers) {
+                    let text = format!("the list of time servers cannot be written: {error}");
+                    self.appliance.log.say_for(role.log_source(), text);
+                }
             }
-            (Role::Responder, FromNetwork::Warning(text)) => {
-                self.appliance.log.say_for(role.log_source(), format!("name: {text}"));
+            (Role::Time, FromNetwork::Synchronised(synchronised)) => self.clock_is_right(synchronised),
+            (role, FromNetwork::Warning(text)) => {
+                self.appliance.log.say_for(role.log_source(), format!("{}: {text}", role.subject()));
             }
-            (Role::Responder, FromNetwork::Addresses(_) | FromNetwork::Resolvers(_)) => {
-                let text = "an address list from the responder is dropped: it has no right to set one";
+            (
+                role,
+                FromNetwork::Addresses(_)
+                | FromNetwork::Resolvers(_)
+                | FromNetwork::TimeServers(_)
+                | FromNetwork::Synchronised(_),
+            ) => {
+                let text =
+                    format!("{}: a message is dropped: its process has no right to it", role.subject());
                 self.appliance.log.say_for(role.log_source(), text);
             }
+        }
+    }
+
+    /// The time client has corrected the clock. A step is kept at once: after a power cut the clock must not go back behind
+    /// what was done by the right time.
+    fn clock_is_right(&mut self, synchronised: Synchronised) {
+        let Synchronised { offset, agreeing, servers } = synchronised;
+        let first = self.clock == Clock::Unknown;
+        if !first && offset.unsigned_abs() < STEP {
+            return;
+        }
+        let text = format!(
+            "the clock is right: {agreeing} of {servers} time servers agree that it was {} s {}",
+            offset.unsigned_abs().div_ceil(1000),
+            if offset < 0 { "ahead" } else { "behind" }
+        );
+        self.appliance.log.say_for(Role::Time.log_source(), text);
+        self.save_clock(uptime());
+        self.clock = Clock::Right;
+    }
+
+    fn save_clock(&mut self, now: Duration) {
+        self.clock_saved = now;
+        if let Some(state) = &self.appliance.state
+            && let Err(error) = state.save_clock()
+        {
+            self.appliance.log.say(format!("the time cannot be kept: {error}"));
         }
     }
 
@@ -367,12 +420,7 @@ impl EventLoop {
         };
         self.appliance.watchdog.feed_until(until);
         if now.saturating_sub(self.clock_saved) >= SAVE_CLOCK_EVERY {
-            self.clock_saved = now;
-            if let Some(state) = &self.appliance.state
-                && let Err(error) = state.save_clock()
-            {
-                self.appliance.log.say(format!("the time cannot be kept: {error}"));
-            }
+            self.save_clock(now);
         }
     }
 

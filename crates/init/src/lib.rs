@@ -4,7 +4,7 @@
 //! ```text
 //! mount ─▶ consoles ─▶ modules ─▶ watchdog, LED, keys ─▶ data partition ─▶ name ─▶ event loop, for ever
 //!                                                                                  ├─ hearth serve
-//!                                                                                  └─ hearth network (two)
+//!                                                                                  └─ hearth network (three)
 //! ```
 //!
 //! `run` walks this line once; from then on `event_loop.rs` reacts to events, all of which come through one channel, and
@@ -60,13 +60,15 @@ use self::event::Event;
 use self::event_loop::Appliance;
 use self::identity::{BoxName, Sources};
 use self::log::Log;
-pub use self::network_process::run_network;
+pub use self::network_process::{TimeSettings, run_network};
 use self::parameters::Parameters;
 use self::persistent_state::{PersistentState, read_small};
+pub use self::persistent_state::PROGRAM_WRITTEN;
 pub use self::role::{Role, UnknownRole};
 use self::uevents::wait_for;
 use self::watchdog::Watchdog;
 use host::clock::uptime;
+pub use time_sync::Server as TimeServer;
 
 const DEVICE_TREE: &str = "/proc/device-tree";
 /// The LED of the image's own overlay, and the one on the board.
@@ -97,7 +99,7 @@ pub fn run() -> anyhow::Result<Infallible> {
     failures.iter().for_each(|failure| log.say(failure));
     let parameters = read_parameters(&log);
     restrict(&log);
-    persistent_state::start_clock(&log);
+    let times = persistent_state::start_clock(&log);
     system::load_modules(&log);
 
     let watchdog = Watchdog::open(parameters.watchdog, Path::new(DEVICE_TREE), &log);
@@ -110,11 +112,12 @@ pub fn run() -> anyhow::Result<Infallible> {
 
     let data = data::prepare(parameters.boot, &log);
     let state = open_persistent_state(&data, &log);
+    let times = state.as_ref().map_or(times, |state| state.restore_clock(times, &log));
     let name = choose_name(state.as_ref(), &log);
     if let Err(error) = write_configuration(&name) {
         log.say(format!("the server's configuration cannot be written: {error}"));
     }
-    Appliance { log, sender, lamp: lamp.ok(), watchdog, data, state, name }.run(&events, &keys)
+    Appliance { log, sender, lamp: lamp.ok(), watchdog, data, state, name, times }.run(&events, &keys)
 }
 
 fn open_log() -> Log {
@@ -213,7 +216,6 @@ fn open_persistent_state(data: &Data, log: &Log) -> Option<PersistentState> {
     }
     postmortem::collect(Path::new("/sys/fs/pstore"), Path::new(LOGS), log);
     let state = PersistentState::new(Path::new(OWN));
-    state.restore_clock(log);
     if let Err(error) = state.restore_seed() {
         log.say(format!("the seed of the random numbers cannot be kept: {error}"));
     }

@@ -58,6 +58,8 @@ pub(super) enum LogSource {
     Configuration,
     /// The log of the responder: not for the consoles.
     Responder,
+    /// The log of the time client: not for the consoles.
+    Time,
 }
 
 impl Log {
@@ -196,7 +198,7 @@ impl LogSource {
         match self {
             Self::Init => "hearth",
             Self::Server => "hearth-serve",
-            Self::Configuration | Self::Responder => "hearth-network",
+            Self::Configuration | Self::Responder | Self::Time => "hearth-network",
         }
     }
 }

@@ -1,16 +1,17 @@
-//! The two processes that read packets from the network, apart from the first process and from each other. A bug in one of
+//! The three processes that read packets from the network, apart from the first process and from each other. A bug in one of
 //! them costs a line in the log and a new process, not the box.
 //!
 //! | process | user | rights | packets |
 //! |---|---|---|---|
 //! | `hearth network configuration NAME` | 1001 | `CAP_NET_ADMIN`, `CAP_NET_RAW` | DHCP, netlink |
 //! | `hearth network responder NAME` | 1002 | none | multicast DNS, netlink |
+//! | `hearth network time NAME` | 1003 | `CAP_SYS_TIME` | SNTP, DNS, netlink |
 //!
-//! Both are this binary, inherit `no_new_privs` and an empty environment, own no file, and report on their standard output
-//! ([`ipc::network`]). The responder is started as its user, as the server is. The configuration process is started as
-//! root, since capabilities survive a change of the user only if the process itself asks for that; it gives everything
-//! up but its two capabilities before it opens a socket. Neither can start a process or a thread, write a file, or open
-//! more files than its sockets need, and both are ended before the server where memory runs out.
+//! All are this binary, inherit `no_new_privs` and an empty environment, own no file, and report on their standard output
+//! ([`ipc::network`]). The responder is started as its user, as the server is. The configuration process and
+//! the time client are started as root, since capabilities survive a change of the user only if the process itself asks for
+//! that; they give everything up but these before they open a socket. None can start a process or a thread, write a file, or open
+//! more files than its sockets need, and all are ended before the server where memory runs out.
 
 use std::convert::Infallible;
 use std::fs;
@@ -22,27 +23,33 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::SyncSender;
 
 use anyhow::Context;
+use host::clock::UnixTime;
 use host::{entropy, file};
 use ipc::lines;
-use ipc::network::{FromNetwork, LINE_LIMIT};
+use ipc::network::{FromNetwork, LINE_LIMIT, Synchronised};
 use network::configuration::{Report, Settings, run_configuration};
 use network::mdns::run_responder;
+use network::time::{DEFAULT_SERVERS, KernelClock, TrialClock, run_time_client};
 use rustix::process::{Gid, Resource, Rlimit, Uid, geteuid, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs,
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
+use time_sync::{Bounds, Server as TimeServer};
 
 use super::child::{Child, HEARTH};
 use super::event::Event;
 use super::identity::BoxName;
 use super::log::Log;
+use super::persistent_state::EarliestTimes;
 use super::role::Role;
 
 /// The user and group of [`Role::Configuration`].
 const CONFIGURATION_ID: u32 = 1001;
 /// The user and group of [`Role::Responder`].
 const RESPONDER_ID: u32 = 1002;
+/// The user and group of [`Role::Time`].
+const TIME_ID: u32 = 1003;
 /// The capabilities that [`Role::Configuration`] keeps: rtnetlink's changes, and packet sockets.
 const CONFIGURATION_CAPABILITIES: CapabilitySet = CapabilitySet::NET_ADMIN.union(CapabilitySet::NET_RAW);
 /// Open files of a network process: a socket for each of a few interfaces, and a handful of its own.
@@ -52,12 +59,37 @@ const OPEN_FILES_LIMIT: u64 = 64;
 const OOM_SCORE_ADJUSTMENT: &str = "500";
 /// The C library's list of name servers (`resolv.conf(5)`).
 const RESOLVER_FILE: &str = "/etc/resolv.conf";
+/// The list of the home's own time servers, one a line.
+const TIME_SERVERS_FILE: &str = "/run/hearth/time-servers";
+
+/// The parameters of [`Role::Time`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TimeSettings {
+    /// The servers to ask beside those of the home; [`network::time::DEFAULT_SERVERS`] if there are none.
+    pub servers: Vec<TimeServer>,
+    /// The time at which the image was built, in seconds since 1970.
+    pub built: u64,
+    /// The last time that an earlier start of the box has known, in seconds since 1970.
+    pub known: u64,
+    /// True to leave the clock as it is, and to tell what would be done.
+    pub trial: bool,
+}
 
 impl Role {
     /// Starts the process; its messages arrive as events.
-    pub(super) fn start(self, name: &BoxName, events: &SyncSender<Event>, log: &Log) -> io::Result<Child> {
+    pub(super) fn start(
+        self,
+        name: &BoxName,
+        times: EarliestTimes,
+        events: &SyncSender<Event>,
+        log: &Log,
+    ) -> io::Result<Child> {
         let mut command = Command::new(HEARTH);
         command.args(["network", self.as_str(), name.as_str()]);
+        if self == Self::Time {
+            let EarliestTimes { built, known } = times;
+            command.args(["--built", &built.0.to_string(), "--known", &known.0.to_string()]);
+        }
         if self == Self::Responder {
             command.uid(RESPONDER_ID).gid(RESPONDER_ID);
         }
@@ -75,12 +107,12 @@ impl Role {
     }
 }
 
-/// Runs a network process in the calling thread, which must be the only one.
+/// Runs a network process in the calling thread, which must be the only one; `time` is for [`Role::Time`].
 ///
 /// # Errors
 ///
 /// When the rights cannot be given up, when the kernel refuses its sockets, or when init has closed the pipe.
-pub fn run_network(role: Role, name: &str) -> anyhow::Result<Infallible> {
+pub fn run_network(role: Role, name: &str, time: TimeSettings) -> anyhow::Result<Infallible> {
     set_no_new_privs(true).context("setting no_new_privs")?;
     // Before the change of the user, after which the file is root's. Without it the process is no less safe.
     let adjusted = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
@@ -89,32 +121,62 @@ pub fn run_network(role: Role, name: &str) -> anyhow::Result<Infallible> {
         let (id, kept) = match role {
             Role::Configuration => (CONFIGURATION_ID, CONFIGURATION_CAPABILITIES),
             Role::Responder => (RESPONDER_ID, CapabilitySet::empty()),
+            Role::Time => (TIME_ID, CapabilitySet::SYS_TIME),
         };
         give_up_rights(id, kept).context("giving up root's rights")?;
     }
     limit_resources().context("limiting the process's resources")?;
-    let send = |message: &FromNetwork| {
-        let mut out = io::stdout().lock();
-        out.write_all(&lines::encode(message).map_err(io::Error::other)?)?;
-        out.flush()
-    };
     if let Err(error) = adjusted {
         send(&FromNetwork::Warning(format!("oom_score_adj cannot be written: {error}")))?;
     }
+    // Without random bytes the numbers of transactions are poor, and a box without network would be poorer.
+    let random = || entropy::bytes().map(u64::from_ne_bytes).unwrap_or_default();
     match role {
         Role::Configuration => {
             let settings = Settings { name: name.to_owned() };
-            // Without random bytes the transaction IDs are poor, and a box without network would be poorer.
-            let random = || entropy::bytes().map(u64::from_ne_bytes).unwrap_or_default();
             let report = |report| match report {
                 Report::Addresses(addresses) => send(&FromNetwork::Addresses(addresses)),
                 Report::Resolvers(resolvers) => send(&FromNetwork::Resolvers(resolvers)),
+                Report::TimeServers(servers) => send(&FromNetwork::TimeServers(servers)),
                 Report::Warning(text) => send(&FromNetwork::Warning(text)),
             };
             Ok(run_configuration(&settings, random, report)?)
         }
         Role::Responder => Ok(run_responder(name, |text| send(&FromNetwork::Warning(text)))?),
+        Role::Time => keep_time(time, random),
     }
+}
+
+/// Sends init a message.
+fn send(message: &FromNetwork) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(&lines::encode(message).map_err(io::Error::other)?)?;
+    out.flush()
+}
+
+fn keep_time(settings: TimeSettings, random: impl FnMut() -> u64) -> anyhow::Result<Infallible> {
+    let TimeSettings { mut servers, built, known, trial } = settings;
+    if servers.is_empty() {
+        servers = DEFAULT_SERVERS.iter().filter_map(|name| name.parse().ok()).collect();
+    }
+    let settings = network::time::Settings {
+        servers,
+        list: Some(TIME_SERVERS_FILE.into()),
+        resolvers: RESOLVER_FILE.into(),
+        bounds: Bounds::new(UnixTime(built), UnixTime(known)),
+    };
+    let report = |report| match report {
+        network::time::Report::Synchronised { offset, agreeing, servers } => {
+            let offset = offset.as_milliseconds();
+            send(&FromNetwork::Synchronised(Synchronised { offset, agreeing, servers }))
+        }
+        network::time::Report::Refused(reason) => send(&FromNetwork::Warning(reason)),
+    };
+    Ok(if trial {
+        run_time_client(&settings, TrialClock::default(), random, report)
+    } else {
+        run_time_client(&settings, KernelClock, random, report)
+    }?)
 }
 
 /// Becomes user and group `id`, with no capabilities but `kept`.
@@ -147,6 +209,12 @@ pub(super) fn write_resolvers(resolvers: &[Ipv4Addr]) -> io::Result<()> {
     file::replace(Path::new(RESOLVER_FILE), resolver_text(resolvers).as_bytes())
 }
 
+/// Writes the list of the home's own time servers, for [`Role::Time`].
+pub(super) fn write_time_servers(servers: &[Ipv4Addr]) -> io::Result<()> {
+    let text: String = servers.iter().map(|server| format!("{server}\n")).collect();
+    file::replace(Path::new(TIME_SERVERS_FILE), text.as_bytes())
+}
+
 fn resolver_text(resolvers: &[Ipv4Addr]) -> String {
     resolvers.iter().map(|resolver| format!("nameserver {resolver}\n")).collect()
 }
@@ -169,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_role_is_read_as_it_is_written() {
-        for role in [Role::Configuration, Role::Responder] {
+        for role in Role::ALL {
             assert_eq!(role.as_str().parse(), Ok(role));
         }
         assert_eq!("root".parse::<Role>(), Err(crate::UnknownRole));
@@ -178,7 +246,7 @@ mod tests {
     #[test]
     fn a_message_comes_with_the_role_and_the_id_of_its_process() {
         let log = Log::new(Consoles::none(), None);
-        for role in [Role::Configuration, Role::Responder] {
+        for role in Role::ALL {
             let mut command = Command::new("/bin/sh");
             command.args(["-c", r#"echo '{"addresses":["192.0.2.7","127.0.0.1"]}'"#]);
             let (events, received) = sync_channel(1);

@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 use host::clock::UnixTime;
 use host::{clock, entropy, file};
 use serde::Deserialize;
+use time_sync::Bounds;
 
 use super::identity::BoxName;
 use super::log::Log;
 
 /// The description of the image, written when it was built.
 const BUILD: &str = "/etc/hearth/build.json";
+/// A time before all images, in seconds since 1970: 2026-11-01.
+pub const PROGRAM_WRITTEN: UnixTime = UnixTime(1_793_491_200);
 /// Bytes of the seed, as `random(4)` advises.
 const SEED_SIZE: usize = 512;
 /// The most bytes that are read of a file.
@@ -26,6 +29,15 @@ struct Build {
     build_time: u64,
 }
 
+/// The earliest times that the calendar can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EarliestTimes {
+    /// The time at which the image was built; a time before that if it is not known.
+    pub(super) built: UnixTime,
+    /// The last time that an earlier start of the box has known, or [`EarliestTimes::built`].
+    pub(super) known: UnixTime,
+}
+
 /// Init's directory on the data partition.
 #[derive(Clone, Debug)]
 pub(super) struct PersistentState {
@@ -33,11 +45,19 @@ pub(super) struct PersistentState {
 }
 
 /// Sets the clock to the image's build time if it is earlier: a Pi without a clock starts in 1970.
-pub(super) fn start_clock(log: &Log) {
-    match read_small(Path::new(BUILD)).and_then(|text| Ok(serde_json::from_slice::<Build>(&text)?)) {
-        Ok(build) => not_before(build.build_time, "the image's build time", log),
-        Err(error) => log.say(format!("the build time is unknown: {BUILD}: {error}")),
-    }
+pub(super) fn start_clock(log: &Log) -> EarliestTimes {
+    let built =
+        match read_small(Path::new(BUILD)).and_then(|text| Ok(serde_json::from_slice::<Build>(&text)?)) {
+            Ok(build) => {
+                not_before(build.build_time, "the image's build time", log);
+                UnixTime(build.build_time)
+            }
+            Err(error) => {
+                log.say(format!("the build time is unknown: {BUILD}: {error}"));
+                PROGRAM_WRITTEN
+            }
+        };
+    EarliestTimes { built, known: built }
 }
 
 fn not_before(floor: u64, what: &str, log: &Log) {
@@ -56,12 +76,17 @@ impl PersistentState {
         Self { directory: directory.to_owned() }
     }
 
-    /// Lets the clock go on from where the last start left it.
-    pub(super) fn restore_clock(&self, log: &Log) {
+    /// Lets the clock go on from where the last start left it, which is returned. A time that the image cannot live to see
+    /// is none: the clock was wrong, and must not be kept wrong for ever.
+    pub(super) fn restore_clock(&self, times: EarliestTimes, log: &Log) -> EarliestTimes {
         let saved = read_small(&self.directory.join(CLOCK)).ok();
         let saved = saved.and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());
-        if let Some(saved) = saved {
-            not_before(saved, "the time of the last start", log);
+        match saved.map(UnixTime) {
+            Some(saved) if Bounds::new(times.built, times.built).admits(saved) => {
+                not_before(saved.0, "the time of the last start", log);
+                EarliestTimes { known: saved, ..times }
+            }
+            Some(_) | None => times,
         }
     }
 
@@ -115,8 +140,9 @@ pub(super) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 mod tests {
     use std::fs;
 
+    use super::super::console::Consoles;
     use super::super::identity::{BoxName, Sources};
-    use super::{PersistentState, SEED_SIZE};
+    use super::{EarliestTimes, Log, PersistentState, SEED_SIZE, UnixTime};
 
     #[test]
     fn what_was_kept_is_found_again_and_a_seed_is_never_the_same() {
@@ -138,5 +164,28 @@ mod tests {
         state.save_clock().unwrap();
         let time: u64 = fs::read_to_string(directory.path().join("clock")).unwrap().trim().parse().unwrap();
         assert!(time > 1_700_000_000);
+    }
+
+    #[test]
+    fn the_time_of_the_last_start_counts_if_the_image_can_live_to_see_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = PersistentState::new(directory.path());
+        let log = Log::new(Consoles::none(), None);
+        // All of them past, so that this machine's clock stays.
+        let built = UnixTime(1_000_000_000);
+        let times = EarliestTimes { built, known: built };
+        for (saved, known) in [
+            ("1000000500\n", 1_000_000_500),
+            ("999999999\n", 1_000_000_000),
+            ("1700000000\n", 1_000_000_000),
+            ("yesterday\n", 1_000_000_000),
+        ] {
+            fs::write(directory.path().join("clock"), saved).unwrap();
+            assert_eq!(
+                state.restore_clock(times, &log),
+                EarliestTimes { built, known: UnixTime(known) },
+                "{saved}"
+            );
+        }
     }
 }

@@ -11,30 +11,42 @@ pub enum Role {
     Configuration,
     /// The box's name by multicast DNS.
     Responder,
+    /// The clock by time servers.
+    Time,
 }
 
 /// The text names no role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the roles are \"configuration\" and \"responder\"")]
+#[error("the roles are \"configuration\", \"responder\" and \"time\"")]
 pub struct UnknownRole;
 
 impl FromStr for Role {
     type Err = UnknownRole;
 
     fn from_str(text: &str) -> Result<Self, UnknownRole> {
-        [Self::Configuration, Self::Responder]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(UnknownRole)
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(UnknownRole)
     }
 }
 
 impl Role {
+    /// All tasks.
+    pub(super) const ALL: [Self; 3] = [Self::Configuration, Self::Responder, Self::Time];
+
     /// Its name on the command line.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
             Self::Responder => "responder",
+            Self::Time => "time",
+        }
+    }
+
+    /// The subject of its warnings.
+    pub(super) fn subject(self) -> &'static str {
+        match self {
+            Self::Configuration => "network",
+            Self::Responder => "name",
+            Self::Time => "time",
         }
     }
 
@@ -43,6 +55,7 @@ impl Role {
         match self {
             Self::Configuration => LogSource::Configuration,
             Self::Responder => LogSource::Responder,
+            Self::Time => LogSource::Time,
         }
     }
 }

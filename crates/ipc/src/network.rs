@@ -1,7 +1,8 @@
 //! The messages of the network's processes to `hearth init`: one JSON object a line, on their standard output.
 //!
 //! These processes read packets from any host on the network, so their messages are claims: init takes over no more than
-//! the limits below, and nothing but addresses in the lists of addresses. There are no messages the other way; a process
+//! the limits below, nothing but addresses in the lists of addresses, and from each process nothing but its own task's
+//! messages. There are no messages the other way; a process
 //! gets its parameters on its command line, and ends when its standard output is closed.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,6 +16,9 @@ pub const ADDRESSES_LIMIT: usize = 64;
 /// The most name servers that init takes over: `MAXNS` of `<resolv.h>`, since the C library reads no more.
 pub const RESOLVERS_LIMIT: usize = 3;
 
+/// The most time servers that init takes over.
+pub const TIME_SERVERS_LIMIT: usize = 4;
+
 /// From a network process to `init`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -23,8 +27,24 @@ pub enum FromNetwork {
     Addresses(Vec<IpAddr>),
     /// The complete list of the name servers.
     Resolvers(Vec<Ipv4Addr>),
+    /// The complete list of the time servers of the home's network.
+    TimeServers(Vec<Ipv4Addr>),
+    /// The clock is right, or being slewed by half a second at most.
+    Synchronised(Synchronised),
     /// The text of an error that is not final.
     Warning(String),
+}
+
+/// A synchronisation of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Synchronised {
+    /// The difference that was found, in milliseconds: positive if the clock was behind.
+    pub offset: i64,
+    /// The number of servers that agree on it.
+    pub agreeing: usize,
+    /// The number of servers that there are.
+    pub servers: usize,
 }
 
 impl FromNetwork {
@@ -40,6 +60,11 @@ impl FromNetwork {
                 let usable = resolvers.into_iter().filter(|address| is_host(IpAddr::V4(*address)));
                 Self::Resolvers(usable.take(RESOLVERS_LIMIT).collect())
             }
+            Self::TimeServers(servers) => {
+                let usable = servers.into_iter().filter(|address| is_host(IpAddr::V4(*address)));
+                Self::TimeServers(usable.take(TIME_SERVERS_LIMIT).collect())
+            }
+            Self::Synchronised(synchronised) => Self::Synchronised(synchronised),
             // As long as its line at most; the log cuts its own lines.
             Self::Warning(text) => Self::Warning(text),
         }
@@ -57,7 +82,7 @@ fn is_host(address: IpAddr) -> bool {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use super::{ADDRESSES_LIMIT, FromNetwork, RESOLVERS_LIMIT};
+    use super::{ADDRESSES_LIMIT, FromNetwork, RESOLVERS_LIMIT, TIME_SERVERS_LIMIT};
 
     #[test]
     fn a_list_holds_addresses_of_hosts_only_and_not_too_many() {
@@ -88,6 +113,11 @@ mod tests {
             panic!("resolvers")
         };
         assert_eq!(kept.len(), RESOLVERS_LIMIT);
+        let many = vec![Ipv4Addr::new(192, 0, 2, 1); 1000];
+        let FromNetwork::TimeServers(kept) = FromNetwork::TimeServers(many).bounded() else {
+            panic!("time servers")
+        };
+        assert_eq!(kept.len(), TIME_SERVERS_LIMIT);
         let none = FromNetwork::Resolvers(vec![Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED]).bounded();
         assert_eq!(none, FromNetwork::Resolvers(Vec::new()));
     }

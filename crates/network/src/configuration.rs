@@ -1,12 +1,12 @@
 //! The interface configuration: each Ethernet interface that exists or appears gets a DHCP client (RFC 2131), and each
-//! lease is written into the kernel's address and routing tables. The use of the addresses and of the name servers is the
-//! caller's business.
+//! lease is written into the kernel's address and routing tables. The use of the addresses, and of the name servers and
+//! time servers, is the caller's business.
 //!
 //! ```text
 //! netlink notification ─▶ refresh: links, addresses ─▶ LinkUp, LinkDown ─┐
 //! frame on an interface ─────────────────────────────────────────▶ Frame ├▶ dhcp::Client
 //! timeout ────────────────────────────────────────────────────────▶ Tick ┘        │
-//! kernel tables, Report::Addresses, Report::Resolvers ◀── Send, Bound, Lost ◀─────┘
+//! kernel tables, Report::Addresses and others ◀── Send, Bound, Lost ◀────────────┘
 //! ```
 //!
 //! The kernel's tables outlive this process. What they hold for an interface when its client is created counts as
@@ -55,6 +55,8 @@ pub enum Report {
     Addresses(Vec<IpAddr>),
     /// The complete list of the name servers of all leases, at the start and after it has changed.
     Resolvers(Vec<Ipv4Addr>),
+    /// The complete list of the time servers of all leases, at the start and after it has changed.
+    TimeServers(Vec<Ipv4Addr>),
     /// The text of an error that is not final: the operation is tried again.
     Warning(String),
 }
@@ -83,6 +85,7 @@ pub fn run_configuration(
         interfaces: BTreeMap::new(),
         addresses: None,
         resolvers: None,
+        time_servers: None,
     };
     // The clients read from packet sockets, which the kernel's UDP does not know of: without a socket on the port it
     // would answer each DHCP reply with "port unreachable" (ICMP). A refused bind costs no more than that.
@@ -147,6 +150,8 @@ struct Configurator<'a, N, R> {
     addresses: Option<Vec<IpAddr>>,
     /// The last list reported.
     resolvers: Option<Vec<Ipv4Addr>>,
+    /// The last list reported.
+    time_servers: Option<Vec<Ipv4Addr>>,
 }
 
 /// Waits for a frame, a netlink notification or a client's timeout; true when the kernel's tables should be read again.
@@ -172,7 +177,7 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
             Ok(links) => self.refresh_links(links)?,
             Err(error) => self.warn(&error)?,
         }
-        self.report_resolvers()?;
+        self.report_servers()?;
         self.refresh_addresses()
     }
 
@@ -305,7 +310,7 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
                 self.warn(&error)?;
             }
         }
-        self.report_resolvers()
+        self.report_servers()
     }
 
     fn send(&mut self, index: u32, frame: &[u8]) -> Result<(), Error> {
@@ -363,16 +368,26 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
         Ok(())
     }
 
-    /// Reports the name servers of all leases, if they have changed.
-    fn report_resolvers(&mut self) -> io::Result<()> {
-        let leases = self.interfaces.values().filter_map(|interface| interface.client.lease());
-        let mut resolvers: Vec<Ipv4Addr> = leases.flat_map(|lease| lease.resolvers.iter().copied()).collect();
-        resolvers.dedup();
-        if self.resolvers.as_ref() == Some(&resolvers) {
-            return Ok(());
+    /// Reports the name servers and the time servers of all leases, if they have changed.
+    fn report_servers(&mut self) -> io::Result<()> {
+        let resolvers = self.of_leases(|lease| &lease.resolvers);
+        if self.resolvers.as_ref() != Some(&resolvers) {
+            self.resolvers = Some(resolvers.clone());
+            (self.report)(Report::Resolvers(resolvers))?;
         }
-        self.resolvers = Some(resolvers.clone());
-        (self.report)(Report::Resolvers(resolvers))
+        let time_servers = self.of_leases(|lease| &lease.time_servers);
+        if self.time_servers.as_ref() != Some(&time_servers) {
+            self.time_servers = Some(time_servers.clone());
+            (self.report)(Report::TimeServers(time_servers))?;
+        }
+        Ok(())
+    }
+
+    fn of_leases(&self, list: impl Fn(&Lease) -> &Vec<Ipv4Addr>) -> Vec<Ipv4Addr> {
+        let leases = self.interfaces.values().filter_map(|interface| interface.client.lease());
+        let mut addresses: Vec<Ipv4Addr> = leases.flat_map(|lease| list(lease).iter().copied()).collect();
+        addresses.dedup();
+        addresses
     }
 
     fn warn(&mut self, error: &Error) -> io::Result<()> {
@@ -389,7 +404,13 @@ mod tests {
     #[test]
     fn only_what_the_new_lease_lacks_is_obsolete() {
         let [a, b, router, other] = [7, 8, 1, 2].map(|last| Ipv4Addr::new(192, 168, 1, last));
-        let lease = Lease { address: a, prefix: 24, router: Some(router), resolvers: Vec::new() };
+        let lease = Lease {
+            address: a,
+            prefix: 24,
+            router: Some(router),
+            resolvers: Vec::new(),
+            time_servers: Vec::new(),
+        };
         let wanted = Configured::of(&lease);
         let former = Configured { addresses: vec![(a, 16), (a, 24), (b, 24)], routers: vec![router, other] };
         assert_eq!(

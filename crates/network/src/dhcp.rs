@@ -21,7 +21,7 @@ use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::dhcpv4::{Event, Socket};
 use smoltcp::time::Instant;
-use smoltcp::wire::{DhcpOption, EthernetAddress, IpCidr};
+use smoltcp::wire::{DhcpOption, DhcpPacket, EthernetAddress, IpCidr};
 
 /// The time for which a bound client reads frames after one of its own.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,6 +34,12 @@ const FRAME_LIMIT: usize = 1514;
 const QUEUE_LIMIT: usize = 16;
 /// The code of the Host Name option (RFC 2132, 3.14).
 const HOST_NAME: u8 = 12;
+/// The code of the NTP Servers option (RFC 2132, 8.3).
+const NTP_SERVERS: u8 = 42;
+/// The options that are asked for: subnet mask, router, name servers, time servers.
+const REQUESTED: &[u8] = &[1, 3, 6, NTP_SERVERS];
+/// The most time servers of a lease.
+const TIME_SERVERS_LIMIT: usize = 4;
 /// Bytes of the longest host name that is sent: a DNS label (RFC 1035, 2.3.4).
 const NAME_LIMIT: usize = 63;
 
@@ -48,6 +54,8 @@ pub struct Lease {
     pub router: Option<Ipv4Addr>,
     /// DNS servers, in the server's order of preference.
     pub resolvers: Vec<Ipv4Addr>,
+    /// Time servers (option 42, RFC 2132, 8.3), in the server's order of preference; four at most.
+    pub time_servers: Vec<Ipv4Addr>,
 }
 
 /// An event. All times are durations since one fixed moment, such as boot.
@@ -142,12 +150,14 @@ impl<'a> Client<'a> {
     /// A client for an interface without a carrier. `seed` determines its transaction IDs.
     #[must_use]
     pub fn new(mac: [u8; 6], options: &'a RequestOptions<'a>, seed: u64, now: Duration) -> Self {
-        let mut queues = FrameQueues { mac, received: VecDeque::new(), sent: VecDeque::new() };
+        let mut queues =
+            FrameQueues { mac, received: VecDeque::new(), sent: VecDeque::new(), time_servers: Vec::new() };
         let mut config = Config::new(EthernetAddress(mac).into());
         config.random_seed = seed;
         let interface = Interface::new(config, &mut queues, instant(now));
         let mut dhcp = Socket::new();
         dhcp.set_outgoing_options(&options.options);
+        dhcp.set_parameter_request_list(REQUESTED);
         let mut sockets = SocketSet::new(Vec::new());
         let socket = sockets.add(dhcp);
         Self {
@@ -255,6 +265,7 @@ impl<'a> Client<'a> {
     /// Carries a change of the DHCP socket over to smoltcp's interface, which needs address and route to renew by
     /// unicast, and to the caller. A renewal without a change is not passed on.
     fn take_event(&mut self) -> bool {
+        let time_servers = self.queues.time_servers.clone();
         let lease = match self.socket().poll() {
             None => return false,
             Some(Event::Deconfigured) => None,
@@ -263,6 +274,7 @@ impl<'a> Client<'a> {
                 prefix: config.address.prefix_len(),
                 router: config.router,
                 resolvers: config.dns_servers.iter().copied().collect(),
+                time_servers,
             }),
         };
         self.answer = AnswerToLastFrame::Received;
@@ -311,6 +323,8 @@ struct FrameQueues {
     mac: [u8; 6],
     received: VecDeque<Vec<u8>>,
     sent: VecDeque<Vec<u8>>,
+    /// Of the last reply to this client that smoltcp has got: it keeps no other options than its own.
+    time_servers: Vec<Ipv4Addr>,
 }
 
 impl FrameQueues {
@@ -367,6 +381,22 @@ fn is_dhcp_reply(packet: &[u8]) -> bool {
         && source.is_some_and(is_host_address)
 }
 
+/// The time servers in a DHCP reply to the client with this hardware address; none of any other packet.
+fn time_servers(packet: &[u8], mac: [u8; 6]) -> Option<Vec<Ipv4Addr>> {
+    const UDP_HEADER: usize = 8;
+    let header =
+        packet.first().filter(|_| is_dhcp_reply(packet)).map(|first| usize::from(first & 0x0f) * 4)?;
+    let message = DhcpPacket::new_checked(packet.get(header + UDP_HEADER..)?).ok()?;
+    if message.client_hardware_address() != EthernetAddress(mac) {
+        return None;
+    }
+    let addresses = message.options().find(|option| option.kind == NTP_SERVERS).map(|option| option.data);
+    let (addresses, _) = addresses.unwrap_or_default().as_chunks::<4>();
+    let usable =
+        addresses.iter().map(|octets| Ipv4Addr::from(*octets)).filter(|address| is_host_address(*address));
+    Some(usable.take(TIME_SERVERS_LIMIT).collect())
+}
+
 struct Received(Vec<u8>);
 struct Sent<'a>(&'a mut VecDeque<Vec<u8>>);
 
@@ -396,7 +426,11 @@ impl Device for FrameQueues {
         Self: 'a;
 
     fn receive(&mut self, _: Instant) -> Option<(Received, Sent<'_>)> {
-        Some((Received(self.received.pop_front()?), Sent(&mut self.sent)))
+        let frame = self.received.pop_front()?;
+        if let Some(servers) = time_servers(frame.get(14..).unwrap_or_default(), self.mac) {
+            self.time_servers = servers;
+        }
+        Some((Received(frame), Sent(&mut self.sent)))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Sent<'_>> {

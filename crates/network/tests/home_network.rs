@@ -161,7 +161,7 @@ mod tests {
         loop {
             match reports.recv_timeout(LIMIT).unwrap() {
                 Report::Resolvers(resolvers) => return resolvers.iter().map(ToString::to_string).collect(),
-                Report::Addresses(_) | Report::Warning(_) => {}
+                Report::Addresses(_) | Report::TimeServers(_) | Report::Warning(_) => {}
             }
         }
     }

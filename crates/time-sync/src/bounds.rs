@@ -53,6 +53,12 @@ impl Bounds {
         self.hint = Some(Nanoseconds::at(date).minus(Nanoseconds::of(uptime)));
     }
 
+    /// Whether a time is within the bounds, whatever a hint says.
+    #[must_use]
+    pub fn admits(&self, time: UnixTime) -> bool {
+        self.check(Nanoseconds::at(time), Duration::ZERO, false).is_ok()
+    }
+
     /// Whether the time `now` is believed; `uptime` is the uptime at that time. The hint counts for the first
     /// synchronisation only: later the machine's own clock is the better one.
     pub(crate) fn check(&self, now: Nanoseconds, uptime: Duration, first: bool) -> Result<(), OutOfBounds> {

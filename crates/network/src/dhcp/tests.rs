@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    ArpOperation, ArpPacket, ArpRepr, DhcpMessageType, DhcpPacket, DhcpRepr, EthernetAddress, EthernetFrame,
-    EthernetProtocol, EthernetRepr, IpAddress, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr,
+    ArpOperation, ArpPacket, ArpRepr, DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress,
+    EthernetFrame, EthernetProtocol, EthernetRepr, IpAddress, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket,
+    UdpRepr,
 };
 
 use super::{Client, Input, Lease, Output, RequestOptions};
@@ -49,7 +50,13 @@ fn at(seconds: u64) -> Duration {
 }
 
 fn lease() -> Lease {
-    Lease { address: OURS, prefix: 24, router: Some(ROUTER), resolvers: vec![ROUTER] }
+    Lease {
+        address: OURS,
+        prefix: 24,
+        router: Some(ROUTER),
+        resolvers: vec![ROUTER],
+        time_servers: vec![ROUTER],
+    }
 }
 
 /// Hands `input` to the client and lets the router answer until all is quiet.
@@ -112,7 +119,8 @@ fn dhcp_answer(request: &DhcpRepr<'_>, kind: DhcpMessageType, source: Ipv4Addr, 
         client_identifier: None,
         parameter_request_list: None,
         max_size: None,
-        additional_options: &[],
+        // Among them one that is no host.
+        additional_options: &[DhcpOption { kind: 42, data: &[0, 0, 0, 0, 192, 168, 1, 1] }],
         ..request.clone()
     };
     let udp = UdpRepr { src_port: 67, dst_port: 68 };
