@@ -241,7 +241,8 @@ impl Daemon {
         let output =
             Command::new(binary()?).args(arguments).arg("--config").arg(self.configuration()).output()?;
         if !output.status.success() {
-            bail!("hearth {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            let said = [output.stdout, output.stderr].concat();
+            bail!("hearth {arguments:?}: {}", String::from_utf8_lossy(&said));
         }
         Ok(String::from_utf8(output.stdout)?)
     }

@@ -295,4 +295,6 @@ pub enum TsigAlgorithm {
 pub struct Router {
     /// Whether it is asked to forward the server's ports.
     pub port_mapping: bool,
+    /// The URL of a service that answers with the address that it is asked from.
+    pub address_service: Option<String>,
 }

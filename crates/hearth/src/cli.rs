@@ -150,7 +150,7 @@ The store is the directory `store` in the configuration's state directory. A ser
     },
 }
 
-/// What the time client is told.
+/// The arguments of the time client.
 #[derive(Debug, Args)]
 pub(crate) struct TimeArguments {
     /// A time server: a name, an IP address, or an IP address with a port. May be given several times.

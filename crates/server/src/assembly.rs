@@ -39,7 +39,7 @@ use crate::mailboxes::quota;
 use crate::mailboxes::recent::Recent;
 use crate::mailboxes::reports::Reports;
 use crate::mailboxes::watchers::MailboxWatchers;
-use crate::naming::{self, KeptCertificate, Naming, NamingTasks, OwnerSettings};
+use crate::naming::{self, Naming, NamingTasks, OwnerSettings};
 use crate::operation::certificate;
 use crate::operation::control::{self, ControlServer};
 use crate::operation::expiry_task::ExpiryTask;
@@ -193,7 +193,7 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
     let domains = domains(&config, &store)?;
     let site = Arc::new(site(&config, &domains, &tls, endpoint, &ports));
     let (pairing_task, pairing) = PairingTask::new(setup);
-    let (naming, naming_tasks) = name(&config, &store, &tls, &ports)?;
+    let (naming, naming_tasks) = name(&config, &store, &tls, &ports, &world)?;
     let counters = Arc::new(Counters::new(clock::wall()));
     let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -242,7 +242,7 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
         connections_so_far: 0.into(),
     });
     tokio::spawn(pairing_task.run());
-    naming_tasks.spawn(&tasks, &shutdown);
+    naming_tasks.spawn(facts(&reachability), &tasks, &shutdown);
     let control_server =
         control_server(&router, reports, Arc::clone(&reachability), &config, (owner, restart));
     tasks.spawn(control::run(control, control_server, shutdown.clone(), tasks.clone()));
@@ -266,15 +266,28 @@ fn name(
     store: &Store,
     tls: &TlsSettings,
     ports: &Ports,
+    world: &World,
 ) -> anyhow::Result<(Naming, NamingTasks)> {
     let means = naming::Means {
         store: store.clone(),
         tls: tls.clone(),
+        resolver: world.resolver.clone(),
+        names_port: world.peers.names,
+        bound: bound_addresses(ports),
         https: ports.contains_key(&Service::Https),
         http: ports.contains_key(&Service::Http),
         clock: outbound::clock_trust,
     };
     Naming::new(config, means)
+}
+
+/// Gathers the facts that the domain's records are made from.
+fn facts(reachability: &Arc<Reachability>) -> naming::Facts {
+    let reachability = Arc::clone(reachability);
+    Box::new(move || {
+        let reachability = Arc::clone(&reachability);
+        Box::pin(async move { reachability.facts_of_domain().await })
+    })
 }
 
 /// The backend of the pages.
@@ -449,9 +462,7 @@ fn tls_settings(config: &Config, store: &Store) -> anyhow::Result<TlsSettings> {
         return tls::from_files(certificate, key, tickets);
     }
     // One that has expired, too: clients that know its key go on with it.
-    let issued =
-        naming::wanted(config).and_then(|_| KeptCertificate::of(store, &config.domain).certificate());
-    if let Some((certificate, key)) = issued {
+    if let Some((certificate, key)) = naming::kept_certificate(config, store) {
         return tls::from_issued(&certificate, &key, tickets);
     }
     let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -487,13 +498,19 @@ fn listened(ports: &Ports, service: Service) -> Option<u16> {
     ports.get(&service).and_then(|addresses| addresses.first()).map(SocketAddr::port)
 }
 
+/// The addresses that the sockets are bound to; empty if they are bound to all.
+fn bound_addresses(ports: &Ports) -> Vec<IpAddr> {
+    let bound = ports.get(&Service::Imaps).or_else(|| ports.get(&Service::Https));
+    let bound = bound.into_iter().flatten().map(SocketAddr::ip);
+    bound.filter(|address| !address.is_unspecified()).collect()
+}
+
 /// The addresses at which clients reach this machine: those that the sockets are bound to, or else the source address
 /// of its way out.
 fn own_addresses(ports: &Ports) -> Vec<IpAddr> {
-    let bound = ports.get(&Service::Imaps).or_else(|| ports.get(&Service::Https));
-    let bound: Vec<IpAddr> = bound.into_iter().flatten().map(SocketAddr::ip).collect();
-    if bound.iter().any(|address| !address.is_unspecified()) {
-        return bound.into_iter().filter(|address| !address.is_unspecified()).collect();
+    let bound = bound_addresses(ports);
+    if !bound.is_empty() {
+        return bound;
     }
     // Connecting a datagram socket sends nothing; it only chooses the way to an address that is nobody's (RFC 5737).
     let way_out = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {

@@ -10,6 +10,14 @@ use anyhow::{Context, Result, ensure};
 
 use super::Service;
 
+/// The zone whose records a server may change by itself (RFC 2136), with this key.
+pub const DYNAMIC_ZONE: &str = "dyn.test";
+/// The name of the key.
+pub const DYNAMIC_KEY: &str = "owner";
+/// The key in base64.
+pub const DYNAMIC_SECRET: &str = "aGVhcnRoLWxhYm9yYXRvcnkta2V5LW9mLTMyLWJ5dGU=";
+/// The address of knot itself, as the server of the dynamic zone.
+pub const AUTHORITATIVE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
 /// The port of knot, which has the records. The usual one is the resolver's.
 const RECORDS_PORT: u16 = 5300;
 /// The start of the root zone (RFC 1035 section 5).
@@ -81,6 +89,13 @@ impl Zone {
 fn start_knot(address: Ipv4Addr, folder: &Path, zone: &Zone) -> Result<Service> {
     std::fs::create_dir_all(folder)?;
     zone.write(folder)?;
+    let dynamic = format!(
+        "$ORIGIN {DYNAMIC_ZONE}.\n$TTL 1\n@ SOA ns admin 1 3600 600 86400 1\n@ NS ns\nns A {AUTHORITATIVE}\n"
+    );
+    std::fs::write(folder.join("dynamic.zone"), dynamic)?;
+    let own = format!("{AUTHORITATIVE}/32");
+    let added = Command::new("ip").args(["addr", "add", &own, "dev", "lo"]).status()?;
+    ensure!(added.success(), "{own} cannot be added to the loopback interface");
     let configuration = folder.join("knot.conf");
     std::fs::write(&configuration, configure_knot(address, &folder.display().to_string()))?;
     let mut command = Command::new("knotd");
@@ -108,13 +123,26 @@ fn configure_knot(address: Ipv4Addr, folder: &str) -> String {
         r#"server:
     rundir: "{folder}"
     listen: {address}@{RECORDS_PORT}
+    listen: {AUTHORITATIVE}@53
     user: root:root
 log:
   - target: stderr
     any: info
 database:
     storage: "{folder}"
+key:
+  - id: {DYNAMIC_KEY}
+    algorithm: hmac-sha256
+    secret: {DYNAMIC_SECRET}
+acl:
+  - id: owners
+    key: {DYNAMIC_KEY}
+    action: update
 zone:
+  - domain: {DYNAMIC_ZONE}
+    file: "{folder}/dynamic.zone"
+    zonefile-sync: -1
+    acl: owners
   - domain: .
     file: "{folder}/root.zone"
     zonefile-sync: -1
@@ -139,6 +167,7 @@ fn configure_unbound(address: Ipv4Addr) -> String {
     num-threads: 1
     cache-max-ttl: 0
     cache-max-negative-ttl: 0
+    local-zone: "{DYNAMIC_ZONE}." nodefault
     do-not-query-localhost: no
     local-zone: "test." nodefault
 remote-control:

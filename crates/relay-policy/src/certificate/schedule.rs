@@ -233,7 +233,9 @@ impl CertificateHistory {
         let can = |kind: &ChallengeKind| {
             available.contains(kind) && (*kind != ChallengeKind::Dns01 || subject == Subject::Domain)
         };
-        let first = self.challenge.unwrap_or(ChallengeKind::TlsAlpn01);
+        // A record works with every port shut.
+        let usual = if can(&ChallengeKind::Dns01) { ChallengeKind::Dns01 } else { ChallengeKind::TlsAlpn01 };
+        let first = self.challenge.unwrap_or(usual);
         std::iter::successors(Some(first), |kind| Some(successor(*kind))).take(3).find(can)
     }
 

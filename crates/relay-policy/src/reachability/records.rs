@@ -16,6 +16,13 @@ pub struct DomainFacts {
     pub keys: Vec<PublicKeyRecord>,
     /// The ID of our MTA-STS policy (RFC 8461 section 3.1); none where we offer no policy.
     pub policy_id: Option<String>,
+    /// Whether a certificate is asked of an authority, for the host of the policy, too.
+    pub wants_certificate: bool,
+    /// The authority that alone may issue certificates for the domain, as its CAA records name it (RFC 8659 section 4.2),
+    /// and the account there (RFC 8657 section 3).
+    pub authority: Option<(String, String)>,
+    /// The SHA-256 of the public key of the certificate from the authority, which stays over renewals.
+    pub key_digest: Option<[u8; 32]>,
     /// The port of IMAP over TLS, if it is offered.
     pub imaps: Option<u16>,
     /// The port of submission over TLS, if it is offered.
@@ -147,6 +154,8 @@ fn for_classic_servers(facts: &DomainFacts) -> Vec<DomainRecord> {
         let why = "MTA-STS: other servers write only to a server with a valid certificate.";
         let text = format!("v=STSv1; id={id}");
         records.push(record(domain, &format!("_mta-sts.{domain}"), "TXT", text, recommended(why)));
+    }
+    if facts.policy_id.is_some() || facts.wants_certificate {
         let why = "The place of the MTA-STS policy; the certificate needs this name, too.";
         let alias = format!("mta-sts.{domain}");
         records.push(record(domain, &alias, "CNAME", format!("{domain}."), recommended(why)));
@@ -166,13 +175,29 @@ fn for_programs(facts: &DomainFacts) -> Vec<DomainRecord> {
             Some(record(domain, &name, "SRV", value, (Need::Optional, why)))
         })
         .collect();
-    if facts.policy_id.is_some() {
-        let why = "Nobody but your certificate authority issues certificates for the domain (RFC 8659).";
-        let authority = "0 issue \"NAME OF YOUR CERTIFICATE AUTHORITY\"";
-        let caa = record(domain, domain, "CAA", authority, (Need::Optional, why));
-        records.push(DomainRecord { is_known: false, ..caa });
+    if let Some(digest) = &facts.key_digest {
+        let why = "DANE: classic mail servers that check signatures of the DNS know the server's key by it (RFC 7672).";
+        let hexadecimal: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = format!("_25._tcp.{domain}");
+        records.push(record(domain, &name, "TLSA", format!("3 1 1 {hexadecimal}"), (Need::Optional, why)));
     }
+    records.extend(authorization(facts));
     records
+}
+
+/// The record that lets one authority only issue certificates.
+fn authorization(facts: &DomainFacts) -> Option<DomainRecord> {
+    let domain = &facts.domain;
+    let why = "Nobody but your certificate authority issues certificates for the domain (RFC 8659).";
+    let caa = |value: &str| record(domain, domain, "CAA", value, (Need::Optional, why));
+    match &facts.authority {
+        Some((name, account)) => Some(caa(&format!("0 issue \"{name};accounturi={account}\""))),
+        None if facts.policy_id.is_some() => {
+            let unknown = caa("0 issue \"NAME OF YOUR CERTIFICATE AUTHORITY\"");
+            Some(DomainRecord { is_known: false, ..unknown })
+        }
+        None => None,
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +218,20 @@ mod tests {
             imaps: Some(993),
             ..DomainFacts::default()
         }
+    }
+
+    #[test]
+    fn what_the_server_knows_of_its_certificate_is_published() {
+        let facts = DomainFacts {
+            wants_certificate: true,
+            authority: Some(("ca.example".into(), "https://ca.example/acct/1".into())),
+            key_digest: Some([0xab; 32]),
+            ..facts()
+        };
+        let rows = rows(&facts).join("\n");
+        assert!(rows.contains("mta-sts CNAME chat.example."), "{rows}");
+        assert!(rows.contains("0 issue \"ca.example;accounturi=https://ca.example/acct/1\""), "{rows}");
+        assert!(rows.contains(&format!("3 1 1 {}", "ab".repeat(32))), "{rows}");
     }
 
     fn rows(facts: &DomainFacts) -> Vec<String> {

@@ -16,12 +16,15 @@ use tokio::sync::{Notify, watch};
 
 use super::challenges::Responder;
 use super::kept::KeptCertificate;
+use super::updater::RecordsState;
 use crate::runtime::blocking;
 
 /// The longest sleep: the calendar may be corrected meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// From one look at the calendar to the next, while it is not known to be right.
 const CLOCK_CHECK: Duration = Duration::from_secs(5);
+/// The longest wait for the first publication of the records.
+const RECORDS_LIMIT: Duration = Duration::from_secs(120);
 /// The profile of certificates for addresses, which most authorities issue for some days only.
 const ADDRESS_PROFILE: &str = "shortlived";
 
@@ -35,6 +38,8 @@ pub(crate) struct CertificateTask {
     pub(crate) responder: Responder,
     pub(crate) clock: fn() -> ClockTrust,
     pub(crate) state: watch::Sender<CertificateState>,
+    /// The records, if the provider lets this server write them.
+    pub(crate) records: Option<watch::Receiver<RecordsState>>,
     /// Something has changed that may let an attempt succeed.
     pub(crate) hurry: Arc<Notify>,
 }
@@ -52,8 +57,11 @@ pub(crate) struct CertificateState {
 
 impl CertificateTask {
     /// Runs until it is cancelled.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(mut self) {
         let mut history = self.kept.history();
+        if self.kept.certificate().is_none() {
+            self.wait_for_records().await;
+        }
         loop {
             let now = clock::wall();
             let held = self.kept.certificate().map(|(certificate, _)| certificate);
@@ -64,7 +72,7 @@ impl CertificateTask {
                 NextAttempt::At(time, reason) if time <= now => {
                     self.attempt(&mut history, held.as_ref(), reason).await;
                 }
-                NextAttempt::At(_, AttemptReason::Renewal) if history.wants_advice(now) => {
+                NextAttempt::At(..) if held.is_some() && history.wants_advice(now) => {
                     self.ask_advice(&mut history, held.as_ref()).await;
                 }
                 NextAttempt::At(time, _) => {
@@ -72,6 +80,15 @@ impl CertificateTask {
                     self.wait(wait, &mut history).await;
                 }
             }
+        }
+    }
+
+    /// Waits until the name leads here, so that the first attempt is not one in vain.
+    async fn wait_for_records(&mut self) {
+        let Some(records) = &mut self.records else { return };
+        let published = records.wait_for(|state| state.is_published);
+        if tokio::time::timeout(RECORDS_LIMIT, published).await.is_err() {
+            tracing::info!("the records are not published yet; a certificate is asked for all the same");
         }
     }
 

@@ -17,12 +17,14 @@ const ACCOUNT_SETTING: &str = "acme.account";
 pub(crate) struct KeptCertificate {
     store: Store,
     domain: String,
+    /// The URL of the authority's directory.
+    authority: String,
 }
 
 impl KeptCertificate {
-    /// That of this domain.
-    pub(crate) fn of(store: &Store, domain: &Domain) -> Self {
-        Self { store: store.clone(), domain: domain.to_string() }
+    /// That of this domain, issued by this authority: those of a rehearsal are not taken for real ones.
+    pub(crate) fn of(store: &Store, domain: &Domain, authority: &str) -> Self {
+        Self { store: store.clone(), domain: domain.to_string(), authority: authority.to_owned() }
     }
 
     /// The key; made when there is none.
@@ -32,13 +34,13 @@ impl KeptCertificate {
     /// When it is damaged, or the store cannot keep it.
     pub(crate) fn key(&self) -> anyhow::Result<CertificateKey> {
         let fresh = CertificateKey::generate()?;
-        let kept = self.store.setting_or_insert(&self.setting("key"), Secret::new(fresh.to_pkcs8()));
+        let kept = self.store.setting_or_insert(&self.key_setting(), Secret::new(fresh.to_pkcs8()));
         CertificateKey::from_pkcs8(kept.context("keeping the certificate's key")?.expose())
     }
 
     /// The certificate and its key; none if there is none of this key.
     pub(crate) fn certificate(&self) -> Option<(IssuedCertificate, CertificateKey)> {
-        let key = self.store.setting(&self.setting("key"))?;
+        let key = self.store.setting(&self.key_setting())?;
         let key = CertificateKey::from_pkcs8(key.expose()).ok()?;
         let chain = self.store.setting(&self.setting("chain"))?;
         let certificate = IssuedCertificate::from_pem(std::str::from_utf8(chain.expose()).ok()?).ok()?;
@@ -82,8 +84,13 @@ impl KeptCertificate {
         self.store.set_setting(ACCOUNT_SETTING, account).context("keeping the account at the authority")
     }
 
+    /// The key is the same with every authority.
+    fn key_setting(&self) -> String {
+        format!("certificate.key.{}", self.domain)
+    }
+
     fn setting(&self, part: &str) -> String {
-        format!("certificate.{part}.{}", self.domain)
+        format!("certificate.{part}.{}.{}", self.domain, self.authority)
     }
 
     fn put(&self, setting: &str, value: Option<Vec<u8>>) -> anyhow::Result<()> {

@@ -1,64 +1,104 @@
-//! The server's public name: the owner's settings that give it one, and the tasks that make it good: a certificate.
+//! The server's public name: the owner's settings that give it one, and the tasks that make it good: the public addresses,
+//! the records at a DNS provider, and a certificate.
 
+mod addresses;
 mod certificate;
 mod challenges;
 mod kept;
 mod owner;
+mod provider;
+mod records;
 mod status;
+mod updater;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use acme::{Authority, BoxFuture, LocalChallenges};
+use ::acme::{Authority, BoxFuture, ChallengeStore, LETS_ENCRYPT, LETS_ENCRYPT_STAGING, LocalChallenges};
 use anyhow::Context;
 use config::{Acme, AcmeDirectory, Config, Tls};
+use dns::Resolver;
 use https_client::HttpsClient;
 use relay_policy::certificate::ClockTrust;
+use ring::digest::{SHA256, digest};
 use store::Store;
-use tls::TlsSettings;
+use tls::{CertificateKey, IssuedCertificate, TlsSettings};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use addresses::{AddressTask, OwnAddresses, PublicAddresses};
 use certificate::{CertificateState, CertificateTask};
 use challenges::Responder;
-pub(crate) use kept::KeptCertificate;
+use records::RecordsTask;
+use updater::{PublishedChallenges, RecordsState, Updater};
+
+use kept::KeptCertificate;
 pub(crate) use owner::{Change, OwnerSettings, Taken};
+pub(crate) use records::Facts;
+
+/// Let's Encrypt's name in CAA records.
+const LETS_ENCRYPT_NAME: &str = "letsencrypt.org";
 
 /// The parts of a server that its name is served by.
 pub(crate) struct Means {
     pub(crate) store: Store,
     pub(crate) tls: TlsSettings,
+    pub(crate) resolver: Resolver,
+    /// The port of authoritative name servers.
+    pub(crate) names_port: u16,
+    /// The addresses that are listened on; empty if all are.
+    pub(crate) bound: Vec<IpAddr>,
     /// Whether port 443, and port 80, are listened on.
     pub(crate) https: bool,
     pub(crate) http: bool,
     pub(crate) clock: fn() -> ClockTrust,
 }
 
-/// The state of the name, for those who look at it; and its levers.
+/// The state of the name, for those who look at it.
 pub(crate) struct Naming {
     config: Config,
+    store: Store,
     tls: TlsSettings,
     /// The answers to challenges on port 80.
     pub(crate) challenges: LocalChallenges,
     certificate: watch::Receiver<CertificateState>,
+    addresses: watch::Receiver<PublicAddresses>,
+    /// None if the records are the owner's to write.
+    records: Option<watch::Receiver<RecordsState>>,
 }
 
 /// The tasks that are to be spawned.
-#[derive(Default)]
 pub(crate) struct NamingTasks {
     certificate: Option<CertificateTask>,
+    addresses: AddressTask,
+    records: Option<RecordsSeed>,
+}
+
+/// The task of the records without the facts, which others know.
+struct RecordsSeed {
+    updater: Arc<Updater>,
+    addresses: watch::Receiver<PublicAddresses>,
+    certificate: watch::Receiver<CertificateState>,
+    state: watch::Sender<RecordsState>,
+    published: Arc<Notify>,
 }
 
 impl NamingTasks {
     /// Starts all of them; they end with the server.
-    pub(crate) fn spawn(self, tasks: &TaskTracker, shutdown: &CancellationToken) {
+    pub(crate) fn spawn(self, facts: Facts, tasks: &TaskTracker, shutdown: &CancellationToken) {
         let start = |task: BoxFuture<'static, ()>| {
             let task = shutdown.clone().run_until_cancelled_owned(task);
             tasks.spawn(async move {
                 task.await;
             });
         };
+        start(Box::pin(self.addresses.run()));
         if let Some(task) = self.certificate {
+            start(Box::pin(task.run()));
+        }
+        if let Some(RecordsSeed { updater, addresses, certificate, state, published }) = self.records {
+            let task = RecordsTask { updater, facts, addresses, certificate, state, published };
             start(Box::pin(task.run()));
         }
     }
@@ -69,50 +109,149 @@ impl Naming {
     ///
     /// # Errors
     ///
-    /// When the roots in the configuration cannot be read.
+    /// When the roots in the configuration cannot be read, or the settings of the DNS provider cannot be right.
     pub(crate) fn new(config: &Config, means: Means) -> anyhow::Result<(Self, NamingTasks)> {
-        let Means { store, tls, https, http, clock } = means;
+        let (certificate_sender, certificate) = watch::channel(CertificateState::default());
+        let (address_sender, addresses) = watch::channel(own(config, &means).public());
+        let (records_sender, records) = watch::channel(RecordsState::default());
+        let published = Arc::new(Notify::new());
         let challenges = LocalChallenges {
-            certificates: tls.challenges.clone(),
-            answers: acme::ChallengeStore::default(),
+            certificates: means.tls.challenges.clone(),
+            answers: ChallengeStore::default(),
         };
-        let (state, certificate) = watch::channel(CertificateState::default());
-        let task = match wanted(config) {
-            None => None,
-            Some(acme) => Some(CertificateTask {
+        let updater = updater(config, &means)?;
+        let responder = Responder {
+            local: challenges.clone(),
+            records: updater
+                .clone()
+                .filter(|updater| updater.proves_names())
+                .map(|updater| Arc::new(PublishedChallenges(updater)) as _),
+            https: means.https,
+            http: means.http,
+        };
+        let certificate_task = wanted(config).map(|acme| {
+            anyhow::Ok(CertificateTask {
                 authority: authority(acme)?,
                 contact: acme.contact.clone(),
                 domain: config.domain.clone(),
-                kept: KeptCertificate::of(&store, &config.domain),
-                tls: tls.clone(),
-                responder: Responder { local: challenges.clone(), records: None, https, http },
-                clock,
-                state,
-                hurry: Arc::new(Notify::new()),
-            }),
+                kept: KeptCertificate::of(&means.store, &config.domain, directory(acme)),
+                tls: means.tls.clone(),
+                responder,
+                clock: means.clock,
+                state: certificate_sender,
+                records: updater.as_ref().map(|_| records.clone()),
+                hurry: Arc::clone(&published),
+            })
+        });
+        let seed = updater.map(|updater| RecordsSeed {
+            updater,
+            addresses: addresses.clone(),
+            certificate: certificate.clone(),
+            state: records_sender,
+            published,
+        });
+        let tasks = NamingTasks {
+            certificate: certificate_task.transpose()?,
+            addresses: address_task(config, own(config, &means), address_sender)?,
+            records: seed,
         };
-        let naming = Self { config: config.clone(), tls, challenges, certificate };
-        Ok((naming, NamingTasks { certificate: task }))
+        let records = tasks.records.as_ref().map(|_| records);
+        let Means { store, tls, .. } = means;
+        let config = config.clone();
+        Ok((Self { config, store, tls, challenges, certificate, addresses, records }, tasks))
     }
 
     /// The sentences about what a person should know.
     pub(crate) fn troubles(&self) -> Vec<String> {
-        let state = self.certificate.borrow();
-        if state.is_trouble { vec![state.news.join(" ")] } else { Vec::new() }
+        let certificate = self.certificate.borrow();
+        let records = self.records.as_ref().map(watch::Receiver::borrow);
+        let of_records = records.filter(|state| state.is_trouble).map(|state| state.news.join(" "));
+        let of_certificate = certificate.is_trouble.then(|| certificate.news.join(" "));
+        of_records.into_iter().chain(of_certificate).collect()
+    }
+
+    /// The public addresses, as far as they are known.
+    pub(crate) fn addresses(&self) -> PublicAddresses {
+        *self.addresses.borrow()
+    }
+
+    /// Whether an authority is asked for a certificate.
+    pub(crate) fn wants_certificate(&self) -> bool {
+        wanted(&self.config).is_some()
+    }
+
+    /// The authority's name in CAA records, and our account there.
+    pub(crate) fn authority(&self) -> Option<(String, String)> {
+        let account = self.certificate.borrow().account.clone()?;
+        match wanted(&self.config)?.directory {
+            AcmeDirectory::LetsEncrypt | AcmeDirectory::LetsEncryptStaging => {
+                Some((LETS_ENCRYPT_NAME.to_owned(), account))
+            }
+            AcmeDirectory::Url(_) => None,
+        }
+    }
+
+    /// The SHA-256 of the public key of the certificate that an authority issued.
+    pub(crate) fn key_digest(&self) -> Option<[u8; 32]> {
+        let (_, key) = kept_certificate(&self.config, &self.store)?;
+        digest(&SHA256, &key.public_key()).as_ref().try_into().ok()
     }
 }
 
 /// The authority that is to be asked: a certificate from files makes one superfluous.
-pub(crate) fn wanted(config: &Config) -> Option<&Acme> {
+fn wanted(config: &Config) -> Option<&Acme> {
     config.acme.as_ref().filter(|_| matches!(config.tls, Tls::SelfSigned { .. }))
+}
+
+/// The certificate that the authority of the configuration has issued for the domain, and its key.
+pub(crate) fn kept_certificate(
+    config: &Config,
+    store: &Store,
+) -> Option<(IssuedCertificate, CertificateKey)> {
+    KeptCertificate::of(store, &config.domain, directory(wanted(config)?)).certificate()
+}
+
+/// The URL of the authority's directory.
+fn directory(acme: &Acme) -> &str {
+    match &acme.directory {
+        AcmeDirectory::LetsEncrypt => LETS_ENCRYPT,
+        AcmeDirectory::LetsEncryptStaging => LETS_ENCRYPT_STAGING,
+        AcmeDirectory::Url(url) => url,
+    }
 }
 
 fn authority(acme: &Acme) -> anyhow::Result<Authority> {
     let roots = https_client::roots(acme.roots.as_deref()).context("trusting acme.roots")?;
-    let directory = match &acme.directory {
-        AcmeDirectory::LetsEncrypt => ::acme::LETS_ENCRYPT,
-        AcmeDirectory::LetsEncryptStaging => ::acme::LETS_ENCRYPT_STAGING,
-        AcmeDirectory::Url(url) => url,
+    Authority::new(directory(acme), HttpsClient::new(roots).context("preparing requests to the authority")?)
+}
+
+fn updater(config: &Config, means: &Means) -> anyhow::Result<Option<Arc<Updater>>> {
+    let Some(settings) = provider::settings(config)? else { return Ok(None) };
+    let names = (means.resolver.clone(), means.names_port);
+    Ok(Some(Arc::new(Updater::new(settings, client(config)?, means.store.clone(), names))))
+}
+
+fn own(config: &Config, means: &Means) -> OwnAddresses {
+    OwnAddresses { bound: means.bound.clone(), private_networks: config.federation.private_networks }
+}
+
+fn address_task(
+    config: &Config,
+    own: OwnAddresses,
+    addresses: watch::Sender<PublicAddresses>,
+) -> anyhow::Result<AddressTask> {
+    // Nobody asks the router yet.
+    let (_, router) = watch::channel::<Option<Ipv4Addr>>(None);
+    let service = match provider::address_service(config) {
+        Some(url) => Some((url, client(config)?)),
+        None => None,
     };
-    Authority::new(directory, HttpsClient::new(roots).context("preparing requests to the authority")?)
+    Ok(AddressTask { router, service, addresses, own })
+}
+
+/// A client for the DNS provider and the address service. It trusts what other servers are checked by.
+fn client(config: &Config) -> anyhow::Result<HttpsClient> {
+    let roots = config.federation.roots.as_deref();
+    let roots = https_client::roots(roots).context("trusting federation.roots")?;
+    HttpsClient::new(roots).context("preparing requests to the DNS provider")
 }

@@ -1,5 +1,7 @@
 //! The state of the server's name, in words.
 
+use std::net::IpAddr;
+
 use host::clock;
 use ipc::control::NamingStatus;
 use tls::CertificateSummary;
@@ -18,11 +20,16 @@ impl Naming {
         NamingStatus {
             domain: self.config.domain.to_string(),
             certificate,
-            records: None,
+            records: self.records.as_ref().map(|records| records.borrow().news.join(" ")),
             ports: None,
-            addresses: None,
+            addresses: addresses(&self.addresses().list()),
         }
     }
+}
+
+fn addresses(known: &[IpAddr]) -> Option<String> {
+    let list: Vec<String> = known.iter().map(ToString::to_string).collect();
+    (!list.is_empty()).then(|| list.join(", "))
 }
 
 /// A certificate that no authority is asked for.

@@ -1,3 +1,5 @@
+//! Answers as name servers give them, and as they should not.
+
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::thread;
 

@@ -258,11 +258,16 @@ fn challenges_are_tried_in_turn_and_the_one_that_works_stays() {
         let failure = CertificateFailure { challenge: Some(chosen), ..failure(FailureKind::NoConnection) };
         history.failed(at(0), failure, 0);
     }
-    assert_eq!(turns, [TlsAlpn01, Http01, Dns01, TlsAlpn01, Http01]);
+    assert_eq!(turns, [Dns01, TlsAlpn01, Http01, Dns01, TlsAlpn01]);
+    assert_eq!(CertificateHistory::default().choose(&[TlsAlpn01, Http01], Subject::Domain), Some(TlsAlpn01));
     // Trouble that has nothing to do with it changes nothing.
     history.failed(at(0), failure(FailureKind::Unavailable), 0);
-    assert_eq!(history.choose(&all, Subject::Domain), Some(Dns01));
-    assert_eq!(history.choose(&all, Subject::Address), Some(TlsAlpn01), "an address has no records");
+    assert_eq!(history.choose(&all, Subject::Domain), Some(Http01));
+    assert_eq!(
+        history.choose(&[Dns01, TlsAlpn01], Subject::Address),
+        Some(TlsAlpn01),
+        "an address has no records"
+    );
     assert_eq!(history.choose(&[Dns01], Subject::Address), None);
     history.succeeded(at(0), Http01, Vec::new(), 0);
     assert_eq!(history.choose(&all, Subject::Domain), Some(Http01));

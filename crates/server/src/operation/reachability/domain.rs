@@ -49,6 +49,14 @@ impl Reachability {
         Ok(DomainRecords { domain, records, notes })
     }
 
+    /// The facts that the domain's records are made from; none for an address.
+    pub(crate) async fn facts_of_domain(&self) -> anyhow::Result<DomainFacts> {
+        match &self.config.domain {
+            Domain::Name(name) => self.facts(name).await,
+            Domain::Ipv4(_) | Domain::Ipv6(_) => anyhow::bail!("the mail domain is an address"),
+        }
+    }
+
     async fn facts(&self, domain: &str) -> anyhow::Result<DomainFacts> {
         let signer = self.signer().await?;
         let port = |service: Service| self.observed.ports.get(&service).and_then(|all| all.first());
@@ -58,7 +66,10 @@ impl Reachability {
         let policy = self.observed.tls.is_vouched_for().then(|| web::mta_sts_policy(domain));
         Ok(DomainFacts {
             domain: domain.to_owned(),
-            addresses: Self::public_addresses(),
+            addresses: self.observed.naming.addresses().list(),
+            wants_certificate: self.observed.naming.wants_certificate(),
+            authority: self.observed.naming.authority(),
+            key_digest: self.observed.naming.key_digest(),
             keys: signer.records(clock::wall()),
             policy_id: policy.map(|policy| id(&policy)),
             imaps: port(Service::Imaps).map(|port| pairing.imap_port.unwrap_or(port)),
@@ -107,6 +118,7 @@ async fn look(zone: &Zone, record: &DomainRecord) -> Seen {
         "CNAME" => RecordKind::Cname,
         "MX" => RecordKind::Mx,
         "SRV" => RecordKind::Srv,
+        "TLSA" => RecordKind::Tlsa,
         _ => RecordKind::Txt,
     };
     let seen = zone.records(&record.name, kind).await;

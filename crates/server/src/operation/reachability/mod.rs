@@ -6,7 +6,6 @@ mod domain;
 mod keys;
 mod network;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -61,20 +60,4 @@ impl Reachability {
         };
         self.signer.get_or_try_init(open).await
     }
-
-    /// The addresses of this machine by which everybody can connect to it; none behind a router that translates.
-    fn public_addresses() -> Vec<IpAddr> {
-        // Addresses that are nobody's (RFC 5737, RFC 3849).
-        let four = way_out(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into());
-        let six =
-            way_out(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
-        [four, six].into_iter().flatten().filter(|address| config::is_routed(*address)).collect()
-    }
-}
-
-/// The address with which this machine connects to others. Connecting a datagram socket sends nothing.
-fn way_out(any: IpAddr, nobody: IpAddr) -> Option<IpAddr> {
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
-    socket.connect(SocketAddr::new(nobody, 9)).ok()?;
-    socket.local_addr().ok().map(|address| address.ip())
 }

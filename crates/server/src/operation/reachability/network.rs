@@ -64,7 +64,7 @@ impl Reachability {
         NetworkSeen {
             name,
             addresses,
-            own: Self::public_addresses(),
+            own: self.observed.naming.addresses().list(),
             certificate,
             ports,
             relay,

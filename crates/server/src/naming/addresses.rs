@@ -1,0 +1,137 @@
+//! The addresses by which the internet reaches this server: of its interfaces, of the router, or as a service outside sees
+//! them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use host::clock;
+use http_body_util::Full;
+use https_client::{HttpsClient, RequestLimits};
+use hyper::Request;
+use hyper::body::Bytes;
+use tokio::sync::watch;
+
+/// From one look at the interfaces to the next.
+const LOOK: Duration = Duration::from_secs(30);
+/// From one question to the service outside to the next, while nothing changes.
+const ASK: Duration = Duration::from_secs(600);
+/// The bounds of that question: its answer is one address.
+const LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(20), bytes: 256 };
+
+/// The public addresses, as far as they are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PublicAddresses {
+    /// Of IPv4.
+    pub(crate) v4: Option<Ipv4Addr>,
+    /// Of IPv6.
+    pub(crate) v6: Option<Ipv6Addr>,
+}
+
+impl PublicAddresses {
+    /// Both in one list.
+    pub(crate) fn list(self) -> Vec<IpAddr> {
+        let (four, six) = (self.v4.map(IpAddr::from), self.v6.map(IpAddr::from));
+        four.into_iter().chain(six).collect()
+    }
+
+    /// The first of each family.
+    fn first_of(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        addresses.into_iter().fold(Self::default(), |mut found, address| {
+            match address.to_canonical() {
+                IpAddr::V4(four) => found.v4 = found.v4.or(Some(four)),
+                IpAddr::V6(six) => found.v6 = found.v6.or(Some(six)),
+            }
+            found
+        })
+    }
+}
+
+/// The addresses of this machine by which clients connect to it: those that it listens on, or else those with which it
+/// connects to others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnAddresses {
+    /// The addresses that it listens on; empty if it listens on all.
+    pub(crate) bound: Vec<IpAddr>,
+    /// Whether addresses of private networks count: in a laboratory they are the internet.
+    pub(crate) private_networks: bool,
+}
+
+impl OwnAddresses {
+    /// The public ones among them; none behind a router that translates.
+    pub(crate) fn public(&self) -> PublicAddresses {
+        let all = if self.bound.is_empty() { ways_out() } else { self.bound.clone() };
+        PublicAddresses::first_of(all.into_iter().filter(|address| self.counts(*address)))
+    }
+
+    fn counts(&self, address: IpAddr) -> bool {
+        config::is_routed(address) || (self.private_networks && !address.is_loopback())
+    }
+}
+
+fn ways_out() -> Vec<IpAddr> {
+    // Addresses that are nobody's (RFC 5737, RFC 3849).
+    let four = way_out(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into());
+    let six = way_out(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
+    four.into_iter().chain(six).collect()
+}
+
+/// The address with which this machine connects to others. Connecting a datagram socket sends nothing.
+fn way_out(any: IpAddr, nobody: IpAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
+    socket.connect(SocketAddr::new(nobody, 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
+}
+
+/// The task that follows the addresses.
+pub(crate) struct AddressTask {
+    /// The router's external address, as it tells it.
+    pub(crate) router: watch::Receiver<Option<Ipv4Addr>>,
+    /// The service outside that may be asked, and the client that asks it.
+    pub(crate) service: Option<(String, HttpsClient)>,
+    pub(crate) addresses: watch::Sender<PublicAddresses>,
+    pub(crate) own: OwnAddresses,
+}
+
+impl AddressTask {
+    /// Runs until it is cancelled.
+    pub(crate) async fn run(mut self) {
+        let mut heard: Option<(Instant, Option<Ipv4Addr>)> = None;
+        loop {
+            let mut found = self.own.public();
+            // Behind a router its address is the public one, whatever a laboratory counts.
+            let router = *self.router.borrow_and_update();
+            found.v4 = router.filter(|address| self.own.counts((*address).into())).or(found.v4);
+            if found.v4.is_none() && self.service.is_some() {
+                let now = clock::now();
+                let is_fresh = heard.is_some_and(|(at, _)| now.saturating_duration_since(at) < ASK);
+                if !is_fresh {
+                    heard = Some((now, self.ask().await));
+                }
+                found.v4 = heard.and_then(|(_, address)| address);
+            }
+            self.addresses.send_if_modified(|known| std::mem::replace(known, found) != found);
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                Ok(()) = self.router.changed() => {}
+            }
+        }
+    }
+
+    async fn ask(&self) -> Option<Ipv4Addr> {
+        let (url, client) = self.service.as_ref()?;
+        let request = Request::get(url).body(Full::<Bytes>::default()).ok()?;
+        let answer = match client.send(request, LIMITS).await {
+            Ok(answer) if answer.status().is_success() => answer.into_body(),
+            Ok(answer) => {
+                tracing::debug!(status = answer.status().as_u16(), "the address service gives no address");
+                return None;
+            }
+            Err(error) => {
+                tracing::debug!(error = format!("{error:#}"), "the address service cannot be asked");
+                return None;
+            }
+        };
+        let address = std::str::from_utf8(&answer).ok()?.trim().parse().ok();
+        address.filter(|address: &Ipv4Addr| self.own.counts((*address).into()))
+    }
+}

@@ -1,0 +1,224 @@
+//! Updates of the domain's records at their provider: one at a time, within the provider's limits, which are kept over
+//! restarts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acme::BoxFuture;
+use anyhow::Context;
+use dns::{RecordKind, Resolver};
+use dns_update::{
+    Capabilities, DnsProvider, Permission, ProviderSettings, Purpose, RecordName, RecordSets, ScheduleState,
+    Step, UpdateSchedule,
+};
+use host::{clock, entropy};
+use https_client::HttpsClient;
+use mail_types::{Secret, UnixTime};
+use relay_policy::reachability::Seen;
+use store::Store;
+use tokio::sync::Mutex;
+
+use super::challenges::ChallengeRecords;
+use crate::federation::zone::Zone;
+use crate::runtime::blocking;
+
+/// The store's setting that holds the schedule's state.
+const SCHEDULE_SETTING: &str = "dns-update.schedule";
+/// From one look for a published text to the next, and the longest time for it to be at all name servers.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const PROPAGATION_LIMIT: Duration = Duration::from_secs(180);
+/// The longest wait for the provider's limits to let a challenge's text through.
+const PERMISSION_LIMIT: u64 = 90;
+
+/// The provider and its limits.
+pub(crate) struct Updater {
+    provider: DnsProvider,
+    schedule: Mutex<UpdateSchedule>,
+    store: Store,
+    resolver: Resolver,
+    /// The port of name servers.
+    port: u16,
+}
+
+/// The state of the records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RecordsState {
+    /// The sentences about them.
+    pub(crate) news: Vec<String>,
+    /// Whether a person has to do something.
+    pub(crate) is_trouble: bool,
+    /// Whether all is published.
+    pub(crate) is_published: bool,
+}
+
+impl Updater {
+    /// The updater of this provider. Nothing is asked yet.
+    pub(crate) fn new(
+        settings: ProviderSettings,
+        client: HttpsClient,
+        store: Store,
+        (resolver, port): (Resolver, u16),
+    ) -> Self {
+        let kept = store.setting(SCHEDULE_SETTING);
+        let state: ScheduleState =
+            kept.and_then(|kept| serde_json::from_slice(kept.expose()).ok()).unwrap_or_default();
+        let schedule = UpdateSchedule::new(settings.limits(), settings.fingerprint(), state);
+        let schedule = Mutex::new(schedule);
+        Self { provider: DnsProvider::new(settings, client), schedule, store, resolver, port }
+    }
+
+    /// Whether texts can be published for an authority.
+    pub(crate) fn proves_names(&self) -> bool {
+        self.provider.settings().capabilities() != Capabilities::Addresses
+    }
+
+    /// The network has come back, or has another address.
+    pub(crate) async fn network_changed(&self) {
+        self.schedule.lock().await.network_changed(clock::wall());
+    }
+
+    /// Sends what differs from what is published, if it may be sent now; returns the next step.
+    pub(crate) async fn update(&self, wanted: &RecordSets) -> Step {
+        let wanted = self.provider.settings().supported(wanted);
+        let mut schedule = self.schedule.lock().await;
+        let now = clock::wall();
+        let step = schedule.next(now, &wanted);
+        let Step::Send(changes) = step else { return step };
+        schedule.begin(now);
+        self.keep(&schedule).await;
+        let result = self.provider.apply(&changes, now).await;
+        match &result {
+            Ok(_) => tracing::info!(sets = changes.sets().len(), "the DNS provider took the records"),
+            Err(error) => tracing::warn!(%error, "the DNS provider did not take the records"),
+        }
+        let now = clock::wall();
+        schedule.settle(now, chance(), &changes, &result);
+        self.keep(&schedule).await;
+        schedule.next(now, &wanted)
+    }
+
+    /// The state of the records after a step.
+    pub(crate) async fn state(&self, step: &Step) -> RecordsState {
+        let schedule = self.schedule.lock().await;
+        let mut news: Vec<String> = schedule.error().map(str::to_owned).into_iter().collect();
+        for refused in schedule.refused() {
+            news.push(format!("{} {}: {}", refused.set.name, refused.set.kind, refused.reason));
+        }
+        let is_published = matches!(step, Step::Idle(_));
+        match step {
+            Step::Idle(_) => {
+                let sets = schedule.published().iter().count();
+                news.push(format!("The provider has the {sets} record sets that this server writes."));
+            }
+            Step::Send(_) => {}
+            Step::Wait(until) => {
+                let minutes = until.0.saturating_sub(clock::wall().0).div_ceil(60);
+                news.push(format!("The next update is sent in {minutes} minutes."));
+            }
+            Step::Stopped => news.push("No update is sent before the settings change.".to_owned()),
+        }
+        RecordsState { news, is_trouble: schedule.error().is_some(), is_published }
+    }
+
+    /// Sets the texts of a challenge, none to remove them.
+    async fn set_texts(&self, record: &str, values: &[&str]) -> anyhow::Result<()> {
+        let name: RecordName = record.parse().with_context(|| format!("publishing {record}"))?;
+        let mut schedule = self.permitted(record).await?;
+        let now = clock::wall();
+        schedule.begin(now);
+        self.keep(&schedule).await;
+        let result = self.provider.set_challenge(&name, values, now).await;
+        schedule.settle_challenge(clock::wall(), chance(), &result);
+        self.keep(&schedule).await;
+        Ok(result?)
+    }
+
+    /// The schedule, once it lets an update for a challenge through.
+    async fn permitted(&self, record: &str) -> anyhow::Result<tokio::sync::MutexGuard<'_, UpdateSchedule>> {
+        loop {
+            let mut schedule = self.schedule.lock().await;
+            let now = clock::wall();
+            match schedule.permission(now, Purpose::Challenge) {
+                Permission::Now => return Ok(schedule),
+                Permission::At(time) if time.0.saturating_sub(now.0) <= PERMISSION_LIMIT => {
+                    drop(schedule);
+                    tokio::time::sleep(Duration::from_secs(time.0 - now.0)).await;
+                }
+                Permission::At(UnixTime(time)) => anyhow::bail!(
+                    "the DNS provider's limits forbid to publish {record} for {} seconds",
+                    time.saturating_sub(now.0)
+                ),
+                Permission::Never => {
+                    let reason = schedule.error().unwrap_or("its settings are wrong");
+                    anyhow::bail!("the DNS provider is not asked to publish {record}: {reason}")
+                }
+            }
+        }
+    }
+
+    /// Keeps the schedule's state. Without it a box that restarts again and again could exceed the limits.
+    async fn keep(&self, schedule: &UpdateSchedule) {
+        let Ok(state) = serde_json::to_vec(schedule.state()) else { return };
+        let store = self.store.clone();
+        let kept = blocking::run(move || store.set_setting(SCHEDULE_SETTING, Some(Secret::new(state))));
+        if let Err(error) = kept.await.map_err(anyhow::Error::from).and_then(|kept| Ok(kept?)) {
+            tracing::error!(error = format!("{error:#}"), "the updates of the records cannot be noted");
+        }
+    }
+
+    /// Waits until all name servers of the zone have the text.
+    async fn wait_for(&self, record: &str, value: &str) -> anyhow::Result<()> {
+        let looked = tokio::time::timeout(PROPAGATION_LIMIT, async {
+            loop {
+                // Found anew each time: the servers' resolvers keep what they heard.
+                if let Ok(zone) =
+                    Zone::find(&self.resolver, self.provider.settings().name().as_str(), self.port).await
+                    && let Seen::Records(texts) = zone.records(record, RecordKind::Txt).await
+                    && texts.iter().any(|text| text == value)
+                {
+                    return;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        });
+        looked.await.with_context(|| {
+            format!(
+                "{record} was published, but not all name servers have it after {} s",
+                PROPAGATION_LIMIT.as_secs()
+            )
+        })
+    }
+}
+
+/// The texts for an authority, published by the provider.
+#[derive(Clone)]
+pub(crate) struct PublishedChallenges(pub(crate) Arc<Updater>);
+
+impl ChallengeRecords for PublishedChallenges {
+    fn publish<'a>(&'a self, record: &'a str, value: &'a str) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async move {
+            self.0.set_texts(record, &[value]).await?;
+            self.0.wait_for(record, value).await
+        })
+    }
+
+    fn remove<'a>(&'a self, record: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Err(error) = self.0.set_texts(record, &[]).await {
+                // It proves nothing any more.
+                tracing::debug!(error = format!("{error:#}"), "the text for the authority is left behind");
+            }
+        })
+    }
+
+    fn remove_later(&self, record: &str) {
+        let (this, record) = (self.clone(), record.to_owned());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { this.remove(&record).await });
+        }
+    }
+}
+
+fn chance() -> u32 {
+    entropy::bytes().map(u32::from_ne_bytes).unwrap_or_default()
+}
