@@ -147,8 +147,8 @@ impl Attempt<'_> {
     /// The reason of an invalid order: it stands in the challenges of its authorizations, not in the order.
     async fn explain(&self, order: &mut Order) -> CertificateFailure {
         let mut names = Vec::new();
-        // One that cannot be looked at explains nothing; the others may.
-        let _ = patiently!(refresh_authorizations(order));
+        // The last look at the order has forgotten them. One that cannot be looked at explains nothing; the others may.
+        let _ = patiently!(fetch_authorizations(order));
         let mut authorizations = order.authorizations();
         while let Some(Ok(authorization)) = authorizations.next().await {
             if authorization.status == AuthorizationStatus::Invalid {
@@ -190,15 +190,6 @@ async fn fetch_authorizations(order: &mut Order) -> Result<(), Error> {
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         authorization?;
-    }
-    Ok(())
-}
-
-async fn refresh_authorizations(order: &mut Order) -> Result<(), Error> {
-    let mut authorizations = order.authorizations();
-    while let Some(authorization) = authorizations.next().await {
-        let mut authorization = authorization?;
-        patiently!(authorization.refresh())?;
     }
     Ok(())
 }
