@@ -135,7 +135,7 @@ fn extension(fields: &[Vec<u8>], wanted: &[u64]) -> Option<Vec<u8>> {
 /// The domain name or IP address of a GeneralName; none for names of other kinds.
 fn general_name(name: &[u8]) -> Option<String> {
     match tagged(name)? {
-        (DNS_NAME_TAG, text) if text.is_ascii() && text.len() <= NAME_LENGTH => {
+        (DNS_NAME_TAG, text) if (1..=NAME_LENGTH).contains(&text.len()) => {
             let text = String::from_utf8(text.to_vec()).ok()?;
             text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| text.to_ascii_lowercase())
         }

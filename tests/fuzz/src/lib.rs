@@ -5,6 +5,7 @@
 //! `scripts/fuzz` lets libFuzzer look for more, led by the code's coverage. A target takes bytes and nothing else, so
 //! that a finding is a file.
 
+mod certificates;
 mod clock;
 mod configuration;
 mod delivery_envelope;
@@ -70,6 +71,8 @@ pub const TARGETS: &[Target] = &[
     Target::new("ipc-lines", ipc_lines::lines, 3_000),
     Target::new("configuration", configuration::configuration, 500),
     Target::new("web-requests", web_requests::requests, 1_000),
+    Target::new("certificate", certificates::certificate, 5_000),
+    Target::new("certificate-chain", certificates::chain, 3_000),
     Target::new("delivery-envelope", delivery_envelope::envelope, 10_000),
     Target::new("dns-update-answers", dns_update_answers::answers, 5_000),
     Target::new("dns-update-messages", dns_update_answers::messages, 3_000),

@@ -94,7 +94,8 @@ fn answers(request: &Request<'_>, site: &Site, words: &str) -> Vec<Reply> {
             vec![routes::network(site, None), routes::network(site, Some(&[finding]))]
         }
         Route::AnswerChallenge(token) => {
-            vec![routes::challenge(Some(token.as_str().to_owned())), routes::challenge(None)]
+            assert!(request.path.ends_with(token.as_str()) && !token.as_str().contains(['/', '.', '%']));
+            vec![routes::challenge(None), routes::challenge(Some(format!("{token}.thumb")))]
         }
         Route::ReceiveMail => {
             let refused = Err(smtp::Reply::new(550, words));
