@@ -99,6 +99,18 @@ pub struct DefaultRoute {
     pub gateway: Ipv4Addr,
 }
 
+/// A router of a default route, whoever has set it: a DHCP client, a router's advertisement (RFC 4861 section 4.2), a
+/// person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// The kernel's index of the interface.
+    pub index: u32,
+    /// The router's address; of IPv6 most often a link-local one, which means something on that interface only.
+    pub address: IpAddr,
+    /// The route's metric (`RTA_PRIORITY`): the kernel takes the route with the lowest.
+    pub priority: u32,
+}
+
 /// Whether an address is of use to other machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usability {
@@ -113,7 +125,8 @@ pub enum Usability {
 pub(super) enum Message {
     Link(Link),
     Address(InterfaceAddress),
-    Route(DefaultRoute),
+    /// A default route of the main table, with its origin (`rtm_protocol`).
+    Route(Gateway, u8),
     /// `NLMSG_DONE`: the end of a list.
     Done,
     /// `NLMSG_ERROR`: 0, or a negative error number.
@@ -130,9 +143,9 @@ pub(super) fn list_addresses(sequence: u32) -> Vec<u8> {
     request(RTM_GETADDR, NLM_F_DUMP, sequence, &[0; 8])
 }
 
+/// The routes of both families.
 pub(super) fn list_routes(sequence: u32) -> Vec<u8> {
-    let mut body = [0; 12];
-    body[0] = AF_INET;
+    let body = [0; 12];
     request(RTM_GETROUTE, NLM_F_DUMP, sequence, &body)
 }
 
@@ -234,7 +247,9 @@ fn message(kind: u16, body: &[u8]) -> Option<Message> {
         NLMSG_ERROR => Message::Outcome(i32::from_ne_bytes(body.get(..4)?.try_into().ok()?)),
         RTM_NEWLINK => Message::Link(link(body)?),
         RTM_NEWADDR => address(body)?.map_or(Message::Other, Message::Address),
-        RTM_NEWROUTE => default_route(body)?.map_or(Message::Other, Message::Route),
+        RTM_NEWROUTE => {
+            default_route(body)?.map_or(Message::Other, |(gateway, origin)| Message::Route(gateway, origin))
+        }
         _ => Message::Other,
     })
 }
@@ -280,19 +295,31 @@ fn address(body: &[u8]) -> Option<Option<InterfaceAddress>> {
     }))
 }
 
-/// `Some(None)` for a route of another kind.
-fn default_route(body: &[u8]) -> Option<Option<DefaultRoute>> {
-    let [family, prefix, _, _, table, protocol, ..] = *body.first_chunk::<12>()?;
-    let (mut index, mut gateway) = (None, None);
+/// A default route and its origin; `Some(None)` for a route of another kind.
+fn default_route(body: &[u8]) -> Option<Option<(Gateway, u8)>> {
+    let [family, prefix, _, _, table, origin, ..] = *body.first_chunk::<12>()?;
+    let (mut index, mut address, mut priority) = (None, None, 0);
     for (kind, value) in attributes(body.get(12..)?)? {
         match kind {
             RTA_OIF => index = word(value, 0),
-            RTA_GATEWAY => gateway = <[u8; 4]>::try_from(value).ok().map(Ipv4Addr::from),
+            RTA_GATEWAY => address = ip(family, value),
+            RTA_PRIORITY => priority = word(value, 0)?,
             _ => {}
         }
     }
-    let is_ours = (family, prefix, table, protocol) == (AF_INET, 0, RT_TABLE_MAIN, RTPROT_DHCP);
-    Some(index.zip(gateway).filter(|_| is_ours).map(|(index, gateway)| DefaultRoute { index, gateway }))
+    let is_default = (prefix, table) == (0, RT_TABLE_MAIN);
+    let gateway = index.zip(address).filter(|_| is_default);
+    Some(gateway.map(|(index, address)| (Gateway { index, address, priority }, origin)))
+}
+
+impl Gateway {
+    /// The route, if it is one of ours: IPv4, from a lease.
+    pub(super) fn leased(self, origin: u8) -> Option<DefaultRoute> {
+        match self.address {
+            IpAddr::V4(gateway) if origin == RTPROT_DHCP => Some(DefaultRoute { index: self.index, gateway }),
+            _ => None,
+        }
+    }
 }
 
 fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
@@ -329,11 +356,11 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::{
-        DefaultRoute, InterfaceAddress, Link, LinkKind, Message, Usability, add_address, attribute, parse,
-        request, set_default_route,
+        DefaultRoute, Gateway, InterfaceAddress, Link, LinkKind, Message, Usability, add_address, attribute,
+        parse, request, set_default_route,
     };
 
     const HOME: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 7);
@@ -401,13 +428,28 @@ mod tests {
     #[test]
     fn a_route_that_is_set_is_read_back_and_others_are_not() {
         let bytes = set_default_route(1, 2, HOME);
-        let route = DefaultRoute { index: 2, gateway: HOME };
-        assert_eq!(parse(&bytes), Some(vec![(1, Message::Route(route))]));
-        for (at, what) in [(16, "IPv6"), (17, "a network"), (20, "another table"), (21, "another protocol")] {
+        let gateway = Gateway { index: 2, address: HOME.into(), priority: 102 };
+        assert_eq!(parse(&bytes), Some(vec![(1, Message::Route(gateway, 16))]));
+        assert_eq!(gateway.leased(16), Some(DefaultRoute { index: 2, gateway: HOME }));
+        assert_eq!(gateway.leased(10), None, "another origin");
+        for (at, what) in [(16, "IPv6, with an address too short"), (17, "a network"), (20, "another table")]
+        {
             let mut other = bytes.clone();
             other[at] = 10;
             assert_eq!(parse(&other), Some(vec![(1, Message::Other)]), "{what}");
         }
+    }
+
+    #[test]
+    fn an_advertised_router_is_read_with_its_interface() {
+        let router: Ipv6Addr = "fe80::1".parse().unwrap();
+        let mut body = vec![10, 0, 0, 0, 254, 9, 0, 1, 0, 0, 0, 0];
+        attribute(&mut body, 5, &router.octets());
+        attribute(&mut body, 4, &3_u32.to_ne_bytes());
+        attribute(&mut body, 6, &1024_u32.to_ne_bytes());
+        let gateway = Gateway { index: 3, address: router.into(), priority: 1024 };
+        assert_eq!(parse(&request(24, 2, 7, &body)), Some(vec![(7, Message::Route(gateway, 9))]));
+        assert_eq!(gateway.leased(16), None, "IPv6");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod message;
 
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -13,7 +13,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
 };
 
-pub use message::{DefaultRoute, InterfaceAddress, Link, LinkKind, Usability};
+pub use message::{DefaultRoute, Gateway, InterfaceAddress, Link, LinkKind, Usability};
 
 use crate::Error;
 use message::Message;
@@ -80,9 +80,23 @@ impl Netlink {
     ///
     /// When the kernel does not answer with a list.
     pub fn default_routes(&mut self) -> Result<Vec<DefaultRoute>, Error> {
+        self.routes(Gateway::leased)
+    }
+
+    /// The routers of all default routes of the main table, of both families, whoever has set them. A route with several
+    /// routers (`RTA_MULTIPATH`) is left out. Needs no privilege.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer with a list.
+    pub fn gateways(&mut self) -> Result<Vec<Gateway>, Error> {
+        self.routes(|gateway, _| Some(gateway))
+    }
+
+    fn routes<T>(&mut self, pick: impl Fn(Gateway, u8) -> Option<T>) -> Result<Vec<T>, Error> {
         let sequence = self.next_sequence();
         self.list("list the routes", sequence, &message::list_routes(sequence), |message| match message {
-            Message::Route(route) => Some(route),
+            Message::Route(gateway, origin) => pick(gateway, origin),
             _ => None,
         })
     }
@@ -224,6 +238,12 @@ impl ChangeSubscription {
                 Err(_) => return,
             }
         }
+    }
+}
+
+impl AsRawFd for ChangeSubscription {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }
 
