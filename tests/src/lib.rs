@@ -7,6 +7,7 @@ pub mod core_process;
 pub mod data_partition;
 pub mod delta_chat;
 pub mod hdmi;
+pub mod home_router;
 pub mod internet;
 pub mod mail;
 pub mod module_graph;

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod home;
+mod judgement;
 pub mod plan;
 pub mod protocols;
 mod router;

@@ -36,6 +36,8 @@ pub struct Settings {
     pub ports: Vec<WantedPort>,
     /// The secret of this box's mappings, kept over a restart.
     pub nonce: Nonce,
+    /// The time within which a change of the router is to be noticed, usually [`LOOK`].
+    pub look: Duration,
     /// A random number, which spreads the times of the requests.
     pub seed: u64,
 }
@@ -44,7 +46,7 @@ impl Settings {
     /// All [`PORTS`], of the same number inside and outside.
     #[must_use]
     pub fn for_all_ports(nonce: Nonce, seed: u64) -> Self {
-        Self { ports: PORTS.into_iter().filter_map(WantedPort::tcp).collect(), nonce, seed }
+        Self { ports: PORTS.into_iter().filter_map(WantedPort::tcp).collect(), nonce, look: LOOK, seed }
     }
 }
 
@@ -73,7 +75,7 @@ impl PortMapping {
     pub async fn run(self, shutdown: CancellationToken) {
         let now = host::clock::now();
         let mut task = Task {
-            plan: Plan::new(now, self.settings.seed),
+            plan: Plan::new(now, self.settings.look, self.settings.seed),
             settings: self.settings,
             state: self.state,
             home: Home::default(),

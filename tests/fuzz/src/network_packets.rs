@@ -1,9 +1,11 @@
-//! Packets from the home network: multicast DNS and DHCP.
+//! Packets from the home network: multicast DNS, DHCP, and a router's answers about its ports.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use network::{dhcp, mdns};
+use port_mapping::protocols::{nat_pmp, pcp};
+use port_mapping::{Nonce, WantedPort};
 
 use crate::split_first;
 
@@ -88,4 +90,21 @@ fn frame(message: &[u8], number: [u8; 4]) -> Vec<u8> {
     header.splice(10..12, (!u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap_or(0)).to_be_bytes());
     let udp = [0, 67, 0, 68, length(8)[0], length(8)[1], 0, 0];
     [&MAC[..], &[2, 0, 0, 0, 0, 2, 8, 0], &header, &udp, &message].concat()
+}
+
+/// A router's answer to a question for port 443 with a nonce of zeros, by PCP and by NAT-PMP.
+pub(crate) fn port_mapping(data: &[u8]) {
+    let (Some(tcp), Some(udp)) = (WantedPort::tcp(443), WantedPort::udp(443)) else { return };
+    let nonce = Nonce::new([0; 12]);
+    if let Some(pcp::Response::Mapped { lifetime, port, .. }) = pcp::map_response(data, tcp, nonce) {
+        assert!(port != 0 || lifetime == 0, "a mapping of no port");
+        assert!(data.len() >= 60 && data[0] == 2, "a mapping by {} bytes", data.len());
+        assert_eq!(pcp::map_response(data, udp, nonce), None, "one answer to two questions");
+    }
+    if let Some(nat_pmp::Response::Done { answer, .. }) = nat_pmp::map_response(data, tcp) {
+        assert!(answer.port != 0 || answer.lifetime == 0, "a mapping of no port");
+        assert_eq!(nat_pmp::map_response(data, udp), None, "one answer to two questions");
+        assert_eq!(nat_pmp::address_response(data), None, "one answer to two questions");
+    }
+    let _ = nat_pmp::address_response(data);
 }

@@ -35,9 +35,9 @@ const SHORTEST_RENEWAL: Duration = Duration::from_secs(2);
 pub const PORTS_LIMIT: usize = 12;
 /// After a refusal a person may change the router's settings, and look here for the effect.
 const REFUSED: Pauses = Pauses { first: Duration::from_secs(60), longest: Duration::from_secs(3600) };
-/// Without an answer from a router that has never given one: most likely it never will.
+/// Without an answer from a router that has never given one, or an address: most likely it never will.
 const NEVER_ANSWERED: Pauses = Pauses { first: Duration::from_secs(30), longest: Duration::from_secs(3600) };
-/// Without an answer from a router that has mapped ports before: it is being restarted.
+/// Without an answer from a router that has mapped ports before, or an address: it is being restarted, or its line is.
 const AWAY: Pauses = Pauses { first: Duration::from_secs(5), longest: Duration::from_secs(300) };
 
 /// A request to a router.
@@ -92,6 +92,7 @@ pub enum Standing {
 #[derive(Debug)]
 pub struct Plan {
     sides: Vec<Side>,
+    look: Duration,
     budget: Budget,
     chance: Chance,
 }
@@ -103,7 +104,7 @@ struct Side {
     entries: Vec<Entry>,
     epoch: Option<Epoch>,
     address: Option<IpAddr>,
-    /// Requests in a row without an answer.
+    /// Requests in a row without an answer, or answered by a router that is not connected.
     silences: u32,
     has_granted: bool,
 }
@@ -125,10 +126,11 @@ pub struct Entry {
 }
 
 impl Plan {
-    /// A plan without any router; the seed spreads its times.
+    /// A plan without any router. The sentinel is asked for after the time `look`, usually [`LOOK`]; the seed spreads the
+    /// other times.
     #[must_use]
-    pub fn new(now: Instant, seed: u64) -> Self {
-        Self { sides: Vec::new(), budget: Budget::new(now), chance: Chance(seed) }
+    pub fn new(now: Instant, look: Duration, seed: u64) -> Self {
+        Self { sides: Vec::new(), look, budget: Budget::new(now), chance: Chance(seed) }
     }
 
     /// Sets the ports to ask a family's router for, the most important first. All are asked for at once: the router, its
@@ -156,7 +158,7 @@ impl Plan {
     /// The next step. A request that is handed out counts as begun.
     pub fn next(&mut self, now: Instant) -> Step {
         let due = self.sides.iter().enumerate().filter_map(|(at, side)| {
-            let (index, due) = side.next()?;
+            let (index, due) = side.next(self.look)?;
             Some((due, at, index))
         });
         let Some((due, at, index)) = due.min() else { return Step::Wait(None) };
@@ -178,7 +180,9 @@ impl Plan {
         let Some(index) = side.entries.iter().position(|entry| entry.port == request.port) else { return };
         match answer {
             Answer::Granted(granted) => side.granted(now, index, granted, chance),
-            Answer::Refused { refusal: Refusal::NoRouter, .. } => side.silent(now, index, chance),
+            Answer::Refused { refusal: refusal @ (Refusal::NoRouter | Refusal::NoInternet), address } => {
+                side.away(now, index, (refusal, address), chance);
+            }
             Answer::Refused { refusal, address } => side.refused(now, index, (refusal, address), chance),
         }
     }
@@ -211,10 +215,10 @@ impl Side {
     }
 
     /// The port to ask for next, and when.
-    fn next(&self) -> Option<(usize, Instant)> {
+    fn next(&self, look: Duration) -> Option<(usize, Instant)> {
         let sentinel = self.sentinel();
         let due = |(index, entry): (usize, &Entry)| {
-            let look = entry.asked.filter(|_| index == sentinel && entry.is_mapped()).map(|at| at + LOOK);
+            let look = entry.asked.filter(|_| index == sentinel && entry.is_mapped()).map(|at| at + look);
             (look.map_or(entry.due, |look| look.min(entry.due)), index)
         };
         let entries = self.entries.iter().enumerate();
@@ -278,15 +282,22 @@ impl Side {
         (entry.due, entry.asked) = (now + chance.spread(REFUSED.after(entry.refusals)), Some(now));
     }
 
-    /// No answer. What is mapped stays so until its lifetime ends: a router forwards without a word.
-    fn silent(&mut self, now: Instant, index: usize, chance: &mut Chance) {
+    /// The router does not answer, or is not connected: what it says of one port goes for all. Without an answer, what is
+    /// mapped stays so until its lifetime ends: a router forwards without a word.
+    fn away(
+        &mut self,
+        now: Instant,
+        index: usize,
+        (refusal, address): (Refusal, Option<IpAddr>),
+        chance: &mut Chance,
+    ) {
         self.silences = self.silences.saturating_add(1);
         let pauses = if self.has_granted { AWAY } else { NEVER_ANSWERED };
         let due = now + chance.spread(pauses.after(self.silences));
         for entry in &mut self.entries {
             match entry.standing {
-                Standing::Mapped { until, .. } if until > now => {}
-                _ => entry.standing = Standing::Refused(Refusal::NoRouter),
+                Standing::Mapped { until, .. } if until > now && refusal == Refusal::NoRouter => {}
+                _ => entry.standing = Standing::Refused(refusal),
             }
             entry.due = entry.due.max(due);
         }
@@ -298,7 +309,7 @@ impl Side {
             }
         }
         if !self.entries.iter().any(Entry::is_mapped) {
-            (self.epoch, self.address) = (None, None);
+            (self.epoch, self.address) = (None, address);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::{Care, Plan, Request, Standing, Step};
+use super::{Care, LOOK, Plan, Request, Standing, Step};
 use crate::words::{Answer, Family, Granted, Method, Refusal, Sign, WantedPort};
 
 /// A plan, and the clock that its times are told by.
@@ -20,7 +20,7 @@ fn ports(numbers: &[u16]) -> Vec<WantedPort> {
 fn timeline(numbers: &[u16]) -> Timeline {
     #[expect(clippy::disallowed_methods, reason = "a test's beginning of time")]
     let start = Instant::now();
-    let mut plan = Plan::new(start, 1);
+    let mut plan = Plan::new(start, LOOK, 1);
     plan.set_ports(start, Family::V4, &ports(numbers));
     Timeline { start, plan }
 }
@@ -206,6 +206,22 @@ fn a_router_that_is_being_restarted_keeps_its_ports_for_their_lifetime_and_gets_
     }
     assert_eq!(line.standings(), ["no router"; 2]);
     assert_eq!(line.plan.address(Family::V4), None);
+}
+
+#[test]
+fn a_line_that_is_connected_anew_gets_all_ports_back_within_seconds() {
+    let mut line = timeline(&[443, 993]);
+    for port in [443, 993] {
+        line.ask(0, port, granted(7200, Sign::Epoch(1000)));
+    }
+    line.ask(55, 443, refused(Refusal::NoInternet));
+    assert_eq!((line.standings(), line.plan.address(Family::V4)), (vec!["refused"; 2], None));
+    let second = line.waits(55);
+    assert!((59..=60).contains(&second), "{second}");
+    line.ask(61, 443, moved("5.6.7.9"));
+    line.ask(61, 993, moved("5.6.7.9"));
+    assert_eq!(line.standings(), ["mapped"; 2]);
+    assert!(line.waits(61) > 61);
 }
 
 #[test]

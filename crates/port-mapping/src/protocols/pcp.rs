@@ -23,7 +23,8 @@ const MAP_LENGTH: usize = 36;
 pub enum OtherPort {
     /// It may: not all routers know the option that says no.
     Allowed,
-    /// It is to refuse instead (PREFER_FAILURE, section 13.2).
+    /// It is to refuse instead (PREFER_FAILURE, section 13.2). miniupnpd, if it may map none of a box's ports, otherwise
+    /// tries all 65535 before it says so, and answers nobody meanwhile.
     Refused,
 }
 

@@ -17,7 +17,7 @@ use crate::protocols::pcp::{self, OtherPort};
 use crate::words::{Answer, Family, Granted, Method, Nonce, Refusal, Sign, WantedPort, family};
 use datagram::{PATIENT, PROBE, ask};
 use pinholes::Pinholes;
-use upnp::Upnp;
+use upnp::{Holder, Outside, Upnp};
 
 /// The time for all of a request, also when every protocol is tried.
 const REQUEST_LIMIT: Duration = Duration::from_secs(15);
@@ -85,18 +85,13 @@ impl RouterClient {
     pub async fn map(&mut self, request: &Request) -> Answer {
         let answer = timeout(REQUEST_LIMIT, self.map_by_any(request)).await;
         let mut answer = answer.unwrap_or(SILENT);
-        if let Answer::Refused { refusal: Refusal::Held { by: by @ None }, .. } = &mut answer {
-            *by = timeout(REQUEST_LIMIT, self.holder(request.port)).await.unwrap_or(None);
+        if let Answer::Refused { refusal: refusal @ Refusal::Held { by: None }, .. } = &mut answer {
+            let holder = timeout(REQUEST_LIMIT, self.holder(request.port)).await;
+            *refusal = held(holder.unwrap_or(Holder::Unknown));
         }
-        let tells_none = match &answer {
-            Answer::Granted(granted) => granted.address.is_none(),
-            Answer::Refused { refusal, address } => address.is_none() && *refusal != Refusal::NoRouter,
-        };
-        if request.care == Care::Thorough && tells_none {
-            let told = timeout(REQUEST_LIMIT, self.external_address()).await.unwrap_or(None);
-            match &mut answer {
-                Answer::Granted(Granted { address, .. }) | Answer::Refused { address, .. } => *address = told,
-            }
+        if request.care == Care::Thorough && tells_no_address(&answer) {
+            let outside = timeout(REQUEST_LIMIT, self.outside()).await;
+            add_outside(&mut answer, outside.unwrap_or(Outside::Unknown));
         }
         answer
     }
@@ -124,18 +119,38 @@ impl RouterClient {
     /// The router's external address, as it tells it by NAT-PMP or UPnP. (PCP tells it with a mapping only.) For IPv6 the
     /// own address.
     pub async fn external_address(&mut self) -> Option<IpAddr> {
+        match self.outside().await {
+            Outside::Address(address) => Some(address),
+            Outside::None | Outside::Unknown => None,
+        }
+    }
+
+    async fn outside(&mut self) -> Outside {
         if family(self.route.own) == Family::V6 {
-            return Some(self.route.own);
+            return Outside::Address(self.route.own);
         }
+        let told = match self.method {
+            Some(Method::Upnp) => Outside::Unknown,
+            _ => self.outside_by_nat_pmp().await,
+        };
+        if told != Outside::Unknown {
+            return told;
+        }
+        match self.upnp().await {
+            Some(upnp) => upnp.external_address().await,
+            None => told,
+        }
+    }
+
+    async fn outside_by_nat_pmp(&self) -> Outside {
         let question = nat_pmp::address_request();
-        if self.method != Some(Method::Upnp)
-            && let Ok(Some(nat_pmp::Response::Done { answer, .. })) =
-                ask(self.own(), self.server(), &question, &PROBE, nat_pmp::address_response).await
-            && !answer.is_unspecified()
-        {
-            return Some(answer.into());
+        let asked = ask(self.own(), self.server(), &question, &PROBE, nat_pmp::address_response);
+        match asked.await {
+            Ok(Some(nat_pmp::Response::Done { answer, .. })) if answer.is_unspecified() => Outside::None,
+            Ok(Some(nat_pmp::Response::Done { answer, .. })) => Outside::Address(answer.into()),
+            Ok(Some(nat_pmp::Response::Error(NETWORK_FAILURE))) => Outside::None,
+            _ => Outside::Unknown,
         }
-        self.upnp().await?.external_address().await
     }
 
     async fn map_by_any(&mut self, request: &Request) -> Answer {
@@ -284,8 +299,11 @@ impl RouterClient {
         }
     }
 
-    async fn holder(&mut self, port: WantedPort) -> Option<IpAddr> {
-        self.upnp().await?.holder(port).await
+    async fn holder(&mut self, port: WantedPort) -> Holder {
+        match self.upnp().await {
+            Some(upnp) => upnp.holder(port).await,
+            None => Holder::Unknown,
+        }
     }
 
     fn waits(&self) -> &'static [Duration] {
@@ -315,6 +333,7 @@ const UNSUPP_OPTION: u8 = 5;
 /// Result codes of NAT-PMP (RFC 6886 section 3.5).
 const UNSUPPORTED_VERSION: u16 = 1;
 const UNSUPPORTED_OPCODE: u16 = 5;
+const NETWORK_FAILURE: u16 = 3;
 
 fn seconds(time: Duration) -> u32 {
     u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
@@ -347,8 +366,39 @@ fn pcp_refusal(code: u8) -> Refusal {
 fn nat_pmp_refusal(code: u16) -> Refusal {
     match code {
         2 => Refusal::Policy,
-        3 => Refusal::NoInternet,
+        NETWORK_FAILURE => Refusal::NoInternet,
         4 => Refusal::NoResources,
         _ => Refusal::Failed,
+    }
+}
+
+/// The reason for a port that the router does not provide: it is another device's, or, if it is nobody's, not allowed.
+fn held(holder: Holder) -> Refusal {
+    match holder {
+        Holder::Other(by) => Refusal::Held { by },
+        Holder::Nobody => Refusal::Policy,
+        Holder::Unknown => Refusal::Held { by: None },
+    }
+}
+
+fn tells_no_address(answer: &Answer) -> bool {
+    match answer {
+        Answer::Granted(granted) => granted.address.is_none(),
+        Answer::Refused { refusal, address } => address.is_none() && *refusal != Refusal::NoRouter,
+    }
+}
+
+/// Adds the router's word about its external address. One that has none refuses for that reason, whichever it tells:
+/// miniupnpd says NO_RESOURCES behind another router.
+fn add_outside(answer: &mut Answer, outside: Outside) {
+    match (answer, outside) {
+        (
+            Answer::Granted(Granted { address, .. }) | Answer::Refused { address, .. },
+            Outside::Address(told),
+        ) => {
+            *address = Some(told);
+        }
+        (Answer::Refused { refusal, .. }, Outside::None) => *refusal = Refusal::NoInternet,
+        _ => {}
     }
 }

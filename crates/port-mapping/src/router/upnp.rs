@@ -6,13 +6,18 @@ use std::time::Duration;
 
 use igd_next::aio::Gateway;
 use igd_next::aio::tokio::{Tokio, search_gateway};
-use igd_next::{AddPortError, GatewayIpVersion, PortMappingProtocol, RequestError, SearchOptions};
-use tokio::time::timeout;
+use igd_next::{
+    AddPortError, GatewayIpVersion, GetExternalIpError, GetGenericPortMappingEntryError, PortMappingProtocol,
+    RequestError, SearchOptions,
+};
+use tokio::time::{sleep, timeout};
 
 use crate::words::{Answer, Granted, Method, Refusal, Sign, Transport, WantedPort};
 
 /// The time for a search. Devices wait up to three seconds before they answer (the search says so: `MX`).
 const SEARCH_LIMIT: Duration = Duration::from_secs(4);
+/// The time after which the group is asked once more.
+const SECOND_SEARCH: Duration = Duration::from_millis(700);
 /// The time for one call.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
 /// Entries of the router's table that are looked at.
@@ -52,22 +57,67 @@ struct Row {
     lease: u32,
 }
 
+/// A place of the table.
+enum At {
+    Wanted(Row),
+    Other,
+    End,
+}
+
+/// The router does not show its table, or not all of it.
+struct Unreadable;
+
+/// A router's word about its external address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outside {
+    /// It has this one.
+    Address(IpAddr),
+    /// It has none on the internet.
+    None,
+    /// It says nothing.
+    Unknown,
+}
+
+/// The device that has an external port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// Another device, with its address where the table has one.
+    Other(Option<IpAddr>),
+    /// None, or this one.
+    Nobody,
+    /// The router shows no table.
+    Unknown,
+}
+
 impl Upnp {
     /// Looks for the router: by a group, as UPnP has it, and at its own address. Other devices of the home that say they
     /// are routers are not believed.
     pub(super) async fn find(own: Ipv4Addr, router: Ipv4Addr) -> Option<Self> {
+        // A datagram may be lost, and the library sends each once.
+        let again = async {
+            sleep(SECOND_SEARCH).await;
+            search(own, router, DISCOVERY.into()).await
+        };
         let gateway = tokio::select! {
             Some(found) = search(own, router, DISCOVERY.into()) => Some(found),
+            Some(found) = again => Some(found),
             Some(found) = search(own, router, (router, DISCOVERY.1).into()) => Some(found),
             else => None,
         };
         Some(Self { gateway: gateway?, own, mapped: BTreeMap::new() })
     }
 
-    /// The external address; `None` if the router does not tell any.
-    pub(super) async fn external_address(&self) -> Option<IpAddr> {
-        let address = timeout(CALL_LIMIT, self.gateway.get_external_ip()).await.ok()?.ok()?;
-        Some(address).filter(|address| !address.is_unspecified())
+    /// The external address.
+    pub(super) async fn external_address(&self) -> Outside {
+        match timeout(CALL_LIMIT, self.gateway.get_external_ip()).await {
+            Ok(Ok(address)) if address.is_unspecified() => Outside::None,
+            Ok(Ok(address)) => Outside::Address(address),
+            // ActionFailed, and an empty text in the place of an address.
+            Ok(Err(GetExternalIpError::RequestError(
+                RequestError::ErrorCode(501, _) | RequestError::InvalidResponse(_),
+            ))) => Outside::None,
+            Ok(Err(_)) | Err(_) => Outside::Unknown,
+        }
     }
 
     /// Maps a port, or sees that it still is; `None` if the router does not answer.
@@ -81,18 +131,20 @@ impl Upnp {
         if let Some(place) = self.mapped.get(&port).copied().filter(|_| is_renewal) {
             match self.row(port).await {
                 // Some routers write each change to a memory that wears out.
-                Some(row) if row.is_ours && is_fresh(row.lease, place.lease) => {
+                Ok(Some(row)) if row.is_ours && is_fresh(row.lease, place.lease) => {
                     self.mapped.insert(port, Place { index: row.index, ..place });
                     return Some(granted(row.lease, Sign::Kept));
                 }
-                row => sign = if row.is_some_and(|row| row.is_ours) { Sign::Kept } else { Sign::Lost },
+                Ok(Some(row)) if row.is_ours => sign = Sign::Kept,
+                Ok(_) => sign = Sign::Lost,
+                Err(Unreadable) => {}
             }
         }
         self.mapped.entry(port).or_default();
         let refusal = match self.add(port, lifetime).await? {
             Ok(seconds) => {
                 // The router may have given another lifetime.
-                let row = self.row(port).await.filter(|row| row.is_ours);
+                let row = self.row(port).await.ok().flatten().filter(|row| row.is_ours);
                 let lease = row.map_or(seconds, |row| row.lease);
                 self.mapped.insert(port, Place { index: row.map_or(0, |row| row.index), lease });
                 return Some(granted(lease, sign));
@@ -111,9 +163,14 @@ impl Upnp {
         }
     }
 
-    /// The other device that has a port, if the table tells.
-    pub(super) async fn holder(&self, port: WantedPort) -> Option<IpAddr> {
-        self.row(port).await.filter(|row| !row.is_ours)?.holder
+    /// The device that has a port, by the router's table.
+    pub(super) async fn holder(&self, port: WantedPort) -> Holder {
+        match self.row(port).await {
+            Ok(Some(row)) if row.is_ours => Holder::Nobody,
+            Ok(Some(row)) => Holder::Other(row.holder),
+            Ok(None) => Holder::Nobody,
+            Err(Unreadable) => Holder::Unknown,
+        }
     }
 
     /// The lifetime in seconds that was taken, or why none was; `None` without an answer.
@@ -125,7 +182,7 @@ impl Upnp {
         };
         let again = match error {
             Some(AddPortError::OnlyPermanentLeasesSupported) => self.add_once(port, 0).await.map(|()| 0),
-            Some(AddPortError::PortInUse) => match self.row(port).await {
+            Some(AddPortError::PortInUse) => match self.row(port).await.ok().flatten() {
                 // Ours, from before a restart, and not to be written over.
                 Some(row) if row.is_ours => {
                     let removed = self.gateway.remove_port(protocol(port), port.external.get());
@@ -150,29 +207,34 @@ impl Upnp {
     }
 
     /// The table's row for a port: at its last place, or anywhere.
-    async fn row(&self, port: WantedPort) -> Option<Row> {
+    async fn row(&self, port: WantedPort) -> Result<Option<Row>, Unreadable> {
         let last = self.mapped.get(&port).map_or(0, |place| place.index);
-        if let Ok(Some(row)) = self.row_at(last, port).await {
-            return Some(row);
+        if let Ok(At::Wanted(row)) = self.row_at(last, port).await {
+            return Ok(Some(row));
         }
         for index in (0..TABLE_LIMIT).filter(|index| *index != last) {
-            if let Some(row) = self.row_at(index, port).await.ok()? {
-                return Some(row);
+            match self.row_at(index, port).await? {
+                At::Wanted(row) => return Ok(Some(row)),
+                At::Other => {}
+                At::End => return Ok(None),
             }
         }
-        None
+        Err(Unreadable)
     }
 
-    /// The row at an index, if it is for the port; an error at the end of the table, or if it is not shown.
-    async fn row_at(&self, index: u32, port: WantedPort) -> Result<Option<Row>, ()> {
+    async fn row_at(&self, index: u32, port: WantedPort) -> Result<At, Unreadable> {
         let row = timeout(CALL_LIMIT, self.gateway.get_generic_port_mapping_entry(index)).await;
-        let row = row.map_err(drop)?.map_err(drop)?;
+        let row = match row.map_err(|_over| Unreadable)? {
+            Ok(row) => row,
+            Err(GetGenericPortMappingEntryError::SpecifiedArrayIndexInvalid) => return Ok(At::End),
+            Err(_) => return Err(Unreadable),
+        };
         if (row.protocol, row.external_port) != (protocol(port), port.external.get()) {
-            return Ok(None);
+            return Ok(At::Other);
         }
         let holder: Option<IpAddr> = row.internal_client.parse().ok();
         let is_ours = holder == Some(self.own.into()) && row.internal_port == port.internal.get();
-        Ok(Some(Row { index, holder, is_ours, lease: row.lease_duration }))
+        Ok(At::Wanted(Row { index, holder, is_ours, lease: row.lease_duration }))
     }
 }
 

@@ -1,0 +1,364 @@
+//! A home with a router: a namespace for the box, one for the router with the network address translation of nftables
+//! and, as the program that forwards ports when it is asked to, `miniupnpd`.
+//!
+//! ```text
+//!   box 10.9.0.2, 10.9.0.3 ── home ── router 10.9.0.1, fe80::1 ── outside 5.6.7.2
+//! ```
+//!
+//! 10.9.0.3 is another device's. miniupnpd maps nothing at an external address that is private or for documentation
+//! (RFC 5737), so the one here looks public; nothing ever leaves the namespace.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv6Addr, TcpStream};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tempfile::TempDir;
+
+use crate::internet::Service;
+use crate::namespace::report;
+use crate::waiting::poll;
+
+/// The longest wait for the router's program.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+/// The box's addresses.
+pub const BOX: [&str; 2] = ["10.9.0.2", "2a0e:97c0:2::7"];
+/// Another device's address.
+pub const OTHER_DEVICE: &str = "10.9.0.3";
+/// The router's address outside.
+pub const OUTSIDE: &str = "5.6.7.2";
+/// The last of the lines in its log before it answers.
+const READY: &str = "Listening for NAT-PMP/PCP traffic";
+/// The port of the router's descriptions and calls by HTTP.
+const HTTP_PORT: u16 = 5000;
+
+/// nftables' rules of the router: the chains that miniupnpd fills, and the translation of addresses.
+const RULES: &str = "flush ruleset
+table inet filter {
+  chain miniupnpd {
+  }
+  chain prerouting_miniupnpd {
+  }
+  chain postrouting_miniupnpd {
+  }
+  chain input {
+    type filter hook input priority 0; policy accept;
+  }
+  chain forward {
+    type filter hook forward priority 0; policy accept;
+    jump miniupnpd
+  }
+  chain prerouting {
+    type nat hook prerouting priority -100; policy accept;
+    jump prerouting_miniupnpd
+  }
+  chain postrouting {
+    type nat hook postrouting priority 100; policy accept;
+    jump postrouting_miniupnpd
+    oifname \"outside\" masquerade
+  }
+}
+";
+
+/// The switches of the router. miniupnpd has one for PCP and NAT-PMP together, which IPv6 does not obey; here the
+/// router's rules keep their packets from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Switches {
+    /// PCP.
+    pub pcp: bool,
+    /// NAT-PMP.
+    pub nat_pmp: bool,
+    /// UPnP.
+    pub upnp: bool,
+    /// Further lines of its configuration.
+    pub more: &'static str,
+    /// The longest lifetime that it grants by PCP and NAT-PMP, in seconds.
+    pub longest: u32,
+}
+
+impl Switches {
+    /// Everything is on.
+    pub const ALL: Self = Self {
+        pcp: true,
+        nat_pmp: true,
+        upnp: true,
+        more: "allow 1-65535 10.9.0.0/24 1-65535",
+        longest: 3600,
+    };
+}
+
+/// A home with a router; gone when dropped.
+#[derive(Debug)]
+pub struct HomeRouter {
+    box_space: String,
+    router_space: String,
+    folder: TempDir,
+    daemon: Option<Service>,
+}
+
+impl HomeRouter {
+    /// Builds the home, with a router that forwards nothing yet. `None`, and a word about the reason, where that cannot be
+    /// done.
+    pub fn build(outside: &str) -> Result<Option<Self>> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        if let Some(missing) = missing() {
+            report(&format!("NOT RUN: this test needs {missing}"));
+            return Ok(None);
+        }
+        let id = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+        let (box_space, router_space) = (format!("hearth-box-{id}"), format!("hearth-router-{id}"));
+        let home = Self { box_space, router_space, folder: tempfile::tempdir()?, daemon: None };
+        for name in [&home.box_space, &home.router_space] {
+            ip(&["netns", "add", name])?;
+            ip(&["-n", name, "link", "set", "lo", "up"])?;
+        }
+        home.lay_cables(outside)?;
+        Ok(Some(home))
+    }
+
+    fn lay_cables(&self, outside: &str) -> Result<()> {
+        let (inside, router) = (self.box_space.as_str(), self.router_space.as_str());
+        let pair = |name, peer, space| {
+            let cable = ["-n", router, "link", "add", name, "type", "veth", "peer", "name", peer];
+            ip(&[&cable[..], &["netns", space]].concat())
+        };
+        pair("home", "eth0", inside)?;
+        // The far end of the line lies in the router's namespace, where nothing answers.
+        pair("outside", "provider", router)?;
+        self.set_hardware_address()?;
+        for interface in ["home", "outside", "provider"] {
+            ip(&["-n", router, "link", "set", interface, "up"])?;
+        }
+        let address = |space, address: &str, interface| {
+            let add = ["-n", space, "address", "add", address, "dev", interface];
+            ip(&[&add[..], if address.contains(':') { &["nodad"] } else { &[] }].concat())
+        };
+        address(router, "10.9.0.1/24", "home")?;
+        address(router, "fe80::1/64", "home")?;
+        address(router, "2a0e:97c0:2::1/64", "home")?;
+        address(router, &format!("{outside}/24"), "outside")?;
+        address(router, "2a0e:97c0:1::2/64", "outside")?;
+        ip(&["-n", inside, "link", "set", "eth0", "up"])?;
+        for own in ["10.9.0.2/24", "10.9.0.3/24", "2a0e:97c0:2::7/64"] {
+            address(inside, own, "eth0")?;
+        }
+        ip(&["-n", router, "route", "add", "default", "dev", "outside"])?;
+        ip(&["-n", router, "-6", "route", "add", "default", "dev", "outside"])?;
+        ip(&["-n", inside, "route", "add", "default", "via", "10.9.0.1", "dev", "eth0"])?;
+        ip(&["-n", inside, "-6", "route", "add", "default", "via", "fe80::1", "dev", "eth0"])?;
+        self.rules(Switches::ALL)
+    }
+
+    /// A fixed one, so that the box's own link-local address comes without a wait for duplicates.
+    fn set_hardware_address(&self) -> Result<()> {
+        for (space, interface) in [(&self.box_space, "eth0"), (&self.router_space, "home")] {
+            let setting = format!("net.ipv6.conf.{interface}.accept_dad=0");
+            self.run_in(space, &["sysctl", "-q", "-w", &setting])?;
+        }
+        Ok(())
+    }
+
+    /// The router's rules without any mapping, as after a power cut.
+    fn rules(&self, switches: Switches) -> Result<()> {
+        self.load("rules", RULES)?;
+        self.switch(switches)
+    }
+
+    fn load(&self, name: &str, rules: &str) -> Result<()> {
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, rules)?;
+        self.run_in(&self.router_space, &["nft", "-f", &file.display().to_string()])?;
+        Ok(())
+    }
+
+    /// Keeps packets from the protocols of datagrams that are switched off, while the mappings go on.
+    pub fn switch(&self, switches: Switches) -> Result<()> {
+        let mut rules = "flush chain inet filter input\n".to_owned();
+        for (is_on, version) in [(switches.pcp, 2), (switches.nat_pmp, 0)] {
+            if !is_on {
+                // The first byte after the header of UDP is the version.
+                rules += &format!("add rule inet filter input udp dport 5351 @th,64,8 {version} drop\n");
+            }
+        }
+        self.load("switches", &rules)
+    }
+
+    /// Starts the router's program, after ending the one before and forgetting all mappings.
+    pub fn start(&mut self, switches: Switches) -> Result<()> {
+        self.stop()?;
+        self.rules(switches)?;
+        let configuration = format!(
+            "ext_ifname=outside\next_ifname6=outside\nlistening_ip=home\nport={HTTP_PORT}\nipv6_disable=no\n\
+             enable_natpmp=yes\nenable_upnp={}\nmin_lifetime=20\nmax_lifetime={}\nsecure_mode=yes\nsystem_uptime=no\n\
+             notify_interval=900\nuuid=00000000-0000-0000-0000-000000000001\nupnp_table_name=filter\n\
+             upnp_nat_table_name=filter\n{}\n",
+            if switches.upnp { "yes" } else { "no" },
+            switches.longest,
+            switches.more,
+        );
+        let (file, pid) = (self.folder.path().join("miniupnpd.conf"), self.folder.path().join("pid"));
+        std::fs::write(&file, configuration)?;
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.router_space, "miniupnpd", "-d", "-f"]).arg(&file);
+        command.arg("-P").arg(&pid);
+        let log = self.folder.path().join("log");
+        let _ = std::fs::remove_file(&log);
+        let mut daemon = Service::start("miniupnpd", command, &log)?;
+        let is_ready = || std::fs::read_to_string(&log).is_ok_and(|log| log.contains(READY));
+        daemon.wait_until("it listens", is_ready)?;
+        self.daemon = Some(daemon);
+        Ok(())
+    }
+
+    /// Ends the router's program.
+    pub fn stop(&mut self) -> Result<()> {
+        self.daemon.take().map_or(Ok(()), |mut daemon| daemon.stop())
+    }
+
+    /// The log of the router's program.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.daemon.as_ref().map_or(String::new(), Service::log)
+    }
+
+    /// The ports that the router's rules lead to an address inside, in order.
+    pub fn forwarded(&self, to: &str) -> Result<Vec<u16>> {
+        let listed = self.run_in(&self.router_space, &["nft", "list", "table", "inet", "filter"])?;
+        let rules = String::from_utf8(listed.stdout)?;
+        // nft shows the destination of IPv6 in the form in which miniupnpd has written it: 128 bits of the header.
+        let six = to.parse().ok().map(|to: Ipv6Addr| format!("@nh,192,128 {:#034x}", u128::from(to)));
+        let port = |rule: &str| -> Option<u16> {
+            if rule.contains(&format!("dnat ip to {to}:")) {
+                rule.rsplit(':').next()?.trim().parse().ok()
+            } else if six.as_ref().is_some_and(|six| rule.contains(six)) {
+                rule.split("dport ").nth(1)?.split_whitespace().next()?.parse().ok()
+            } else {
+                None
+            }
+        };
+        let mut ports: Vec<u16> = rules.lines().filter_map(port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        Ok(ports)
+    }
+
+    /// Waits until the router's rules lead these ports to an address inside, and no others.
+    pub fn wait_for_forwarded(&self, to: &str, ports: &[u16]) -> Result<()> {
+        poll(LIMIT, &format!("the ports {ports:?} lead to {to}"), || {
+            Ok((self.forwarded(to)? == ports).then_some(()))
+        })
+        .with_context(|| {
+            let listed = self.run_in(&self.router_space, &["nft", "list", "ruleset"]);
+            let rules = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+            format!("the rules: {}\nthe log: {}", rules.unwrap_or_default(), self.log())
+        })
+    }
+
+    /// Gives the router another address outside, or none.
+    pub fn move_outside(&self, from: &str, to: Option<&str>) -> Result<()> {
+        let router = self.router_space.as_str();
+        // Routes over the interface go with its last address.
+        ip(&["-n", router, "address", "delete", &format!("{from}/24"), "dev", "outside"])?;
+        if let Some(to) = to {
+            ip(&["-n", router, "address", "add", &format!("{to}/24"), "dev", "outside"])?;
+        }
+        let _ = ip(&["-n", router, "route", "add", "default", "dev", "outside"]);
+        Ok(())
+    }
+
+    /// Takes a port out of the router's table, as its owner may in its pages: by a call of UPnP from the box.
+    pub fn take_out(&self, port: u16) -> Result<()> {
+        const SERVICE: &str = "urn:schemas-upnp-org:service:WANIPConnection:2";
+        let body = format!(
+            "<?xml version=\"1.0\"?><s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>\
+             <u:DeletePortMapping xmlns:u=\"{SERVICE}\"><NewRemoteHost></NewRemoteHost>\
+             <NewExternalPort>{port}</NewExternalPort><NewProtocol>TCP</NewProtocol></u:DeletePortMapping>\
+             </s:Body></s:Envelope>"
+        );
+        let call = format!(
+            "POST /ctl/IPConn HTTP/1.0\r\nHost: 10.9.0.1:{HTTP_PORT}\r\nContent-Type: text/xml\r\n\
+             SOAPAction: \"{SERVICE}#DeletePortMapping\"\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.inside(|| {
+            let mut stream = TcpStream::connect(("10.9.0.1", HTTP_PORT))?;
+            stream.set_read_timeout(Some(LIMIT))?;
+            stream.write_all(call.as_bytes())?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            ensure!(answer.contains("DeletePortMappingResponse"), "{answer}");
+            Ok(())
+        })
+    }
+
+    /// Runs something in the box's network: in a thread, which its sockets belong to.
+    pub fn inside<T: Send>(&self, body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                enter(&self.box_space)?;
+                body()
+            });
+            thread.join().map_err(|_| anyhow::anyhow!("it panicked"))?
+        })
+    }
+
+    /// Moves the calling thread into the box's network.
+    pub fn enter(&self) -> impl FnOnce() -> Result<()> + Send + use<> {
+        let name = self.box_space.clone();
+        move || enter(&name)
+    }
+
+    fn run_in(&self, space: &str, command: &[&str]) -> Result<Output> {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new("ip")
+            .args(["netns", "exec", space])
+            .args(command)
+            .env("PATH", format!("{path}:/usr/sbin:/sbin"))
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{command:?}: {said}");
+        Ok(output)
+    }
+}
+
+impl Drop for HomeRouter {
+    fn drop(&mut self) {
+        drop(self.daemon.take());
+        for name in [&self.box_space, &self.router_space] {
+            let _ = Command::new("ip").args(["netns", "delete", name]).status();
+        }
+    }
+}
+
+fn enter(space: &str) -> Result<()> {
+    let namespace = File::open(Path::new("/run/netns").join(space))?;
+    Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?)
+}
+
+fn ip(arguments: &[&str]) -> Result<()> {
+    let output = Command::new("ip").args(arguments).output()?;
+    ensure!(output.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+fn missing() -> Option<&'static str> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let folders = format!("{path}:/usr/sbin:/sbin");
+    let has = |program: &str| folders.split(':').any(|folder| Path::new(folder).join(program).exists());
+    if !rustix::process::geteuid().is_root() {
+        Some("root, for network namespaces")
+    } else if !Path::new("/proc/self/ns/net").exists() || !has("ip") {
+        Some("ip (package iproute2)")
+    } else if !has("nft") {
+        Some("nft (package nftables)")
+    } else if !has("miniupnpd") {
+        Some("miniupnpd (package miniupnpd-nftables)")
+    } else {
+        None
+    }
+}
