@@ -20,5 +20,6 @@ pub mod push_service;
 pub mod python;
 pub mod screen;
 pub mod story;
+pub mod updated_zones;
 pub mod waiting;
 pub mod web;

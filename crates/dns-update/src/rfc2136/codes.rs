@@ -43,14 +43,24 @@ impl SignatureError {
                  them with its settings."
             }
             Self::BAD_KEY => {
-                "The name server does not know a key of this name with this algorithm (BADKEY): compare them with \
-                 its settings."
+                "The name server does not know a key of this name with this algorithm, or does not let it change this \
+                 zone (BADKEY): compare with its settings."
             }
             Self::BAD_TRUNCATION => "The name server wants signatures of another length (BADTRUNC).",
             Self(_) => "The name server does not accept the signature.",
         };
         UpdateError::Trouble(words.to_owned(), SERVER_PAUSE)
     }
+}
+
+/// The failure of an answer without a signature: only a hint, since anybody on the way can write it.
+pub(super) fn unsigned(code: ResponseCode, zone: &RecordName) -> UpdateError {
+    let hint = "The answer is not signed: the name server may not know the key.";
+    let words = match code {
+        ResponseCode::NO_ERROR => hint.to_owned(),
+        code => format!("{} {hint}", failure(code, zone)),
+    };
+    UpdateError::Trouble(words, SERVER_PAUSE)
 }
 
 /// The failure that a code other than success means.
@@ -77,5 +87,34 @@ pub(super) fn failure(code: ResponseCode, zone: &RecordName) -> UpdateError {
             mend(format!("The name server says that the names are not in the zone {zone} (NOTZONE)."))
         }
         ResponseCode(number) => mend(format!("The name server refuses the update (response code {number}).")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ResponseCode, SignatureError, failure, unsigned};
+    use crate::error::Remedy;
+
+    #[test]
+    fn every_code_is_told_in_words_and_nothing_is_given_up() {
+        let zone = "home.example".parse().unwrap();
+        for (code, words) in [
+            (2, "SERVFAIL"),
+            (4, "NOTIMP"),
+            (5, "REFUSED"),
+            (9, "NOTAUTH"),
+            (10, "NOTZONE"),
+            (3, "response code 3"),
+        ] {
+            for error in [failure(ResponseCode(code), &zone), unsigned(ResponseCode(code), &zone)] {
+                assert!(error.to_string().contains(words), "{error}");
+                assert!(matches!(error.remedy(), Remedy::Wait(_)), "{error:?}");
+            }
+        }
+        assert_eq!(failure(ResponseCode(1), &zone).remedy(), Remedy::Records);
+        for (code, words) in [(16, "BADSIG"), (17, "BADKEY"), (22, "BADTRUNC"), (23, "not accept")] {
+            let error = SignatureError(code).failure();
+            assert!(error.to_string().contains(words), "{error}");
+        }
     }
 }

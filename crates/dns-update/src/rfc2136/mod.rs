@@ -13,9 +13,10 @@ use mail_types::UnixTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use codes::{ResponseCode, failure};
+use codes::{ResponseCode, failure, unsigned};
 use numbers::SOA;
 use reading::Message;
+use tsig::Unverified;
 
 use crate::error::UpdateError;
 use crate::name::RecordName;
@@ -66,14 +67,9 @@ impl Rfc2136 {
         let update = update.ok_or_else(|| {
             UpdateError::Records("The records do not fit into one update (64 KiB).".to_owned())
         })?;
-        let answer = self.exchange(&mut connection, update, now).await?;
-        match answer.code {
-            ResponseCode::NO_ERROR => {
-                *self.zone.lock() = Some(zone);
-                Ok(())
-            }
-            code => Err(failure(code, &zone)),
-        }
+        outcome(self.exchange(&mut connection, update, now).await, &zone)?;
+        *self.zone.lock() = Some(zone);
+        Ok(())
     }
 
     /// Asks for the zone that the owner's name is in: that of an SOA record at the name, or at one above it.
@@ -81,8 +77,14 @@ impl Rfc2136 {
         let mut place = Some(self.name.clone());
         while let Some(name) = place {
             let question = writing::question(identifier()?, &name, SOA);
-            let answer = self.exchange(connection, question, now).await?;
-            if let Some(zone) = answer.start_of_authority().filter(|zone| self.name.is_in(zone)) {
+            let zone = match self.exchange(connection, question, now).await {
+                Ok(answer) => answer.start_of_authority().filter(|zone| self.name.is_in(zone)),
+                // Some servers do not sign what they refuse, as they do with names of other zones.
+                Err(Unverified::Unsigned(code)) if code != ResponseCode::NO_ERROR => None,
+                Err(Unverified::Unsigned(code)) => return Err(unsigned(code, &name)),
+                Err(Unverified::Failed(error)) => return Err(error),
+            };
+            if let Some(zone) = zone {
                 return Ok(zone);
             }
             place = name.parent();
@@ -98,7 +100,8 @@ impl Rfc2136 {
         now: UnixTime,
     ) -> Result<Vec<Vec<u8>>, UpdateError> {
         let question = writing::question(identifier()?, &self.name, RecordKind::Txt.number());
-        let answer = self.exchange(connection, question, now).await?;
+        let answer = self.exchange(connection, question, now).await;
+        let answer = answer.map_err(|error| error.into_failure(&self.name))?;
         let texts = answer.data(&self.name, RecordKind::Txt.number()).filter(|data| !is_spf(data));
         Ok(texts.take(TEXTS_LIMIT).map(<[u8]>::to_vec).collect())
     }
@@ -108,10 +111,28 @@ impl Rfc2136 {
         connection: &mut Connection,
         message: Vec<u8>,
         now: UnixTime,
-    ) -> Result<Message, UpdateError> {
+    ) -> Result<Message, Unverified> {
         let request = tsig::sign(message, &self.key, now)?;
         let answer = connection.exchange(&request.bytes).await?;
         tsig::verify(&answer, &request, &self.key, now)
+    }
+}
+
+/// The outcome of an update of a zone.
+fn outcome(answer: Result<Message, Unverified>, zone: &RecordName) -> Result<(), UpdateError> {
+    match answer {
+        Ok(Message { code: ResponseCode::NO_ERROR, .. }) => Ok(()),
+        Ok(Message { code, .. }) => Err(failure(code, zone)),
+        Err(error) => Err(error.into_failure(zone)),
+    }
+}
+
+impl Unverified {
+    fn into_failure(self, zone: &RecordName) -> UpdateError {
+        match self {
+            Self::Unsigned(code) => unsigned(code, zone),
+            Self::Failed(error) => error,
+        }
     }
 }
 
@@ -139,11 +160,7 @@ pub fn read(settings: &ProviderSettings, id: u16, answer: &[u8], now: UnixTime) 
         return Err(UpdateError::Credentials("These settings have no key.".to_owned()));
     };
     let request = tsig::sign(writing::question(id, &settings.name, SOA), key, now)?;
-    let message = tsig::verify(answer, &request, key, now)?;
-    match message.code {
-        ResponseCode::NO_ERROR => Ok(()),
-        code => Err(failure(code, &settings.name)),
-    }
+    outcome(tsig::verify(answer, &request, key, now), &settings.name)
 }
 
 /// A connection to a name server: messages with their length in front (RFC 1035 section 4.2.2).

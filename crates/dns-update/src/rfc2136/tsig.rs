@@ -59,6 +59,21 @@ pub(super) fn sign(mut message: Vec<u8>, key: &TsigKey, now: UnixTime) -> Result
     Ok(SignedRequest { bytes: message, id: u16::from_be_bytes([id_high, id_low]), operation, mac })
 }
 
+/// An answer that is not verified.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unverified {
+    /// It has no signature: anybody on the way may have written it, or the server does not sign what it refuses.
+    Unsigned(ResponseCode),
+    /// It is none, or the signature is wrong, or the server does not accept that of the request.
+    Failed(UpdateError),
+}
+
+impl From<UpdateError> for Unverified {
+    fn from(error: UpdateError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// Reads an answer and checks that it is the server's to this request, and that its time is ours.
 ///
 /// # Errors
@@ -69,42 +84,30 @@ pub(super) fn verify(
     request: &SignedRequest,
     key: &TsigKey,
     now: UnixTime,
-) -> Result<Message, UpdateError> {
+) -> Result<Message, Unverified> {
     let odd = |words: &str| UpdateError::Trouble(words.to_owned(), SERVER_PAUSE);
     let message = Message::parse(answer)
         .filter(|message| message.operation == request.operation && message.id == request.id)
         .ok_or_else(|| odd("The name server answers something that is no answer to an update."))?;
-    let Some(signature) = &message.signature else { return Err(unsigned(message.code)) };
+    let Some(signature) = &message.signature else { return Err(Unverified::Unsigned(message.code)) };
     let error = SignatureError(signature.error);
     if signature.mac.is_empty() && error != SignatureError::NONE {
-        return Err(error.failure());
+        return Err(error.failure().into());
     }
     if !is_authentic(answer, signature, request, key) {
-        return Err(odd(
-            "The answer to the update is signed with another key than the request: it may be somebody else's.",
-        ));
+        let words = "The answer to the update is signed with another key than the request: it may be somebody else's.";
+        return Err(odd(words).into());
     }
     if error == SignatureError::BAD_TIME {
-        return Err(other_time(signature.server_time(), now));
+        return Err(other_time(signature.server_time(), now).into());
     }
     if error != SignatureError::NONE {
-        return Err(error.failure());
+        return Err(error.failure().into());
     }
     if signature.time.abs_diff(now.0) > u64::from(signature.fudge.min(FUDGE)) {
-        return Err(other_time(Some(signature.time), now));
+        return Err(other_time(Some(signature.time), now).into());
     }
     Ok(message)
-}
-
-/// The failure of an answer without a signature: only a hint, since anybody on the way can write it.
-fn unsigned(code: ResponseCode) -> UpdateError {
-    let words = "The name server's answer is not signed: it may not know the key";
-    match code {
-        ResponseCode::NO_ERROR => UpdateError::Trouble(format!("{words}."), SERVER_PAUSE),
-        ResponseCode(number) => {
-            UpdateError::Trouble(format!("{words} (response code {number})."), SERVER_PAUSE)
-        }
-    }
 }
 
 fn other_time(server: Option<u64>, now: UnixTime) -> UpdateError {
@@ -170,8 +173,9 @@ fn time_and_fudge(time: u64, fudge: u16) -> [u8; 8] {
 mod tests {
     use mail_types::{Secret, UnixTime};
 
-    use super::{FUDGE, sign, verify};
+    use super::{FUDGE, Unverified, sign, verify};
     use crate::error::UpdateError;
+    use crate::rfc2136::codes::ResponseCode;
     use crate::rfc2136::writing::question;
     use crate::settings::{TsigAlgorithm, TsigKey};
 
@@ -219,12 +223,19 @@ mod tests {
                 assert!(read.is_err() || read.as_ref() == Ok(&message), "byte {position}");
             }
             let other = answer(&key("another secret", algorithm), NOW, &request, 0);
-            assert!(matches!(verify(&other, &request, &own, NOW), Err(UpdateError::Trouble(..))));
+            assert!(matches!(
+                verify(&other, &request, &own, NOW),
+                Err(Unverified::Failed(UpdateError::Trouble(..)))
+            ));
             let earlier = sign(question(7, &"a.bc".parse().unwrap(), 6), &own, UnixTime(NOW.0 - 1)).unwrap();
             let replayed = answer(&own, NOW, &earlier, 0);
-            assert!(matches!(verify(&replayed, &request, &own, NOW), Err(UpdateError::Trouble(..))));
+            assert!(matches!(
+                verify(&replayed, &request, &own, NOW),
+                Err(Unverified::Failed(UpdateError::Trouble(..)))
+            ));
             let late = answer(&own, UnixTime(NOW.0 + 301), &request, 0);
-            let Err(UpdateError::Clock(words)) = verify(&late, &request, &own, NOW) else {
+            let Err(Unverified::Failed(UpdateError::Clock(words))) = verify(&late, &request, &own, NOW)
+            else {
                 panic!("no clock")
             };
             assert!(words.contains("by 301 seconds"), "{words}");
@@ -237,11 +248,10 @@ mod tests {
         let request = sign(question(7, &"a.bc".parse().unwrap(), 6), &own, NOW).unwrap();
         let mut bare = question(7, &"a.bc".parse().unwrap(), 6);
         bare[2] |= 0x80;
-        let Err(UpdateError::Trouble(words, _)) = verify(&bare, &request, &own, NOW) else {
-            panic!("believed")
-        };
-        assert!(words.contains("not signed"), "{words}");
+        let unsigned = Err(Unverified::Unsigned(ResponseCode::NO_ERROR));
+        assert_eq!(verify(&bare, &request, &own, NOW), unsigned);
         bare[1] = 8;
-        assert!(verify(&bare, &request, &own, NOW).is_err(), "the answer to another message");
+        let other = verify(&bare, &request, &own, NOW);
+        assert!(matches!(other, Err(Unverified::Failed(_))), "the answer to another message");
     }
 }
