@@ -190,6 +190,9 @@ impl EventLoop {
         if self.server.execute(now, log, || Server::start(sender, log)) == Executed::Started {
             self.server_led = LedState::Booting;
             self.tell(ToServe::Addresses(self.addresses.clone()));
+            if self.clock == Clock::Right {
+                self.tell(ToServe::ClockIsRight);
+            }
         }
         self.show_led();
     }
@@ -274,7 +277,10 @@ impl EventLoop {
         );
         self.appliance.log.say_for(Role::Time.log_source(), text);
         self.save_clock(uptime());
-        self.clock = Clock::Right;
+        if first {
+            self.clock = Clock::Right;
+            self.tell(ToServe::ClockIsRight);
+        }
     }
 
     fn save_clock(&mut self, now: Duration) {

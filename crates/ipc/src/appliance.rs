@@ -26,6 +26,8 @@ pub enum ToServe {
     OpenPairingWindow,
     /// The box's own addresses changed; link-local ones are not listed.
     Addresses(Vec<IpAddr>),
+    /// The clock is right since now, and stays so until the box starts again. Until this comes it may be days behind.
+    ClockIsRight,
     /// Finish what is running and exit with status 0.
     Stop,
 }

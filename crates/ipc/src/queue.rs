@@ -79,6 +79,6 @@ pub struct SendingStatus {
     pub oldest: Option<u64>,
     /// Queued messages that were given up for some or all recipients since the start.
     pub given_up: u64,
-    /// False while the clock shows a time before the program was written: mail waits until it is set.
+    /// False while the clock is not known to be right: mail waits until it is.
     pub clock_is_right: bool,
 }

@@ -51,6 +51,7 @@ use crate::router::Router;
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
 use crate::runtime::resources::Resources;
+use crate::runtime::true_clock::TrueClock;
 use crate::web_backend::WebBackend;
 
 /// The store's setting that holds the self-signed certificate and its key.
@@ -145,6 +146,7 @@ pub(crate) struct Prepared {
     pub(crate) config: Config,
     pub(crate) storage: Storage,
     pub(crate) owner: Arc<OwnerSettings>,
+    pub(crate) clock: TrueClock,
     /// The sentence about settings that could not be taken over.
     pub(crate) owner_trouble: Option<String>,
     /// Asks for a start with other settings.
@@ -182,7 +184,8 @@ impl World {
 
 /// The same, in this world.
 pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::Result<Running> {
-    let Prepared { config, storage: Storage { store, watchers }, owner, owner_trouble, restart } = prepared;
+    let Prepared { config, storage, owner, clock: true_clock, owner_trouble, restart } = prepared;
+    let Storage { store, watchers } = storage;
     let run_directory = config.run_directory();
     let control = control::bind(&config.control_socket())?;
     let listeners = listeners::bind(&config)?;
@@ -193,7 +196,7 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
     let domains = domains(&config, &store)?;
     let site = Arc::new(site(&config, &domains, &tls, endpoint, &ports));
     let (pairing_task, pairing) = PairingTask::new(setup);
-    let (naming, naming_tasks) = name(&config, &store, &tls, &ports, &world)?;
+    let (naming, naming_tasks) = name(&config, &store, &tls, &ports, (&world, &true_clock))?;
     let counters = Arc::new(Counters::new(clock::wall()));
     let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -209,6 +212,7 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
         notifier,
         ports,
         connections: connection_limit(&config),
+        clock: true_clock,
         owner_trouble,
         naming: Arc::new(naming),
     });
@@ -266,7 +270,7 @@ fn name(
     store: &Store,
     tls: &TlsSettings,
     ports: &Ports,
-    world: &World,
+    (world, clock): (&World, &TrueClock),
 ) -> anyhow::Result<(Naming, NamingTasks)> {
     let means = naming::Means {
         store: store.clone(),
@@ -276,7 +280,7 @@ fn name(
         bound: bound_addresses(ports),
         https: ports.contains_key(&Service::Https),
         http: ports.contains_key(&Service::Http),
-        clock: outbound::clock_trust,
+        clock: clock.clone(),
     };
     Naming::new(config, means)
 }
@@ -411,6 +415,7 @@ fn start_outbound(
         signer: Arc::new(Signer::open(&observed.store, &config.domain)?),
         reports: Arc::clone(reports),
         counters: Arc::clone(&observed.counters),
+        clock: observed.clock.clone(),
         tasks,
         shutdown,
         peers: world.peers,

@@ -40,6 +40,7 @@ use naming::{OwnerSettings, Taken};
 use operation::appliance::{self, InitLink};
 use operation::health;
 use runtime::blocking;
+use runtime::true_clock::TrueClock;
 
 /// The variable that says how much is logged, as `tracing-subscriber` has it.
 const LOG_VARIABLE: &str = "HEARTH_LOG";
@@ -84,12 +85,17 @@ async fn serve(base: Base, host: Host, owner_file: Option<PathBuf>) -> anyhow::R
     let storage = Storage::open(&config).await?;
     let owner = Arc::new(OwnerSettings::new(base, storage.store.clone()));
     let restart = Arc::new(Notify::new());
-    let mut link = Link::open(host);
+    let clock = match host {
+        Host::Appliance => TrueClock::of_box(),
+        Host::Machine => TrueClock::of_machine(),
+    };
+    let mut link = Link::open(host, clock.clone());
     let owner_trouble = take_owner_file(&owner, owner_file, &link).await?;
     loop {
         let (config, owner, storage) = (resolve(&owner)?, Arc::clone(&owner), storage.clone());
         let (owner_trouble, restart) = (owner_trouble.clone(), Arc::clone(&restart));
-        let prepared = Prepared { config, storage, owner, owner_trouble, restart: Arc::clone(&restart) };
+        let (clock, restart_by_owner) = (clock.clone(), Arc::clone(&restart));
+        let prepared = Prepared { config, storage, owner, clock, owner_trouble, restart: restart_by_owner };
         let running = assembly::start(prepared).await?;
         let (good, checks) = watch::channel(0);
         running.spawn(health::run(Arc::clone(running.observed()), good));
@@ -175,9 +181,9 @@ enum Link {
 }
 
 impl Link {
-    fn open(host: Host) -> Self {
+    fn open(host: Host, clock: TrueClock) -> Self {
         match host {
-            Host::Appliance => Self::Init(InitLink::new(tokio::io::stdin(), tokio::io::stdout())),
+            Host::Appliance => Self::Init(InitLink::new(tokio::io::stdin(), tokio::io::stdout(), clock)),
             Host::Machine => Self::Terminal,
         }
     }

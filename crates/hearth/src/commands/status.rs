@@ -37,7 +37,7 @@ fn notifications(push: PushStatus) -> String {
 fn sending(status: &SendingStatus) -> String {
     match (status.servers.as_str(), status.clock_is_right) {
         ("off", _) => "off: mail stays on this server".to_owned(),
-        (_, false) => "mail waits: the clock is not set".to_owned(),
+        (_, false) => "mail waits: the clock is not known to be right yet".to_owned(),
         ("relays", true) => "to chatmail relays only".to_owned(),
         (_, true) => "to every mail server that encrypts the connection".to_owned(),
     }
@@ -57,6 +57,10 @@ fn in_words(status: &ServerStatus) -> String {
     line("Connections:", format!("{} of at most {}", status.connections, status.connections_limit));
     line("Sending:", sending(&status.sending));
     line("Queue:", queue(status.queue, &status.sending));
+    if !status.sending.clock_is_right {
+        let wait = "not known to be right yet: certificates and mail to other servers wait for a time server";
+        line("Clock:", wait.to_owned());
+    }
     line("Push:", status.push.map_or("off".to_owned(), notifications));
     if let Some(DiskStatus { free, total }) = status.disk {
         line("Disk:", format!("{} MiB free of {} MiB", free >> 20, total >> 20));
@@ -93,7 +97,7 @@ mod tests {
             clock_is_right,
         };
         assert_eq!(sending(&status("relays", true)), "to chatmail relays only");
-        assert_eq!(sending(&status("all", false)), "mail waits: the clock is not set");
+        assert_eq!(sending(&status("all", false)), "mail waits: the clock is not known to be right yet");
         assert!(sending(&status("off", false)).starts_with("off"));
         assert_eq!(
             queue(3, &status("all", true)),

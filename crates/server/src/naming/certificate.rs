@@ -8,8 +8,8 @@ use acme::{Account, Authority, CertificateOrder, Issued, Optional};
 use host::{clock, entropy};
 use mail_types::{Domain, UnixTime};
 use relay_policy::certificate::{
-    AttemptReason, CertificateFailure, CertificateHistory, ChallengeKind, ClockTrust, FailureKind,
-    FailureSource, HeldCertificate, NextAttempt, Subject, news,
+    AttemptReason, CertificateFailure, CertificateHistory, ChallengeKind, FailureKind, FailureSource,
+    HeldCertificate, NextAttempt, Subject, news,
 };
 use tls::{IssuedCertificate, TlsSettings};
 use tokio::sync::{Notify, watch};
@@ -18,6 +18,7 @@ use super::challenges::Responder;
 use super::kept::KeptCertificate;
 use super::updater::RecordsState;
 use crate::runtime::blocking;
+use crate::runtime::true_clock::TrueClock;
 
 /// The longest sleep: the calendar may be corrected meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -36,7 +37,7 @@ pub(crate) struct CertificateTask {
     pub(crate) kept: KeptCertificate,
     pub(crate) tls: TlsSettings,
     pub(crate) responder: Responder,
-    pub(crate) clock: fn() -> ClockTrust,
+    pub(crate) clock: TrueClock,
     pub(crate) state: watch::Sender<CertificateState>,
     /// The records, if the provider lets this server write them.
     pub(crate) records: Option<watch::Receiver<RecordsState>>,
@@ -65,7 +66,7 @@ impl CertificateTask {
         loop {
             let now = clock::wall();
             let held = self.kept.certificate().map(|(certificate, _)| certificate);
-            let next = history.next(now, (self.clock)(), held.as_ref().map(|held| self.held(held)));
+            let next = history.next(now, self.clock.trust(), held.as_ref().map(|held| self.held(held)));
             self.tell(now, &history, held.as_ref(), next);
             match next {
                 NextAttempt::WhenClockIsKnown => self.wait(CLOCK_CHECK, &mut history).await,

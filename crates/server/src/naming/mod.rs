@@ -19,7 +19,6 @@ use anyhow::Context;
 use config::{Acme, AcmeDirectory, Config, Tls};
 use dns::Resolver;
 use https_client::HttpsClient;
-use relay_policy::certificate::ClockTrust;
 use ring::digest::{SHA256, digest};
 use store::Store;
 use tls::{CertificateKey, IssuedCertificate, TlsSettings};
@@ -30,10 +29,12 @@ use tokio_util::task::TaskTracker;
 use addresses::{AddressTask, OwnAddresses, PublicAddresses};
 use certificate::{CertificateState, CertificateTask};
 use challenges::Responder;
+use kept::KeptCertificate;
 use records::RecordsTask;
 use updater::{PublishedChallenges, RecordsState, Updater};
 
-use kept::KeptCertificate;
+use crate::runtime::true_clock::TrueClock;
+
 pub(crate) use owner::{Change, OwnerSettings, Taken};
 pub(crate) use records::Facts;
 
@@ -52,7 +53,7 @@ pub(crate) struct Means {
     /// Whether port 443, and port 80, are listened on.
     pub(crate) https: bool,
     pub(crate) http: bool,
-    pub(crate) clock: fn() -> ClockTrust,
+    pub(crate) clock: TrueClock,
 }
 
 /// The state of the name, for those who look at it.

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::accounts::pairing::PairingHandle;
 use crate::runtime::lines::Lines;
+use crate::runtime::true_clock::TrueClock;
 
 /// Messages to init that may wait.
 const WAITING: usize = 16;
@@ -20,14 +21,15 @@ pub(crate) struct InitLink<R> {
     messages: mpsc::Sender<ToInit>,
     /// The last addresses that init named, for a server that starts anew.
     addresses: Option<Vec<IpAddr>>,
+    clock: TrueClock,
 }
 
 impl<R: AsyncRead + Unpin> InitLink<R> {
     /// A link over these two streams; the task that writes ends with it.
-    pub(crate) fn new<W: AsyncWrite + Unpin + Send + 'static>(input: R, output: W) -> Self {
+    pub(crate) fn new<W: AsyncWrite + Unpin + Send + 'static>(input: R, output: W, clock: TrueClock) -> Self {
         let (messages, queue) = mpsc::channel(WAITING);
         tokio::spawn(write(queue, output));
-        Self { lines: Lines::new(input, LINE_LIMIT), messages, addresses: None }
+        Self { lines: Lines::new(input, LINE_LIMIT), messages, addresses: None, clock }
     }
 
     /// Sends one message.
@@ -58,6 +60,7 @@ impl<R: AsyncRead + Unpin> InitLink<R> {
                     self.addresses = Some(addresses.clone());
                     pairing.addresses(addresses).await;
                 }
+                Ok(ToServe::ClockIsRight) => self.clock.set_right(),
                 Ok(ToServe::Stop) => return,
                 Err(error) => tracing::warn!(%error, "a line from init was not understood and is dropped"),
             }
@@ -135,6 +138,7 @@ mod tests {
 
     use crate::accounts::pairing::{PairingTask, Setup};
     use crate::operation::appliance::InitLink;
+    use crate::runtime::true_clock::TrueClock;
     use crate::tests::harness::self_signed_tls;
 
     async fn next(lines: &mut Lines<BufReader<DuplexStream>>) -> ToInit {
@@ -168,8 +172,9 @@ mod tests {
         let (good, beats) = watch::channel(0);
         let (mut to_serve, input) = duplex(1024);
         let (output, from_serve) = duplex(64 * 1024);
-        let link =
-            tokio::spawn(async move { InitLink::new(split(input).0, output).run(pairing, beats).await });
+        let clock = TrueClock::of_box();
+        let mut link = InitLink::new(split(input).0, output, clock.clone());
+        let link = tokio::spawn(async move { link.run(pairing, beats).await });
         let mut lines = BufReader::new(from_serve).lines();
 
         assert_eq!(led(&mut lines).await, LedState::WaitingForNetwork);
@@ -187,7 +192,10 @@ mod tests {
         assert_eq!(next(&mut lines).await, ToInit::Ready);
         good.send_replace(2);
         assert_eq!(next(&mut lines).await, ToInit::Healthy);
+        assert!(!clock.is_right());
+        say(ToServe::ClockIsRight).await;
         say(ToServe::Stop).await;
         link.await.unwrap();
+        assert!(clock.is_right());
     }
 }

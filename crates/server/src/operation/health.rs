@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use host::clock;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -68,9 +69,20 @@ pub(crate) async fn check(observed: &Observed) -> Health {
         health.worrying.push(format!("No new accounts are made: {shortage}."));
     }
     health.worrying.extend(observed.tls.trouble());
+    health.worrying.extend(clock_trouble(observed));
     health.worrying.extend(observed.owner_trouble.clone());
     health.worrying.extend(observed.naming.troubles());
     health
+}
+
+/// The sentence about mail that waits for the time. Where none waits, a home without the internet lacks nothing.
+fn clock_trouble(observed: &Observed) -> Option<String> {
+    let waits = || observed.store.outbound_summary().is_ok_and(|queued| queued.oldest.is_some());
+    (observed.clock.is_overdue(clock::now()) && waits()).then(|| {
+        "Mail to other servers waits: no time server on the internet has told the time yet, so the clock is not known to \
+         be right."
+            .to_owned()
+    })
 }
 
 async fn store_works(observed: &Observed) -> Option<String> {

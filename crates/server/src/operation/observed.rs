@@ -15,6 +15,7 @@ use crate::naming::Naming;
 use crate::push::Notifier;
 use crate::runtime::counters::Counters;
 use crate::runtime::resources::Resources;
+use crate::runtime::true_clock::TrueClock;
 
 /// The observed parts.
 pub(crate) struct Observed {
@@ -29,6 +30,7 @@ pub(crate) struct Observed {
     pub(crate) resources: Resources,
     pub(crate) ports: Ports,
     pub(crate) connections: Arc<ConnectionLimit>,
+    pub(crate) clock: TrueClock,
     /// The sentence about owner's settings that could not be taken over.
     pub(crate) owner_trouble: Option<String>,
     pub(crate) naming: Arc<Naming>,

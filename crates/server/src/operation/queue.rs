@@ -10,7 +10,7 @@ use relay_policy::FailedRecipient;
 use smtp::Reply;
 use store::{Outbound as Entry, OutboundId, OutboundSummary};
 
-use crate::federation::outbound::{self, Outbound};
+use crate::federation::outbound::Outbound;
 use crate::mailboxes::reports::Reports;
 use crate::operation::observed::Observed;
 use crate::runtime::blocking;
@@ -70,7 +70,7 @@ fn describe(control: &QueueControl, entry: &Entry, addresses: bool) -> QueuedMes
         None => NextAttempt::Off,
         Some(course) => match course.due_in {
             None => NextAttempt::Running,
-            Some(_) if !outbound::clock_is_right() => NextAttempt::WhenClockIsSet,
+            Some(_) if !control.observed.clock.is_right() => NextAttempt::WhenClockIsSet,
             Some(wait) => NextAttempt::In(wait.as_secs()),
         },
     };
@@ -166,7 +166,7 @@ pub(super) fn status(control: &QueueControl, queued: OutboundSummary) -> Sending
         servers: servers.to_owned(),
         oldest: queued.oldest.map(|time| clock::wall().0.saturating_sub(time.0)),
         given_up: control.observed.counters.outbound.given_up.value(),
-        clock_is_right: outbound::clock_is_right(),
+        clock_is_right: control.observed.clock.is_right(),
     }
 }
 

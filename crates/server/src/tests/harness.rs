@@ -19,6 +19,7 @@ use crate::mailboxes::memory::MailboxMemory;
 use crate::naming::OwnerSettings;
 use crate::operation::observed::Observed;
 use crate::operation::reachability::Reachability;
+use crate::runtime::true_clock::TrueClock;
 use crate::tests::keys::TestKeys;
 
 /// A name and a password that the server's rules allow.
@@ -181,7 +182,14 @@ pub(crate) async fn prepare(text: &str) -> anyhow::Result<Prepared> {
     assert_eq!(findings, []);
     let storage = Storage::open(&config).await?;
     let owner = Arc::new(OwnerSettings::new(base, storage.store.clone()));
-    Ok(Prepared { config, storage, owner, owner_trouble: None, restart: Arc::default() })
+    Ok(Prepared {
+        config,
+        storage,
+        owner,
+        clock: TrueClock::of_machine(),
+        owner_trouble: None,
+        restart: Arc::default(),
+    })
 }
 
 /// Settings with a certificate that nobody issued.

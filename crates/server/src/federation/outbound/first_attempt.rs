@@ -10,12 +10,12 @@ use mail_types::{Address, Domain, UnixTime};
 use relay_policy::{FailedRecipient, Queued, WaitingMessage};
 use store::{BodyReader, OutboundDraft, OutboundId};
 
+use super::Outbound;
 use super::content::{Content, Envelope};
 use super::outcome::outcome;
 use super::queue::Turn;
 use super::reach::Reach;
 use super::trial::{Ended, Handed, Trial};
-use super::{Outbound, clock_is_right};
 
 /// A message for other servers, but for its body.
 pub(crate) struct Sending {
@@ -123,7 +123,7 @@ impl Outbound {
         for (destination, recipients) in recipients {
             let envelope = Envelope { sender: Some(sender.clone()), recipients: recipients.clone() };
             let trial = Trial::new(destination.clone(), envelope, Content::new(&prefix, body()?));
-            if clock_is_right() && self.begin(&trial) {
+            if self.clock.is_right() && self.begin(&trial) {
                 trials.push(trial);
             } else {
                 attempt.parts.push(Part { destination, recipients, progress: Progress::Untried });

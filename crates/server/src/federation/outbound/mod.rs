@@ -38,7 +38,6 @@ use dns::Resolver;
 use host::locks::Mutex;
 use host::{clock, entropy};
 use mail_types::{Address, Domain};
-use relay_policy::certificate::ClockTrust;
 use relay_policy::{RetrySchedule, WaitingMessage};
 use rustls::RootCertStore;
 use store::{BodyReader, OutboundId, Store};
@@ -56,6 +55,7 @@ use crate::federation::signing::Signer;
 use crate::mailboxes::reports::Reports;
 use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
+use crate::runtime::true_clock::TrueClock;
 use crate::runtime::until::until;
 
 pub(crate) use self::first_attempt::{FirstAttempt, Sending};
@@ -74,6 +74,7 @@ pub(crate) struct Outbound {
     signer: Arc<Signer>,
     reports: Arc<Reports>,
     counters: Arc<Counters>,
+    clock: TrueClock,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -97,6 +98,7 @@ pub(crate) struct Means {
     pub(crate) signer: Arc<Signer>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: TrueClock,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     pub(crate) peers: Peers,
@@ -128,6 +130,7 @@ impl Outbound {
             signer: means.signer,
             reports: means.reports,
             counters: means.counters,
+            clock: means.clock,
             tasks: means.tasks,
             shutdown: means.shutdown,
         });
@@ -178,7 +181,7 @@ impl Outbound {
     }
 
     fn start_due(self: &Arc<Self>) {
-        if !clock_is_right() {
+        if !self.clock.is_right() {
             return;
         }
         loop {
@@ -229,7 +232,7 @@ impl Outbound {
     fn wake_at(&self) -> Option<Instant> {
         let stale = self.transport.memory.lock().stale_at();
         let due = self.queue.lock().schedule.wake_at();
-        let due = if clock_is_right() { due } else { due.map(|_| clock::now() + CLOCK_CHECK) };
+        let due = if self.clock.is_right() { due } else { due.map(|_| clock::now() + CLOCK_CHECK) };
         [stale, due].into_iter().flatten().min()
     }
 
@@ -271,6 +274,11 @@ impl Outbound {
         hurried
     }
 
+    /// Whether the clock is right. Signatures name the time, so mail waits until it is known.
+    pub(crate) fn clock_is_right(&self) -> bool {
+        self.clock.is_right()
+    }
+
     /// The signer of this server's mail.
     pub(crate) fn signer(&self) -> &Arc<Signer> {
         &self.signer
@@ -306,19 +314,6 @@ impl Outbound {
     }
 }
 
-/// Whether the clock can be right: it shows no time before the program was written. Signatures name the time, so mail
-/// waits until it is known.
-pub(crate) fn clock_trust() -> ClockTrust {
-    if clock_is_right() { ClockTrust::Known } else { ClockTrust::Unknown }
-}
-
-/// The same as a yes or no.
-pub(crate) fn clock_is_right() -> bool {
-    clock::wall() >= EARLIEST
-}
-
-/// Before this the clock is wrong: the program is younger (2026-11-01).
-const EARLIEST: mail_types::UnixTime = mail_types::UnixTime(1_793_491_200);
 /// The time that attempts have to end at a stop.
 const GRACE: Duration = Duration::from_secs(2);
 /// From one look at a clock that is wrong to the next.

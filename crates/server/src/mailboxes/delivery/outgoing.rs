@@ -14,7 +14,7 @@ use relay_policy::Refusal;
 use store::{BodyReader, OutboundDraft, SmallBody, Spool, Store, Submitted};
 
 use super::{Delivery, Failure};
-use crate::federation::outbound::{FirstAttempt, Outbound, Sending, clock_is_right};
+use crate::federation::outbound::{FirstAttempt, Outbound, Sending};
 use crate::mailboxes::recipients::{Plan, Unreached};
 use crate::mailboxes::reports::QUOTED_BYTES;
 use crate::mailboxes::spool_buffer::BufferedMessage;
@@ -41,7 +41,8 @@ impl Delivery {
         }
         let body = Body::of(message).await?;
         let head = body.head()?;
-        let prefix = if clock_is_right() { outbound.sign(body.reader()?).await? } else { String::new() };
+        let prefix =
+            if outbound.clock_is_right() { outbound.sign(body.reader()?).await? } else { String::new() };
         let sending =
             Sending { sender: sender.clone(), prefix, recipients: std::mem::take(&mut plan.remote), size };
         let mut attempt = if plan.reaches_another(&sender) {
