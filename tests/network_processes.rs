@@ -3,20 +3,16 @@
 //!
 //! Needs root, `ip` and `dnsmasq`; without them the tests say so and pass.
 
-use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use hearth_tests::namespace::report;
+use hearth_tests::network_process::NetworkProcess;
 use hearth_tests::product::binary;
 use serde_json::Value;
 
-/// The kernel and dnsmasq answer within moments; a busy machine takes longer.
-const LIMIT: Duration = Duration::from_secs(60);
 /// Bits of `<linux/capability.h>`.
 const NET_ADMIN_AND_NET_RAW: u64 = 1 << 12 | 1 << 13;
 
@@ -36,6 +32,9 @@ fn a_killed_configuration_process_is_replaced_by_one_that_gets_the_address_again
     second.wait_for("the name servers", |message| {
         message["resolvers"] == serde_json::json!(["192.168.78.1"])
     })?;
+    second.wait_for("the time servers", |message| {
+        message["time_servers"] == serde_json::json!(["192.168.78.2"])
+    })?;
     second.wait_for("an address", |message| home.is_leased(&message["addresses"]))
 }
 
@@ -49,7 +48,7 @@ fn the_responder_has_no_rights() -> Result<()> {
     assert_eq!(responder.identity()?, ([1002; 4], [1002; 4], String::new()));
     assert_eq!(responder.capabilities()?, [0; 4]);
     assert_eq!(responder.status("NoNewPrivs")?, "1");
-    assert!(responder.messages.try_recv().is_err(), "it has nothing to warn of");
+    assert_eq!(responder.next_message(), None, "it has nothing to warn of");
     Ok(())
 }
 
@@ -83,7 +82,11 @@ impl Home {
             .args(["netns", "exec", &home.router, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null"])
             .args(["--port=0", "--interface=cable", "--bind-interfaces", "--no-ping", "--log-facility=-"])
             .args(["--dhcp-range=192.168.78.50,192.168.78.60,255.255.255.0,2m", "--dhcp-authoritative"])
-            .args(["--dhcp-option=option:dns-server,192.168.78.1", "--pid-file=", "--user=root"])
+            .args([
+                "--dhcp-option=option:dns-server,192.168.78.1",
+                "--dhcp-option=option:ntp-server,192.168.78.2",
+            ])
+            .args(["--pid-file=", "--user=root"])
             .arg(format!("--dhcp-leasefile={}", home._leases.path().join("leases").display()))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -94,24 +97,9 @@ impl Home {
 
     /// Starts a network process in the box's namespace.
     fn start(&self, role: &str) -> Result<NetworkProcess> {
-        let mut child = Command::new("ip")
-            .args(["netns", "exec", &self.name])
-            .arg(binary()?)
-            .args(["network", role, "hearth-0203"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let lines = BufReader::new(child.stdout.take().context("a pipe")?).lines();
-        let (sender, messages) = channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let message = serde_json::from_str(&line).unwrap_or(Value::String(line));
-                if sender.send(message).is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(NetworkProcess { child, messages })
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]).arg(binary()?).args(["network", role, "hearth-0203"]);
+        NetworkProcess::start(command)
     }
 
     fn is_leased(&self, addresses: &Value) -> bool {
@@ -131,56 +119,6 @@ impl Drop for Home {
         for name in [&self.name, &self.router] {
             let _ = Command::new("ip").args(["netns", "delete", name]).status();
         }
-    }
-}
-
-/// A running network process; killed when dropped.
-struct NetworkProcess {
-    child: Child,
-    messages: Receiver<Value>,
-}
-
-impl NetworkProcess {
-    /// Waits for a message; others pass by.
-    fn wait_for(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<()> {
-        let mut others = Vec::new();
-        loop {
-            match self.messages.recv_timeout(LIMIT) {
-                Ok(message) if wanted(&message) => return Ok(()),
-                Ok(message) => others.push(message),
-                Err(error) => anyhow::bail!("waiting for {what}: {error}; messages so far: {others:?}"),
-            }
-        }
-    }
-
-    /// A field of `/proc/PID/status` (proc(5)).
-    fn status(&self, field: &str) -> Result<String> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        Ok(value.with_context(|| format!("no {field} in {status}"))?.trim().to_owned())
-    }
-
-    /// Real, effective, saved and file system user; the same of groups; supplementary groups.
-    fn identity(&self) -> Result<([u32; 4], [u32; 4], String)> {
-        let four = |field| -> Result<[u32; 4]> {
-            let text = self.status(field)?;
-            let numbers: Vec<u32> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-            numbers.try_into().ok().with_context(|| format!("{field}: {text}"))
-        };
-        Ok((four("Uid")?, four("Gid")?, self.status("Groups")?))
-    }
-
-    /// The inheritable, permitted, effective and ambient sets.
-    fn capabilities(&self) -> Result<[u64; 4]> {
-        let set = |field| -> Result<u64> { Ok(u64::from_str_radix(&self.status(field)?, 16)?) };
-        Ok([set("CapInh")?, set("CapPrm")?, set("CapEff")?, set("CapAmb")?])
-    }
-}
-
-impl Drop for NetworkProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

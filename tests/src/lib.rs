@@ -12,6 +12,7 @@ pub mod internet;
 pub mod mail;
 pub mod module_graph;
 pub mod namespace;
+pub mod network_process;
 pub mod odd_mail;
 pub mod pebble;
 pub mod ports;

@@ -22,7 +22,7 @@ pub fn alone(test: &str, body: impl FnOnce() -> Result<()>) {
 }
 
 /// The same with these settings of `scripts/namespace`.
-pub(crate) fn alone_among(test: &str, settings: &[(&str, &str)], body: impl FnOnce() -> Result<()>) {
+pub fn alone_among(test: &str, settings: &[(&str, &str)], body: impl FnOnce() -> Result<()>) {
     if std::env::var_os(INSIDE).is_some() {
         if let Err(error) = body() {
             panic!("{error:?}");
