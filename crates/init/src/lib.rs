@@ -277,7 +277,11 @@ fn write_configuration(name: &BoxName) -> io::Result<()> {
 
 /// The server's configuration on a box: defaults, but for the name, the way to join, and the store's directory.
 fn configuration(name: &BoxName) -> String {
-    format!("domain = \"{}\"\nregistration = \"pairing\"\nstate_directory = \"{STORE}\"\n", name.domain())
+    format!(
+        "domain = \"{}\"\nregistration = \"pairing\"\nstate_directory = \"{STORE}\"\n\
+         [router]\nport_mapping = true\n",
+        name.domain()
+    )
 }
 
 #[cfg(test)]

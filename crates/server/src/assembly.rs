@@ -278,6 +278,7 @@ fn name(
         resolver: world.resolver.clone(),
         names_port: world.peers.names,
         bound: bound_addresses(ports),
+        ports: forwarded(ports),
         https: ports.contains_key(&Service::Https),
         http: ports.contains_key(&Service::Http),
         clock: clock.clone(),
@@ -501,6 +502,18 @@ fn port(ports: &Ports, service: Service, usual: u16) -> u16 {
 /// The port of a service, if it listens.
 fn listened(ports: &Ports, service: Service) -> Option<u16> {
     ports.get(&service).and_then(|addresses| addresses.first()).map(SocketAddr::port)
+}
+
+/// The standard ports of the services that others use, the most important first, and those that are listened on.
+fn forwarded(ports: &Ports) -> Vec<(u16, u16)> {
+    let services = [
+        (443, Service::Https),
+        (993, Service::Imaps),
+        (465, Service::Submissions),
+        (25, Service::Smtp),
+        (80, Service::Http),
+    ];
+    services.into_iter().filter_map(|(outside, service)| Some((outside, listened(ports, service)?))).collect()
 }
 
 /// The addresses that the sockets are bound to; empty if they are bound to all.

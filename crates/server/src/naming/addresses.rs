@@ -2,6 +2,7 @@
 //! them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host::clock;
@@ -9,7 +10,8 @@ use http_body_util::Full;
 use https_client::{HttpsClient, RequestLimits};
 use hyper::Request;
 use hyper::body::Bytes;
-use tokio::sync::watch;
+use port_mapping::MappingState;
+use tokio::sync::{Notify, watch};
 
 /// From one look at the interfaces to the next.
 const LOOK: Duration = Duration::from_secs(30);
@@ -84,12 +86,30 @@ fn way_out(any: IpAddr, nobody: IpAddr) -> Option<IpAddr> {
 
 /// The task that follows the addresses.
 pub(crate) struct AddressTask {
-    /// The router's external address, as it tells it.
-    pub(crate) router: watch::Receiver<Option<Ipv4Addr>>,
+    /// The router's answers, if it is asked to forward ports.
+    pub(crate) router: Option<watch::Receiver<MappingState>>,
     /// The service outside that may be asked, and the client that asks it.
     pub(crate) service: Option<(String, HttpsClient)>,
     pub(crate) addresses: watch::Sender<PublicAddresses>,
     pub(crate) own: OwnAddresses,
+    /// Wakes those to whom another address may open a way.
+    pub(crate) changed: Arc<Notify>,
+}
+
+/// The router's external address, as it tells it.
+fn external(router: &mut watch::Receiver<MappingState>) -> Option<Ipv4Addr> {
+    match router.borrow_and_update().external_v4()? {
+        IpAddr::V4(four) => Some(four),
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// Waits for the router's next answer; for ever if none is asked.
+async fn answer(router: Option<&mut watch::Receiver<MappingState>>) {
+    let Some(router) = router else { return std::future::pending().await };
+    if router.changed().await.is_err() {
+        std::future::pending().await
+    }
 }
 
 impl AddressTask {
@@ -99,7 +119,7 @@ impl AddressTask {
         loop {
             let mut found = self.own.public();
             // Behind a router its address is the public one, whatever a laboratory counts.
-            let router = *self.router.borrow_and_update();
+            let router = self.router.as_mut().and_then(external);
             found.v4 = router.filter(|address| self.own.counts((*address).into())).or(found.v4);
             if found.v4.is_none() && self.service.is_some() {
                 let now = clock::now();
@@ -109,10 +129,13 @@ impl AddressTask {
                 }
                 found.v4 = heard.and_then(|(_, address)| address);
             }
-            self.addresses.send_if_modified(|known| std::mem::replace(known, found) != found);
+            if self.addresses.send_if_modified(|known| std::mem::replace(known, found) != found) {
+                tracing::info!("the public address has changed");
+                self.changed.notify_one();
+            }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
-                Ok(()) = self.router.changed() => {}
+                () = answer(self.router.as_mut()) => {}
             }
         }
     }

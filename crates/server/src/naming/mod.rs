@@ -1,17 +1,18 @@
 //! The server's public name: the owner's settings that give it one, and the tasks that make it good: the public addresses,
-//! the records at a DNS provider, and a certificate.
+//! the router's ports, the records at a DNS provider, and a certificate.
 
 mod addresses;
 mod certificate;
 mod challenges;
 mod kept;
 mod owner;
+mod ports;
 mod provider;
 mod records;
 mod status;
 mod updater;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ::acme::{Authority, BoxFuture, ChallengeStore, LETS_ENCRYPT, LETS_ENCRYPT_STAGING, LocalChallenges};
@@ -19,6 +20,9 @@ use anyhow::Context;
 use config::{Acme, AcmeDirectory, Config, Tls};
 use dns::Resolver;
 use https_client::HttpsClient;
+use ipc::reachability::Finding;
+use port_mapping::{MappingState, PortMapping};
+use relay_policy::reachability::forwarding_findings;
 use ring::digest::{SHA256, digest};
 use store::Store;
 use tls::{CertificateKey, IssuedCertificate, TlsSettings};
@@ -50,6 +54,8 @@ pub(crate) struct Means {
     pub(crate) names_port: u16,
     /// The addresses that are listened on; empty if all are.
     pub(crate) bound: Vec<IpAddr>,
+    /// The standard ports of the services that are listened on, the most important first, and the real ones.
+    pub(crate) ports: Vec<(u16, u16)>,
     /// Whether port 443, and port 80, are listened on.
     pub(crate) https: bool,
     pub(crate) http: bool,
@@ -67,6 +73,8 @@ pub(crate) struct Naming {
     addresses: watch::Receiver<PublicAddresses>,
     /// None if the records are the owner's to write.
     records: Option<watch::Receiver<RecordsState>>,
+    /// None if the router is not asked to forward ports.
+    mapping: Option<watch::Receiver<MappingState>>,
 }
 
 /// The tasks that are to be spawned.
@@ -74,6 +82,7 @@ pub(crate) struct NamingTasks {
     certificate: Option<CertificateTask>,
     addresses: AddressTask,
     records: Option<RecordsSeed>,
+    mapping: Option<PortMapping>,
 }
 
 /// The task of the records without the facts, which others know.
@@ -95,6 +104,10 @@ impl NamingTasks {
             });
         };
         start(Box::pin(self.addresses.run()));
+        if let Some(mapping) = self.mapping {
+            // It ends by itself, after it has taken the mappings back.
+            tasks.spawn(mapping.run(shutdown.clone()));
+        }
         if let Some(task) = self.certificate {
             start(Box::pin(task.run()));
         }
@@ -138,7 +151,7 @@ impl Naming {
                 kept: KeptCertificate::of(&means.store, &config.domain, directory(acme)),
                 tls: means.tls.clone(),
                 responder,
-                clock: means.clock,
+                clock: means.clock.clone(),
                 state: certificate_sender,
                 records: updater.as_ref().map(|_| records.clone()),
                 hurry: Arc::clone(&published),
@@ -149,17 +162,29 @@ impl Naming {
             addresses: addresses.clone(),
             certificate: certificate.clone(),
             state: records_sender,
-            published,
+            published: Arc::clone(&published),
         });
+        let mapping = ports::task(config, &means)?;
+        let mapping_state = mapping.as_ref().map(PortMapping::state);
         let tasks = NamingTasks {
             certificate: certificate_task.transpose()?,
-            addresses: address_task(config, own(config, &means), address_sender)?,
+            addresses: AddressTask {
+                router: mapping_state.clone(),
+                service: address_service(config)?,
+                addresses: address_sender,
+                own: own(config, &means),
+                changed: published,
+            },
             records: seed,
+            mapping,
         };
         let records = tasks.records.as_ref().map(|_| records);
         let Means { store, tls, .. } = means;
         let config = config.clone();
-        Ok((Self { config, store, tls, challenges, certificate, addresses, records }, tasks))
+        Ok((
+            Self { config, store, tls, challenges, certificate, addresses, records, mapping: mapping_state },
+            tasks,
+        ))
     }
 
     /// The sentences about what a person should know.
@@ -174,6 +199,12 @@ impl Naming {
     /// The public addresses, as far as they are known.
     pub(crate) fn addresses(&self) -> PublicAddresses {
         *self.addresses.borrow()
+    }
+
+    /// The findings about the router that is asked to forward ports.
+    pub(crate) fn forwarding(&self) -> Vec<Finding> {
+        let state = self.mapping.as_ref().map(|state| state.borrow().clone());
+        state.map(|state| forwarding_findings(&state.seen(None))).unwrap_or_default()
     }
 
     /// Whether an authority is asked for a certificate.
@@ -236,18 +267,9 @@ fn own(config: &Config, means: &Means) -> OwnAddresses {
     OwnAddresses { bound: means.bound.clone(), private_networks: config.federation.private_networks }
 }
 
-fn address_task(
-    config: &Config,
-    own: OwnAddresses,
-    addresses: watch::Sender<PublicAddresses>,
-) -> anyhow::Result<AddressTask> {
-    // Nobody asks the router yet.
-    let (_, router) = watch::channel::<Option<Ipv4Addr>>(None);
-    let service = match provider::address_service(config) {
-        Some(url) => Some((url, client(config)?)),
-        None => None,
-    };
-    Ok(AddressTask { router, service, addresses, own })
+/// The service outside that may be asked for the public address, and the client that asks it.
+fn address_service(config: &Config) -> anyhow::Result<Option<(String, HttpsClient)>> {
+    provider::address_service(config).map(|url| Ok((url, client(config)?))).transpose()
 }
 
 /// A client for the DNS provider and the address service. It trusts what other servers are checked by.

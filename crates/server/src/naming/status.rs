@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use host::clock;
 use ipc::control::NamingStatus;
+use ipc::reachability::Finding;
 use tls::CertificateSummary;
 
 use super::Naming;
@@ -21,10 +22,19 @@ impl Naming {
             domain: self.config.domain.to_string(),
             certificate,
             records: self.records.as_ref().map(|records| records.borrow().news.join(" ")),
-            ports: None,
+            ports: ports(&self.forwarding()),
             addresses: addresses(&self.addresses().list()),
         }
     }
+}
+
+fn ports(findings: &[Finding]) -> Option<String> {
+    let told = findings.iter().map(|finding| match &finding.advice {
+        Some(advice) => format!("{} {advice}", finding.sentence),
+        None => finding.sentence.clone(),
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| told.join(" "))
 }
 
 fn addresses(known: &[IpAddr]) -> Option<String> {

@@ -92,7 +92,8 @@ async fn a_retry_delivers_what_waits() {
     assert_eq!(retried, Response::Retried(1));
     peer.wait_for(1).await;
     let retried = ask(&server, Request::RetryQueued(QueueSelection::All)).await;
-    assert!(matches!(retried, Response::Retried(1 | 2)), "{retried:?}");
+    // The first delivery may have made the other message due by itself.
+    assert!(matches!(retried, Response::Retried(0..=2)), "{retried:?}");
     peer.wait_for(2).await;
     let refused = ask(&server, Request::RetryQueued(QueueSelection::These(vec!["x y".into()]))).await;
     assert!(matches!(&refused, Response::Refused(reason) if reason.contains("no queued message")));

@@ -26,7 +26,7 @@ const KEPT: Duration = Duration::from_secs(300);
 impl Reachability {
     /// Looks at the network now, the way out by this relay.
     pub(crate) async fn look(&self, relay: Option<&str>) -> Vec<Finding> {
-        let findings = network_findings(&self.observe(relay.unwrap_or(RELAY)).await);
+        let findings = self.findings(relay.unwrap_or(RELAY)).await;
         *self.last.lock().await = Some(Looked { at: clock::now(), findings: findings.clone() });
         findings
     }
@@ -37,7 +37,7 @@ impl Reachability {
         if let Some(looked) = last.as_ref().filter(|looked| clock::now() - looked.at < KEPT) {
             return looked.findings.clone();
         }
-        let findings = network_findings(&self.observe(RELAY).await);
+        let findings = self.findings(RELAY).await;
         *last = Some(Looked { at: clock::now(), findings: findings.clone() });
         findings
     }
@@ -46,6 +46,12 @@ impl Reachability {
     pub(crate) async fn last_findings(&self) -> Option<Vec<Finding>> {
         let last = self.last.lock().await;
         last.as_ref().filter(|looked| clock::now() - looked.at < KEPT).map(|looked| looked.findings.clone())
+    }
+
+    async fn findings(&self, relay: &str) -> Vec<Finding> {
+        let mut findings = network_findings(&self.observe(relay).await);
+        findings.extend(self.observed.naming.forwarding());
+        findings
     }
 
     async fn observe(&self, relay: &str) -> NetworkSeen {
