@@ -5,17 +5,19 @@
 //! server owns the mail and sees no device. A line longer than [`LINE_LIMIT`] or one that does not parse is logged and
 //! dropped by the reader: neither side can stop the other by malformed lines.
 //!
-//! The server asks for nothing but LED and screen. Reboot and factory reset are no messages: init decides on them
-//! from the button alone, so that a server that has been taken over cannot erase the box.
+//! The server asks for nothing but LED, screen, and an answer to the owner's file. Reboot and factory reset are no messages:
+//! init decides on them from the button alone, so that a server that has been taken over cannot erase the box.
 
 use std::net::IpAddr;
 
 use pairing::{DisplayStatus, LedState};
 use serde::{Deserialize, Serialize};
 
+use crate::owner::bounded_words;
+
 /// The longest line either side may send, in bytes.
 pub const LINE_LIMIT: usize = 16 * 1024;
-/// The longest report about the owner's file, in bytes: each may take six in JSON.
+/// The longest report about the owner's file, in bytes: before it is bounded, each may take six in JSON.
 pub const REPORT_LIMIT: usize = 2048;
 
 /// From `init` to `serve`.
@@ -70,12 +72,10 @@ pub struct OwnerFileResult {
 }
 
 impl OwnerFileResult {
-    /// The result with its report cut to [`REPORT_LIMIT`].
+    /// The result with its report cut to [`REPORT_LIMIT`], and with blanks for control characters but tabs and line ends.
     #[must_use]
-    pub fn bounded(mut self) -> Self {
-        let end = self.report.floor_char_boundary(REPORT_LIMIT);
-        self.report.truncate(end);
-        self
+    pub fn bounded(self) -> Self {
+        Self { report: bounded_words(&self.report, REPORT_LIMIT), ..self }
     }
 }
 
