@@ -1,0 +1,48 @@
+//! The owner's file as it is found: its text, or the reason why there is none.
+
+use std::io::{Read, Seek};
+
+use fat::{EntryKind, Error, Volume};
+use ipc::appliance::OwnerFile;
+
+use crate::{SETTINGS, SETTINGS_LIMIT, SETTINGS_WITH_ENDING, named, text};
+
+/// Reads the owner's file from the volume at the beginning of the device. Whatever is wrong is a problem in words; no file
+/// at all is none.
+#[must_use]
+pub fn read(device: impl Read + Seek) -> OwnerFile {
+    let found = find(device).unwrap_or_else(|problem| OwnerFile { text: None, problem: Some(problem) });
+    found.bounded()
+}
+
+fn find(device: impl Read + Seek) -> Result<OwnerFile, String> {
+    let mut volume = Volume::open(device, 0).map_err(unreadable)?;
+    let root = volume.root().map_err(unreadable)?;
+    if let Some(entry) = named(&root, SETTINGS_WITH_ENDING) {
+        // With both there, nobody knows which one its owner means.
+        let also =
+            if named(&root, SETTINGS).is_some() { ", and remove the other file with that name" } else { "" };
+        return Err(format!(
+            "{} is not read: rename it to {SETTINGS}{also}. Windows shows the ending .txt, so that it can be removed, once \
+             \"File name extensions\" is switched on in the Explorer's menu \"View\".",
+            entry.name
+        ));
+    }
+    let Some(file) = named(&root, SETTINGS) else { return Ok(OwnerFile::default()) };
+    if file.kind == EntryKind::Directory {
+        return Err(format!("{SETTINGS} is a folder. Remove it, and write a file with this name."));
+    }
+    let bytes = volume.content(file, SETTINGS_LIMIT).map_err(|error| match error {
+        Error::TooLong { limit, .. } => format!("{SETTINGS} is longer than {limit} bytes and was not read."),
+        error => unreadable(error),
+    })?;
+    let (text, _) = text::decode(&bytes)?;
+    Ok(OwnerFile { text: Some(text.to_owned()), problem: None })
+}
+
+fn unreadable(error: Error) -> String {
+    format!(
+        "{SETTINGS} cannot be read: {error}. Let a computer check the card's partition HEARTH for errors; if that does not \
+         help, write the card anew."
+    )
+}
