@@ -102,6 +102,25 @@ impl<D: Read + Seek> Volume<D> {
         Ok(content)
     }
 
+    /// Whether a cluster of a file belongs to the root directory, or is the first one of another of `others`: on a damaged
+    /// volume, [`Self::places`] notices neither.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::places`].
+    pub fn is_shared(&self, file: &Entry, others: &[Entry], limit: u64) -> Result<bool, Error> {
+        let places = self.places(file, limit)?;
+        let root = match self.geometry.root {
+            Root::Place(_) => Vec::new(),
+            Root::Chain(first) => self.table.chain(first, LARGEST_DIRECTORY / self.geometry.cluster)?,
+        };
+        let others = others.iter().filter(|other| *other != file).map(|other| other.first);
+        // 0 stands for no cluster, and must not be taken for one.
+        let mut starts =
+            root.into_iter().chain(others).filter(|first| *first >= 2).map(|first| self.cluster(first).start);
+        Ok(starts.any(|start| places.iter().any(|place| place.contains(&start))))
+    }
+
     /// The places that belong to no file and no directory.
     #[must_use]
     pub fn free(&self) -> Vec<Range<u64>> {

@@ -147,6 +147,31 @@ fn look_at_everything(bytes: &[u8]) -> usize {
 }
 
 #[test]
+fn a_file_in_the_place_of_another_or_of_the_directory_is_noticed() {
+    let bytes = volume(FatType::Fat32, fragments);
+    let mut whole = open(&bytes);
+    let root = whole.root().unwrap();
+    assert!(root.iter().all(|entry| !whole.is_shared(entry, &root, LIMIT).unwrap()));
+    // The cluster of the root directory is 2; the entry of the file is found by its short name there.
+    let place = whole.places(&root[0], LIMIT).unwrap()[0].start;
+    let entry = bytes.windows(11).position(|window| window == b"PLAIN   TXT").unwrap();
+    let other = root.iter().find(|entry| entry.name == "below").unwrap().clone();
+    let below = bytes.windows(11).position(|window| window == b"BELOW      ").unwrap();
+    assert!(place > entry as u64);
+    for first in [[2, 0], [bytes[below + 26], bytes[below + 27]]] {
+        let mut bytes = bytes.clone();
+        bytes[entry + 26..entry + 28].copy_from_slice(&first);
+        // One cluster, as those of the directories have.
+        bytes[entry + 28..entry + 32].copy_from_slice(&[5, 0, 0, 0]);
+        let mut damaged = open(&bytes);
+        let root = damaged.root().unwrap();
+        let file = find(&mut damaged, "PLAIN.TXT");
+        assert!(damaged.is_shared(&file, &root, LIMIT).unwrap(), "{first:?}");
+        assert!(root.contains(&other));
+    }
+}
+
+#[test]
 fn a_directory_in_a_circle_is_too_long() {
     let mut bytes = volume(FatType::Fat32, fragments);
     let root = table(&bytes) + 2 * 4;

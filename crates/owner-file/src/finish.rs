@@ -85,12 +85,32 @@ pub fn finish<D: Device>(
     let mut volume = Volume::open(device, 0)?;
     let root = volume.root()?;
     let masked = match (secrets, named(&root, SETTINGS)) {
-        (Secrets::Mask, Some(file)) => mask_secrets(&mut volume, file, mask),
+        (Secrets::Mask, Some(file)) => check_sole(&volume, file, &root, SETTINGS_LIMIT)
+            .and_then(|()| mask_secrets(&mut volume, file, mask)),
         _ => Ok((0, 0)),
     };
-    let report = write_report(&mut volume, named(&root, REPORT), report);
+    let report = match named(&root, REPORT) {
+        Some(file) if matches!(file.kind, EntryKind::File { size: 1.. }) => {
+            check_sole(&volume, file, &root, REPORT_LIMIT)
+                .and_then(|()| write_report(&mut volume, file, report))
+        }
+        _ => Ok(Report::NoFile),
+    };
     let (masked, copies) = masked?;
     Ok(Finished { masked, copies, report: report? })
+}
+
+/// Refuses a file whose clusters are those of something else too.
+fn check_sole<D: Device>(
+    volume: &Volume<&mut D>,
+    file: &Entry,
+    root: &[Entry],
+    limit: u64,
+) -> Result<(), Error> {
+    match volume.is_shared(file, root, limit)? {
+        true => Err(fat::Error::Damaged("two files share a cluster").into()),
+        false => Ok(()),
+    }
 }
 
 /// Steps 1 and 2 of the picture in `lib.rs`. Gives the numbers of secrets and of sectors with copies.
@@ -172,13 +192,7 @@ fn mask_copies_in<D: Device>(device: &mut D, place: Range<u64>, secrets: &[&[u8]
 }
 
 /// Step 3 of the picture in `lib.rs`.
-fn write_report<D: Device>(
-    volume: &mut Volume<&mut D>,
-    file: Option<&Entry>,
-    report: &str,
-) -> Result<Report, Error> {
-    let is_file = |file: &&Entry| matches!(file.kind, EntryKind::File { size: 1.. });
-    let Some(file) = file.filter(is_file) else { return Ok(Report::NoFile) };
+fn write_report<D: Device>(volume: &mut Volume<&mut D>, file: &Entry, report: &str) -> Result<Report, Error> {
     let old = volume.content(file, REPORT_LIMIT)?;
     let new = filled(report, old.len());
     if new == old {

@@ -17,6 +17,7 @@ mod ipc_lines;
 mod network_packets;
 #[path = "../../../crates/dkim/tests/signatures/oracle.rs"]
 mod oracle;
+mod owner_volumes;
 mod policy;
 mod smtp_machines;
 mod storage;
@@ -74,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("web-requests", web_requests::requests, 1_000),
     Target::new("certificate", certificates::certificate, 5_000),
     Target::new("certificate-chain", certificates::chain, 3_000),
+    Target::new("owner-file", owner_volumes::owner_file, 5_000),
     Target::new("delivery-envelope", delivery_envelope::envelope, 10_000),
     Target::new("dns-update-answers", dns_update_answers::answers, 5_000),
     Target::new("dns-update-messages", dns_update_answers::messages, 3_000),
