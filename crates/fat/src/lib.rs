@@ -46,7 +46,7 @@ pub enum Error {
         limit: u64,
     },
     /// The operating system's error.
-    #[error("the FAT volume cannot be read: {0}")]
+    #[error("the FAT volume cannot be read")]
     Read(#[source] std::io::Error),
 }
 

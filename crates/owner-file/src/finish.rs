@@ -49,7 +49,7 @@ pub enum Report {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The volume, or a file of it, cannot be read.
-    #[error("reading the owner's file from the card: {0}")]
+    #[error("reading the owner's file from the card")]
     Volume(#[from] fat::Error),
     /// The owner's file is no text any more.
     #[error("the owner's file is not what was imported: {0}")]
@@ -58,7 +58,7 @@ pub enum Error {
     #[error("the masked text is not a masked copy of the text")]
     Mask,
     /// The card does not take bytes.
-    #[error("writing {name} to the card: {source}; is its lock switch on?")]
+    #[error("{name} cannot be written to the card; is its lock switch on?")]
     Write {
         /// The file.
         name: &'static str,

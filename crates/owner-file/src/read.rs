@@ -41,8 +41,12 @@ fn find(device: impl Read + Seek) -> Result<OwnerFile, String> {
 }
 
 fn unreadable(error: Error) -> String {
+    let reason = match &error {
+        Error::Read(source) => format!("{error}: {source}"),
+        error => error.to_string(),
+    };
     format!(
-        "{SETTINGS} cannot be read: {error}. Let a computer check the card's partition HEARTH for errors; if that does not \
+        "{SETTINGS} cannot be read: {reason}. Let a computer check the card's partition HEARTH for errors; if that does not \
          help, write the card anew."
     )
 }
