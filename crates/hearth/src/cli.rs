@@ -138,6 +138,9 @@ The store is the directory `store` in the configuration's state directory. A ser
     Store(StoreCommand),
     /// Is the first process of a box; nothing else should start it.
     Init,
+    /// Is a process of the box that works on the owner's file on the card; started by `init` only.
+    #[command(subcommand, hide = true)]
+    OwnerFile(OwnerFileCommand),
     /// Is a process of the box that reads packets from the network; started by `init` only.
     #[command(hide = true)]
     Network {
@@ -172,6 +175,22 @@ impl From<TimeArguments> for init::TimeSettings {
         let TimeArguments { servers, built, known, trial } = arguments;
         Self { servers, built, known, trial }
     }
+}
+
+/// The tasks of the processes that work on the card's boot partition, which is their standard input.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OwnerFileCommand {
+    /// Prints the owner's file as one JSON line.
+    Read,
+    /// Masks its secrets, if they were imported, and writes the report beside it.
+    Finish {
+        /// Its secrets are kept elsewhere.
+        #[arg(long)]
+        imported: bool,
+        /// The text of the report.
+        #[arg(long, value_name = "TEXT")]
+        report: String,
+    },
 }
 
 /// The commands for invites.

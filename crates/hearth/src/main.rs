@@ -12,7 +12,7 @@ use clap::Parser;
 use server::Host;
 
 use cli::{Cli, Command, EXIT_TROUBLE};
-use commands::{check, dns, invite, name, network_check, pair, queue, serve, status, store};
+use commands::{check, dns, invite, name, network_check, owner_file, pair, queue, serve, status, store};
 
 fn main() -> ExitCode {
     let outcome = match command() {
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Queue(command) => queue::run(&command),
         Command::Store(command) => store::run(&command),
         Command::Init => init::run().map(|never| match never {}),
+        Command::OwnerFile(command) => owner_file::run(&command),
         Command::Network { role, name, time } => {
             init::run_network(role, &name, time.into()).map(|never| match never {})
         }

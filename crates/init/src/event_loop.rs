@@ -22,6 +22,7 @@ use super::keys::{ButtonEvent, KeyMap};
 use super::log::{Log, LogSource};
 use super::memory;
 use super::network_process::{write_resolvers, write_time_servers};
+use super::owner_file::OwnerFile;
 use super::persistent_state::{EarliestTimes, PersistentState};
 use super::role::Role;
 use super::screen::Screen;
@@ -51,6 +52,7 @@ pub(super) struct Appliance {
     pub(super) state: Option<PersistentState>,
     pub(super) name: BoxName,
     pub(super) times: EarliestTimes,
+    pub(super) owner_file: OwnerFile,
 }
 
 /// The state of the event loop.
@@ -189,6 +191,7 @@ impl EventLoop {
         }
         if self.server.execute(now, log, || Server::start(sender, log)) == Executed::Started {
             self.server_led = LedState::Booting;
+            self.appliance.owner_file.server_started();
             self.tell(ToServe::Addresses(self.addresses.clone()));
             if self.clock == Clock::Right {
                 self.tell(ToServe::ClockIsRight);
@@ -352,8 +355,10 @@ impl EventLoop {
             ToInit::Healthy => self.heartbeat(now),
             ToInit::Led(state) => self.server_led = state,
             ToInit::Screen(status) => self.display.set_screen(Screen::Status(status)),
-            // The card's file is not read yet.
-            ToInit::OwnerFile(_) => {}
+            ToInit::OwnerFile(result) => {
+                let Appliance { owner_file, log, .. } = &mut self.appliance;
+                owner_file.finish(&result.bounded(), now, log);
+            }
         }
     }
 
@@ -385,6 +390,8 @@ impl EventLoop {
                 self.server_ended(status);
             } else if let Some((_, service)) = self.network.iter_mut().find(|(_, service)| service.is(pid)) {
                 service.ended(uptime(), status, &self.appliance.log);
+            } else if self.appliance.owner_file.is(pid) {
+                self.appliance.owner_file.ended(status, &self.appliance.log);
             }
         }
     }
@@ -425,6 +432,7 @@ impl EventLoop {
             Data::ReadOnly { .. } | Data::Absent { .. } => now + FEED_AFTER_HEARTBEAT,
         };
         self.appliance.watchdog.feed_until(until);
+        self.appliance.owner_file.tick(now, &self.appliance.log);
         if now.saturating_sub(self.clock_saved) >= SAVE_CLOCK_EVERY {
             self.save_clock(now);
         }
@@ -432,7 +440,10 @@ impl EventLoop {
 
     fn timeout(&self) -> Duration {
         let services = self.network.iter().map(|(_, service)| service.wake_at());
-        let wake = services.chain([self.server.wake_at(), self.button.wake_at()]).flatten().min();
+        let wake = services
+            .chain([self.server.wake_at(), self.button.wake_at(), self.appliance.owner_file.wake_at()])
+            .flatten()
+            .min();
         wake.map_or(LONGEST_WAIT, |wake| wake.saturating_sub(uptime()).min(LONGEST_WAIT))
     }
 }

@@ -2,14 +2,14 @@
 //! never panic; each failure is logged and lived with.
 //!
 //! ```text
-//! mount ─▶ consoles ─▶ modules ─▶ watchdog, LED, keys ─▶ data partition ─▶ name ─▶ event loop, for ever
-//!                                                                                  ├─ hearth serve
-//!                                                                                  └─ hearth network (three)
+//! mount ─▶ consoles ─▶ modules ─▶ watchdog, LED, keys ─▶ data partition ─▶ name ─▶ owner's file ─▶ event loop, for ever
+//!                                                                                                  ├─ hearth serve
+//!                                                                                                  └─ hearth network (three)
 //! ```
 //!
 //! `run` walks this line once; from then on `event_loop.rs` reacts to events, all of which come through one channel, and
-//! keeps the child processes running. Nothing that comes from the network is parsed here: that is done by the children,
-//! whose messages are bounded ([`ipc`]). The factory reset is decided here, from the button alone.
+//! keeps the child processes running. Nothing that comes from the network, or from the card's FAT partition, is parsed
+//! here: that is done by the children, whose messages are bounded ([`ipc`]). The factory reset is decided here, from the button alone.
 #![forbid(unsafe_code)]
 
 mod child;
@@ -25,10 +25,12 @@ mod log;
 mod log_rate;
 mod memory;
 mod network_process;
+mod owner_file;
 mod panic;
 mod parameters;
 mod persistent_state;
 mod postmortem;
+mod restriction;
 mod role;
 mod screen;
 mod server;
@@ -61,6 +63,8 @@ use self::event_loop::Appliance;
 use self::identity::{BoxName, Sources};
 use self::log::Log;
 pub use self::network_process::{TimeSettings, run_network};
+use self::owner_file::OwnerFile;
+pub use self::owner_file::restrict_owner_file;
 use self::parameters::Parameters;
 pub use self::persistent_state::PROGRAM_WRITTEN;
 use self::persistent_state::{PersistentState, read_small};
@@ -117,7 +121,9 @@ pub fn run() -> anyhow::Result<Infallible> {
     if let Err(error) = write_configuration(&name) {
         log.say(format!("the server's configuration cannot be written: {error}"));
     }
-    Appliance { log, sender, lamp: lamp.ok(), watchdog, data, state, name, times }.run(&events, &keys)
+    let owner_file = OwnerFile::find(parameters.boot, &log);
+    Appliance { log, sender, lamp: lamp.ok(), watchdog, data, state, name, times, owner_file }
+        .run(&events, &keys)
 }
 
 fn open_log() -> Log {

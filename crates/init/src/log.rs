@@ -60,6 +60,8 @@ pub(super) enum LogSource {
     Responder,
     /// The log of the time client: not for the consoles.
     Time,
+    /// The log of the processes that read and answer the owner's file: not for the consoles.
+    OwnerFile,
 }
 
 impl Log {
@@ -199,6 +201,7 @@ impl LogSource {
             Self::Init => "hearth",
             Self::Server => "hearth-serve",
             Self::Configuration | Self::Responder | Self::Time => "hearth-network",
+            Self::OwnerFile => "hearth-owner-file",
         }
     }
 }

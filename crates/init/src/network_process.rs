@@ -30,11 +30,8 @@ use ipc::network::{FromNetwork, LINE_LIMIT, Synchronised};
 use network::configuration::{Report, Settings, run_configuration};
 use network::mdns::run_responder;
 use network::time::{DEFAULT_SERVERS, KernelClock, TrialClock, run_time_client};
-use rustix::process::{Gid, Resource, Rlimit, Uid, geteuid, setrlimit};
-use rustix::thread::{
-    CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs,
-    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
-};
+use rustix::process::geteuid;
+use rustix::thread::{CapabilitySet, set_no_new_privs};
 use time_sync::{Bounds, Server as TimeServer};
 
 use super::child::{Child, HEARTH};
@@ -42,6 +39,7 @@ use super::event::Event;
 use super::identity::BoxName;
 use super::log::Log;
 use super::persistent_state::EarliestTimes;
+use super::restriction::{give_up_rights, limit_resources};
 use super::role::Role;
 
 /// The user and group of [`Role::Configuration`].
@@ -52,8 +50,6 @@ const RESPONDER_ID: u32 = 1002;
 const TIME_ID: u32 = 1003;
 /// The capabilities that [`Role::Configuration`] keeps: rtnetlink's changes, and packet sockets.
 const CONFIGURATION_CAPABILITIES: CapabilitySet = CapabilitySet::NET_ADMIN.union(CapabilitySet::NET_RAW);
-/// Open files of a network process: a socket for each of a few interfaces, and a handful of its own.
-const OPEN_FILES_LIMIT: u64 = 64;
 /// Half of the whole memory is added to a network process's own when the kernel looks for one to end (`proc(5)`,
 /// `oom_score_adj`): it starts again within seconds, the server takes longer and matters more.
 const OOM_SCORE_ADJUSTMENT: &str = "500";
@@ -125,7 +121,7 @@ pub fn run_network(role: Role, name: &str, time: TimeSettings) -> anyhow::Result
         };
         give_up_rights(id, kept).context("giving up root's rights")?;
     }
-    limit_resources().context("limiting the process's resources")?;
+    limit_resources(0).context("limiting the process's resources")?;
     if let Err(error) = adjusted {
         send(&FromNetwork::Warning(format!("oom_score_adj cannot be written: {error}")))?;
     }
@@ -179,31 +175,6 @@ fn keep_time(settings: TimeSettings, random: impl FnMut() -> u64) -> anyhow::Res
     }?)
 }
 
-/// Becomes user and group `id`, with no capabilities but `kept`.
-fn give_up_rights(id: u32, kept: CapabilitySet) -> rustix::io::Result<()> {
-    let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
-    set_thread_groups(&[])?;
-    set_thread_res_gid(group, group, group)?;
-    // Without this the change of the user would clear the permitted set; it clears the effective one in any case.
-    set_keep_capabilities(true)?;
-    set_thread_res_uid(user, user, user)?;
-    set_capabilities(
-        None,
-        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
-    )
-}
-
-/// Takes from the process what it does not need.
-fn limit_resources() -> rustix::io::Result<()> {
-    // The process itself is the one process of its user: it can start neither another one nor a thread.
-    for (resource, limit) in
-        [(Resource::Nproc, 1), (Resource::Fsize, 0), (Resource::Nofile, OPEN_FILES_LIMIT)]
-    {
-        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
-    }
-    Ok(())
-}
-
 /// Writes the list of name servers for the C library.
 pub(super) fn write_resolvers(resolvers: &[Ipv4Addr]) -> io::Result<()> {
     file::replace(Path::new(RESOLVER_FILE), resolver_text(resolvers).as_bytes())
@@ -223,14 +194,11 @@ fn resolver_text(resolvers: &[Ipv4Addr]) -> String {
 mod tests {
     use std::process::Command;
     use std::sync::mpsc::sync_channel;
-    use std::{env, fs, thread};
 
     use ipc::network::FromNetwork;
     use rustix::process::{WaitOptions, waitpid};
 
-    use super::{
-        CapabilitySet, Ipv4Addr, RESPONDER_ID, Role, geteuid, give_up_rights, limit_resources, resolver_text,
-    };
+    use super::{Ipv4Addr, Role, resolver_text};
     use crate::console::Consoles;
     use crate::event::Event;
     use crate::log::Log;
@@ -255,35 +223,6 @@ mod tests {
             assert_eq!((claimed, pid), (role, child.pid()));
             assert_eq!(message, FromNetwork::Addresses(vec![Ipv4Addr::new(192, 0, 2, 7).into()]));
             let _ = waitpid(Some(pid), WaitOptions::empty());
-        }
-    }
-
-    /// The limits are for a whole process and for ever: a second run of this test program takes them.
-    #[test]
-    fn a_network_process_can_start_nothing_and_write_no_file() {
-        const SECOND_RUN: &str = "HEARTH_TEST_LIMITS";
-        if env::var_os(SECOND_RUN).is_some() {
-            limit_resources().unwrap();
-            // Root is exempt from Nproc.
-            if geteuid().is_root() {
-                give_up_rights(RESPONDER_ID, CapabilitySet::empty()).unwrap();
-            }
-            println!("thread started: {}", thread::Builder::new().spawn(|| ()).is_ok());
-            println!("{}", fs::read_to_string("/proc/self/limits").unwrap());
-            return;
-        }
-        let test = "network_process::tests::a_network_process_can_start_nothing_and_write_no_file";
-        let output = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "--nocapture", "--test-threads=1", test])
-            .env(SECOND_RUN, "1")
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains("thread started: false"), "{text}");
-        for (name, limit) in [("Max processes", "1"), ("Max file size", "0"), ("Max open files", "64")] {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            let limits: Vec<_> = line.split_whitespace().take(2).collect();
-            assert_eq!(limits, [limit, limit], "{name}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -12,6 +13,7 @@ use super::child::{Child, HEARTH, Process, spawn};
 use super::disk::data::SERVER_ID;
 use super::event::Event;
 use super::log::{Log, LogSource};
+use super::owner_file::FOR_SERVER;
 
 /// The configuration that init writes for it.
 pub(super) const CONFIGURATION: &str = "/run/hearth/hearth.toml";
@@ -33,6 +35,9 @@ impl Server {
     pub(super) fn start(events: &SyncSender<Event>, log: &Log) -> io::Result<Self> {
         let mut command = Command::new(HEARTH);
         command.args(["serve", "--config", CONFIGURATION, "--appliance"]);
+        if Path::new(FOR_SERVER).exists() {
+            command.args(["--owner-file", FOR_SERVER]);
+        }
         // A changed user loses every capability and every supplementary group; no_new_privs is inherited from init.
         command.uid(SERVER_ID).gid(SERVER_ID);
         Self::start_command(command, events, log)

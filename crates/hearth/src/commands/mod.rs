@@ -6,6 +6,7 @@ pub(crate) mod dns;
 pub(crate) mod invite;
 pub(crate) mod name;
 pub(crate) mod network_check;
+pub(crate) mod owner_file;
 pub(crate) mod pair;
 pub(crate) mod queue;
 pub(crate) mod serve;

@@ -64,6 +64,12 @@ pub(super) fn wait_for_partition(
     wait_for(limit, || partition(paths, disk, number))
 }
 
+/// The device file of a partition on the disk with this signature, if it is there now.
+pub(super) fn boot_device(paths: &SystemPaths, signature: u32, number: u8) -> Option<PathBuf> {
+    let disk = disk_with(paths, signature)?;
+    Some(partition(paths, &disk, number)?.device)
+}
+
 /// The disk with this signature, if it is there now. Of two with the same signature the first by name is taken.
 fn disk_with(paths: &SystemPaths, signature: u32) -> Option<Disk> {
     let mut names: Vec<String> = fs::read_dir(&paths.block)

@@ -1,0 +1,329 @@
+//! The owner's file on the card's boot partition: read for the server at the start of the box, and answered on the card when
+//! the server has said what became of it.
+//!
+//! | process | user | standard input | does |
+//! |---|---|---|---|
+//! | `hearth owner-file read` | 1004 | the partition, read-only | prints one JSON line |
+//! | `hearth owner-file finish` | 1004 | the partition | masks secrets, writes the report |
+//!
+//! Both are this binary, have no capabilities and `no_new_privs`, can start nothing, and end soon or are killed. What the
+//! first one prints goes to the server's file without being looked into: no file system and no text is parsed here.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use host::clock::{poll_timeout, uptime};
+use ipc::appliance::OwnerFileResult;
+use ipc::owner::LINE_LIMIT;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal, WaitStatus, geteuid};
+use rustix::thread::{CapabilitySet, set_no_new_privs};
+use serde::de::IgnoredAny;
+
+use super::child::{Child, HEARTH};
+use super::disk::boot;
+use super::disk::data::SERVER_ID;
+use super::log::{Log, LogSource};
+use super::parameters::PartitionIdentity;
+use super::restriction::{give_up_rights, limit_resources};
+
+/// The owner's file for the server, as [`ipc::appliance::OwnerFile`].
+pub(super) const FOR_SERVER: &str = "/run/hearth/owner.json";
+/// The user and group of both processes.
+const OWNER_FILE_ID: u32 = 1004;
+/// The longest time for reading. The server waits for it; a healthy card takes some milliseconds.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest time for masking and answering, in which the whole partition may be read.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest log of the reading process, in bytes.
+const STDERR_LIMIT: u64 = 4096;
+/// The longest line that the finishing process may print; it prints none.
+const NO_LINE: usize = 64;
+
+/// The boot partition, and the process that works on it after the server's answer.
+#[derive(Debug)]
+pub(super) struct OwnerFile {
+    device: Option<PathBuf>,
+    answer: Answer,
+    work: Option<Work>,
+}
+
+/// The answer of the server that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Awaited,
+    Taken,
+}
+
+/// A running process.
+#[derive(Debug)]
+struct Work {
+    child: Child,
+    ends: Duration,
+}
+
+impl OwnerFile {
+    /// Finds the boot partition, and has the owner's file read for the server. Without it the server starts as well.
+    pub(super) fn find(boot: Option<PartitionIdentity>, log: &Log) -> Self {
+        let device = boot::device(boot);
+        match &device {
+            None => log.say("the owner's file is not read: the boot partition was not found"),
+            Some(device) => {
+                let read = read(device, log).and_then(|line| keep_for_server(Path::new(FOR_SERVER), &line));
+                if let Err(error) = read {
+                    log.say(format!("the owner's file is not read: {error}"));
+                }
+            }
+        }
+        Self { device, answer: Answer::Awaited, work: None }
+    }
+
+    /// A new server runs, which may answer once.
+    pub(super) fn server_started(&mut self) {
+        self.answer = Answer::Awaited;
+    }
+
+    /// Has the server's answer carried out on the card.
+    pub(super) fn finish(&mut self, result: &OwnerFileResult, now: Duration, log: &Log) {
+        let Some(device) = &self.device else { return };
+        if self.answer == Answer::Taken || self.work.is_some() {
+            log.say_for(LogSource::Server, "a second answer to the owner's file is dropped");
+            return;
+        }
+        self.answer = Answer::Taken;
+        let device = OpenOptions::new().read(true).write(true).open(device);
+        match device.and_then(|device| start_finishing(command("finish"), device, result, log)) {
+            Ok(child) => self.work = Some(Work { child, ends: now + FINISH_TIMEOUT }),
+            Err(error) => log.say(format!(
+                "the owner's file cannot be answered on the card: {error}; is the card's lock switch on?"
+            )),
+        }
+    }
+
+    /// True for the ID of the process that runs.
+    pub(super) fn is(&self, pid: Pid) -> bool {
+        self.work.as_ref().is_some_and(|work| work.child.pid() == pid)
+    }
+
+    /// The process has ended and was reaped.
+    pub(super) fn ended(&mut self, status: WaitStatus, log: &Log) {
+        let Some(work) = self.work.take() else { return };
+        if status.exit_status() != Some(0) {
+            log.say("the owner's file was not answered on the card:");
+            work.child.stderr_tail().iter().for_each(|line| log.say(format!("  {line}")));
+        }
+    }
+
+    /// Kills a process that takes too long.
+    pub(super) fn tick(&mut self, now: Duration, log: &Log) {
+        if let Some(work) = self.work.as_mut().filter(|work| work.ends <= now) {
+            log.say_for(LogSource::OwnerFile, "the card takes too long for the owner's file");
+            work.child.signal(Signal::KILL);
+            work.ends = now + FINISH_TIMEOUT;
+        }
+    }
+
+    /// The time of the next [`Self::tick`].
+    pub(super) fn wake_at(&self) -> Option<Duration> {
+        self.work.as_ref().map(|work| work.ends)
+    }
+}
+
+/// Takes all rights from the calling process, which must be one of the two, and most resources. It can make no file longer
+/// than `file_size` bytes; devices have no such limit.
+///
+/// # Errors
+///
+/// When the kernel does not take them.
+pub fn restrict_owner_file(file_size: u64) -> anyhow::Result<()> {
+    set_no_new_privs(true).context("setting no_new_privs")?;
+    // On a box init starts it as its user; root on another machine is a developer.
+    if geteuid().is_root() {
+        give_up_rights(OWNER_FILE_ID, CapabilitySet::empty()).context("giving up root's rights")?;
+    }
+    limit_resources(file_size).context("limiting the process's resources")
+}
+
+fn command(task: &str) -> Command {
+    let mut command = Command::new(HEARTH);
+    command.args(["owner-file", task]).uid(OWNER_FILE_ID).gid(OWNER_FILE_ID);
+    command
+}
+
+fn read(device: &Path, log: &Log) -> io::Result<Vec<u8>> {
+    let mut command = command("read");
+    command.stdin(File::open(device)?);
+    line_of(command, READ_TIMEOUT, log)
+}
+
+/// Runs a process and gives the one line that it prints, its end included. Whatever it does, it has ended afterwards.
+fn line_of(mut command: Command, limit: Duration, log: &Log) -> io::Result<Vec<u8>> {
+    command.env_clear().current_dir("/").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let output = child.stdout.take().ok_or_else(|| io::Error::other("it has no output"));
+    let line = output.and_then(|output| read_line(output, uptime() + limit));
+    // It has closed its output, or must not go on: what it has printed tells whether it was successful.
+    let ended = child.kill().and_then(|()| child.wait());
+    let mut words = Vec::new();
+    if let (Ok(_), Some(stderr)) = (ended, child.stderr.take()) {
+        // The pipe has no other writer, so this ends.
+        let _ = stderr.take(STDERR_LIMIT).read_to_end(&mut words);
+    }
+    String::from_utf8_lossy(&words).lines().for_each(|line| log.pass_on(LogSource::OwnerFile, line));
+    line
+}
+
+/// Reads to the end of the stream, until `end` at the latest.
+fn read_line(mut output: ChildStdout, end: Duration) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let left = end.saturating_sub(uptime());
+        match poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&poll_timeout(left))) {
+            Ok(0) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the card takes too long")),
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        let count = output.read(&mut buffer)?;
+        line.extend(buffer.iter().take(count));
+        if line.len() > LINE_LIMIT {
+            return Err(io::Error::other("what was read is longer than its limit"));
+        }
+        if count == 0 {
+            break;
+        }
+    }
+    if line.last() == Some(&b'\n') { Ok(line) } else { Err(io::Error::other("the reading process failed")) }
+}
+
+/// Writes the line where only the server can read it.
+fn keep_for_server(path: &Path, line: &[u8]) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?;
+    file.write_all(line)?;
+    chown(path, Some(SERVER_ID), Some(SERVER_ID))
+}
+
+fn start_finishing(
+    mut command: Command,
+    device: File,
+    result: &OwnerFileResult,
+    log: &Log,
+) -> io::Result<Child> {
+    if result.imported {
+        command.arg("--imported");
+    }
+    command.arg(format!("--report={}", result.report)).env_clear().stdin(device);
+    let ignore = |_, _: IgnoredAny| true;
+    Child::start(&mut command, LogSource::OwnerFile, NO_LINE, log, ignore).map(|(child, _)| child)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::ErrorKind;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use ipc::appliance::OwnerFileResult;
+    use ipc::owner::LINE_LIMIT;
+    use rustix::process::{WaitOptions, WaitStatus, geteuid, waitpid};
+
+    use super::{Answer, OwnerFile, Work, keep_for_server, line_of, start_finishing};
+    use crate::console::Consoles;
+    use crate::log::Log;
+
+    /// A stand-in for the processes: a shell.
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script, "sh"]);
+        command
+    }
+
+    fn log() -> Log {
+        Log::new(Consoles::none(), None)
+    }
+
+    /// A finishing process that must end by the ninth second.
+    fn working(script: &str, device: &Path, result: &OwnerFileResult) -> OwnerFile {
+        let child = start_finishing(shell(script), File::open(device).unwrap(), result, &log()).unwrap();
+        let work = Some(Work { child, ends: Duration::from_secs(9) });
+        OwnerFile { device: None, answer: Answer::Taken, work }
+    }
+
+    fn reap(owner_file: &mut OwnerFile) -> WaitStatus {
+        let pid = owner_file.work.as_ref().unwrap().child.pid();
+        assert!(owner_file.is(pid));
+        let (_, status) = waitpid(Some(pid), WaitOptions::empty()).unwrap().unwrap();
+        owner_file.ended(status, &log());
+        assert!(!owner_file.is(pid) && owner_file.wake_at().is_none());
+        status
+    }
+
+    #[test]
+    fn the_line_is_taken_as_it_is_and_anything_else_is_an_error() {
+        let line = |script: &str| line_of(shell(script), Duration::from_secs(60), &log());
+        assert_eq!(line("echo 'not even JSON'; echo words >&2").unwrap(), b"not even JSON\n");
+        for script in ["exit 1", "echo failed >&2; exit 1", "printf half"] {
+            assert_eq!(line(script).unwrap_err().to_string(), "the reading process failed", "{script}");
+        }
+        let endless = "while :; do echo 0123456789012345678901234567890123456789; done";
+        assert!(line(endless).unwrap_err().to_string().contains("longer"));
+        let longest = format!("head -c {} /dev/zero; echo", LINE_LIMIT - 1);
+        assert_eq!(line(&longest).unwrap().len(), LINE_LIMIT);
+    }
+
+    #[test]
+    fn a_reading_process_that_does_not_end_is_killed() {
+        let stopped = line_of(shell("kill -STOP $$"), Duration::from_millis(1), &log());
+        assert_eq!(stopped.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn the_servers_copy_is_for_nobody_else_and_made_once() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hearth/owner.json");
+        keep_for_server(&path, b"{}\n").unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!((metadata.mode() & 0o777, metadata.uid(), metadata.gid()), (0o400, 1000, 1000));
+        assert_eq!(fs::read(&path).unwrap(), b"{}\n");
+        assert!(keep_for_server(&path, b"other\n").is_err());
+    }
+
+    #[test]
+    fn the_answer_and_the_device_reach_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let (device, out) = (folder.path().join("device"), folder.path().join("out"));
+        fs::write(&device, "the device").unwrap();
+        let script = r#"[ "$(/bin/cat)" = "the device" ] && printf '%s|' "$@" > "#;
+        let script = format!("{script}{}", out.display());
+        for (imported, expected) in [(true, "--imported|--report=-- a\nb|"), (false, "--report=-- a\nb|")] {
+            let result = OwnerFileResult { imported, report: "-- a\nb".to_owned() };
+            let mut owner_file = working(&script, &device, &result);
+            assert_eq!(reap(&mut owner_file).exit_status(), Some(0));
+            assert_eq!(fs::read_to_string(&out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_finishing_process_that_takes_too_long_is_killed() {
+        let device = tempfile::NamedTempFile::new().unwrap();
+        let mut owner_file = working("kill -STOP $$", device.path(), &OwnerFileResult::default());
+        owner_file.tick(Duration::from_secs(8), &log());
+        assert_eq!(owner_file.wake_at(), Some(Duration::from_secs(9)));
+        owner_file.tick(Duration::from_secs(9), &log());
+        assert_eq!(reap(&mut owner_file).terminating_signal(), Some(9));
+    }
+}
