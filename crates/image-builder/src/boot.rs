@@ -46,11 +46,25 @@ pub(crate) fn files(
         let environment = project.text("image/u-boot/environment.txt")?;
         files.insert("uboot.env".to_owned(), uboot::compile_environment(&environment)?);
     }
+    files.insert("hearth.toml".to_owned(), with_windows_line_ends(&project.text("image/owner/hearth.toml")?));
+    files.insert("hearth-errors.txt".to_owned(), empty_report());
     // The licences of firmware and free software alike ask that their texts travel along.
     for (package, text) in parts.licences()? {
         files.insert(format!("licences/{package}.txt"), text);
     }
     Ok(files)
+}
+
+/// The owner edits the text on any computer, and old versions of Notepad show no other line ends.
+fn with_windows_line_ends(text: &str) -> Vec<u8> {
+    text.replace('\n', "\r\n").into_bytes()
+}
+
+/// The place for the box's report about the owner's file. It keeps its size for ever: the box only overwrites bytes, so that
+/// a power cut cannot damage the file system.
+fn empty_report() -> Vec<u8> {
+    const SIZE: usize = 8 << 10;
+    format!("{:width$}\r\n", "Nothing to report yet.", width = SIZE - 2).into_bytes()
 }
 
 /// The volume up to its last used byte.

@@ -147,6 +147,36 @@ fn a_card_is_laid_out_as_documented_and_whole() {
 }
 
 #[test]
+fn the_owners_file_is_a_sample_that_changes_nothing_and_whose_every_key_is_right() {
+    let (image, _) = shared();
+    let boot = Layout::new().boot;
+    let bytes = std::fs::read(image).unwrap();
+    let at = |offset: u64| usize::try_from(offset).unwrap();
+    let volume = &bytes[at(boot.start)..at(boot.end())];
+    let found = owner_file::read(std::io::Cursor::new(volume));
+    let sample = found.text.unwrap();
+    assert_eq!(found.problem, None);
+    assert!(sample.is_ascii() && sample.lines().all(|line| line.len() <= 80));
+    assert_eq!(sample.matches('\n').count(), sample.matches("\r\n").count());
+    let base = config::Base::parse("registration = \"pairing\"").unwrap();
+    assert_eq!(base.with_owner(&sample).unwrap(), base.resolve().unwrap());
+
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    let all = sample.lines().map(line).collect::<Vec<_>>().join("\r\n");
+    let (config, findings) = base.with_owner(&all).unwrap();
+    assert!(findings.is_empty(), "{findings:?}");
+    assert_eq!(config.domain.to_string(), "smith.dedyn.io");
+    assert_eq!(config::owner::unmasked_secrets(&all), ["type or paste the token here"]);
+
+    let mut reader = CardReader::open(image).unwrap().boot().unwrap();
+    let report = reader.read("hearth-errors.txt").unwrap();
+    assert_eq!((report.len(), report.trim_ascii_end()), (8192, &b"Nothing to report yet."[..]));
+}
+
+#[test]
 fn the_boot_script_keeps_the_map_of_the_card() {
     let script = project().text("image/u-boot/boot.cmd").unwrap();
     let [copy_1, copy_2] = Layout::new().boot_state.map(|copy| format!("{:#x}", copy.start / 512));
