@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use pairing::{DisplayStatus, LedState};
 use serde::{Deserialize, Serialize};
 
-use crate::owner::bounded_words;
+use crate::words::bounded_words;
 
 /// The longest line either side may send, in bytes.
 pub const LINE_LIMIT: usize = 16 * 1024;

@@ -13,3 +13,4 @@ pub mod network;
 pub mod owner;
 pub mod queue;
 pub mod reachability;
+pub mod words;

@@ -4,6 +4,7 @@
 //! The server's answer is [`ToInit::OwnerFile`](crate::appliance::ToInit).
 
 use crate::appliance::OwnerFile;
+use crate::words::{bounded_words, is_control};
 
 /// The longest line with an [`OwnerFile`], in bytes.
 pub const LINE_LIMIT: usize = 64 * 1024;
@@ -23,19 +24,6 @@ impl OwnerFile {
             problem: self.problem.map(|problem| bounded_words(&problem, PROBLEM_LIMIT)),
         }
     }
-}
-
-/// Whether TOML forbids the character everywhere (TOML 1.0, "Comment" and "String"): a control character that is neither a
-/// tab nor a line's end.
-#[must_use]
-pub fn is_control(character: char) -> bool {
-    character.is_ascii_control() && !matches!(character, '\t' | '\n' | '\r')
-}
-
-/// The text with blanks for control characters, cut before the first character that does not fit into `limit` bytes.
-pub(crate) fn bounded_words(text: &str, limit: usize) -> String {
-    let text = text.get(..text.floor_char_boundary(limit)).unwrap_or_default();
-    text.replace(is_control, " ")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The bytes of the owner's file as text, or the reason why they are none, in words for a person with an editor.
 
-use ipc::owner::is_control;
+use ipc::words::is_control;
 
 use crate::SETTINGS;
 
