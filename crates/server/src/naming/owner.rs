@@ -9,6 +9,8 @@ use store::Store;
 
 /// The store's setting that holds the owner's settings, secrets included.
 const OWNER_SETTING: &str = "owner.settings";
+/// The store's setting that holds the card's file as it was taken over last, with its secrets masked.
+const CARD_SETTING: &str = "owner.card";
 /// The report about a file in which all is well.
 const WELL: &str = "The settings in hearth.toml are in force.";
 
@@ -72,12 +74,30 @@ impl OwnerSettings {
                 None => Taken { result: OwnerFileResult::default(), trouble: None },
             });
         };
+        let masked = owner::mask_secrets(text);
+        if self.is_taken(text, &masked) {
+            return Ok(taken(&[]));
+        }
         let whole = owner::unmask(text, &self.kept());
-        Ok(match self.put(&whole)? {
+        let change = self.put(&whole)?;
+        if !matches!(change, Change::Refused(_)) {
+            let seen = Secret::new(masked.into_bytes());
+            self.store.set_setting(CARD_SETTING, Some(seen)).context("noting the card's settings")?;
+        }
+        Ok(match change {
             Change::Refused(findings) => refused(sentences(&findings)),
             Change::Made(findings) => taken(&findings),
             Change::None => taken(&[]),
         })
+    }
+
+    /// Whether the file says nothing since the last time: it is not taken over again, since the settings may have been
+    /// changed in another way. A secret that is typed again is something new; one that is still to be masked is not.
+    fn is_taken(&self, text: &str, masked: &str) -> bool {
+        let seen = self.store.setting(CARD_SETTING);
+        let is_same = seen.is_some_and(|seen| seen.expose() == masked.as_bytes());
+        let kept = owner::unmasked_secrets(&self.kept());
+        is_same && owner::unmasked_secrets(text).iter().all(|secret| kept.contains(secret))
     }
 
     /// Puts the keys of `change` over the settings. Blocks on the disk.
@@ -169,6 +189,22 @@ mod tests {
         let other = typed.replace("smith", "jones").replace("abcdefgh", "********");
         settings.take_file(&file(&other)).unwrap();
         assert_eq!(settings.resolve().unwrap().0.dns_provider, config.dns_provider);
+    }
+
+    #[test]
+    fn a_file_that_was_taken_over_does_not_undo_later_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(directory.path());
+        let typed = "domain = \"smith.dedyn.io\"\n[dns_provider]\ntoken = \"abcdefgh\"\n";
+        settings.take_file(&file(typed)).unwrap();
+        assert!(matches!(settings.change("domain = \"chat.example.org\"").unwrap(), Change::Made(_)));
+        let domain = || settings.resolve().unwrap().0.domain.to_string();
+        for same in [typed.to_owned(), typed.replace("abcdefgh", "********")] {
+            assert!(settings.take_file(&file(&same)).unwrap().result.imported);
+            assert_eq!(domain(), "chat.example.org");
+        }
+        settings.take_file(&file(&typed.replace("abcdefgh", "another1"))).unwrap();
+        assert_eq!(domain(), "smith.dedyn.io");
     }
 
     #[test]
