@@ -1,15 +1,17 @@
 //! The addresses by which the internet reaches this server: of its interfaces, of the router, or as a service outside sees
 //! them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dns_update::{InterfaceAddress, Permanence, address_to_publish};
 use host::clock;
 use http_body_util::Full;
 use https_client::{HttpsClient, RequestLimits};
 use hyper::Request;
 use hyper::body::Bytes;
+use network::netlink::{Netlink, Usability};
 use port_mapping::MappingState;
 use tokio::sync::{Notify, watch};
 
@@ -60,8 +62,10 @@ pub(crate) struct OwnAddresses {
 
 impl OwnAddresses {
     /// The public ones among them; none behind a router that translates.
-    pub(crate) fn public(&self) -> PublicAddresses {
-        let all = if self.bound.is_empty() { ways_out() } else { self.bound.clone() };
+    ///
+    /// Of IPv6 the one that stays is taken, if possible with the suffix of the previous one.
+    pub(crate) fn public(&self, previous: Option<Ipv6Addr>) -> PublicAddresses {
+        let all = if self.bound.is_empty() { of_interfaces(previous) } else { self.bound.clone() };
         PublicAddresses::first_of(all.into_iter().filter(|address| self.counts(*address)))
     }
 
@@ -70,18 +74,32 @@ impl OwnAddresses {
     }
 }
 
-fn ways_out() -> Vec<IpAddr> {
-    // Addresses that are nobody's (RFC 5737, RFC 3849).
-    let four = way_out(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into());
-    let six = way_out(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
+fn of_interfaces(previous: Option<Ipv6Addr>) -> Vec<IpAddr> {
+    let (four, six) = (way_out(), stable(previous).map(IpAddr::from));
     four.into_iter().chain(six).collect()
 }
 
-/// The address with which this machine connects to others. Connecting a datagram socket sends nothing.
-fn way_out(any: IpAddr, nobody: IpAddr) -> Option<IpAddr> {
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
-    socket.connect(SocketAddr::new(nobody, 9)).ok()?;
+/// The IPv4 address with which this machine connects to others. Connecting a datagram socket sends nothing.
+fn way_out() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // An address that is nobody's (RFC 5737).
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
     socket.local_addr().ok().map(|address| address.ip())
+}
+
+/// The IPv6 address under which others should find this machine. The one with which it connects to others may change
+/// every day (RFC 8981).
+fn stable(previous: Option<Ipv6Addr>) -> Option<Ipv6Addr> {
+    let found = Netlink::open().and_then(|mut netlink| netlink.addresses()).ok()?;
+    let candidate = |found: &network::netlink::InterfaceAddress| match found.address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => {
+            let is_lasting = found.usability == Usability::Global;
+            let permanence = if is_lasting { Permanence::Unknown } else { Permanence::Temporary };
+            Some(InterfaceAddress { address, preferred: None, permanence })
+        }
+    };
+    address_to_publish(&found.iter().filter_map(candidate).collect::<Vec<_>>(), previous)
 }
 
 /// The task that follows the addresses.
@@ -117,7 +135,8 @@ impl AddressTask {
     pub(crate) async fn run(mut self) {
         let mut heard: Option<(Instant, Option<Ipv4Addr>)> = None;
         loop {
-            let mut found = self.own.public();
+            let previous = self.addresses.borrow().v6;
+            let mut found = self.own.public(previous);
             // Behind a router its address is the public one, whatever a laboratory counts.
             let router = self.router.as_mut().and_then(external);
             found.v4 = router.filter(|address| self.own.counts((*address).into())).or(found.v4);

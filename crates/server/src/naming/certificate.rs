@@ -26,6 +26,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const CLOCK_CHECK: Duration = Duration::from_secs(5);
 /// The longest wait for the first publication of the records.
 const RECORDS_LIMIT: Duration = Duration::from_secs(120);
+/// The failures in a row from which on they are told, and the part of a certificate's lifetime that is left then.
+const FAILURES_TOLD: u32 = 2;
+const PRESSING_PART: u64 = 6;
 /// The profile of certificates for addresses, which most authorities issue for some days only.
 const ADDRESS_PROFILE: &str = "shortlived";
 
@@ -250,7 +253,7 @@ impl CertificateTask {
     ) {
         let facts = held.map(|held| (self.held(held), held.issuer()));
         let news = news(now, facts, history, next).iter().map(ToString::to_string).collect();
-        let is_trouble = history.last_failure().is_some();
+        let is_trouble = is_trouble(now, history, facts.map(|(held, _)| held));
         self.state.send_if_modified(|state| {
             let is_new = (&state.news, state.is_trouble) != (&news, is_trouble);
             (state.news, state.is_trouble) = (news, is_trouble);
@@ -281,6 +284,16 @@ impl Names {
             Domain::Ipv6(literal) => address(literal.to_string()),
         }
     }
+}
+
+/// Whether a person should know of the failures: not of the first one, which the next attempt often mends, nor while the
+/// certificate is good for long.
+fn is_trouble(now: UnixTime, history: &CertificateHistory, held: Option<HeldCertificate>) -> bool {
+    let is_pressing = held.is_none_or(|held| {
+        let lifetime = held.expires.0.saturating_sub(held.begins.0);
+        held.expires.0.saturating_sub(now.0) < lifetime / PRESSING_PART
+    });
+    is_pressing && history.failures() >= FAILURES_TOLD
 }
 
 fn not_prepared(words: &str) -> CertificateFailure {

@@ -126,7 +126,7 @@ impl Naming {
     /// When the roots in the configuration cannot be read, or the settings of the DNS provider cannot be right.
     pub(crate) fn new(config: &Config, means: Means) -> anyhow::Result<(Self, NamingTasks)> {
         let (certificate_sender, certificate) = watch::channel(CertificateState::default());
-        let (address_sender, addresses) = watch::channel(own(config, &means).public());
+        let (address_sender, addresses) = watch::channel(own(config, &means).public(None));
         let (records_sender, records) = watch::channel(RecordsState::default());
         let published = Arc::new(Notify::new());
         let challenges = LocalChallenges {
