@@ -9,6 +9,8 @@
 //! kernel tables, Report::Addresses and others ◀── Send, Bound, Lost ◀────────────┘
 //! ```
 //!
+//! With a WireGuard tunnel ([`crate::wireguard`]) the same loop makes it once there is an address, and watches it.
+//!
 //! The kernel's tables outlive this process. What they hold for an interface when its client is created counts as
 //! configured by it, and gives way to the first lease, or to its absence.
 //!
@@ -28,6 +30,7 @@ use crate::Error;
 use crate::dhcp::{Client, Input, Lease, Output, RequestOptions};
 use crate::netlink::{ChangeSubscription, Link, LinkKind, Netlink, Usability};
 use crate::packet_socket::PacketSocket;
+use crate::wireguard::{self, Conf, Driver, Status};
 
 /// The shortest wait between two rounds: a client that is always due cannot keep the processor busy.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
@@ -46,17 +49,22 @@ const CLIENT_PORT: u16 = 68;
 pub struct Settings {
     /// The host name sent to the DHCP server (option 12, RFC 2132, 3.14).
     pub name: String,
+    /// The tunnel to make, if there is to be one.
+    pub tunnel: Option<Conf>,
 }
 
 /// An event for the caller of [`run_configuration`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// The complete list of the machine's globally usable addresses, IPv4 first, after it has changed.
+    /// The complete list of the machine's globally usable addresses after it has changed: IPv4 first, but for those in the
+    /// tunnel, which come last.
     Addresses(Vec<IpAddr>),
     /// The complete list of the name servers of all leases, at the start and after it has changed.
     Resolvers(Vec<Ipv4Addr>),
     /// The complete list of the time servers of all leases, at the start and after it has changed.
     TimeServers(Vec<Ipv4Addr>),
+    /// The state of the tunnel, after it has changed and after each handshake.
+    Tunnel(Status),
     /// The text of an error that is not final: the operation is tried again.
     Warning(String),
 }
@@ -86,19 +94,26 @@ pub fn run_configuration(
         addresses: None,
         resolvers: None,
         time_servers: None,
+        tunnel: settings.tunnel.clone().map(Driver::new),
     };
     // The clients read from packet sockets, which the kernel's UDP does not know of: without a socket on the port it
     // would answer each DHCP reply with "port unreachable" (ICMP). A refused bind costs no more than that.
     let _port = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, CLIENT_PORT));
     let report_failed = |source| Error::Report { source };
+    if settings.tunnel.is_none()
+        && let Err(error) = wireguard::remove(&mut configurator.netlink)
+    {
+        configurator.warn(&error).map_err(report_failed)?;
+    }
     configurator.refresh().map_err(report_failed)?;
     loop {
-        if wait(&changes, &mut configurator.interfaces)? {
+        if wait(&changes, &mut configurator.interfaces, configurator.tunnel.as_ref())? {
             // Drained before the tables are read: a change between the two is found by the next wait.
             changes.drain();
             configurator.refresh().map_err(report_failed)?;
         }
         configurator.serve_clients().map_err(report_failed)?;
+        configurator.serve_tunnel().map_err(report_failed)?;
     }
 }
 
@@ -152,16 +167,25 @@ struct Configurator<'a, N, R> {
     resolvers: Option<Vec<Ipv4Addr>>,
     /// The last list reported.
     time_servers: Option<Vec<Ipv4Addr>>,
+    tunnel: Option<Driver>,
 }
 
-/// Waits for a frame, a netlink notification or a client's timeout; true when the kernel's tables should be read again.
-fn wait(changes: &ChangeSubscription, interfaces: &mut BTreeMap<u32, Interface<'_>>) -> Result<bool, Error> {
+/// Waits for a frame, a netlink notification, a name server's answer or a timeout; true when the kernel's tables should be
+/// read again.
+fn wait(
+    changes: &ChangeSubscription,
+    interfaces: &mut BTreeMap<u32, Interface<'_>>,
+    tunnel: Option<&Driver>,
+) -> Result<bool, Error> {
     let now = uptime();
-    let wake = interfaces.values_mut().filter_map(|interface| interface.client.wake_at(now)).min();
+    let clients = interfaces.values_mut().filter_map(|interface| interface.client.wake_at(now));
+    let wake = clients.chain(tunnel.and_then(Driver::wake_at)).min();
     let limit = wake.map_or(LONGEST_WAIT, |wake| wake.saturating_sub(now)).clamp(SHORTEST_WAIT, LONGEST_WAIT);
     let mut fds = vec![PollFd::new(changes, PollFlags::IN)];
     let sockets = interfaces.values().filter_map(|interface| interface.socket.as_ref());
     fds.extend(sockets.map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)));
+    let socket = tunnel.and_then(Driver::socket);
+    fds.extend(socket.map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN)));
     match poll(&mut fds, Some(&poll_timeout(limit))) {
         Ok(0) => Ok(limit == LONGEST_WAIT),
         Ok(_) => Ok(fds.first().is_some_and(|fd| !fd.revents().is_empty())),
@@ -245,15 +269,21 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
     }
 
     fn refresh_addresses(&mut self) -> io::Result<()> {
-        let mut found: Vec<IpAddr> = match self.netlink.addresses() {
-            Ok(found) => found
-                .into_iter()
-                .filter(|found| found.usability == Usability::Global && !found.address.is_loopback())
-                .map(|found| found.address)
-                .collect(),
+        let found = match self.netlink.addresses() {
+            Ok(found) => found,
             Err(error) => return self.warn(&error),
         };
-        found.sort();
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.handle_addresses(&mut self.netlink, uptime(), &found);
+        }
+        let usable = found
+            .into_iter()
+            .filter(|found| found.usability == Usability::Global && !found.address.is_loopback());
+        let mut found: Vec<IpAddr> = usable.map(|found| found.address).collect();
+        // Who takes the first address that fits wants one of the home network.
+        found.sort_by_key(|address| {
+            (self.tunnel.as_ref().is_some_and(|tunnel| tunnel.owns(*address)), *address)
+        });
         found.dedup();
         if self.addresses.as_ref() == Some(&found) {
             return Ok(());
@@ -274,6 +304,12 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
             self.open_or_close(index, now)?;
         }
         Ok(())
+    }
+
+    fn serve_tunnel(&mut self) -> io::Result<()> {
+        let Some(tunnel) = &mut self.tunnel else { return Ok(()) };
+        tunnel.serve(&mut self.netlink, uptime(), &mut self.random);
+        tunnel.take_reports().into_iter().try_for_each(&mut self.report)
     }
 
     fn received_frames(&mut self, index: u32) -> Vec<Vec<u8>> {
@@ -355,12 +391,12 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
             let _ = self.netlink.delete_default_route(index, router);
         }
         for (address, prefix) in obsolete.addresses {
-            let _ = self.netlink.delete_address(index, address, prefix);
+            let _ = self.netlink.delete_address(index, address.into(), prefix);
         }
         if let Some(new) = lease {
             // Address before route, which takes its source address from it. Both requests replace what is there: a lease
             // that a former process left behind is no obstacle.
-            self.netlink.add_address(index, new.address, new.prefix)?;
+            self.netlink.add_address(index, new.address.into(), new.prefix)?;
             if let Some(router) = new.router {
                 self.netlink.set_default_route(index, router)?;
             }
@@ -373,6 +409,9 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
         let resolvers = self.of_leases(|lease| &lease.resolvers);
         if self.resolvers.as_ref() != Some(&resolvers) {
             self.resolvers = Some(resolvers.clone());
+            if let Some(tunnel) = &mut self.tunnel {
+                tunnel.set_resolvers(&resolvers);
+            }
             (self.report)(Report::Resolvers(resolvers))?;
         }
         let time_servers = self.of_leases(|lease| &lease.time_servers);

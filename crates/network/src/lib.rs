@@ -1,11 +1,12 @@
 //! The machine's place in the home network: addresses by DHCP, routes and addresses set by netlink, its host name by
-//! multicast DNS, its clock by SNTP. Knows nothing of mail and of what its caller does with the addresses.
+//! multicast DNS, its clock by SNTP; and a WireGuard tunnel to a public address. Knows nothing of mail and of what its
+//! caller does with the addresses.
 //!
 //! Three loops, which share nothing and are meant for a process each:
 //!
 //! | entry point | does | privileges | reports |
 //! |---|---|---|---|
-//! | [`configuration::run_configuration`] | DHCP, addresses, routes | `CAP_NET_ADMIN`, `CAP_NET_RAW` | [`configuration::Report`] |
+//! | [`configuration::run_configuration`] | DHCP, addresses, routes, tunnel | `CAP_NET_ADMIN`, `CAP_NET_RAW` | [`configuration::Report`] |
 //! | [`mdns::run_responder`] | answers for `NAME.local` on UDP port 5353 | none; reads links and addresses by netlink itself | texts of warnings |
 //! | [`time::run_time_client`] | asks time servers, corrects the clock | `CAP_SYS_TIME` | [`time::Report`] |
 //!
@@ -25,6 +26,7 @@ pub mod mdns;
 pub mod netlink;
 mod packet_socket;
 pub mod time;
+pub mod wireguard;
 
 /// A failed operation on the network.
 #[derive(Debug, thiserror::Error)]

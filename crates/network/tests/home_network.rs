@@ -161,7 +161,7 @@ mod tests {
         loop {
             match reports.recv_timeout(LIMIT).unwrap() {
                 Report::Resolvers(resolvers) => return resolvers.iter().map(ToString::to_string).collect(),
-                Report::Addresses(_) | Report::TimeServers(_) | Report::Warning(_) => {}
+                Report::Addresses(_) | Report::TimeServers(_) | Report::Tunnel(_) | Report::Warning(_) => {}
             }
         }
     }
@@ -180,7 +180,7 @@ mod tests {
         }
         let directory = tempfile::tempdir().unwrap();
         let mut lab = Lab::new();
-        let settings = Settings { name: "hearth-0203".to_owned() };
+        let settings = Settings { name: "hearth-0203".to_owned(), tunnel: None };
         let home = lab.home.clone();
         let (sender, reports) = channel();
         let follower = thread::spawn(move || {
@@ -253,7 +253,7 @@ mod tests {
                 enter(&home);
                 restrict(CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW);
                 let report = |report| sender.send(report).map_err(|_| io::ErrorKind::BrokenPipe.into());
-                run_configuration(&Settings { name: "hearth-0203".to_owned() }, || 42, report)
+                run_configuration(&Settings { name: "hearth-0203".to_owned(), tunnel: None }, || 42, report)
             });
             (reports, follower)
         };

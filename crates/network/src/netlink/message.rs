@@ -2,35 +2,38 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::policy::{self, RTM_NEWRULE};
+use crate::wireguard::{Network, Rule};
+
 /// Bytes of `struct nlmsghdr`.
 const HEADER: usize = 16;
 /// Messages and attributes start at multiples of this (`NLMSG_ALIGNTO`, `NLA_ALIGNTO`).
 const ALIGNMENT: usize = 4;
 
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const RTM_NEWLINK: u16 = 16;
+pub(super) const NLMSG_ERROR: u16 = 2;
+pub(super) const NLMSG_DONE: u16 = 3;
+pub(super) const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
-const RTM_NEWROUTE: u16 = 24;
-const RTM_DELROUTE: u16 = 25;
-const RTM_GETROUTE: u16 = 26;
+pub(super) const RTM_NEWROUTE: u16 = 24;
+pub(super) const RTM_DELROUTE: u16 = 25;
+pub(super) const RTM_GETROUTE: u16 = 26;
 
 const NLM_F_REQUEST: u16 = 0x001;
-const NLM_F_ACK: u16 = 0x004;
-const NLM_F_REPLACE: u16 = 0x100;
-const NLM_F_DUMP: u16 = 0x300;
-const NLM_F_CREATE: u16 = 0x400;
+pub(super) const NLM_F_ACK: u16 = 0x004;
+pub(super) const NLM_F_REPLACE: u16 = 0x100;
+pub(super) const NLM_F_DUMP: u16 = 0x300;
+pub(super) const NLM_F_CREATE: u16 = 0x400;
 
 const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
+pub(super) const IFLA_IFNAME: u16 = 3;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
 const IFA_FLAGS: u16 = 8;
-const RTA_OIF: u16 = 4;
+pub(super) const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
 
@@ -39,10 +42,10 @@ const IFF_LOOPBACK: u32 = 0x8;
 const IFF_LOWER_UP: u32 = 0x1_0000;
 const ARPHRD_ETHER: u16 = 1;
 
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
+pub(super) const AF_INET: u8 = 2;
+pub(super) const AF_INET6: u8 = 10;
 const RT_SCOPE_UNIVERSE: u8 = 0;
-const RT_TABLE_MAIN: u8 = 254;
+pub(super) const RT_TABLE_MAIN: u8 = 254;
 const RTPROT_DHCP: u8 = 16;
 /// `IFA_F_DADFAILED`, `IFA_F_DEPRECATED`, `IFA_F_TENTATIVE`.
 const UNUSABLE: u32 = 0x08 | 0x20 | 0x40;
@@ -127,6 +130,10 @@ pub(super) enum Message {
     Address(InterfaceAddress),
     /// A default route of the main table, with its origin (`rtm_protocol`).
     Route(Gateway, u8),
+    /// A route of the tunnel's table: the index of its interface, and its destination.
+    TunnelRoute(u32, Network),
+    /// A rule of the tunnel's.
+    Rule(Rule),
     /// `NLMSG_DONE`: the end of a list.
     Done,
     /// `NLMSG_ERROR`: 0, or a negative error number.
@@ -143,9 +150,10 @@ pub(super) fn list_addresses(sequence: u32) -> Vec<u8> {
     request(RTM_GETADDR, NLM_F_DUMP, sequence, &[0; 8])
 }
 
-/// The routes of both families.
-pub(super) fn list_routes(sequence: u32) -> Vec<u8> {
-    let body = [0; 12];
+/// The routes of a family, or of both (0).
+pub(super) fn list_routes(sequence: u32, family: u8) -> Vec<u8> {
+    let mut body = [0; 12];
+    body[0] = family;
     request(RTM_GETROUTE, NLM_F_DUMP, sequence, &body)
 }
 
@@ -153,12 +161,12 @@ pub(super) fn set_up(sequence: u32, index: u32) -> Vec<u8> {
     request(RTM_NEWLINK, NLM_F_ACK, sequence, &link_body(index, IFF_UP, IFF_UP))
 }
 
-pub(super) fn add_address(sequence: u32, index: u32, address: Ipv4Addr, prefix: u8) -> Vec<u8> {
+pub(super) fn add_address(sequence: u32, index: u32, address: IpAddr, prefix: u8) -> Vec<u8> {
     let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
     request(RTM_NEWADDR, flags, sequence, &address_body(index, address, prefix))
 }
 
-pub(super) fn delete_address(sequence: u32, index: u32, address: Ipv4Addr, prefix: u8) -> Vec<u8> {
+pub(super) fn delete_address(sequence: u32, index: u32, address: IpAddr, prefix: u8) -> Vec<u8> {
     request(RTM_DELADDR, NLM_F_ACK, sequence, &address_body(index, address, prefix))
 }
 
@@ -171,7 +179,7 @@ pub(super) fn delete_default_route(sequence: u32, index: u32, gateway: Ipv4Addr)
     request(RTM_DELROUTE, NLM_F_ACK, sequence, &route_body(index, gateway))
 }
 
-fn request(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
+pub(super) fn request(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::with_capacity(HEADER + body.len());
     bytes.extend(length.to_ne_bytes());
@@ -184,7 +192,7 @@ fn request(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
 }
 
 /// `struct ifinfomsg`.
-fn link_body(index: u32, flags: u32, change: u32) -> Vec<u8> {
+pub(super) fn link_body(index: u32, flags: u32, change: u32) -> Vec<u8> {
     let mut body = vec![0; 4];
     body.extend(index.to_ne_bytes());
     body.extend(flags.to_ne_bytes());
@@ -193,16 +201,31 @@ fn link_body(index: u32, flags: u32, change: u32) -> Vec<u8> {
 }
 
 /// `struct ifaddrmsg` and its attributes.
-fn address_body(index: u32, address: Ipv4Addr, prefix: u8) -> Vec<u8> {
-    let mut body = vec![AF_INET, prefix, 0, RT_SCOPE_UNIVERSE];
+fn address_body(index: u32, address: IpAddr, prefix: u8) -> Vec<u8> {
+    let mut body = vec![family(address), prefix, 0, RT_SCOPE_UNIVERSE];
     body.extend(index.to_ne_bytes());
-    attribute(&mut body, IFA_LOCAL, &address.octets());
-    attribute(&mut body, IFA_ADDRESS, &address.octets());
-    if prefix < 31 {
+    attribute(&mut body, IFA_LOCAL, &octets(address));
+    attribute(&mut body, IFA_ADDRESS, &octets(address));
+    if let IpAddr::V4(address) = address
+        && prefix < 31
+    {
         let host = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
         attribute(&mut body, IFA_BROADCAST, &(u32::from(address) | host).to_be_bytes());
     }
     body
+}
+
+/// `AF_INET` or `AF_INET6`.
+pub(super) fn family(address: IpAddr) -> u8 {
+    if address.is_ipv4() { AF_INET } else { AF_INET6 }
+}
+
+/// The bytes of an address, in the order of the network.
+pub(super) fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().into(),
+        IpAddr::V6(address) => address.octets().into(),
+    }
 }
 
 /// `struct rtmsg` of a default route and its attributes. Each interface has a priority of its own, so that two cables
@@ -220,7 +243,7 @@ fn route_body(index: u32, gateway: Ipv4Addr) -> Vec<u8> {
     body
 }
 
-fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
+pub(super) fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
     body.extend(length.to_ne_bytes());
     body.extend(kind.to_ne_bytes());
@@ -229,16 +252,19 @@ fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
 }
 
 /// Reads the messages in one datagram, each with its sequence number. `None` when the bytes make no sense.
-pub(super) fn parse(mut bytes: &[u8]) -> Option<Vec<(u32, Message)>> {
-    let mut messages = Vec::new();
+pub(super) fn parse(bytes: &[u8]) -> Option<Vec<(u32, Message)>> {
+    frames(bytes)?.into_iter().map(|(kind, sequence, body)| Some((sequence, message(kind, body)?))).collect()
+}
+
+/// Divides a datagram into its messages: type, sequence number, body.
+pub(super) fn frames(mut bytes: &[u8]) -> Option<Vec<(u16, u32, &[u8])>> {
+    let mut frames = Vec::new();
     while !bytes.is_empty() {
         let length = usize::try_from(word(bytes, 0)?).ok()?;
-        let (kind, sequence) = (half(bytes, 4)?, word(bytes, 8)?);
-        let body = bytes.get(HEADER..length)?;
-        messages.push((sequence, message(kind, body)?));
+        frames.push((half(bytes, 4)?, word(bytes, 8)?, bytes.get(HEADER..length)?));
         bytes = bytes.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
     }
-    Some(messages)
+    Some(frames)
 }
 
 fn message(kind: u16, body: &[u8]) -> Option<Message> {
@@ -247,9 +273,8 @@ fn message(kind: u16, body: &[u8]) -> Option<Message> {
         NLMSG_ERROR => Message::Outcome(i32::from_ne_bytes(body.get(..4)?.try_into().ok()?)),
         RTM_NEWLINK => Message::Link(link(body)?),
         RTM_NEWADDR => address(body)?.map_or(Message::Other, Message::Address),
-        RTM_NEWROUTE => {
-            default_route(body)?.map_or(Message::Other, |(gateway, origin)| Message::Route(gateway, origin))
-        }
+        RTM_NEWROUTE => route(body)?,
+        RTM_NEWRULE => policy::rule(body)?.map_or(Message::Other, Message::Rule),
         _ => Message::Other,
     })
 }
@@ -295,6 +320,14 @@ fn address(body: &[u8]) -> Option<Option<InterfaceAddress>> {
     }))
 }
 
+fn route(body: &[u8]) -> Option<Message> {
+    if let Some((gateway, origin)) = default_route(body)? {
+        return Some(Message::Route(gateway, origin));
+    }
+    let route = policy::tunnel_route(body)?;
+    Some(route.map_or(Message::Other, |(index, network)| Message::TunnelRoute(index, network)))
+}
+
 /// A default route and its origin; `Some(None)` for a route of another kind.
 fn default_route(body: &[u8]) -> Option<Option<(Gateway, u8)>> {
     let [family, prefix, _, _, table, origin, ..] = *body.first_chunk::<12>()?;
@@ -322,7 +355,7 @@ impl Gateway {
     }
 }
 
-fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
+pub(super) fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
     match family {
         AF_INET => <[u8; 4]>::try_from(value).ok().map(|octets| Ipv4Addr::from(octets).into()),
         AF_INET6 => <[u8; 16]>::try_from(value).ok().map(|octets| Ipv6Addr::from(octets).into()),
@@ -330,7 +363,7 @@ fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
     }
 }
 
-fn attributes(mut bytes: &[u8]) -> Option<Vec<(u16, &[u8])>> {
+pub(super) fn attributes(mut bytes: &[u8]) -> Option<Vec<(u16, &[u8])>> {
     /// The upper bits tell nesting and byte order.
     const KIND: u16 = 0x3fff;
     let mut found = Vec::new();
@@ -346,11 +379,11 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
 }
 
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
+pub(super) fn half(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..at + 2)?.try_into().ok().map(u16::from_ne_bytes)
 }
 
@@ -399,7 +432,7 @@ mod tests {
     #[test]
     fn an_address_that_is_set_is_read_back() {
         let [global, restricted] = [0, 0x40].map(|flags| {
-            let mut bytes = add_address(3, 2, HOME, 24);
+            let mut bytes = add_address(3, 2, HOME.into(), 24);
             bytes[18] = flags;
             let messages = parse(&bytes).unwrap();
             let [(3, Message::Address(found))] = &messages[..] else { panic!("{messages:?}") };
@@ -412,9 +445,9 @@ mod tests {
 
     #[test]
     fn the_broadcast_address_ends_in_ones() {
-        let bytes = add_address(1, 2, HOME, 20);
+        let bytes = add_address(1, 2, HOME.into(), 20);
         assert!(bytes.windows(8).any(|part| part == [8, 0, 4, 0, 192, 168, 15, 255]));
-        let alone = add_address(1, 2, HOME, 32);
+        let alone = add_address(1, 2, HOME.into(), 32);
         assert_eq!(alone.len(), 16 + 8 + 16, "one address has no broadcast");
     }
 

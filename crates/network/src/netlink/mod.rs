@@ -1,21 +1,26 @@
-//! Requests to the kernel about interfaces, addresses and routes, by a netlink socket (`rtnetlink(7)`). Ours, because eight
-//! requests are needed, for which `rtnetlink` would bring an async runtime.
+//! Requests to the kernel about interfaces, addresses and routes, by a netlink socket (`rtnetlink(7)`), and about a
+//! WireGuard interface, by generic netlink. Ours, because some fifteen requests are needed, for which `rtnetlink` would
+//! bring an async runtime, and `netlink-packet-wireguard` four other crates and a second way to write attributes.
 
+mod generic;
 mod message;
+mod policy;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
 };
 
+pub(crate) use generic::WireGuard;
 pub use message::{DefaultRoute, Gateway, InterfaceAddress, Link, LinkKind, Usability};
 
 use crate::Error;
+use crate::wireguard::{Family, Network, Rule};
 use message::Message;
 
 /// Bytes of the longest datagram from the kernel (`NLMSG_GOODSIZE`, and 32 KiB in a dump).
@@ -43,7 +48,7 @@ impl Netlink {
     ///
     /// When the kernel gives no socket.
     pub fn open() -> Result<Self, Error> {
-        Ok(Self { socket: socket(0, SocketFlags::CLOEXEC)?, sequence: 0 })
+        Ok(Self { socket: socket(None, 0, SocketFlags::CLOEXEC)?, sequence: 0 })
     }
 
     /// All interfaces. Needs no privilege.
@@ -95,7 +100,7 @@ impl Netlink {
 
     fn routes<T>(&mut self, pick: impl Fn(Gateway, u8) -> Option<T>) -> Result<Vec<T>, Error> {
         let sequence = self.next_sequence();
-        self.list("list the routes", sequence, &message::list_routes(sequence), |message| match message {
+        self.list("list the routes", sequence, &message::list_routes(sequence, 0), |message| match message {
             Message::Route(gateway, origin) => pick(gateway, origin),
             _ => None,
         })
@@ -116,7 +121,7 @@ impl Netlink {
     /// # Errors
     ///
     /// When the kernel refuses, for example without `CAP_NET_ADMIN`.
-    pub fn add_address(&mut self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<(), Error> {
+    pub fn add_address(&mut self, index: u32, address: IpAddr, prefix: u8) -> Result<(), Error> {
         let sequence = self.next_sequence();
         self.execute("add an address", &message::add_address(sequence, index, address, prefix))
     }
@@ -126,7 +131,7 @@ impl Netlink {
     /// # Errors
     ///
     /// When the kernel refuses, for example because the interface does not have it.
-    pub fn delete_address(&mut self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<(), Error> {
+    pub fn delete_address(&mut self, index: u32, address: IpAddr, prefix: u8) -> Result<(), Error> {
         let sequence = self.next_sequence();
         self.execute("delete an address", &message::delete_address(sequence, index, address, prefix))
     }
@@ -149,6 +154,68 @@ impl Netlink {
     pub fn delete_default_route(&mut self, index: u32, gateway: Ipv4Addr) -> Result<(), Error> {
         let sequence = self.next_sequence();
         self.execute("delete the default route", &message::delete_default_route(sequence, index, gateway))
+    }
+
+    /// Makes an interface of the kind `wireguard`, or sets the packet size of the one that there is. `Refused` with
+    /// `EOPNOTSUPP` means that the kernel has no such kind: its module is not loaded.
+    pub(crate) fn set_wireguard_link(&mut self, name: &str, mtu: u32) -> Result<(), Error> {
+        let sequence = self.next_sequence();
+        self.execute("make the tunnel's interface", &policy::set_wireguard_link(sequence, name, mtu))
+    }
+
+    /// Removes an interface.
+    pub(crate) fn delete_link(&mut self, index: u32) -> Result<(), Error> {
+        let sequence = self.next_sequence();
+        self.execute("remove the tunnel's interface", &policy::delete_link(sequence, index))
+    }
+
+    /// Sets a route of the tunnel's table.
+    pub(crate) fn set_tunnel_route(&mut self, index: u32, network: Network) -> Result<(), Error> {
+        let sequence = self.next_sequence();
+        self.execute("set a route through the tunnel", &policy::set_route(sequence, index, network))
+    }
+
+    /// Removes a route of the tunnel's table.
+    pub(crate) fn delete_tunnel_route(&mut self, index: u32, network: Network) -> Result<(), Error> {
+        let sequence = self.next_sequence();
+        self.execute("remove a route through the tunnel", &policy::delete_route(sequence, index, network))
+    }
+
+    /// The routes of the tunnel's table on an interface.
+    pub(crate) fn tunnel_routes(&mut self, index: u32, family: Family) -> Result<Vec<Network>, Error> {
+        let sequence = self.next_sequence();
+        let request = message::list_routes(sequence, policy::number(family));
+        self.list("list the tunnel's routes", sequence, &request, |message| match message {
+            Message::TunnelRoute(found, network) if found == index => Some(network),
+            _ => None,
+        })
+    }
+
+    /// Adds a rule; one that is there already is no error.
+    pub(crate) fn add_rule(&mut self, rule: Rule) -> Result<(), Error> {
+        let sequence = self.next_sequence();
+        match self.execute("add a rule for the tunnel", &policy::add_rule(sequence, rule)) {
+            Err(Error::Refused { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Removes a rule.
+    pub(crate) fn delete_rule(&mut self, rule: Rule) -> Result<(), Error> {
+        let sequence = self.next_sequence();
+        self.execute("remove a rule for the tunnel", &policy::delete_rule(sequence, rule))
+    }
+
+    /// The tunnel's rules of an address family, also those of a former process.
+    pub(crate) fn rules(&mut self, family: Family) -> Result<Vec<Rule>, Error> {
+        let sequence = self.next_sequence();
+        let request = policy::list_rules(sequence, family);
+        self.list("list the rules", sequence, &request, |message| match message {
+            Message::Rule(rule) => Some(rule),
+            _ => None,
+        })
     }
 
     fn next_sequence(&mut self) -> u32 {
@@ -193,21 +260,30 @@ impl Netlink {
     }
 
     fn send(&self, doing: &'static str, request: &[u8]) -> Result<(), Error> {
-        send(&self.socket, request, SendFlags::empty())
-            .map(drop)
-            .map_err(|source| Error::Socket { doing, source: source.into() })
+        send_datagram(&self.socket, doing, request)
     }
 
     fn receive(&self, doing: &'static str) -> Result<Vec<(u32, Message)>, Error> {
-        let failed = |source: Errno| Error::Socket { doing, source: source.into() };
-        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
-        if poll(&mut fds, Some(&ANSWER_TIMEOUT)).map_err(failed)? == 0 {
-            return Err(failed(Errno::TIMEDOUT));
-        }
-        let mut buffer = vec![0; DATAGRAM_LIMIT];
-        let (length, _) = recv(&self.socket, buffer.as_mut_slice(), RecvFlags::empty()).map_err(failed)?;
-        buffer.get(..length).and_then(message::parse).ok_or(Error::Malformed { doing })
+        message::parse(&receive_datagram(&self.socket, doing)?).ok_or(Error::Malformed { doing })
     }
+}
+
+fn send_datagram(socket: &OwnedFd, doing: &'static str, request: &[u8]) -> Result<(), Error> {
+    send(socket, request, SendFlags::empty())
+        .map(drop)
+        .map_err(|source| Error::Socket { doing, source: source.into() })
+}
+
+fn receive_datagram(socket: &OwnedFd, doing: &'static str) -> Result<Vec<u8>, Error> {
+    let failed = |source: Errno| Error::Socket { doing, source: source.into() };
+    let mut fds = [PollFd::new(socket, PollFlags::IN)];
+    if poll(&mut fds, Some(&ANSWER_TIMEOUT)).map_err(failed)? == 0 {
+        return Err(failed(Errno::TIMEDOUT));
+    }
+    let mut buffer = vec![0; DATAGRAM_LIMIT];
+    let (length, _) = recv(socket, buffer.as_mut_slice(), RecvFlags::empty()).map_err(failed)?;
+    buffer.truncate(length);
+    Ok(buffer)
 }
 
 /// A subscription to changes of interfaces and addresses, readable when there was one. The changes themselves are not
@@ -225,7 +301,7 @@ impl ChangeSubscription {
     ///
     /// When the kernel gives no socket.
     pub fn open() -> Result<Self, Error> {
-        Ok(Self { socket: socket(GROUPS, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)? })
+        Ok(Self { socket: socket(None, GROUPS, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)? })
     }
 
     /// Discards the notifications that have arrived; does not block.
@@ -253,10 +329,10 @@ impl AsFd for ChangeSubscription {
     }
 }
 
-fn socket(groups: u32, flags: SocketFlags) -> Result<OwnedFd, Error> {
+/// No protocol number means `NETLINK_ROUTE`.
+fn socket(protocol: Option<Protocol>, groups: u32, flags: SocketFlags) -> Result<OwnedFd, Error> {
     let failed = |source: Errno| Error::Socket { doing: "speak with the kernel", source: source.into() };
-    // No protocol number means NETLINK_ROUTE.
-    let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, None).map_err(failed)?;
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol).map_err(failed)?;
     bind(&socket, &SocketAddrNetlink::new(0, groups)).map_err(failed)?;
     Ok(socket)
 }

@@ -15,7 +15,7 @@ use crate::dns::{CLASS_IN, HEADER, LABEL_LIMIT, RESPONSE, Reader, TYPE_A, TYPE_A
 /// The longest wait for the answers of one name server.
 const LIMIT: Duration = Duration::from_secs(2);
 /// Bytes of the longest answer over UDP without extensions (RFC 1035, 2.3.4).
-const ANSWER_LIMIT: usize = 512;
+pub(crate) const ANSWER_LIMIT: usize = 512;
 /// The most records that are read of an answer.
 const RECORDS_LIMIT: u16 = 32;
 /// Packets that are read while waiting: a stranger's flood does not keep the process busy.
@@ -153,7 +153,7 @@ fn ask<'a>(
 }
 
 /// A socket for one partner, with a random port that the kernel chooses.
-pub(super) fn connect(partner: SocketAddr) -> io::Result<UdpSocket> {
+pub(crate) fn connect(partner: SocketAddr) -> io::Result<UdpSocket> {
     let any = match partner {
         SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
