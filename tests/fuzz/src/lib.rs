@@ -22,6 +22,7 @@ mod policy;
 mod smtp_machines;
 mod storage;
 mod text;
+mod tunnel;
 mod web_requests;
 mod words;
 #[expect(dead_code, reason = "the transcripts of the imap crate need more of their world than noise does")]
@@ -62,6 +63,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("sntp", clock::sntp, 5_000),
     Target::new("time-server-lookup", clock::lookup, 10_000),
     Target::new("port-mapping", network_packets::port_mapping, 10_000),
+    Target::new("wireguard-conf", tunnel::conf, 2_000),
     Target::new("boot-state", storage::boot_state, 3_000),
     Target::new("journal", storage::journal, 100),
     Target::new("debian-package", storage::debian_package, 500),

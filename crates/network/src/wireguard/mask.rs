@@ -12,6 +12,7 @@ const MASK: u8 = b'*';
 #[derive(Debug, PartialEq, Eq)]
 struct Secret<'a> {
     owner: Owner<'a>,
+    key: String,
     place: Range<usize>,
     value: &'a str,
 }
@@ -51,7 +52,10 @@ pub fn unmask(text: &str, earlier: &str) -> String {
     let mut unmasked = String::with_capacity(text.len());
     let mut end = 0;
     for masked in secrets(text).into_iter().filter(|secret| has_mask(secret.value)) {
-        let same = kept.iter().find(|secret| secret.owner == masked.owner && !has_mask(secret.value));
+        let same = kept.iter().find(|secret| {
+            let is_kept = !secret.value.is_empty() && !has_mask(secret.value);
+            is_kept && secret.owner == masked.owner && secret.key == masked.key
+        });
         if let (Some(same), Some(before)) = (same, text.get(end..masked.place.start)) {
             unmasked.push_str(before);
             unmasked.push_str(same.value);
@@ -83,7 +87,7 @@ fn secrets(text: &str) -> Vec<Secret<'_>> {
                 found.iter_mut().skip(first).for_each(|secret| secret.owner = owner);
             }
             Content::Setting { key, value, place } if key == "privatekey" || key == "presharedkey" => {
-                found.push(Secret { owner, place, value });
+                found.push(Secret { owner, key, place, value });
             }
             Content::Setting { .. } | Content::Nonsense => {}
         }
@@ -126,5 +130,7 @@ mod tests {
         // Another peer's key is not its key.
         let other = masked.replace("PublicKey=one", "PublicKey=three");
         assert!(is_masked(&unmask(&other, TYPED)));
+        let empty = "[Interface]\nPrivateKey =\nPresharedKey = x\nPrivateKey = ab*\n";
+        assert_eq!(unmask(empty, empty), empty);
     }
 }
