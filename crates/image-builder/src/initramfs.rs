@@ -71,12 +71,14 @@ pub(crate) fn put_build(archive: &mut Archive, build: &Build) -> Result<(), Erro
 }
 
 /// Modules lie flat and uncompressed (the archive as a whole compresses better), with the order of loading beside them:
-/// `order` at every start, `order.wifi` once Wi-Fi has been set up, one file name a line.
+/// `order` at every start, `order.tunnel` before a tunnel is made, `order.wifi` once Wi-Fi has been set up, one file name a
+/// line. A module is in one list only: no module of a tunnel and of Wi-Fi may have need of the same one.
 fn put_modules(archive: &mut Archive, parts: &dyn Parts, board: &Board) -> Result<(), Error> {
-    let (mut at_start, mut for_wifi) = (String::new(), String::new());
+    let (mut at_start, mut for_tunnel, mut for_wifi) = (String::new(), String::new(), String::new());
     for module in parts.modules(&board.modules)? {
         let order = match module.load {
             Load::Boot => &mut at_start,
+            Load::Tunnel => &mut for_tunnel,
             Load::Wifi => &mut for_wifi,
         };
         order.push_str(&module.name);
@@ -84,6 +86,7 @@ fn put_modules(archive: &mut Archive, parts: &dyn Parts, board: &Board) -> Resul
         archive.put(&format!("lib/modules/{}.ko", module.name), Node::File(module.bytes));
     }
     archive.put("lib/modules/order", Node::File(at_start.into_bytes()));
+    archive.put("lib/modules/order.tunnel", Node::File(for_tunnel.into_bytes()));
     archive.put("lib/modules/order.wifi", Node::File(for_wifi.into_bytes()));
     Ok(())
 }

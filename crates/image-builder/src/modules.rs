@@ -49,6 +49,8 @@ pub enum Load {
     /// At every start.
     #[default]
     Boot,
+    /// Before a WireGuard tunnel is made.
+    Tunnel,
     /// After Wi-Fi has been configured.
     Wifi,
 }

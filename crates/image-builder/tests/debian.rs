@@ -30,7 +30,7 @@ fn the_real_archive_gives_everything_a_card_needs() {
     kernel.device_tree("broadcom/bcm2837-rpi-3-b.dtb").unwrap();
     let list = ModuleList::parse(include_str!("../../../image/modules.toml")).unwrap();
     let set = close(&kernel, &list.modules).unwrap();
-    for load in [Load::Boot, Load::Wifi] {
+    for load in [Load::Boot, Load::Tunnel, Load::Wifi] {
         let names: Vec<_> = set.loaded_at(load).map(|module| module.name.as_str()).collect();
         println!("{load:?}: {} modules: {}", names.len(), names.join(" "));
     }
