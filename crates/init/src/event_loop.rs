@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use ipc::appliance::{ToInit, ToServe};
-use ipc::network::{FromNetwork, Synchronised};
+use ipc::network::{FromNetwork, Synchronised, Tunnel, TunnelState};
 use pairing::{Button, Gesture, LedState};
 use rpi_led::Lamp;
 use rpi_led::keys::KeyEvent;
@@ -64,6 +64,7 @@ struct EventLoop {
     keys: KeyMap,
     button: Button,
     addresses: Vec<IpAddr>,
+    tunnel: Option<Tunnel>,
     server_led: LedState,
     readiness: Readiness,
     last_heartbeat: Duration,
@@ -112,6 +113,7 @@ impl Appliance {
             keys: KeyMap::new(now),
             button: Button::default(),
             addresses: Vec::new(),
+            tunnel: None,
             server_led: LedState::Booting,
             readiness: Readiness::NotYet,
             last_heartbeat: now,
@@ -185,9 +187,9 @@ impl Appliance {
 impl EventLoop {
     fn execute_commands(&mut self) {
         let now = uptime();
-        let Appliance { sender, log, name, times, .. } = &self.appliance;
+        let Appliance { sender, log, name, state, times, .. } = &self.appliance;
         for (role, service) in &mut self.network {
-            service.execute(now, log, || role.start(name, *times, sender, log));
+            service.execute(now, log, || role.start(name, *times, state.as_ref(), sender, log));
         }
         if self.server.execute(now, log, || Server::start(sender, log)) == Executed::Started {
             self.server_led = LedState::Booting;
@@ -195,6 +197,9 @@ impl EventLoop {
             self.tell(ToServe::Addresses(self.addresses.clone()));
             if self.clock == Clock::Right {
                 self.tell(ToServe::ClockIsRight);
+            }
+            if let Some(tunnel) = &self.tunnel {
+                self.tell(ToServe::Tunnel(tunnel.clone()));
             }
         }
         self.show_led();
@@ -247,6 +252,9 @@ impl EventLoop {
                     self.appliance.log.say_for(role.log_source(), text);
                 }
             }
+            (Role::Configuration, FromNetwork::Tunnel(tunnel)) => {
+                self.handle_tunnel(tunnel);
+            }
             (Role::Time, FromNetwork::Synchronised(synchronised)) => self.clock_is_right(synchronised),
             (role, FromNetwork::Warning(text)) => {
                 self.appliance.log.say_for(role.log_source(), format!("{}: {text}", role.subject()));
@@ -256,7 +264,8 @@ impl EventLoop {
                 FromNetwork::Addresses(_)
                 | FromNetwork::Resolvers(_)
                 | FromNetwork::TimeServers(_)
-                | FromNetwork::Synchronised(_),
+                | FromNetwork::Synchronised(_)
+                | FromNetwork::Tunnel(_),
             ) => {
                 let text =
                     format!("{}: a message is dropped: its process has no right to it", role.subject());
@@ -293,6 +302,16 @@ impl EventLoop {
         {
             self.appliance.log.say(format!("the time cannot be kept: {error}"));
         }
+    }
+
+    fn handle_tunnel(&mut self, tunnel: Tunnel) {
+        let before = self.tunnel.as_ref().map(|tunnel| tunnel.state);
+        // Its silence comes with a warning.
+        if tunnel.state == TunnelState::Answers && before != Some(TunnelState::Answers) {
+            self.appliance.log.say_for(LogSource::Configuration, "network: the tunnel's other end answers");
+        }
+        self.tell(ToServe::Tunnel(tunnel.clone()));
+        self.tunnel = Some(tunnel);
     }
 
     fn handle_key(&mut self, key: KeyEvent, at: Duration) {

@@ -3,7 +3,7 @@
 //!
 //! | process | user | rights | packets |
 //! |---|---|---|---|
-//! | `hearth network configuration NAME` | 1001 | `CAP_NET_ADMIN`, `CAP_NET_RAW` | DHCP, netlink |
+//! | `hearth network configuration NAME` | 1001 | `CAP_NET_ADMIN`, `CAP_NET_RAW` | DHCP, netlink, answers of name servers |
 //! | `hearth network responder NAME` | 1002 | none | multicast DNS, netlink |
 //! | `hearth network time NAME` | 1003 | `CAP_SYS_TIME` | SNTP, DNS, netlink |
 //!
@@ -12,10 +12,13 @@
 //! the time client are started as root, since capabilities survive a change of the user only if the process itself asks for
 //! that; they give everything up but these before they open a socket. None can start a process or a thread, write a file, or open
 //! more files than its sockets need, and all are ended before the server where memory runs out.
+//!
+//! The owner's `wireguard.conf` is only read where it matters: init hands its text, unparsed, to the configuration process
+//! by its standard input. The kernel's modules for it are loaded by init, which alone has the right.
 
 use std::convert::Infallible;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -26,10 +29,13 @@ use anyhow::Context;
 use host::clock::UnixTime;
 use host::{entropy, file};
 use ipc::lines;
-use ipc::network::{FromNetwork, LINE_LIMIT, Synchronised};
+use ipc::network::{FromNetwork, LINE_LIMIT, Synchronised, Tunnel, TunnelState};
 use network::configuration::{Report, Settings, run_configuration};
 use network::mdns::run_responder;
 use network::time::{DEFAULT_SERVERS, KernelClock, TrialClock, run_time_client};
+use network::wireguard::{Conf, State, Status, TEXT_LIMIT};
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, set_no_new_privs};
 use time_sync::{Bounds, Server as TimeServer};
@@ -38,9 +44,10 @@ use super::child::{Child, HEARTH};
 use super::event::Event;
 use super::identity::BoxName;
 use super::log::Log;
-use super::persistent_state::EarliestTimes;
+use super::persistent_state::{EarliestTimes, PersistentState};
 use super::restriction::{give_up_rights, limit_resources};
 use super::role::Role;
+use super::system::load_tunnel_modules;
 
 /// The user and group of [`Role::Configuration`].
 const CONFIGURATION_ID: u32 = 1001;
@@ -77,9 +84,14 @@ impl Role {
         self,
         name: &BoxName,
         times: EarliestTimes,
+        state: Option<&PersistentState>,
         events: &SyncSender<Event>,
         log: &Log,
     ) -> io::Result<Child> {
+        let tunnel = if self == Self::Configuration { tunnel_text(state, log) } else { None };
+        if tunnel.is_some() {
+            load_tunnel_modules(log);
+        }
         let mut command = Command::new(HEARTH);
         command.args(["network", self.as_str(), name.as_str()]);
         if self == Self::Time {
@@ -89,18 +101,71 @@ impl Role {
         if self == Self::Responder {
             command.uid(RESPONDER_ID).gid(RESPONDER_ID);
         }
-        self.start_command(command, events, log)
+        self.start_command(command, tunnel.as_deref(), events, log)
     }
 
     /// The role in the events is the one that was started: no process can claim another's.
-    fn start_command(self, mut command: Command, events: &SyncSender<Event>, log: &Log) -> io::Result<Child> {
-        command.env_clear().stdin(Stdio::null());
+    fn start_command(
+        self,
+        mut command: Command,
+        input: Option<&str>,
+        events: &SyncSender<Event>,
+        log: &Log,
+    ) -> io::Result<Child> {
+        command.env_clear().stdin(input.map_or_else(|| Ok(Stdio::null()), filled_pipe)?);
         let events = events.clone();
         let deliver = move |pid, message: FromNetwork| {
             events.send(Event::Network(self, pid, message.bounded())).is_ok()
         };
         Child::start(&mut command, self.log_source(), LINE_LIMIT, log, deliver).map(|(child, _)| child)
     }
+}
+
+/// The text of the owner's `wireguard.conf`, if a tunnel is to be made.
+fn tunnel_text(state: Option<&PersistentState>, log: &Log) -> Option<String> {
+    state?.wireguard_text().unwrap_or_else(|error| {
+        log.say(format!("there is no tunnel: the kept wireguard.conf cannot be read: {error}"));
+        None
+    })
+}
+
+/// A pipe that holds the text already and has no writer any more. A text that does not fit, which would be longer than any
+/// that counts, is cut.
+fn filled_pipe(text: &str) -> io::Result<Stdio> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    rustix::io::write(&writer, text.as_bytes())?;
+    rustix::fs::fcntl_setfl(&reader, OFlags::empty())?;
+    Ok(reader.into())
+}
+
+/// Reads the tunnel's configuration from the standard input, if it is there. What is wrong with it is reported.
+fn read_tunnel(send: impl Fn(&FromNetwork) -> io::Result<()>) -> anyhow::Result<Option<Conf>> {
+    let mut text = String::new();
+    io::stdin().take(TEXT_LIMIT as u64 + 1).read_to_string(&mut text).context("reading wireguard.conf")?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let (conf, remarks) = match Conf::parse(&text) {
+        Ok((conf, remarks)) => (Some(conf), remarks),
+        Err(errors) => (None, errors),
+    };
+    for remark in remarks {
+        send(&FromNetwork::Warning(remark.to_string()))?;
+    }
+    if conf.is_none() {
+        send(&FromNetwork::Warning("there is no tunnel: wireguard.conf has errors".to_owned()))?;
+    }
+    Ok(conf)
+}
+
+fn tunnel_message(status: Status) -> FromNetwork {
+    let state = match status.state {
+        State::Calling => TunnelState::Calling,
+        State::Answers => TunnelState::Answers,
+        State::Silent => TunnelState::Silent,
+    };
+    let Status { addresses, handshake, received, sent, .. } = status;
+    FromNetwork::Tunnel(Tunnel { state, addresses, handshake, received, sent })
 }
 
 /// Runs a network process in the calling thread, which must be the only one; `time` is for [`Role::Time`].
@@ -129,11 +194,12 @@ pub fn run_network(role: Role, name: &str, time: TimeSettings) -> anyhow::Result
     let random = || entropy::bytes().map(u64::from_ne_bytes).unwrap_or_default();
     match role {
         Role::Configuration => {
-            let settings = Settings { name: name.to_owned() };
+            let settings = Settings { name: name.to_owned(), tunnel: read_tunnel(send)? };
             let report = |report| match report {
                 Report::Addresses(addresses) => send(&FromNetwork::Addresses(addresses)),
                 Report::Resolvers(resolvers) => send(&FromNetwork::Resolvers(resolvers)),
                 Report::TimeServers(servers) => send(&FromNetwork::TimeServers(servers)),
+                Report::Tunnel(status) => send(&tunnel_message(status)),
                 Report::Warning(text) => send(&FromNetwork::Warning(text)),
             };
             Ok(run_configuration(&settings, random, report)?)
@@ -218,11 +284,26 @@ mod tests {
             let mut command = Command::new("/bin/sh");
             command.args(["-c", r#"echo '{"addresses":["192.0.2.7","127.0.0.1"]}'"#]);
             let (events, received) = sync_channel(1);
-            let child = role.start_command(command, &events, &log).unwrap();
+            let child = role.start_command(command, None, &events, &log).unwrap();
             let Event::Network(claimed, pid, message) = received.recv().unwrap() else { panic!("a message") };
             assert_eq!((claimed, pid), (role, child.pid()));
             assert_eq!(message, FromNetwork::Addresses(vec![Ipv4Addr::new(192, 0, 2, 7).into()]));
             let _ = waitpid(Some(pid), WaitOptions::empty());
+        }
+    }
+
+    #[test]
+    fn a_process_reads_the_tunnels_text_to_its_end() {
+        let log = Log::new(Consoles::none(), None);
+        let text = "x".repeat(16 * 1024 + 1);
+        for (input, length) in [(Some(text.as_str()), 16 * 1024 + 1), (None, 0)] {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", r#"echo "{\"warning\":\"$(/usr/bin/wc -c)\"}""#]);
+            let (events, received) = sync_channel(1);
+            let child = Role::Configuration.start_command(command, input, &events, &log).unwrap();
+            let Event::Network(_, _, message) = received.recv().unwrap() else { panic!("a message") };
+            assert_eq!(message, FromNetwork::Warning(length.to_string()));
+            let _ = waitpid(Some(child.pid()), WaitOptions::empty());
         }
     }
 

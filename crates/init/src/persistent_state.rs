@@ -1,5 +1,5 @@
-//! The state of init that outlives a start: the time, a seed for the kernel's random numbers, the box's name. All in init's
-//! own directory on the data partition, each file replaced by a rename.
+//! The state of init that outlives a start: the time, a seed for the kernel's random numbers, the box's name, and the
+//! owner's `wireguard.conf`. All in init's own directory on the data partition, each file replaced by a rename.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use host::clock::UnixTime;
 use host::{clock, entropy, file};
+use network::wireguard::TEXT_LIMIT;
 use serde::Deserialize;
 use time_sync::Bounds;
 
@@ -120,6 +121,22 @@ impl PersistentState {
         self.replace(NAME, format!("{}\n", name.as_str()).as_bytes())
     }
 
+    /// The text of the owner's `wireguard.conf`, which has secrets in it; none if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is no text.
+    pub(super) fn wireguard_text(&self) -> io::Result<Option<String>> {
+        let mut text = String::new();
+        let file = match File::open(self.directory.join(WIREGUARD)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        // One byte more, for the reader to find it too long.
+        file.take(TEXT_LIMIT as u64 + 1).read_to_string(&mut text)?;
+        Ok(Some(text))
+    }
+
     fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
         file::replace(&self.directory.join(name), content)
     }
@@ -128,6 +145,7 @@ impl PersistentState {
 const CLOCK: &str = "clock";
 const SEED_FILE: &str = "seed";
 const NAME: &str = "name";
+const WIREGUARD: &str = "wireguard.conf";
 
 /// Reads a file that has no reason to be large.
 pub(super) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
@@ -164,6 +182,15 @@ mod tests {
         state.save_clock().unwrap();
         let time: u64 = fs::read_to_string(directory.path().join("clock")).unwrap().trim().parse().unwrap();
         assert!(time > 1_700_000_000);
+
+        assert_eq!(state.wireguard_text().unwrap(), None);
+        let kept = directory.path().join("wireguard.conf");
+        fs::write(&kept, "[Interface]").unwrap();
+        assert_eq!(state.wireguard_text().unwrap().as_deref(), Some("[Interface]"));
+        fs::write(&kept, vec![b'#'; 100_000]).unwrap();
+        assert_eq!(state.wireguard_text().unwrap().unwrap().len(), 16 * 1024 + 1);
+        fs::write(&kept, [0xff]).unwrap();
+        assert!(state.wireguard_text().is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rustix::mount::{MountFlags, mount};
 
 use super::log::Log;
 
-/// The list of modules, one file name a line, in the order of loading.
+/// The modules and their lists: one file name a line, in the order of loading.
 const MODULES: &str = "/lib/modules";
 
 /// Mounts the kernel's file systems. What fails is returned, since nothing can be logged yet.
@@ -37,12 +37,22 @@ pub(super) fn mount_all() -> Vec<String> {
     failures
 }
 
-/// Loads the modules that the image lists. One that does not load is one line in the log, never more.
+/// Loads the modules that the image lists for every start.
 pub(super) fn load_modules(log: &Log) {
+    load_list("order", log);
+}
+
+/// Loads the modules that a tunnel needs, if they are not there yet.
+pub(super) fn load_tunnel_modules(log: &Log) {
+    load_list("order.tunnel", log);
+}
+
+/// Loads the modules of a list. One that does not load is one line in the log, never more.
+fn load_list(list: &str, log: &Log) {
     let directory = Path::new(MODULES);
-    let order = match fs::read_to_string(directory.join("order")) {
+    let order = match fs::read_to_string(directory.join(list)) {
         Ok(order) => order,
-        Err(error) => return log.say(format!("no modules are loaded: {MODULES}/order: {error}")),
+        Err(error) => return log.say(format!("no modules are loaded: {MODULES}/{list}: {error}")),
     };
     let mut loaded = 0_u32;
     for name in module_names(&order) {
@@ -53,7 +63,9 @@ pub(super) fn load_modules(log: &Log) {
             Err(error) => log.say(format!("module {name} is not loaded: {error}")),
         }
     }
-    log.say(format!("{loaded} modules loaded"));
+    if loaded > 0 {
+        log.say(format!("{loaded} modules loaded"));
+    }
 }
 
 fn load_module(path: &Path) -> Result<(), Errno> {

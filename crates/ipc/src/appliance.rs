@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use pairing::{DisplayStatus, LedState};
 use serde::{Deserialize, Serialize};
 
+use crate::network::Tunnel;
 use crate::words::bounded_words;
 
 /// The longest line either side may send, in bytes.
@@ -30,6 +31,8 @@ pub enum ToServe {
     Addresses(Vec<IpAddr>),
     /// The clock is right since now, and stays so until the box starts again. Until this comes it may be days behind.
     ClockIsRight,
+    /// The state of the tunnel through which the internet reaches the box, after it has changed and after each handshake.
+    Tunnel(Tunnel),
     /// Finish what is running and exit with status 0.
     Stop,
 }

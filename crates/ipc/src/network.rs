@@ -2,8 +2,8 @@
 //!
 //! These processes read packets from any host on the network, so their messages are claims: init takes over no more than
 //! the limits below, nothing but addresses in the lists of addresses, and from each process nothing but its own task's
-//! messages. There are no messages the other way; a process
-//! gets its parameters on its command line, and ends when its standard output is closed.
+//! messages. There are no messages the other way; a process gets its parameters on its command line, the text of a
+//! `wireguard.conf` on its standard input, and ends when its standard output is closed.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -31,6 +31,8 @@ pub enum FromNetwork {
     TimeServers(Vec<Ipv4Addr>),
     /// The clock is right, or being slewed by half a second at most.
     Synchronised(Synchronised),
+    /// The state of the tunnel, after it has changed and after each handshake.
+    Tunnel(Tunnel),
     /// The text of an error that is not final.
     Warning(String),
 }
@@ -47,15 +49,41 @@ pub struct Synchronised {
     pub servers: usize,
 }
 
+/// The state of the box's WireGuard tunnel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tunnel {
+    /// Whether anybody is at the other end.
+    pub state: TunnelState,
+    /// The box's addresses in the tunnel, which are its face to the internet.
+    pub addresses: Vec<IpAddr>,
+    /// The time of the newest handshake, in seconds since 1970 by the box's clock; none if there was none.
+    pub handshake: Option<u64>,
+    /// Bytes received through it.
+    pub received: u64,
+    /// Bytes sent through it.
+    pub sent: u64,
+}
+
+/// Whether anybody is at the other end of the tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TunnelState {
+    /// Nothing is known yet.
+    Calling,
+    /// There was a handshake in the last three minutes.
+    Answers,
+    /// There was none.
+    Silent,
+}
+
 impl FromNetwork {
     /// The message without entries that are no address of a host, and cut to the limits.
     #[must_use]
     pub fn bounded(self) -> Self {
         match self {
-            Self::Addresses(addresses) => {
-                let usable = addresses.into_iter().filter(|address| is_host(*address));
-                Self::Addresses(usable.take(ADDRESSES_LIMIT).collect())
-            }
+            Self::Addresses(addresses) => Self::Addresses(hosts(addresses)),
+            Self::Tunnel(tunnel) => Self::Tunnel(Tunnel { addresses: hosts(tunnel.addresses), ..tunnel }),
             Self::Resolvers(resolvers) => {
                 let usable = resolvers.into_iter().filter(|address| is_host(IpAddr::V4(*address)));
                 Self::Resolvers(usable.take(RESOLVERS_LIMIT).collect())
@@ -71,6 +99,10 @@ impl FromNetwork {
     }
 }
 
+fn hosts(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    addresses.into_iter().filter(|address| is_host(*address)).take(ADDRESSES_LIMIT).collect()
+}
+
 /// Loopback is excluded too: to other hosts it means themselves, and no DHCP server can offer a name server there. So are
 /// 0.0.0.0/8 and 240.0.0.0/4 (RFC 1122 section 3.2.1.3, RFC 1112 section 4).
 fn is_host(address: IpAddr) -> bool {
@@ -82,7 +114,7 @@ fn is_host(address: IpAddr) -> bool {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use super::{ADDRESSES_LIMIT, FromNetwork, RESOLVERS_LIMIT, TIME_SERVERS_LIMIT};
+    use super::{ADDRESSES_LIMIT, FromNetwork, RESOLVERS_LIMIT, TIME_SERVERS_LIMIT, Tunnel, TunnelState};
 
     #[test]
     fn a_list_holds_addresses_of_hosts_only_and_not_too_many() {
@@ -118,6 +150,15 @@ mod tests {
             panic!("time servers")
         };
         assert_eq!(kept.len(), TIME_SERVERS_LIMIT);
+        let tunnel = |addresses| Tunnel {
+            state: TunnelState::Calling,
+            addresses,
+            handshake: None,
+            received: 0,
+            sent: 0,
+        };
+        let claimed = FromNetwork::Tunnel(tunnel(vec![Ipv4Addr::LOCALHOST.into()]));
+        assert_eq!(claimed.bounded(), FromNetwork::Tunnel(tunnel(Vec::new())));
         let none = FromNetwork::Resolvers(vec![Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED]).bounded();
         assert_eq!(none, FromNetwork::Resolvers(Vec::new()));
     }

@@ -61,6 +61,8 @@ impl<R: AsyncRead + Unpin> InitLink<R> {
                     pairing.addresses(addresses).await;
                 }
                 Ok(ToServe::ClockIsRight) => self.clock.set_right(),
+                // The way from the internet is not published by the server yet.
+                Ok(ToServe::Tunnel(_)) => {}
                 Ok(ToServe::Stop) => return,
                 Err(error) => tracing::warn!(%error, "a line from init was not understood and is dropped"),
             }
