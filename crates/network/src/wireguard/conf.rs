@@ -113,16 +113,18 @@ impl Conf {
         reader.finish()
     }
 
-    /// The address families of the tunnel.
+    /// The address families in which the box has an address in the tunnel. Many texts name all networks of both families
+    /// and an address of one: packets of the other would bear an address that the other end does not know.
     pub(crate) fn families(&self) -> Vec<Family> {
         let own = self.interface.addresses.iter().map(|(address, _)| Family::of(*address));
-        let others = self.networks().map(|network| Family::of(network.address));
-        own.chain(others).collect::<BTreeSet<_>>().into_iter().collect()
+        own.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// The networks behind all peers.
-    pub(crate) fn networks(&self) -> impl Iterator<Item = Network> {
-        self.peers.iter().flat_map(|peer| peer.allowed_ips.iter().copied())
+    /// The networks to reach through the tunnel.
+    pub(crate) fn networks(&self) -> Vec<Network> {
+        let families = self.families();
+        let all = self.peers.iter().flat_map(|peer| peer.allowed_ips.iter().copied());
+        all.filter(|network| families.contains(&Family::of(network.address))).collect()
     }
 }
 

@@ -192,7 +192,7 @@ impl Driver {
     }
 
     fn set_routes(&self, netlink: &mut Netlink, index: u32) -> Result<(), Error> {
-        let wanted: Vec<_> = self.conf.networks().collect();
+        let wanted = self.conf.networks();
         for family in self.conf.families() {
             for network in netlink.tunnel_routes(index, family)? {
                 if !wanted.contains(&network) {

@@ -35,6 +35,9 @@ fn a_providers_text_is_read_and_says_what_is_not_used() {
     assert!(peer.preshared_key.is_some());
     let all = |text: &str| Network { address: text.parse().unwrap(), prefix: 0 };
     assert_eq!(peer.allowed_ips, [all("0.0.0.0"), all("::")]);
+    assert_eq!(conf.networks(), peer.allowed_ips);
+    let (conf, _) = Conf::parse(&provided().replace(", 2001:db8::7/128", "")).unwrap();
+    assert_eq!(conf.networks(), [all("0.0.0.0")], "no IPv6 without an address");
     let said: Vec<String> = remarks.iter().map(ToString::to_string).collect();
     assert_eq!(
         said,
