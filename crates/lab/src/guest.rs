@@ -13,7 +13,7 @@ use crate::lab_lock::LabLock;
 use crate::led::{Level, Pattern};
 use crate::link;
 use crate::machine::{Loaded, Machine};
-use crate::run::{Disk, Forward, Run};
+use crate::run::{Disk, Forward, Network, Run};
 
 /// TCP ports of the guest that are forwarded to this host.
 const FORWARDED_PORTS: [u16; 6] = [80, 443, 993, 465, 143, 587];
@@ -42,6 +42,17 @@ pub enum HostCache {
     Off,
 }
 
+/// The guest's way out of its home network, whose router is QEMU with a NAT of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outside {
+    /// There is none: nothing leaves the machine but through the forwarded ports.
+    #[default]
+    Closed,
+    /// Everything that this process may reach; its own loopback address is 10.0.2.2 to the guest. For tests in a network
+    /// namespace of their own.
+    Open,
+}
+
 /// The settings of a guest that has not been started.
 #[derive(Clone, Debug)]
 pub struct GuestBuilder {
@@ -52,6 +63,7 @@ pub struct GuestBuilder {
     console_log: Option<PathBuf>,
     snapshots: Snapshots,
     host_cache: HostCache,
+    outside: Outside,
     arguments: String,
 }
 
@@ -67,6 +79,7 @@ pub struct Guest {
     card: Card,
     machine: Machine,
     host_cache: HostCache,
+    outside: Outside,
     arguments: String,
     lock: LabLock,
 }
@@ -128,6 +141,13 @@ impl GuestBuilder {
         self
     }
 
+    /// Opens the way out of the home network, or not; the default is [`Outside::Closed`].
+    #[must_use]
+    pub fn outside(mut self, outside: Outside) -> Self {
+        self.outside = outside;
+        self
+    }
+
     /// Adds parameters to the kernel's command line, separated by blanks.
     #[must_use]
     pub fn kernel_arguments(mut self, words: &str) -> Self {
@@ -164,6 +184,7 @@ impl GuestBuilder {
             card,
             machine: self.machine,
             host_cache: self.host_cache,
+            outside: self.outside,
             arguments: self.arguments,
             lock,
         };
@@ -183,6 +204,7 @@ impl Guest {
             console_log: None,
             host_cache: HostCache::On,
             snapshots: Snapshots::Off,
+            outside: Outside::Closed,
             arguments: String::new(),
         }
     }
@@ -372,7 +394,8 @@ impl Guest {
             Some(overlay) if overlay.made => Disk::Overlay(&overlay.path),
             Some(overlay) => Disk::NewOverlay(self.card.path(), &overlay.path),
         };
-        let run = Run::start(self.machine, &loaded, disk, &self.forwards, &self.console, folder)?;
+        let network = Network { outside: self.outside, forwards: &self.forwards };
+        let run = Run::start(self.machine, &loaded, disk, network, &self.console, folder)?;
         self.forwards.clone_from(&run.forwards);
         if let Some(overlay) = &mut self.overlay {
             overlay.made = true;

@@ -103,10 +103,9 @@ pub(crate) fn base(machine: Machine) -> Vec<String> {
     arguments.iter().map(ToString::to_string).collect()
 }
 
-/// QEMU's arguments for card, network and serial port. `forward` is a list of `hostfwd=` items.
-pub(crate) fn devices(machine: Machine, disk: &str, forward: &str) -> Vec<String> {
-    // Nothing leaves the machine but through the forwarded ports.
-    let network = format!("user,id=network,restrict=on,{forward}");
+/// QEMU's arguments for card, network and serial port. `network` is a list of options of its router.
+pub(crate) fn devices(machine: Machine, disk: &str, network: &str) -> Vec<String> {
+    let network = format!("user,id=network,{network}");
     let (drive, more) = match machine {
         Machine::Virt => (
             format!("if=none,id=card,{disk}"),

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::console::Console;
 use crate::error::{Error, Result};
 use crate::gpio_lines::GpioLines;
+use crate::guest::Outside;
 use crate::machine::{self, Loaded, Machine};
 use crate::process::Qemu;
 use crate::qmp::Qmp;
@@ -35,6 +36,13 @@ pub(crate) struct Forward {
     pub(crate) host: u16,
 }
 
+/// The guest's home network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Network<'a> {
+    pub(crate) outside: Outside,
+    pub(crate) forwards: &'a [Forward],
+}
+
 /// The target of the guest's writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disk<'a> {
@@ -54,7 +62,7 @@ impl Run {
         machine: Machine,
         loaded: &Loaded,
         disk: Disk<'_>,
-        forwards: &[Forward],
+        network: Network<'_>,
         console: &Console,
         folder: &Path,
     ) -> Result<Self> {
@@ -63,7 +71,7 @@ impl Run {
         let (console_port, monitor, test) = (console_port?, monitor?, test?);
         let mut arguments = machine::base(machine);
         arguments.extend(loaded.qemu());
-        arguments.extend(machine::devices(machine, &drive(disk), &forward_list(forwards)));
+        arguments.extend(machine::devices(machine, &drive(disk), &network_options(network)));
         arguments.extend(
             [
                 // The guest waits for the lab before its first instruction, and a reset ends QEMU, so that the lab can
@@ -103,7 +111,7 @@ impl Run {
             qmp.execute("blockdev-snapshot-sync", &overlay)?;
         }
         let gpio = GpioLines::connect(machine, &mut qmp, &qtest)?;
-        let forwards = chosen(forwards, &qmp.hmp_output("info usernet")?)?;
+        let forwards = chosen(network.forwards, &qmp.hmp_output("info usernet")?)?;
         qmp.execute("cont", &Value::Null)?;
         Ok(Self { began, qemu, qmp, qtest, gpio, forwards })
     }
@@ -117,10 +125,14 @@ fn drive(disk: Disk<'_>) -> String {
     }
 }
 
-fn forward_list(forwards: &[Forward]) -> String {
-    let items =
-        forwards.iter().map(|Forward { guest, host }| format!("hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
-    items.collect::<Vec<_>>().join(",")
+fn network_options(network: Network<'_>) -> String {
+    let restrict = match network.outside {
+        Outside::Closed => "restrict=on",
+        Outside::Open => "restrict=off",
+    };
+    let forwards = network.forwards.iter();
+    let items = forwards.map(|Forward { guest, host }| format!("hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
+    [restrict.to_owned()].into_iter().chain(items).collect::<Vec<_>>().join(",")
 }
 
 /// The host ports that QEMU has chosen, from lines of `info usernet` such as `TCP[HOST_FORWARD]  13  127.0.0.1 41235  10.0.2.15 80 0 0`.
