@@ -172,7 +172,10 @@ fn runtime() -> Result<Runtime> {
 
 async fn connect(server: Ipv4Addr, port: u16) -> Result<Tls> {
     let socket = TcpSocket::new_v4()?;
-    socket.bind((CLIENT, 0).into())?;
+    // From there no other address can be reached.
+    if server.is_loopback() {
+        socket.bind((CLIENT, 0).into())?;
+    }
     let stream = socket.connect((server, port).into()).await;
     Connector::new(None)?
         .secure(stream.with_context(|| format!("connecting to port {port} of {server}"))?)
