@@ -52,6 +52,7 @@ use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
 use crate::runtime::resources::Resources;
 use crate::runtime::true_clock::TrueClock;
+use crate::runtime::tunnel::TunnelAddresses;
 use crate::web_backend::WebBackend;
 
 /// The store's setting that holds the self-signed certificate and its key.
@@ -147,6 +148,7 @@ pub(crate) struct Prepared {
     pub(crate) storage: Storage,
     pub(crate) owner: Arc<OwnerSettings>,
     pub(crate) clock: TrueClock,
+    pub(crate) tunnel: TunnelAddresses,
     /// The sentence about settings that could not be taken over.
     pub(crate) owner_trouble: Option<String>,
     /// Asks for a start with other settings.
@@ -184,7 +186,7 @@ impl World {
 
 /// The same, in this world.
 pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::Result<Running> {
-    let Prepared { config, storage, owner, clock: true_clock, owner_trouble, restart } = prepared;
+    let Prepared { config, storage, owner, clock: true_clock, tunnel, owner_trouble, restart } = prepared;
     let Storage { store, watchers } = storage;
     let run_directory = config.run_directory();
     let control = control::bind(&config.control_socket())?;
@@ -213,6 +215,7 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
         ports,
         connections: connection_limit(&config),
         clock: true_clock,
+        tunnel,
         owner_trouble,
         naming: Arc::new(naming),
     });

@@ -41,6 +41,7 @@ use operation::appliance::{self, InitLink};
 use operation::health;
 use runtime::blocking;
 use runtime::true_clock::TrueClock;
+use runtime::tunnel::TunnelAddresses;
 
 /// The variable that says how much is logged, as `tracing-subscriber` has it.
 const LOG_VARIABLE: &str = "HEARTH_LOG";
@@ -89,13 +90,15 @@ async fn serve(base: Base, host: Host, owner_file: Option<PathBuf>) -> anyhow::R
         Host::Appliance => TrueClock::of_box(),
         Host::Machine => TrueClock::of_machine(),
     };
-    let mut link = Link::open(host, clock.clone());
+    let tunnel = TunnelAddresses::default();
+    let mut link = Link::open(host, clock.clone(), tunnel.clone());
     let owner_trouble = take_owner_file(&owner, owner_file, &link).await?;
     loop {
         let (config, owner, storage) = (resolve(&owner)?, Arc::clone(&owner), storage.clone());
         let (owner_trouble, restart) = (owner_trouble.clone(), Arc::clone(&restart));
-        let (clock, restart_by_owner) = (clock.clone(), Arc::clone(&restart));
-        let prepared = Prepared { config, storage, owner, clock, owner_trouble, restart: restart_by_owner };
+        let (clock, tunnel, restart_by_owner) = (clock.clone(), tunnel.clone(), Arc::clone(&restart));
+        let prepared =
+            Prepared { config, storage, owner, clock, tunnel, owner_trouble, restart: restart_by_owner };
         let running = assembly::start(prepared).await?;
         let (good, checks) = watch::channel(0);
         running.spawn(health::run(Arc::clone(running.observed()), good));
@@ -181,9 +184,11 @@ enum Link {
 }
 
 impl Link {
-    fn open(host: Host, clock: TrueClock) -> Self {
+    fn open(host: Host, clock: TrueClock, tunnel: TunnelAddresses) -> Self {
         match host {
-            Host::Appliance => Self::Init(InitLink::new(tokio::io::stdin(), tokio::io::stdout(), clock)),
+            Host::Appliance => {
+                Self::Init(InitLink::new(tokio::io::stdin(), tokio::io::stdout(), clock, tunnel))
+            }
             Host::Machine => Self::Terminal,
         }
     }

@@ -65,6 +65,7 @@ impl Router {
     }
 
     async fn route(&self, service: Service, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        let client = self.client(&stream, peer)?;
         // Each boxed: a connection holds room for its own protocol only.
         match service {
             Service::Imaps => Box::pin(self.imap(handshake(&self.observed.tls.mail, stream).await?)).await,
@@ -78,7 +79,7 @@ impl Router {
                 match stream.get_ref().1.alpn_protocol() {
                     Some(ALPN_IMAP) => Box::pin(self.imap(stream)).await,
                     Some(ALPN_SMTP) => Box::pin(self.submission(stream)).await,
-                    _ => self.pages(stream, web::Scheme::Https, peer).await,
+                    _ => self.pages(stream, web::Scheme::Https, client).await,
                 }
             }
             Service::Metrics => {
@@ -87,7 +88,7 @@ impl Router {
                 Ok(())
             }
             Service::Smtp => Box::pin(self.mail_from_elsewhere(stream, peer)).await,
-            Service::Http => self.pages(stream, web::Scheme::Http, peer).await,
+            Service::Http => self.pages(stream, web::Scheme::Http, client).await,
         }
     }
 
@@ -112,6 +113,11 @@ impl Router {
         // Boxed: a connection that waits holds no room for a handshake.
         let accepted = Box::pin(tokio::time::timeout(HANDSHAKE_TIMEOUT, accept)).await;
         accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
+    fn client(&self, stream: &TcpStream, peer: SocketAddr) -> io::Result<web::Client> {
+        let way = self.observed.tunnel.way_to(stream.local_addr()?);
+        Ok(web::Client { address: peer.ip().to_canonical(), way })
     }
 
     fn imap_session(&self, transport: imap::Transport) -> imap::Session {
@@ -156,13 +162,13 @@ impl Router {
         self.run_with_starttls(stream, &self.observed.tls.relay, &mut machine, &mut backend).await
     }
 
-    async fn pages<S>(&self, stream: S, scheme: web::Scheme, peer: SocketAddr) -> io::Result<()>
+    async fn pages<S>(&self, stream: S, scheme: web::Scheme, client: web::Client) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let _open = self.observed.counters.web.enter();
         let (site, backend) = (Arc::clone(&self.site), Arc::clone(&self.web));
-        Box::pin(web::serve_connection(stream, scheme, peer.ip().to_canonical(), site, backend)).await;
+        Box::pin(web::serve_connection(stream, scheme, client, site, backend)).await;
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 //! No body is read but that of a message, by `receive.rs`.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backend::Backend;
 use crate::connection::{Busy, serve_http1};
-use crate::local;
 use crate::receive::receive;
-use crate::request::{Format, PageContext, Request, Scheme};
+use crate::request::{Client, Format, PageContext, Request, Scheme};
 use crate::routes::{self, Reply, Route};
 use crate::site::{Certificate, Site};
 
@@ -33,7 +31,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inl
 pub async fn serve_connection<S>(
     stream: S,
     scheme: Scheme,
-    peer: IpAddr,
+    client: Client,
     site: Arc<Site>,
     backend: Arc<dyn Backend>,
 ) where
@@ -43,7 +41,7 @@ pub async fn serve_connection<S>(
     let during = busy.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (site, backend, busy) = (Arc::clone(&site), Arc::clone(&backend), during.clone());
-        async move { Ok::<_, Infallible>(answer(request, scheme, peer, &site, backend.as_ref(), &busy).await) }
+        async move { Ok::<_, Infallible>(answer(request, scheme, client, &site, backend.as_ref(), &busy).await) }
     });
     serve_http1(stream, CONNECTION_LIFETIME, &busy, service).await;
 }
@@ -52,11 +50,12 @@ pub async fn serve_connection<S>(
 async fn answer(
     message: hyper::Request<Incoming>,
     scheme: Scheme,
-    peer: IpAddr,
+    client: Client,
     site: &Site,
     backend: &dyn Backend,
     busy: &Busy,
 ) -> Response<Full<Bytes>> {
+    let peer = client.address;
     let (message, body) = message.into_parts();
     let host = message.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let request = Request {
@@ -65,7 +64,7 @@ async fn answer(
         query: message.uri.query(),
         host: host.or_else(|| message.uri.host()).unwrap_or_default(),
         scheme,
-        from_home: local::is_local(peer),
+        from_home: client.is_at_home(),
         format: accepted_format(&message.headers),
     };
     let context = PageContext { site, status: backend.status() };

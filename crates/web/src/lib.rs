@@ -22,6 +22,6 @@ pub use backend::{Backend, BoxFuture, Credentials, MessageSink};
 pub use http::serve_connection;
 pub use invite::{Links, links};
 pub use metrics::{MetricsSource, serve_metrics};
-pub use request::{Format, PageContext, Request, Scheme};
+pub use request::{Client, Format, PageContext, Request, Scheme, Way};
 pub use routes::mta_sts_policy;
 pub use site::{Certificate, CertificateInUse, Ports, Site, WebPorts};

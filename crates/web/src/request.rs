@@ -1,5 +1,8 @@
 //! A request as the routes see it, and the values that its page is made from.
 
+use std::net::IpAddr;
+
+use crate::local::is_local;
 use crate::site::Site;
 
 /// The scheme of a request's URI (RFC 9110 section 4.2).
@@ -9,6 +12,32 @@ pub enum Scheme {
     Http,
     /// Over TLS, port 443.
     Https,
+}
+
+/// The client of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its address, as it is seen here.
+    pub address: IpAddr,
+    /// The way on which its connection came.
+    pub way: Way,
+}
+
+/// The way of a connection to the box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By a network that the box is in.
+    Direct,
+    /// Through the tunnel to a public address: from the internet, even if the other end puts an address of its own in the
+    /// place of the client's, which may be a private one.
+    Tunnel,
+}
+
+impl Client {
+    /// True when it can only be one of the home network.
+    pub(crate) fn is_at_home(self) -> bool {
+        self.way == Way::Direct && is_local(self.address)
+    }
 }
 
 /// The parts of a request's head that decide its answer.
@@ -24,7 +53,7 @@ pub struct Request<'a> {
     pub host: &'a str,
     /// The scheme of the listener that took the connection.
     pub scheme: Scheme,
-    /// True when the peer's address can only be one of the home network.
+    /// True when the client can only be one of the home network ([`Client::is_at_home`]).
     pub from_home: bool,
     /// The format that the `Accept` header asks for.
     pub format: Format,
@@ -46,4 +75,16 @@ pub enum Format {
     Json,
     /// For browsers.
     Html,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, Way};
+
+    #[test]
+    fn nobody_is_at_home_who_came_through_the_tunnel() {
+        let address = [10, 8, 0, 1].into();
+        assert!(Client { address, way: Way::Direct }.is_at_home());
+        assert!(!Client { address, way: Way::Tunnel }.is_at_home());
+    }
 }

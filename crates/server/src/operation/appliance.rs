@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::accounts::pairing::PairingHandle;
 use crate::runtime::lines::Lines;
 use crate::runtime::true_clock::TrueClock;
+use crate::runtime::tunnel::TunnelAddresses;
 
 /// Messages to init that may wait.
 const WAITING: usize = 16;
@@ -22,14 +23,20 @@ pub(crate) struct InitLink<R> {
     /// The last addresses that init named, for a server that starts anew.
     addresses: Option<Vec<IpAddr>>,
     clock: TrueClock,
+    tunnel: TunnelAddresses,
 }
 
 impl<R: AsyncRead + Unpin> InitLink<R> {
     /// A link over these two streams; the task that writes ends with it.
-    pub(crate) fn new<W: AsyncWrite + Unpin + Send + 'static>(input: R, output: W, clock: TrueClock) -> Self {
+    pub(crate) fn new<W: AsyncWrite + Unpin + Send + 'static>(
+        input: R,
+        output: W,
+        clock: TrueClock,
+        tunnel: TunnelAddresses,
+    ) -> Self {
         let (messages, queue) = mpsc::channel(WAITING);
         tokio::spawn(write(queue, output));
-        Self { lines: Lines::new(input, LINE_LIMIT), messages, addresses: None, clock }
+        Self { lines: Lines::new(input, LINE_LIMIT), messages, addresses: None, clock, tunnel }
     }
 
     /// Sends one message.
@@ -61,8 +68,7 @@ impl<R: AsyncRead + Unpin> InitLink<R> {
                     pairing.addresses(addresses).await;
                 }
                 Ok(ToServe::ClockIsRight) => self.clock.set_right(),
-                // The way from the internet is not published by the server yet.
-                Ok(ToServe::Tunnel(_)) => {}
+                Ok(ToServe::Tunnel(tunnel)) => self.tunnel.set(tunnel.addresses),
                 Ok(ToServe::Stop) => return,
                 Err(error) => tracing::warn!(%error, "a line from init was not understood and is dropped"),
             }
@@ -141,6 +147,7 @@ mod tests {
     use crate::accounts::pairing::{PairingTask, Setup};
     use crate::operation::appliance::InitLink;
     use crate::runtime::true_clock::TrueClock;
+    use crate::runtime::tunnel::TunnelAddresses;
     use crate::tests::harness::self_signed_tls;
 
     async fn next(lines: &mut Lines<BufReader<DuplexStream>>) -> ToInit {
@@ -175,7 +182,7 @@ mod tests {
         let (mut to_serve, input) = duplex(1024);
         let (output, from_serve) = duplex(64 * 1024);
         let clock = TrueClock::of_box();
-        let mut link = InitLink::new(split(input).0, output, clock.clone());
+        let mut link = InitLink::new(split(input).0, output, clock.clone(), TunnelAddresses::default());
         let link = tokio::spawn(async move { link.run(pairing, beats).await });
         let mut lines = BufReader::new(from_serve).lines();
 

@@ -5,4 +5,5 @@ pub(crate) mod counters;
 pub(crate) mod lines;
 pub(crate) mod resources;
 pub(crate) mod true_clock;
+pub(crate) mod tunnel;
 pub(crate) mod until;
