@@ -144,7 +144,7 @@ impl FarEnd {
         wg(&["set", &self.interface, "peer", key.trim(), "allowed-ips", &networks], "").map(drop)
     }
 
-    /// What its operator hands out.
+    /// The text that its operator hands out.
     fn conf_for_the_box(&self) -> Result<String> {
         let read = |end: &str| std::fs::read_to_string(self.key(end));
         let (private, public) = (read("box")?, read("far.pub")?);

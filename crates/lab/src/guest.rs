@@ -13,7 +13,7 @@ use crate::lab_lock::LabLock;
 use crate::led::{Level, Pattern};
 use crate::link;
 use crate::machine::{Loaded, Machine};
-use crate::run::{Disk, Forward, Network, Run};
+use crate::run::{Disk, Forward, Network, Outside, Run};
 
 /// TCP ports of the guest that are forwarded to this host.
 const FORWARDED_PORTS: [u16; 6] = [80, 443, 993, 465, 143, 587];
@@ -40,17 +40,6 @@ pub enum HostCache {
     On,
     /// `cache=none` (`O_DIRECT`), which not every file system can do; tmpfs could not before Linux 6.6.
     Off,
-}
-
-/// The guest's way out of its home network, whose router is QEMU with a NAT of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Outside {
-    /// There is none: nothing leaves the machine but through the forwarded ports.
-    #[default]
-    Closed,
-    /// Everything that this process may reach; its own loopback address is 10.0.2.2 to the guest. For tests in a network
-    /// namespace of their own.
-    Open,
 }
 
 /// The settings of a guest that has not been started.

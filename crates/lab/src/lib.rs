@@ -39,6 +39,7 @@ mod tools;
 pub use console::{Line, Mark};
 pub use error::{Error, Result};
 pub use firmware::Model;
-pub use guest::{Guest, GuestBuilder, HostCache, Outside, Snapshots};
+pub use guest::{Guest, GuestBuilder, HostCache, Snapshots};
 pub use led::{Edge, Level, Pattern};
 pub use machine::Machine;
+pub use run::Outside;

@@ -9,7 +9,6 @@ use crate::clock;
 use crate::console::Console;
 use crate::error::{Error, Result};
 use crate::gpio_lines::GpioLines;
-use crate::guest::Outside;
 use crate::machine::{self, Loaded, Machine};
 use crate::process::Qemu;
 use crate::qmp::Qmp;
@@ -34,6 +33,17 @@ pub(crate) struct Forward {
     pub(crate) guest: u16,
     /// Zero before the first run: QEMU chooses a free port.
     pub(crate) host: u16,
+}
+
+/// The guest's way out of its home network, whose router is QEMU with a NAT of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outside {
+    /// There is none: nothing leaves the machine but through the forwarded ports.
+    #[default]
+    Closed,
+    /// Everything that this process may reach; its own loopback address is 10.0.2.2 to the guest. For tests in a network
+    /// namespace of their own.
+    Open,
 }
 
 /// The guest's home network.

@@ -30,7 +30,7 @@ use crate::Error;
 use crate::dhcp::{Client, Input, Lease, Output, RequestOptions};
 use crate::netlink::{ChangeSubscription, Link, LinkKind, Netlink, Usability};
 use crate::packet_socket::PacketSocket;
-use crate::wireguard::{self, Conf, Driver, Status};
+use crate::wireguard::{self, Conf, Driver, News, Status};
 
 /// The shortest wait between two rounds: a client that is always due cannot keep the processor busy.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
@@ -309,7 +309,12 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
     fn serve_tunnel(&mut self) -> io::Result<()> {
         let Some(tunnel) = &mut self.tunnel else { return Ok(()) };
         tunnel.serve(&mut self.netlink, uptime(), &mut self.random);
-        tunnel.take_reports().into_iter().try_for_each(&mut self.report)
+        tunnel.take_news().into_iter().try_for_each(|news| {
+            (self.report)(match news {
+                News::Status(status) => Report::Tunnel(status),
+                News::Warning(text) => Report::Warning(text),
+            })
+        })
     }
 
     fn received_frames(&mut self, index: u32) -> Vec<Vec<u8>> {

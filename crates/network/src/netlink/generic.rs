@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{SocketFlags, netlink};
 
-use super::message::{
+use super::bytes::{
     AF_INET, AF_INET6, NLM_F_ACK, NLM_F_DUMP, NLMSG_DONE, NLMSG_ERROR, attribute, attributes, family, frames,
     half, octets, request,
 };

@@ -1,39 +1,25 @@
 //! The few routing messages that are needed, as bytes (`<linux/netlink.h>`, `<linux/rtnetlink.h>`). No socket here.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
+use super::bytes::{
+    AF_INET, AF_INET6, IFLA_IFNAME, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLMSG_DONE,
+    NLMSG_ERROR, RT_TABLE_MAIN, RTA_OIF, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWLINK, RTM_NEWROUTE, attribute,
+    attributes, family, frames, half, ip, link_body, octets, request, word,
+};
 use super::policy::{self, RTM_NEWRULE};
 use crate::wireguard::{Network, Rule};
 
-/// Bytes of `struct nlmsghdr`.
-const HEADER: usize = 16;
-/// Messages and attributes start at multiples of this (`NLMSG_ALIGNTO`, `NLA_ALIGNTO`).
-const ALIGNMENT: usize = 4;
-
-pub(super) const NLMSG_ERROR: u16 = 2;
-pub(super) const NLMSG_DONE: u16 = 3;
-pub(super) const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
-pub(super) const RTM_NEWROUTE: u16 = 24;
-pub(super) const RTM_DELROUTE: u16 = 25;
-pub(super) const RTM_GETROUTE: u16 = 26;
-
-const NLM_F_REQUEST: u16 = 0x001;
-pub(super) const NLM_F_ACK: u16 = 0x004;
-pub(super) const NLM_F_REPLACE: u16 = 0x100;
-pub(super) const NLM_F_DUMP: u16 = 0x300;
-pub(super) const NLM_F_CREATE: u16 = 0x400;
 
 const IFLA_ADDRESS: u16 = 1;
-pub(super) const IFLA_IFNAME: u16 = 3;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
 const IFA_FLAGS: u16 = 8;
-pub(super) const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
 
@@ -42,10 +28,7 @@ const IFF_LOOPBACK: u32 = 0x8;
 const IFF_LOWER_UP: u32 = 0x1_0000;
 const ARPHRD_ETHER: u16 = 1;
 
-pub(super) const AF_INET: u8 = 2;
-pub(super) const AF_INET6: u8 = 10;
 const RT_SCOPE_UNIVERSE: u8 = 0;
-pub(super) const RT_TABLE_MAIN: u8 = 254;
 const RTPROT_DHCP: u8 = 16;
 /// `IFA_F_DADFAILED`, `IFA_F_DEPRECATED`, `IFA_F_TENTATIVE`.
 const UNUSABLE: u32 = 0x08 | 0x20 | 0x40;
@@ -179,27 +162,6 @@ pub(super) fn delete_default_route(sequence: u32, index: u32, gateway: Ipv4Addr)
     request(RTM_DELROUTE, NLM_F_ACK, sequence, &route_body(index, gateway))
 }
 
-pub(super) fn request(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX);
-    let mut bytes = Vec::with_capacity(HEADER + body.len());
-    bytes.extend(length.to_ne_bytes());
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend((flags | NLM_F_REQUEST).to_ne_bytes());
-    bytes.extend(sequence.to_ne_bytes());
-    bytes.extend(0_u32.to_ne_bytes());
-    bytes.extend(body);
-    bytes
-}
-
-/// `struct ifinfomsg`.
-pub(super) fn link_body(index: u32, flags: u32, change: u32) -> Vec<u8> {
-    let mut body = vec![0; 4];
-    body.extend(index.to_ne_bytes());
-    body.extend(flags.to_ne_bytes());
-    body.extend(change.to_ne_bytes());
-    body
-}
-
 /// `struct ifaddrmsg` and its attributes.
 fn address_body(index: u32, address: IpAddr, prefix: u8) -> Vec<u8> {
     let mut body = vec![family(address), prefix, 0, RT_SCOPE_UNIVERSE];
@@ -213,19 +175,6 @@ fn address_body(index: u32, address: IpAddr, prefix: u8) -> Vec<u8> {
         attribute(&mut body, IFA_BROADCAST, &(u32::from(address) | host).to_be_bytes());
     }
     body
-}
-
-/// `AF_INET` or `AF_INET6`.
-pub(super) fn family(address: IpAddr) -> u8 {
-    if address.is_ipv4() { AF_INET } else { AF_INET6 }
-}
-
-/// The bytes of an address, in the order of the network.
-pub(super) fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(address) => address.octets().into(),
-        IpAddr::V6(address) => address.octets().into(),
-    }
 }
 
 /// `struct rtmsg` of a default route and its attributes. Each interface has a priority of its own, so that two cables
@@ -243,28 +192,9 @@ fn route_body(index: u32, gateway: Ipv4Addr) -> Vec<u8> {
     body
 }
 
-pub(super) fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
-    body.extend(length.to_ne_bytes());
-    body.extend(kind.to_ne_bytes());
-    body.extend(value);
-    body.resize(body.len().next_multiple_of(ALIGNMENT), 0);
-}
-
 /// Reads the messages in one datagram, each with its sequence number. `None` when the bytes make no sense.
 pub(super) fn parse(bytes: &[u8]) -> Option<Vec<(u32, Message)>> {
     frames(bytes)?.into_iter().map(|(kind, sequence, body)| Some((sequence, message(kind, body)?))).collect()
-}
-
-/// Divides a datagram into its messages: type, sequence number, body.
-pub(super) fn frames(mut bytes: &[u8]) -> Option<Vec<(u16, u32, &[u8])>> {
-    let mut frames = Vec::new();
-    while !bytes.is_empty() {
-        let length = usize::try_from(word(bytes, 0)?).ok()?;
-        frames.push((half(bytes, 4)?, word(bytes, 8)?, bytes.get(HEADER..length)?));
-        bytes = bytes.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
-    }
-    Some(frames)
 }
 
 fn message(kind: u16, body: &[u8]) -> Option<Message> {
@@ -355,36 +285,8 @@ impl Gateway {
     }
 }
 
-pub(super) fn ip(family: u8, value: &[u8]) -> Option<IpAddr> {
-    match family {
-        AF_INET => <[u8; 4]>::try_from(value).ok().map(|octets| Ipv4Addr::from(octets).into()),
-        AF_INET6 => <[u8; 16]>::try_from(value).ok().map(|octets| Ipv6Addr::from(octets).into()),
-        _ => None,
-    }
-}
-
-pub(super) fn attributes(mut bytes: &[u8]) -> Option<Vec<(u16, &[u8])>> {
-    /// The upper bits tell nesting and byte order.
-    const KIND: u16 = 0x3fff;
-    let mut found = Vec::new();
-    while !bytes.is_empty() {
-        let length = usize::from(half(bytes, 0)?);
-        found.push((half(bytes, 2)? & KIND, bytes.get(4..length)?));
-        bytes = bytes.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
-    }
-    Some(found)
-}
-
 fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
-}
-
-pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
-}
-
-pub(super) fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at + 2)?.try_into().ok().map(u16::from_ne_bytes)
 }
 
 #[cfg(test)]

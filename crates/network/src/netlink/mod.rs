@@ -2,6 +2,7 @@
 //! WireGuard interface, by generic netlink. Ours, because some fifteen requests are needed, for which `rtnetlink` would
 //! bring an async runtime, and `netlink-packet-wireguard` four other crates and a second way to write attributes.
 
+mod bytes;
 mod generic;
 mod message;
 mod policy;

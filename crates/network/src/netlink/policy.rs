@@ -1,7 +1,7 @@
 //! The messages for a tunnel's interface, its routing table and its rules, as bytes (`<linux/if_link.h>`,
 //! `<linux/rtnetlink.h>`, `<linux/fib_rules.h>`). No socket here.
 
-use super::message::{
+use super::bytes::{
     AF_INET, AF_INET6, IFLA_IFNAME, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, RT_TABLE_MAIN,
     RTA_OIF, RTM_DELROUTE, RTM_NEWLINK, RTM_NEWROUTE, attribute, attributes, family, ip, link_body, octets,
     request, word,

@@ -191,7 +191,7 @@ enum Section {
     Unknown,
 }
 
-/// What has been read so far.
+/// The values read so far.
 #[derive(Debug, Default)]
 struct Reader {
     section: Section,

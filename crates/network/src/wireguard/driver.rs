@@ -8,10 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::conf::{Conf, Endpoint};
-use super::machine::{Input, Machine, Output, State};
+use super::machine::{Input, Machine, Output, State, Status};
 use super::routing::{Everything, Family, Rule, rules};
 use crate::Error;
-use crate::configuration::Report;
 use crate::netlink::{InterfaceAddress, Netlink, Usability, WireGuard};
 use crate::time::lookup::{ANSWER_LIMIT, Kind, answer, connect, question};
 
@@ -28,6 +27,13 @@ const NAME_SERVER_PORT: u16 = 53;
 /// The tunnel is made again after this time when that has failed.
 const MAKE_AGAIN: Duration = Duration::from_secs(60);
 
+/// Something to report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    Status(Status),
+    Warning(String),
+}
+
 /// A tunnel, made once the machine has an address of the home network.
 #[derive(Debug)]
 pub(crate) struct Driver {
@@ -43,7 +49,7 @@ pub(crate) struct Driver {
     others: Vec<IpAddr>,
     resolvers: Vec<Ipv4Addr>,
     lookups: VecDeque<Lookup>,
-    reports: Vec<Report>,
+    news: Vec<News>,
 }
 
 /// A name that is being looked up.
@@ -76,7 +82,7 @@ impl Driver {
             others: Vec::new(),
             resolvers: Vec::new(),
             lookups: VecDeque::new(),
-            reports: Vec::new(),
+            news: Vec::new(),
         }
     }
 
@@ -115,9 +121,9 @@ impl Driver {
         self.drive(netlink, now, Input::Tick);
     }
 
-    /// What is to be reported since the last call.
-    pub(crate) fn take_reports(&mut self) -> Vec<Report> {
-        std::mem::take(&mut self.reports)
+    /// The news since the last call.
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
     }
 
     /// The time of the next [`Driver::serve`].
@@ -146,7 +152,7 @@ impl Driver {
                     Output::SetEndpoint { peer, endpoint } => self.set_endpoint(peer, endpoint),
                     Output::Look => inputs.extend(self.look()),
                     Output::StateChanged => self.set_rules(netlink),
-                    Output::Report(status) => self.reports.push(Report::Tunnel(status)),
+                    Output::Report(status) => self.news.push(News::Status(status)),
                     Output::Warn(text) => self.warn(text.to_owned()),
                 }
             }
@@ -260,7 +266,7 @@ impl Driver {
     }
 
     fn warn(&mut self, text: String) {
-        self.reports.push(Report::Warning(text));
+        self.news.push(News::Warning(text));
     }
 }
 

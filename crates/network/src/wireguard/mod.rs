@@ -17,7 +17,7 @@ mod mask;
 mod routing;
 
 pub use conf::{Conf, Endpoint, Interface, Peer, Remark, TEXT_LIMIT};
-pub(crate) use driver::{Driver, remove};
+pub(crate) use driver::{Driver, News, remove};
 pub use key::Key;
 pub(crate) use machine::PeerStatus;
 pub use machine::{State, Status};

@@ -1,3 +1,5 @@
+//! The bytes of WireGuard's messages, as the kernel's header describes them.
+
 use super::{
     Key, WGDEVICE_A_PEERS, attribute, device_body, device_peers, endpoint_body, family_number, nested,
 };

@@ -1,3 +1,5 @@
+//! Texts as providers hand them out, and what is wrong with others.
+
 use super::{Conf, Endpoint, Network, Remark};
 
 const KEYS: [&str; 3] = [

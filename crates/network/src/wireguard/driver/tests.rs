@@ -1,3 +1,5 @@
+//! The kernel's own view of routes and rules, in a network namespace.
+
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -5,8 +7,7 @@ use std::process::Command;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::{Driver, NAME, index_of, remove, replace_rules};
-use crate::configuration::Report;
+use super::{Driver, NAME, News, index_of, remove, replace_rules};
 use crate::netlink::Netlink;
 use crate::wireguard::conf::Conf;
 use crate::wireguard::routing::{Everything, Family, rules};
@@ -22,7 +23,7 @@ impl Namespace {
         made.is_ok_and(|made| made.status.success()).then_some(Self(name))
     }
 
-    /// What `ip` says in it; empty when it fails.
+    /// The output of `ip` in it; empty when it fails.
     fn ip(&self, arguments: &str) -> String {
         let output = Command::new("ip").args(["-n", &self.0]).args(arguments.split(' ')).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
@@ -142,11 +143,11 @@ fn a_kernel_without_the_module_is_told_in_words_and_tried_again() {
         usability: crate::netlink::Usability::Global,
     };
     driver.handle_addresses(&mut netlink, std::time::Duration::ZERO, &[found]);
-    let reports = driver.take_reports();
-    let warning = Report::Warning("the kernel has no WireGuard: its module is not loaded".to_owned());
-    assert!(matches!(&reports[..], [first, Report::Tunnel(_)] if *first == warning), "{reports:?}");
+    let reports = driver.take_news();
+    let warning = News::Warning("the kernel has no WireGuard: its module is not loaded".to_owned());
+    assert!(matches!(&reports[..], [first, News::Status(_)] if *first == warning), "{reports:?}");
     let minute = std::time::Duration::from_secs(60);
     assert_eq!(driver.make_at, Some(minute));
     driver.serve(&mut netlink, minute, &mut || 0);
-    assert_eq!(driver.take_reports(), [warning]);
+    assert_eq!(driver.take_news(), [warning]);
 }
