@@ -3,7 +3,12 @@
 //! * [`Random`] and [`pieces`]: repeatable chance, for every crate's tests.
 //! * `tls`, `Lines`, `Script`, `Imap`, `Smtp`, `message` (feature `clients`): as much of a mail client as tests need.
 //!   Not a judge of protocols; real clients are.
+//! * `http_server`, `desec` (feature `providers`): a web server that answers whatever a test says, and deSEC on it.
 
+#[cfg(feature = "providers")]
+pub mod desec;
+#[cfg(feature = "providers")]
+pub mod http_server;
 #[cfg(feature = "clients")]
 mod imap;
 #[cfg(feature = "clients")]

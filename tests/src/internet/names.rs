@@ -70,6 +70,18 @@ impl NameServer {
         self.change(|all| all.retain(|record| !is_of_it(record)))
     }
 
+    /// Puts these records into the dynamic zone in the place of all others: for a provider that is told by other ways
+    /// than RFC 2136.
+    pub fn replace_dynamic(&self, records: &[String]) -> Result<()> {
+        let mut zone = self.zone.lock().unwrap_or_else(PoisonError::into_inner);
+        zone.serial += 1;
+        std::fs::write(
+            self.records.join("dynamic.zone"),
+            dynamic_zone(zone.serial) + &records.join("\n") + "\n",
+        )?;
+        control(&self.records, &["zone-reload", DYNAMIC_ZONE])
+    }
+
     fn change(&self, change: impl FnOnce(&mut Vec<String>)) -> Result<()> {
         let mut zone = self.zone.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut zone.records);
@@ -86,13 +98,17 @@ impl Zone {
     }
 }
 
+/// The dynamic zone without a record of a server.
+fn dynamic_zone(serial: u32) -> String {
+    format!(
+        "$ORIGIN {DYNAMIC_ZONE}.\n$TTL 1\n@ SOA ns admin {serial} 3600 600 86400 1\n@ NS ns\nns A {AUTHORITATIVE}\n"
+    )
+}
+
 fn start_knot(address: Ipv4Addr, folder: &Path, zone: &Zone) -> Result<Service> {
     std::fs::create_dir_all(folder)?;
     zone.write(folder)?;
-    let dynamic = format!(
-        "$ORIGIN {DYNAMIC_ZONE}.\n$TTL 1\n@ SOA ns admin 1 3600 600 86400 1\n@ NS ns\nns A {AUTHORITATIVE}\n"
-    );
-    std::fs::write(folder.join("dynamic.zone"), dynamic)?;
+    std::fs::write(folder.join("dynamic.zone"), dynamic_zone(1))?;
     let own = format!("{AUTHORITATIVE}/32");
     let added = Command::new("ip").args(["addr", "add", &own, "dev", "lo"]).status()?;
     ensure!(added.success(), "{own} cannot be added to the loopback interface");

@@ -8,9 +8,9 @@ use dns_update::{
 };
 use mail_types::{Secret, UnixTime};
 
-use crate::desec_model::{Desec, RESTRICTED, TOKEN};
-use crate::server::{Reply, Server};
 use crate::{NOW, addresses, all, name, provider};
+use test_support::desec::{Desec, RESTRICTED, TOKEN};
+use test_support::http_server::{Reply, Server};
 
 fn settings(server: &Server, owner: &str, token: &str) -> ProviderSettings {
     ProviderSettings::desec(name(owner), &server.url("/api/v1/"), Secret::new(token)).unwrap()

@@ -2,10 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod desec;
-mod desec_model;
 mod queries;
 mod secrecy;
-mod server;
 
 use std::net::IpAddr;
 

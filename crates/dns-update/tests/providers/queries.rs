@@ -9,8 +9,8 @@ use dns_update::{
 };
 use mail_types::{Secret, UnixTime};
 
-use crate::server::{Reply, Request, Server};
 use crate::{NOW, addresses, all, name, provider};
+use test_support::http_server::{Reply, Request, Server};
 
 /// A server that answers each request with the next of these texts, and the last one from then on.
 async fn saying(texts: &'static [&'static str]) -> Server {

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use dns_update::{DnsProvider, ProviderSettings, TsigAlgorithm};
 use mail_types::Secret;
 
-use crate::server::{Reply, Server};
 use crate::{NOW, addresses, all, name, provider};
+use test_support::http_server::{Reply, Server};
 
 /// A secret with characters that URLs encode.
 const SECRET: &str = "hush+hush/hush==";

@@ -6,51 +6,54 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::server::{Reply, Request, Server};
+use crate::http_server::{Reply, Request, Server};
 
 /// The token that may do everything.
-pub(crate) const TOKEN: &str = "hush-whole_token";
+pub const TOKEN: &str = "hush-whole_token";
 /// A token that may read only.
-pub(crate) const RESTRICTED: &str = "hush-restricted_token";
+pub const RESTRICTED: &str = "hush-restricted_token";
 
 /// The limits of writes to a domain: so many within so many seconds.
 const WRITES: [(u64, usize); 4] = [(1, 2), (60, 15), (3600, 100), (86_400, 300)];
 
 /// Record sets by subname and type: time to live and records.
-type Zone = BTreeMap<(String, String), (u64, Vec<String>)>;
+pub type Zone = BTreeMap<(String, String), (u64, Vec<String>)>;
 
 /// The state of the service.
 #[derive(Default)]
-pub(crate) struct Model {
+pub struct Model {
     /// Domains with their least times to live.
-    pub(crate) domains: BTreeMap<String, (u64, Zone)>,
+    pub domains: BTreeMap<String, (u64, Zone)>,
     /// A type that it does not take.
-    pub(crate) unknown_type: Option<&'static str>,
+    pub unknown_type: Option<&'static str>,
     /// The time, in seconds.
-    pub(crate) now: u64,
+    pub now: u64,
+    /// Answers that are given instead of the next writes.
+    pub instead: Vec<Reply>,
     writes: Vec<u64>,
     /// The number of requests that were throttled.
-    pub(crate) throttled: usize,
+    pub throttled: usize,
 }
 
 /// The service on a free port.
-pub(crate) struct Desec {
-    pub(crate) server: Server,
-    pub(crate) model: Arc<Mutex<Model>>,
+pub struct Desec {
+    /// The server, which remembers the requests.
+    pub server: Server,
+    /// The state.
+    pub model: Arc<Mutex<Model>>,
 }
 
 impl Desec {
     /// With one domain, whose records may have no shorter time to live than this.
-    pub(crate) async fn start(domain: &str, minimum_ttl: u64) -> Self {
-        let mut model = Model::default();
-        model.domains.insert(domain.to_owned(), (minimum_ttl, Zone::new()));
-        let model = Arc::new(Mutex::new(model));
+    pub async fn start(domain: &str, minimum_ttl: u64) -> Self {
+        let model = Arc::new(Mutex::new(Model::of(domain, minimum_ttl)));
         let shared = Arc::clone(&model);
         Self { server: Server::start(move |request| shared.lock().unwrap().answer(request)).await, model }
     }
 
     /// The records of a set of the only domain, with their time to live in front.
-    pub(crate) fn records(&self, subname: &str, kind: &str) -> Option<String> {
+    #[must_use]
+    pub fn records(&self, subname: &str, kind: &str) -> Option<String> {
         let model = self.model.lock().unwrap();
         let (_, zone) = model.domains.values().next().unwrap();
         zone.get(&(subname.to_owned(), kind.to_owned()))
@@ -58,7 +61,7 @@ impl Desec {
     }
 
     /// Writes a record of another.
-    pub(crate) fn enter(&self, subname: &str, kind: &str, record: &str) {
+    pub fn enter(&self, subname: &str, kind: &str, record: &str) {
         let mut model = self.model.lock().unwrap();
         let (ttl, zone) = model.domains.values_mut().next().unwrap();
         let set = zone.entry((subname.to_owned(), kind.to_owned())).or_insert((*ttl, Vec::new()));
@@ -71,7 +74,29 @@ fn detail(status: u16, text: &str) -> Reply {
 }
 
 impl Model {
-    fn answer(&mut self, request: &Request) -> Reply {
+    /// With one domain, whose records may have no shorter time to live than this.
+    #[must_use]
+    pub fn of(domain: &str, minimum_ttl: u64) -> Self {
+        let domains = BTreeMap::from([(domain.to_owned(), (minimum_ttl, Zone::new()))]);
+        Self { domains, ..Self::default() }
+    }
+
+    /// All records as lines of a zone file (RFC 1035 section 5), with full names.
+    #[must_use]
+    pub fn zone_file(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (domain, (_, zone)) in &self.domains {
+            for ((subname, kind), (ttl, records)) in zone {
+                let dot = if subname.is_empty() { "" } else { "." };
+                let line = |record: &String| format!("{subname}{dot}{domain}. {ttl} {kind} {record}");
+                lines.extend(records.iter().map(line));
+            }
+        }
+        lines
+    }
+
+    /// The answer to a request.
+    pub fn answer(&mut self, request: &Request) -> Reply {
         match request.field("authorization") {
             given if given == format!("Token {TOKEN}") => {}
             given if given == format!("Token {RESTRICTED}") && request.method == "GET" => {}
@@ -109,6 +134,9 @@ impl Model {
     }
 
     fn write(&mut self, domain: &str, body: &str) -> Reply {
+        if !self.instead.is_empty() {
+            return self.instead.remove(0);
+        }
         let Some((minimum_ttl, zone)) = self.domains.get_mut(domain) else {
             return detail(404, "Not found.");
         };

@@ -1,6 +1,6 @@
 //! An HTTP server of the tests' own on a free port of this machine, which answers whatever a function says.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -8,23 +8,27 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Request {
-    pub(crate) method: String,
+pub struct Request {
+    /// The method.
+    pub method: String,
     /// Path and query.
-    pub(crate) target: String,
+    pub target: String,
     /// The lines of the header, in lower-case names.
-    pub(crate) header: Vec<(String, String)>,
-    pub(crate) body: String,
+    pub header: Vec<(String, String)>,
+    /// The body, a text.
+    pub body: String,
 }
 
 impl Request {
     /// The value of a header field, or an empty text.
-    pub(crate) fn field(&self, name: &str) -> &str {
+    #[must_use]
+    pub fn field(&self, name: &str) -> &str {
         self.header.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
     }
 
     /// A parameter of the query, decoded as far as these tests need it.
-    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value.replace("%3A", ":").replace("%20", " "))
@@ -33,7 +37,7 @@ impl Request {
 
 /// The reaction to a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// A status and a body.
     Answer(u16, String),
     /// The same with `Retry-After`.
@@ -49,14 +53,24 @@ pub(crate) enum Reply {
 type Answers = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
 /// A running server; it ends with the test.
-pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
+pub struct Server {
+    /// Its address.
+    pub address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
-    pub(crate) async fn start(answers: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// Starts one.
+    pub async fn start(answers: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST, answers).await
+    }
+
+    /// Starts one at a free port of another address of this machine.
+    pub async fn start_at(
+        address: Ipv4Addr,
+        answers: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (answers, requests): (Answers, _) = (Arc::new(answers), Arc::new(Mutex::new(Vec::new())));
         let log = Arc::clone(&requests);
@@ -69,12 +83,13 @@ impl Server {
     }
 
     /// The URL of a path.
-    pub(crate) fn url(&self, path: &str) -> String {
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// Takes the requests so far.
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         std::mem::take(&mut *self.requests.lock().unwrap())
     }
 }
