@@ -13,12 +13,20 @@ use hyper::Request;
 use hyper::body::Bytes;
 use network::netlink::{Netlink, Usability};
 use port_mapping::MappingState;
+use port_mapping::plan::Standing;
 use tokio::sync::{Notify, watch};
 
 /// From one look at the interfaces to the next.
 const LOOK: Duration = Duration::from_secs(30);
-/// From one question to the service outside to the next, while nothing changes.
-const ASK: Duration = Duration::from_secs(600);
+/// From one question to the service outside to the next: another address is to be acted on within a minute, and nobody else
+/// tells of it.
+const ASK: Duration = Duration::from_secs(50);
+/// The same at most, while the service does not answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// The shortest pause, for a service that is slow to answer.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// The longest wait at the start for the router's answer, which makes the service's superfluous.
+const ROUTER_LIMIT: Duration = Duration::from_secs(60);
 /// The bounds of that question: its answer is one address.
 const LIMITS: RequestLimits = RequestLimits { time: Duration::from_secs(20), bytes: 256 };
 
@@ -110,15 +118,53 @@ pub(crate) struct AddressTask {
     pub(crate) service: Option<(String, HttpsClient)>,
     pub(crate) addresses: watch::Sender<PublicAddresses>,
     pub(crate) own: OwnAddresses,
-    /// Wakes those to whom another address may open a way.
+    /// Wakes those to whom another address, or a port that the router forwards now, may open a way.
     pub(crate) changed: Arc<Notify>,
 }
 
-/// The router's external address, as it tells it.
-fn external(router: &mut watch::Receiver<MappingState>) -> Option<Ipv4Addr> {
-    match router.borrow_and_update().external_v4()? {
-        IpAddr::V4(four) => Some(four),
-        IpAddr::V6(_) => None,
+/// The knowledge that a router gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    /// Its external address.
+    external: Option<Ipv4Addr>,
+    /// The number of ports that it forwards.
+    open: usize,
+    /// Whether it has answered about each port, or there is none.
+    is_final: bool,
+}
+
+impl Told {
+    fn by(router: Option<&mut watch::Receiver<MappingState>>) -> Self {
+        let Some(router) = router else { return Self { external: None, open: 0, is_final: true } };
+        let state = router.borrow_and_update();
+        let external = match state.external_v4() {
+            Some(IpAddr::V4(four)) => Some(four),
+            Some(IpAddr::V6(_)) | None => None,
+        };
+        let ports = || state.routers.iter().flat_map(|router| &router.ports);
+        let open = ports().filter(|port| matches!(port.standing, Standing::Mapped { .. })).count();
+        let waits = ports().any(|port| matches!(port.standing, Standing::Waiting));
+        Self { external, open, is_final: !state.routers.is_empty() && !waits }
+    }
+}
+
+/// The service outside, and its last answers.
+struct Outside {
+    heard: Option<Ipv4Addr>,
+    next: Instant,
+    pause: Duration,
+}
+
+impl Outside {
+    fn new(now: Instant) -> Self {
+        Self { heard: None, next: now, pause: ASK }
+    }
+
+    /// Takes an answer. While there is none, the last one holds: it is more likely to be right than no address at all.
+    fn take(&mut self, now: Instant, answer: Option<Ipv4Addr>) {
+        self.pause = if answer.is_some() { ASK } else { (self.pause * 2).min(LONGEST_PAUSE) };
+        self.heard = answer.or(self.heard);
+        self.next = now + self.pause;
     }
 }
 
@@ -133,30 +179,41 @@ async fn answer(router: Option<&mut watch::Receiver<MappingState>>) {
 impl AddressTask {
     /// Runs until it is cancelled.
     pub(crate) async fn run(mut self) {
-        let mut heard: Option<(Instant, Option<Ipv4Addr>)> = None;
+        let begun = clock::now();
+        let (mut outside, mut open) = (Outside::new(begun), 0);
         loop {
-            let previous = self.addresses.borrow().v6;
-            let mut found = self.own.public(previous);
-            // Behind a router its address is the public one, whatever a laboratory counts.
-            let router = self.router.as_mut().and_then(external);
-            found.v4 = router.filter(|address| self.own.counts((*address).into())).or(found.v4);
-            if found.v4.is_none() && self.service.is_some() {
-                let now = clock::now();
-                let is_fresh = heard.is_some_and(|(at, _)| now.saturating_duration_since(at) < ASK);
-                if !is_fresh {
-                    heard = Some((now, self.ask().await));
-                }
-                found.v4 = heard.and_then(|(_, address)| address);
-            }
-            if self.addresses.send_if_modified(|known| std::mem::replace(known, found) != found) {
+            let told = Told::by(self.router.as_mut());
+            let (found, next) = self.find(told, &mut outside, begun).await;
+            let has_moved = self.addresses.send_if_modified(|known| std::mem::replace(known, found) != found);
+            if has_moved {
                 tracing::info!("the public address has changed");
+            }
+            if has_moved || told.open > open {
                 self.changed.notify_one();
             }
+            open = told.open;
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(next) => {}
                 () = answer(self.router.as_mut()) => {}
             }
         }
+    }
+
+    /// One look, and the time until the next.
+    async fn find(&self, told: Told, outside: &mut Outside, begun: Instant) -> (PublicAddresses, Duration) {
+        let mut found = self.own.public(self.addresses.borrow().v6);
+        // Behind a router its address is the public one, whatever a laboratory counts.
+        found.v4 = told.external.filter(|address| self.own.counts((*address).into())).or(found.v4);
+        let now = clock::now();
+        let is_awaited = !told.is_final && now.saturating_duration_since(begun) < ROUTER_LIMIT;
+        if found.v4.is_some() || self.service.is_none() || is_awaited {
+            return (found, LOOK);
+        }
+        if outside.next <= now {
+            outside.take(now, self.ask().await);
+        }
+        found.v4 = outside.heard;
+        (found, outside.next.saturating_duration_since(clock::now()).clamp(SHORTEST, LOOK))
     }
 
     async fn ask(&self) -> Option<Ipv4Addr> {

@@ -1,7 +1,7 @@
 //! The task that keeps the domain's records at their provider as they should be.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use acme::BoxFuture;
 use dns_update::{RecordSets, Step};
@@ -15,6 +15,8 @@ use super::updater::{RecordsState, Updater};
 
 /// The longest sleep: keys are rotated, and the policy's ID changes, without a word.
 const LOOK: Duration = Duration::from_secs(600);
+/// The time after which an address that is not known any more is withdrawn.
+const MISSING: Duration = Duration::from_secs(120);
 
 /// Gathers the facts that the records are made from.
 pub(crate) type Facts = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<DomainFacts>> + Send + Sync>;
@@ -28,6 +30,8 @@ pub(crate) struct RecordsTask {
     pub(crate) state: watch::Sender<RecordsState>,
     /// Wakes the certificate's task when the records have changed.
     pub(crate) published: Arc<Notify>,
+    /// The time since which an address is missing that is published.
+    pub(crate) missing_since: Option<Instant>,
 }
 
 impl RecordsTask {
@@ -66,6 +70,9 @@ impl RecordsTask {
         if odd > 0 {
             tracing::error!(odd, "some records cannot be sent to the DNS provider");
         }
+        if let Some(wait) = self.patience(&wanted).await {
+            return wait;
+        }
         let step = self.updater.update(&wanted).await;
         self.tell(self.updater.state(&step).await);
         let until = match step {
@@ -75,6 +82,18 @@ impl RecordsTask {
             Step::Stopped => None,
         };
         until.map_or(LOOK, |until| Duration::from_secs(until.0.saturating_sub(clock::wall().0)))
+    }
+
+    /// The time for which an address that is published, but not known now, is waited for: after a start the router, the
+    /// provider and the service outside need some moments to tell it.
+    async fn patience(&mut self, wanted: &RecordSets) -> Option<Duration> {
+        if !self.updater.would_withdraw_address(wanted).await {
+            self.missing_since = None;
+            return None;
+        }
+        let now = clock::now();
+        let since = *self.missing_since.get_or_insert(now);
+        MISSING.checked_sub(now.saturating_duration_since(since)).filter(|wait| !wait.is_zero())
     }
 
     fn tell(&self, state: RecordsState) {

@@ -77,6 +77,15 @@ impl Updater {
         self.schedule.lock().await.network_changed(clock::wall());
     }
 
+    /// Whether these sets lack an address of a family that is published.
+    pub(crate) async fn would_withdraw_address(&self, wanted: &RecordSets) -> bool {
+        let schedule = self.schedule.lock().await;
+        let name = self.provider.settings().name();
+        let has = |sets: &RecordSets, kind| sets.get(name, kind).is_some_and(|set| !set.data.is_empty());
+        let kinds = [dns_update::RecordKind::A, dns_update::RecordKind::Aaaa];
+        kinds.into_iter().any(|kind| has(schedule.published(), kind) && !has(wanted, kind))
+    }
+
     /// Sends what differs from what is published, if it may be sent now; returns the next step.
     pub(crate) async fn update(&self, wanted: &RecordSets) -> Step {
         let wanted = self.provider.settings().supported(wanted);
