@@ -201,6 +201,20 @@ pub struct NamingStatus {
     pub addresses: Option<String>,
 }
 
+impl NamingStatus {
+    /// The parts that there are, each with its heading: the same for a terminal and for a page.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Self { domain: _, certificate, records, ports, addresses } = self;
+        let parts = [
+            ("Certificate", Some(certificate)),
+            ("Records", records.as_ref()),
+            ("Router", ports.as_ref()),
+            ("Public address", addresses.as_ref()),
+        ];
+        parts.into_iter().filter_map(|(heading, part)| Some((heading, part?.as_str())))
+    }
+}
+
 /// Notifications, counted since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PushStatus {

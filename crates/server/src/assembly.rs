@@ -313,7 +313,7 @@ fn web_backend(
         config.domain.clone(),
         Arc::clone(reception),
         Arc::clone(reachability),
-        observed.naming.challenges.answers.clone(),
+        Arc::clone(&observed.naming),
     ))
 }
 

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use acme::ChallengeStore;
 use host::clock;
 use host::locks::Mutex;
+use ipc::control::NamingStatus;
 use ipc::reachability::Finding;
 use mail_types::Domain;
 use relay_policy::certificate::ChallengeToken;
@@ -15,6 +15,7 @@ use crate::accounts::Accounts;
 use crate::accounts::invites::Guesses;
 use crate::accounts::pairing::{Credentials, PairingHandle};
 use crate::federation::inbound::{self, Reception};
+use crate::naming::Naming;
 use crate::operation::reachability::Reachability;
 
 /// The web's backend.
@@ -25,7 +26,7 @@ pub(crate) struct WebBackend {
     domain: Domain,
     reception: Arc<Reception>,
     reachability: Arc<Reachability>,
-    challenges: ChallengeStore,
+    naming: Arc<Naming>,
     guesses: Mutex<Guesses>,
 }
 
@@ -38,16 +39,20 @@ impl WebBackend {
         domain: Domain,
         reception: Arc<Reception>,
         reachability: Arc<Reachability>,
-        challenges: ChallengeStore,
+        naming: Arc<Naming>,
     ) -> Self {
         let guesses = Mutex::default();
-        Self { accounts, pairing, registration, domain, reception, reachability, challenges, guesses }
+        Self { accounts, pairing, registration, domain, reception, reachability, naming, guesses }
     }
 }
 
 impl web::Backend for WebBackend {
     fn status(&self) -> pairing::DisplayStatus {
         self.pairing.watch().borrow().clone()
+    }
+
+    fn naming(&self) -> Option<NamingStatus> {
+        self.naming.is_found_by_others().then(|| self.naming.status())
     }
 
     fn last_findings(&self) -> web::BoxFuture<'_, Option<Vec<Finding>>> {
@@ -98,7 +103,7 @@ impl web::Backend for WebBackend {
     }
 
     fn challenge_answer(&self, token: &ChallengeToken) -> Option<String> {
-        self.challenges.answer(token)
+        self.naming.challenges.answers.answer(token)
     }
 
     fn receive(

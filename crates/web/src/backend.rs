@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::pin::Pin;
 
+use ipc::control::NamingStatus;
 use ipc::reachability::Finding;
 use mail_types::{Address, Secret};
 use relay_policy::certificate::ChallengeToken;
@@ -43,6 +44,9 @@ pub trait Backend: Send + Sync + 'static {
         token: InviteToken,
         peer: IpAddr,
     ) -> BoxFuture<'_, Result<Credentials, JoinRefusal>>;
+
+    /// The state of the server's name; none for a server that has no name on the internet.
+    fn naming(&self) -> Option<NamingStatus>;
 
     /// The findings of the last minutes about the network.
     fn last_findings(&self) -> BoxFuture<'_, Option<Vec<Finding>>>;

@@ -67,7 +67,8 @@ async fn answer(
         from_home: client.is_at_home(),
         format: accepted_format(&message.headers),
     };
-    let context = PageContext { site, status: backend.status() };
+    let naming = if request.from_home { backend.naming() } else { None };
+    let context = PageContext { site, status: backend.status(), naming };
     let reply = match routes::route(&request, &context) {
         Route::Reply(reply) => reply,
         Route::MintCredentials(format) => routes::minted(site, format, backend.credentials()),
@@ -75,10 +76,10 @@ async fn answer(
         Route::RedeemInvite(token, format) => {
             routes::redeemed(site, format, backend.redeem_invite(token, peer).await)
         }
-        Route::ShowNetwork => routes::network(site, backend.last_findings().await.as_deref()),
+        Route::ShowNetwork => routes::network(&context, backend.last_findings().await.as_deref()),
         Route::LookAtNetwork => {
             let _busy = busy.enter();
-            routes::network(site, Some(&backend.look_at_network().await))
+            routes::network(&context, Some(&backend.look_at_network().await))
         }
         Route::AnswerChallenge(token) => routes::challenge(backend.challenge_answer(&token)),
         Route::ReceiveMail => {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipc::control::NamingStatus;
+
 use crate::local::is_local;
 use crate::site::Site;
 
@@ -66,6 +68,8 @@ pub struct PageContext<'a> {
     pub site: &'a Site,
     /// The state of the box at the time of the request.
     pub status: pairing::DisplayStatus,
+    /// The state of its name, for the home network only; none without a name on the internet.
+    pub naming: Option<NamingStatus>,
 }
 
 /// The format of an answer about an account (RFC 9110 section 12.5.1).

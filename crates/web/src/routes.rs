@@ -117,7 +117,7 @@ fn get(path: &str, request: &Request<'_>, context: &PageContext<'_>) -> Route {
     let reply = match path {
         "/" => {
             let reload = pages::Reload::from_query(request.query);
-            reply(200, HTML, pages::start(site, &context.status, request.from_home, reload))
+            reply(200, HTML, pages::start(context, request.from_home, reload))
         }
         "/new" | "/cgi-bin/newemail.py" => return new_by_browser(request, site),
         "/invite" => match invite::parameter(request.query) {
@@ -206,8 +206,8 @@ pub fn delivered(outcome: Result<(), smtp::Reply>) -> Reply {
 }
 
 /// The page about the network; without findings it only offers a look.
-pub fn network(site: &Site, findings: Option<&[Finding]>) -> Reply {
-    reply(200, HTML, pages::network(site, findings))
+pub fn network(context: &PageContext<'_>, findings: Option<&[Finding]>) -> Reply {
+    reply(200, HTML, pages::network(context.site, context.naming.as_ref(), findings))
 }
 
 /// The page of an invite, or the refusal of it; `found` tells whether redeeming it would create an account.
@@ -340,7 +340,7 @@ pub(super) mod tests {
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let site = site(certificate);
         let request = Request { method, path, query, host, scheme, from_home, format: Format::Json };
-        route(&request, &PageContext { site: &site, status: status() })
+        route(&request, &PageContext { site: &site, status: status(), naming: None })
     }
 
     #[track_caller]

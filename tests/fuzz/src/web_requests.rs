@@ -1,6 +1,7 @@
 //! Requests to the web: each has an answer of HTTP, text never becomes markup, the pairing code stays at home, and no
 //! redirection leads elsewhere.
 
+use ipc::control::NamingStatus;
 use ipc::reachability::{Finding, FindingState};
 use mail_types::Secret;
 use relay_policy::{JoinRefusal, Registration};
@@ -66,10 +67,24 @@ fn markup(answer: &Reply) -> Option<String> {
     is_page.then(|| answer.body.chars().filter(|character| "<>\"".contains(*character)).collect())
 }
 
+/// The state of a name in which everything is this text.
+fn naming(words: &str) -> NamingStatus {
+    let some = || Some(words.to_owned());
+    NamingStatus {
+        domain: words.to_owned(),
+        certificate: words.to_owned(),
+        records: some(),
+        ports: some(),
+        addresses: some(),
+    }
+}
+
 /// The answers that a request can have, whatever the backend says.
 fn answers(request: &Request<'_>, site: &Site, words: &str) -> Vec<Reply> {
     let made = || Ok(("ac1_x2345@box.test".parse().expect("an address"), Secret::new("p&\"<'")));
-    match routes::route(request, &PageContext { site, status: status(words) }) {
+    let naming = request.from_home.then(|| naming(words));
+    let context = &PageContext { site, status: status(words), naming };
+    match routes::route(request, context) {
         Route::Reply(reply) => vec![reply],
         Route::MintCredentials(format) => {
             let refused = Err(JoinRefusal::CodeNeeded);
@@ -91,7 +106,7 @@ fn answers(request: &Request<'_>, site: &Site, words: &str) -> Vec<Reply> {
                 sentence: words.to_owned(),
                 advice: Some(words.to_owned()),
             };
-            vec![routes::network(site, None), routes::network(site, Some(&[finding]))]
+            vec![routes::network(context, None), routes::network(context, Some(&[finding]))]
         }
         Route::AnswerChallenge(token) => {
             assert!(request.path.ends_with(token.as_str()) && !token.as_str().contains(['/', '.', '%']));

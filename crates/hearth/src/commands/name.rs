@@ -95,19 +95,8 @@ fn show(config: &Path, json: bool) -> anyhow::Result<ExitCode> {
 
 /// The state, a line for each part.
 pub(super) fn in_words(status: &NamingStatus) -> String {
-    let NamingStatus { domain, certificate, records, ports, addresses } = status;
-    let mut text = format!("{domain}\n");
-    for (label, line) in [
-        ("Certificate:", Some(certificate)),
-        ("Records:", records.as_ref()),
-        ("Router:", ports.as_ref()),
-        ("Address:", addresses.as_ref()),
-    ] {
-        if let Some(line) = line {
-            text.push_str(&format!("  {label:<14}{line}\n"));
-        }
-    }
-    text
+    let line = |(heading, part): (&str, &str)| format!("  {:<16}{part}\n", format!("{heading}:"));
+    format!("{}\n", status.domain) + &status.parts().map(line).collect::<String>()
 }
 
 #[cfg(test)]

@@ -112,7 +112,8 @@ impl NamingTasks {
             start(Box::pin(task.run()));
         }
         if let Some(RecordsSeed { updater, addresses, certificate, state, published }) = self.records {
-            let task = RecordsTask { updater, facts, addresses, certificate, state, published };
+            let task =
+                RecordsTask { updater, facts, addresses, certificate, state, published, missing_since: None };
             start(Box::pin(task.run()));
         }
     }
@@ -207,6 +208,11 @@ impl Naming {
         state.map(|state| forwarding_findings(&state.seen(None))).unwrap_or_default()
     }
 
+    /// Whether others find the server by its name.
+    pub(crate) fn is_found_by_others(&self) -> bool {
+        is_found_by_others(&self.config)
+    }
+
     /// Whether an authority is asked for a certificate.
     pub(crate) fn wants_certificate(&self) -> bool {
         wanted(&self.config).is_some()
@@ -228,6 +234,11 @@ impl Naming {
         let (_, key) = kept_certificate(&self.config, &self.store)?;
         digest(&SHA256, &key.public_key()).as_ref().try_into().ok()
     }
+}
+
+/// Whether others find the server by its name: one of the home network is nobody's outside.
+fn is_found_by_others(config: &Config) -> bool {
+    config::is_public(&config.domain) || wanted(config).is_some()
 }
 
 /// The authority that is to be asked: a certificate from files makes one superfluous.

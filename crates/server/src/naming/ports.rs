@@ -21,8 +21,7 @@ const NONCE_SETTING: &str = "port-mapping.nonce";
 ///
 /// When the secret of the mappings cannot be kept.
 pub(super) fn task(config: &Config, means: &Means) -> anyhow::Result<Option<PortMapping>> {
-    let is_found = config::is_public(&config.domain) || super::wanted(config).is_some();
-    if !config.router.port_mapping || !is_found {
+    if !config.router.port_mapping || !super::is_found_by_others(config) {
         return Ok(None);
     }
     let wanted = means.ports.iter().filter_map(|(outside, inside)| wanted(*outside, *inside));

@@ -8,6 +8,7 @@ mod invite;
 mod network;
 mod start;
 
+use ipc::control::NamingStatus;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub(crate) use about::{info, privacy};
@@ -49,6 +50,16 @@ struct Page<'a> {
     main: Markup,
     /// The content above the links at the bottom.
     bottom: Markup,
+}
+
+/// The state of the server's name, for a list of terms and descriptions.
+fn naming_parts(naming: &NamingStatus) -> Markup {
+    html! {
+        @for (heading, part) in naming.parts() {
+            dt { (heading) }
+            dd { (part) }
+        }
+    }
 }
 
 impl<'a> Page<'a> {

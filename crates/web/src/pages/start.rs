@@ -2,11 +2,13 @@
 //!
 //! A person who knows nothing about servers stands before it: it says what this is, what to do now, and nothing else.
 
+use ipc::control::NamingStatus;
 use maud::{Markup, html};
 use pairing::{DisplayStatus, LedState, PairingCode};
 use relay_policy::Registration;
 
-use super::{Page, Width, open_button, qr_code};
+use super::{Page, Width, naming_parts, open_button, qr_code};
+use crate::request::PageContext;
 use crate::site::Site;
 
 /// The interval in which browsers load the start page again, in seconds, while its state changes by itself. Nobody is to
@@ -131,7 +133,8 @@ fn changes_by_itself(state: PageState<'_>, led: LedState) -> bool {
 }
 
 /// The start page; outside of the home network it has neither code nor state.
-pub(crate) fn start(site: &Site, status: &DisplayStatus, from_home: bool, reload: Reload) -> String {
+pub(crate) fn start(context: &PageContext<'_>, from_home: bool, reload: Reload) -> String {
+    let PageContext { site, status, naming } = context;
     if !from_home {
         return outside(&status.name);
     }
@@ -155,7 +158,7 @@ pub(crate) fn start(site: &Site, status: &DisplayStatus, from_home: bool, reload
         main,
         bottom: html! {
             @if changing { (reload.html()) }
-            (details(status))
+            (details(status, naming.as_ref()))
         },
     }
     .html()
@@ -232,7 +235,7 @@ fn steps() -> Markup {
 }
 
 /// The state of the box, for the bottom of the page.
-fn details(status: &DisplayStatus) -> Markup {
+fn details(status: &DisplayStatus, naming: Option<&NamingStatus>) -> Markup {
     let addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
     html! {
         dl.state {
@@ -240,6 +243,11 @@ fn details(status: &DisplayStatus) -> Markup {
             dd { (status.led.words()) }
             dt { "Address" }
             dd { @if addresses.is_empty() { "none yet" } @else { (addresses.join(", ")) } }
+            @if let Some(naming) = naming {
+                dt { "Name" }
+                dd { (naming.domain) }
+                (naming_parts(naming))
+            }
             dt { "Profiles" }
             dd { (status.accounts) }
             dt { "Network" }
@@ -268,6 +276,31 @@ mod tests {
         }
     }
 
+    fn context(site: &Site, status: DisplayStatus) -> PageContext<'_> {
+        PageContext { site, status, naming: None }
+    }
+
+    #[test]
+    fn the_state_of_the_name_is_shown_at_home() {
+        let site = site(Certificate::Trusted);
+        let naming = NamingStatus {
+            domain: "smith.example".into(),
+            certificate: "A certificate is in use.".into(),
+            records: None,
+            ports: Some("It forwards <all>.".into()),
+            addresses: None,
+        };
+        let context = PageContext { naming: Some(naming), ..context(&site, status(LedState::Ready, None)) };
+        let page = start(&context, true, Reload::Automatic);
+        for expected in
+            ["smith.example", "A certificate is in use.", "<dt>Router</dt><dd>It forwards &lt;all&gt;."]
+        {
+            assert!(page.contains(expected), "{expected}: {page}");
+        }
+        assert!(!page.contains("Records"), "{page}");
+        assert!(!start(&context, false, Reload::Automatic).contains("A certificate"));
+    }
+
     #[test]
     fn each_state_of_the_box_has_its_heading() {
         let invitation = PairingCode { link: "dclogin:x?p=1&v=1".into(), closes: "in 5 minutes".into() };
@@ -284,7 +317,7 @@ mod tests {
         ] {
             let status = status(led, invitation);
             let site = Site { registration, ..site(Certificate::SelfSigned) };
-            let html = start(&site, &status, true, Reload::Automatic);
+            let html = start(&context(&site, status), true, Reload::Automatic);
             assert!(html.contains(expected), "{led:?} {registration:?}: {html}");
         }
     }
@@ -297,7 +330,7 @@ mod tests {
             ..site(Certificate::Trusted)
         };
         let page = |site: &Site, from_home| {
-            start(site, &status(LedState::Ready, None), from_home, Reload::Automatic)
+            start(&context(site, status(LedState::Ready, None)), from_home, Reload::Automatic)
         };
         assert!(page(&named, true).contains("older than the name smith.example?"));
         assert!(!page(&named, false).contains("older than"));
@@ -318,7 +351,7 @@ mod tests {
             (LedState::NeedsAttention, None, false),
         ] {
             let (site, status) = (site(Certificate::SelfSigned), status(led, code));
-            let page = |query| start(&site, &status, true, Reload::from_query(query));
+            let page = |query| start(&context(&site, status.clone()), true, Reload::from_query(query));
             assert_eq!(page(None).contains(REFRESH), changing, "{led:?}");
             assert_eq!(page(None).contains("href=\"/?still\""), changing, "{led:?}");
             assert!(!page(Some("still")).contains("http-equiv"), "{led:?}");
@@ -326,7 +359,8 @@ mod tests {
         }
         let status = status(LedState::Booting, None);
         assert!(
-            !start(&site(Certificate::SelfSigned), &status, false, Reload::Automatic).contains("http-equiv")
+            !start(&context(&site(Certificate::SelfSigned), status), false, Reload::Automatic)
+                .contains("http-equiv")
         );
     }
 }
