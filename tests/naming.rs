@@ -1,61 +1,16 @@
 //! A server that gets its name while it runs: a certificate from Pebble, and the accounts from before.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, ensure};
 use hearth_tests::delta_chat::Person;
 use hearth_tests::internet::hearth::Hearth;
 use hearth_tests::internet::{AUTHORITATIVE, DYNAMIC_KEY, DYNAMIC_SECRET, Internet, play};
+use hearth_tests::naming::{CERTIFICATE, asking, certificate, naming, wait_for_certificate};
 use hearth_tests::pebble::Pebble;
 use hearth_tests::story::{Limits, make_contact};
 use hearth_tests::waiting::poll;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
 use serde_json::Value;
 
 const LIMITS: Limits = Limits::NATIVE;
-/// The longest wait for a certificate.
-const CERTIFICATE: Duration = Duration::from_secs(60);
-
-/// A configuration with Pebble as the authority.
-fn asking(pebble: &Pebble) -> String {
-    let (directory, roots) = (pebble.directory(), pebble.roots().display());
-    format!("[acme]\ndirectory = \"{directory}\"\nroots = \"{roots}\"\n")
-}
-
-fn naming(server: &Hearth) -> Result<Value> {
-    Ok(serde_json::from_str(&server.hearth(&["name", "show", "--json"])?)?)
-}
-
-/// Waits until the sentences about the certificate say this.
-fn wait_for_certificate(server: &Hearth, words: &str) -> Result<String> {
-    let mut last = String::new();
-    let found = poll(CERTIFICATE, "the certificate's state is as wanted", || {
-        // While the server starts anew it does not answer.
-        if let Ok(state) = naming(server) {
-            last = state["certificate"].as_str().unwrap_or_default().to_owned();
-        }
-        Ok(last.contains(words).then(|| last.clone()))
-    });
-    found.with_context(|| format!("{words:?} is not in: {last}"))
-}
-
-/// The server's certificate, as a client sees it that trusts Pebble's and asks for this name.
-fn certificate(server: &Hearth, pebble: &Pebble, name: &str) -> Result<Vec<u8>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let roots = https_client::roots(Some(&runtime.block_on(pebble.issuer())?))?;
-    let settings = ClientConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let mut socket = std::net::TcpStream::connect((server.host.address, 993))?;
-    let mut client = ClientConnection::new(Arc::new(settings), ServerName::try_from(name.to_owned())?)?;
-    while client.is_handshaking() {
-        client.complete_io(&mut socket)?;
-    }
-    Ok(client.peer_certificates().context("a certificate")?[0].to_vec())
-}
 
 #[test]
 fn a_server_gets_a_name_and_a_certificate_and_old_accounts_live_on() {

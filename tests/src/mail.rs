@@ -148,6 +148,22 @@ impl Imap {
         self.runtime.block_on(self.connection.verbatim(command))
     }
 
+    /// Begins to wait for mail (IDLE, RFC 2177).
+    pub fn idle(&mut self) -> Result<()> {
+        self.runtime.block_on(async {
+            self.connection.select().await?;
+            self.connection.idle().await.map(drop)
+        })
+    }
+
+    /// Waits for mail in IDLE, and ends it.
+    pub fn wait_for_mail(&mut self) -> Result<()> {
+        self.runtime.block_on(async {
+            self.connection.wait_for_mail().await?;
+            self.connection.leave_idle().await
+        })
+    }
+
     /// The server's certificate, as PEM.
     pub fn certificate(&self) -> Result<String> {
         let chain = self.connection.get_ref().get_ref().1.peer_certificates();

@@ -33,33 +33,57 @@ pub struct Pebble {
     /// The URL of its name server's control port; empty when it asks another.
     records: String,
     pebble: Service,
+    /// Its settings' file, and the name server that it asks.
+    start: (PathBuf, String),
     _names: Option<Service>,
     _ports: Vec<ReservedPort>,
+}
+
+/// The settings of an authority among servers.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The address that it listens on.
+    pub address: Ipv4Addr,
+    /// The time for which its certificates are good.
+    pub validity: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { address: Ipv4Addr::LOCALHOST, validity: Duration::from_secs(90 * 86_400) }
+    }
 }
 
 impl Pebble {
     /// Starts it; its challenges come to these ports. It refuses a fifth of all nonces, and an authorization is never used
     /// twice.
     pub fn start(http: u16, https: u16) -> Result<Self> {
-        Self::start_asking(None, http, https)
+        Self::start_asking(None, http, https, Options::default())
     }
 
     /// The same as an authority of an internet, whose names it asks for, and whose servers have the standard ports.
     pub fn start_among(internet: &Internet) -> Result<Self> {
-        Self::start_asking(Some(internet.names().address()), 80, 443)
+        Self::start_among_with(internet, Options::default())
     }
 
-    fn start_asking(resolver: Option<Ipv4Addr>, http: u16, https: u16) -> Result<Self> {
+    /// The same with these settings.
+    pub fn start_among_with(internet: &Internet, options: Options) -> Result<Self> {
+        Self::start_asking(Some(internet.names().address()), 80, 443, options)
+    }
+
+    fn start_asking(resolver: Option<Ipv4Addr>, http: u16, https: u16, options: Options) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let ports = (0..4).map(|_| ReservedPort::new()).collect::<Result<Vec<_>>>()?;
-        let address = |index: usize| format!("127.0.0.1:{}", ports[index].number());
+        let own = options.address;
+        let address = |index: usize| format!("{own}:{}", ports[index].number());
         let authority = Authority::new(&folder.path().join("authority"))?;
-        let own = authority.issue(CertificateKind::Trusted, &["127.0.0.1"], folder.path())?;
+        let own = authority.issue(CertificateKind::Trusted, &[&own.to_string()], folder.path())?;
         let configuration = json!({ "pebble": {
             "listenAddress": address(0), "managementListenAddress": address(1),
             "certificate": own.certificate, "privateKey": own.key,
             "httpPort": http, "tlsPort": https,
             "domainBlocklist": [BLOCKED], "retryAfter": { "authz": 1, "order": 1 },
+            "certificateValidityPeriod": options.validity.as_secs(),
         }});
         let file = folder.path().join("pebble.json");
         std::fs::write(&file, configuration.to_string())?;
@@ -83,6 +107,7 @@ impl Pebble {
             management: format!("https://{}", address(1)),
             records: format!("http://{}", address(3)),
             pebble,
+            start: (file, asked),
             _names: names,
             _ports: ports,
         })
@@ -134,6 +159,14 @@ impl Pebble {
     /// Ends the authority, as if it were down.
     pub fn stop(&mut self) {
         self.pebble.kill();
+    }
+
+    /// Starts the authority again after [`Self::stop`]. It has forgotten everything.
+    pub fn resume(&mut self) -> Result<()> {
+        let (configuration, names) = &self.start;
+        self.pebble = start_pebble(configuration, names, self.folder.path())?;
+        let address = self.directory.trim_start_matches("https://").trim_end_matches("/dir").parse()?;
+        self.pebble.wait_for(address)
     }
 
     /// The output of the authority so far.

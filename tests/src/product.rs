@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ pub struct Daemon {
     registration: String,
     more: String,
     log_level: &'static str,
+    /// The pipe of `hearth init`, for a daemon that runs as on a box.
+    init: Option<ChildStdin>,
+    is_of_a_box: bool,
 }
 
 /// Under which name a daemon is found, and where it listens.
@@ -98,6 +102,8 @@ impl Daemon {
             registration: registration.to_owned(),
             more: more.to_owned(),
             log_level,
+            init: None,
+            is_of_a_box: false,
         };
         daemon.configure()?;
         daemon.switch_on()?;
@@ -128,20 +134,34 @@ impl Daemon {
         }
     }
 
+    /// Switches it off, and on again as on a box: with a clock that only `hearth init` can call right.
+    pub fn restart_as_on_a_box(&mut self) -> Result<()> {
+        self.stop()?;
+        self.is_of_a_box = true;
+        self.switch_on()
+    }
+
+    /// Says this to it as `hearth init`, a line of JSON.
+    pub fn say_as_init(&mut self, message: &str) -> Result<()> {
+        Ok(writeln!(self.init.as_mut().context("the daemon has no init")?, "{message}")?)
+    }
+
     /// Starts it again on the same state.
     pub fn switch_on(&mut self) -> Result<()> {
         let ports = self.state().join("run/ports.json");
         let _ = std::fs::remove_file(&ports);
         let log = std::fs::File::options().create(true).append(true).open(self.log_file())?;
-        let process = Command::new(binary()?)
+        let mut process = Command::new(binary()?)
             .args(["serve", "--config"])
             .arg(self.configuration())
+            .args(self.is_of_a_box.then_some("--appliance"))
             .env("HEARTH_LOG", self.log_level)
-            .stdin(Stdio::null())
+            .stdin(if self.is_of_a_box { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .context("starting the daemon")?;
+        self.init = process.stdin.take();
         self.process = Some(process);
         let started = poll(START_LIMIT, "the daemon says where it listens", || {
             if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten())
@@ -226,6 +246,13 @@ impl Daemon {
     pub fn account_of(&self, name: &str) -> Result<Account> {
         // Names of accounts have nine characters at least.
         self.account(&format!("{:0<9}", name.to_lowercase()), "a long password")
+    }
+
+    /// The same under a domain that the daemon got later.
+    pub fn account_at(&self, domain: &str, name: &str) -> Result<Account> {
+        let account = self.account_of(name)?;
+        let user = account.address.split('@').next().unwrap_or_default();
+        Ok(Account { address: format!("{user}@{domain}"), ..account })
     }
 
     /// A link to join by, from the pairing window.

@@ -30,7 +30,7 @@ use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
 pub use authority::{Authority, CertificateKind, Files};
-pub use names::{AUTHORITATIVE, DYNAMIC_KEY, DYNAMIC_SECRET, DYNAMIC_ZONE, NameServer};
+pub use names::{AUTHORITATIVE, DYNAMIC_KEY, DYNAMIC_SECRET, DYNAMIC_ZONE, DynamicZone, NameServer};
 pub use service::Service;
 
 use crate::namespace::{alone_among, report};

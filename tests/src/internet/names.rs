@@ -4,7 +4,8 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
@@ -28,6 +29,7 @@ pub struct NameServer {
     address: Ipv4Addr,
     records: PathBuf,
     zone: Mutex<Zone>,
+    dynamic_serial: Arc<AtomicU32>,
     _services: [Service; 2],
 }
 
@@ -44,7 +46,13 @@ impl NameServer {
         let records = folder.join("knot");
         let services =
             [start_knot(address, &records, &zone)?, start_unbound(address, &folder.join("unbound"))?];
-        Ok(Self { address, records, zone: Mutex::new(zone), _services: services })
+        Ok(Self {
+            address,
+            records,
+            zone: Mutex::new(zone),
+            dynamic_serial: Arc::new(AtomicU32::new(1)),
+            _services: services,
+        })
     }
 
     /// The resolver's address; its port is the usual one.
@@ -70,16 +78,10 @@ impl NameServer {
         self.change(|all| all.retain(|record| !is_of_it(record)))
     }
 
-    /// Puts these records into the dynamic zone in the place of all others: for a provider that is told by other ways
-    /// than RFC 2136.
-    pub fn replace_dynamic(&self, records: &[String]) -> Result<()> {
-        let mut zone = self.zone.lock().unwrap_or_else(PoisonError::into_inner);
-        zone.serial += 1;
-        std::fs::write(
-            self.records.join("dynamic.zone"),
-            dynamic_zone(zone.serial) + &records.join("\n") + "\n",
-        )?;
-        control(&self.records, &["zone-reload", DYNAMIC_ZONE])
+    /// The dynamic zone, for a provider that is told by other ways than RFC 2136.
+    #[must_use]
+    pub fn dynamic_zone(&self) -> DynamicZone {
+        DynamicZone { folder: self.records.clone(), serial: Arc::clone(&self.dynamic_serial) }
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<String>)) -> Result<()> {
@@ -91,6 +93,23 @@ impl NameServer {
     }
 }
 
+/// The records of the dynamic zone, to be replaced as a whole.
+#[derive(Clone, Debug)]
+pub struct DynamicZone {
+    folder: PathBuf,
+    serial: Arc<AtomicU32>,
+}
+
+impl DynamicZone {
+    /// Puts these records, lines with full names, in the place of all others.
+    pub fn replace(&self, records: &[String]) -> Result<()> {
+        let serial = self.serial.fetch_add(1, Ordering::SeqCst) + 1;
+        let text = start_of_dynamic_zone(serial) + &records.join("\n") + "\n";
+        std::fs::write(self.folder.join("dynamic.zone"), text)?;
+        control(&self.folder, &["zone-reload", DYNAMIC_ZONE])
+    }
+}
+
 impl Zone {
     fn write(&self, folder: &Path) -> Result<()> {
         let start = ROOT.replace("SERIAL", &self.serial.to_string());
@@ -99,7 +118,7 @@ impl Zone {
 }
 
 /// The dynamic zone without a record of a server.
-fn dynamic_zone(serial: u32) -> String {
+fn start_of_dynamic_zone(serial: u32) -> String {
     format!(
         "$ORIGIN {DYNAMIC_ZONE}.\n$TTL 1\n@ SOA ns admin {serial} 3600 600 86400 1\n@ NS ns\nns A {AUTHORITATIVE}\n"
     )
@@ -108,7 +127,7 @@ fn dynamic_zone(serial: u32) -> String {
 fn start_knot(address: Ipv4Addr, folder: &Path, zone: &Zone) -> Result<Service> {
     std::fs::create_dir_all(folder)?;
     zone.write(folder)?;
-    std::fs::write(folder.join("dynamic.zone"), dynamic_zone(1))?;
+    std::fs::write(folder.join("dynamic.zone"), start_of_dynamic_zone(1))?;
     let own = format!("{AUTHORITATIVE}/32");
     let added = Command::new("ip").args(["addr", "add", &own, "dev", "lo"]).status()?;
     ensure!(added.success(), "{own} cannot be added to the loopback interface");
