@@ -1,8 +1,7 @@
 //! The owner's `wireguard.conf`.
 
-use network::wireguard::{
-    Conf, Endpoint, TEXT_LIMIT, answer_addresses, is_masked, mask_secrets, question, unmask,
-};
+use network::time::lookup::{Kind, question};
+use network::wireguard::{Conf, Endpoint, TEXT_LIMIT, is_masked, mask_secrets, unmask};
 
 /// Any text as a `wireguard.conf`.
 pub(crate) fn conf(data: &[u8]) {
