@@ -65,6 +65,7 @@ fn a_liar_beside_one_honest_server_brings_no_time() {
 }
 
 #[test]
+#[ignore = "three minutes: a lone server is believed after three rounds"]
 fn silence_is_told_and_the_only_server_is_believed_when_it_has_come() {
     in_a_network("silence_is_told_and_the_only_server_is_believed_when_it_has_come", || {
         let client = client(&["--server", "127.0.0.1"])?;
