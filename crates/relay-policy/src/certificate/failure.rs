@@ -128,6 +128,12 @@ impl FailureKind {
         }
     }
 
+    /// True if every attempt fails until a person has changed the name or its records.
+    #[must_use]
+    pub fn lasts_until_a_person_acts(self) -> bool {
+        matches!(self, Self::ForbiddenByCaa | Self::NameRejected)
+    }
+
     /// True if another challenge may succeed where this one failed.
     #[must_use]
     pub fn depends_on_challenge(self) -> bool {

@@ -57,7 +57,9 @@ pub fn news(
             CertificateNews::InUse { issuer: issuer.to_owned(), expires: held.expires, renewal }
         }
     }];
-    if let Some((_, failure)) = history.last_failure() {
+    // A failure about missing names is told by name.
+    let is_about_names = matches!(next, NextAttempt::At(_, AttemptReason::MissingNames));
+    if let Some((_, failure)) = history.last_failure().filter(|_| !is_about_names) {
         news.push(CertificateNews::Failed(failure.clone()));
     }
     news.extend(history.left_out().iter().cloned().map(CertificateNews::LeftOut));
@@ -94,7 +96,7 @@ impl fmt::Display for CertificateNews {
             Self::Failed(failure) => write!(f, "The last attempt failed: {}.", Told(failure)),
             Self::LeftOut(name) => write!(
                 f,
-                "The certificate is not for {}: {} ({}).",
+                "It is not for {} yet, which apps do without: {} ({}).",
                 name.name,
                 trouble(name.kind, None),
                 name.words
@@ -255,7 +257,7 @@ mod tests {
         });
         assert_eq!(
             left_out.to_string(),
-            "The certificate is not for mta-sts.box.example: the name is not found; it needs a record with this \
+            "It is not for mta-sts.box.example yet, which apps do without: the name is not found; it needs a record with this \
              server's address (NXDOMAIN)."
         );
     }

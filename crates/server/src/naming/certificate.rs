@@ -72,7 +72,7 @@ impl CertificateTask {
             let next = history.next(now, self.clock.trust(), held.as_ref().map(|held| self.held(held)));
             self.tell(now, &history, held.as_ref(), next);
             match next {
-                NextAttempt::WhenClockIsKnown => self.wait(CLOCK_CHECK, &mut history).await,
+                NextAttempt::WhenClockIsKnown => self.wait(CLOCK_CHECK, &mut history, held.as_ref()).await,
                 NextAttempt::At(time, reason) if time <= now => {
                     self.attempt(&mut history, held.as_ref(), reason).await;
                 }
@@ -81,7 +81,7 @@ impl CertificateTask {
                 }
                 NextAttempt::At(time, _) => {
                     let wait = Duration::from_secs(time.0 - now.0).min(LONGEST_WAIT);
-                    self.wait(wait, &mut history).await;
+                    self.wait(wait, &mut history, held.as_ref()).await;
                 }
             }
         }
@@ -96,10 +96,15 @@ impl CertificateTask {
         }
     }
 
-    async fn wait(&self, time: Duration, history: &mut CertificateHistory) {
+    async fn wait(&self, time: Duration, history: &mut CertificateHistory, held: Option<&IssuedCertificate>) {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
-            () = self.hurry.notified() => history.hurry(),
+            () = self.hurry.notified() => {
+                // Ports that open one after the other are no reason to ask anew for a name that is missing.
+                if held.is_none() || history.last_failure().is_some() {
+                    history.hurry();
+                }
+            }
         }
     }
 
@@ -286,14 +291,16 @@ impl Names {
     }
 }
 
-/// Whether a person should know of the failures: not of the first one, which the next attempt often mends, nor while the
+/// Whether a person should know of the failures: not of the first one, unless no later attempt will mend it, nor while the
 /// certificate is good for long.
 fn is_trouble(now: UnixTime, history: &CertificateHistory, held: Option<HeldCertificate>) -> bool {
     let is_pressing = held.is_none_or(|held| {
         let lifetime = held.expires.0.saturating_sub(held.begins.0);
         held.expires.0.saturating_sub(now.0) < lifetime / PRESSING_PART
     });
-    is_pressing && history.failures() >= FAILURES_TOLD
+    let is_told = history.failures() >= FAILURES_TOLD
+        || history.last_failure().is_some_and(|(_, failure)| failure.kind.lasts_until_a_person_acts());
+    is_pressing && is_told
 }
 
 fn not_prepared(words: &str) -> CertificateFailure {
