@@ -280,7 +280,9 @@ fn own(config: &Config, means: &Means) -> OwnAddresses {
 
 /// The service outside that may be asked for the public address, and the client that asks it.
 fn address_service(config: &Config) -> anyhow::Result<Option<(String, HttpsClient)>> {
-    provider::address_service(config).map(|url| Ok((url, client(config)?))).transpose()
+    // A server that nobody outside looks for asks nobody for its address.
+    let url = provider::address_service(config).filter(|_| is_found_by_others(config));
+    url.map(|url| Ok((url, client(config)?))).transpose()
 }
 
 /// A client for the DNS provider and the address service. It trusts what other servers are checked by.
