@@ -15,6 +15,9 @@ use super::updater::{RecordsState, Updater};
 
 /// The longest sleep: keys are rotated, and the policy's ID changes, without a word.
 const LOOK: Duration = Duration::from_secs(600);
+/// The state without an address.
+const UNKNOWN: &str = "This home's public address is not known yet, so the records wait for it. If that lasts, the router may \
+                       not tell it: look at what is said about the router.";
 /// The time after which an address that is not known any more is withdrawn.
 const MISSING: Duration = Duration::from_secs(120);
 
@@ -60,10 +63,7 @@ impl RecordsTask {
         };
         if addresses.list().is_empty() {
             // Without an address the name would lead nowhere; what is published stays until there is one.
-            self.tell(RecordsState {
-                news: vec!["The public address is not known yet, so nothing is published.".to_owned()],
-                ..RecordsState::default()
-            });
+            self.tell(RecordsState { news: vec![UNKNOWN.to_owned()], ..RecordsState::default() });
             return LOOK;
         }
         let (wanted, odd) = RecordSets::of(&domain_records(&facts));

@@ -5,12 +5,16 @@ use std::net::IpAddr;
 use host::clock;
 use ipc::control::NamingStatus;
 use ipc::reachability::Finding;
+use mail_types::Domain;
 use tls::CertificateSummary;
 
 use super::Naming;
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
+/// The state of records that the owner writes.
+const BY_HAND: &str = "You write them yourself where you have the domain; `hearth dns` lists them and says which are missing. \
+                       A provider with a token (`hearth name set --help`) lets this server do it.";
 
 impl Naming {
     /// The state of everything that makes the name good.
@@ -21,17 +25,28 @@ impl Naming {
         NamingStatus {
             domain: self.config.domain.to_string(),
             certificate,
-            records: self.records.as_ref().map(|records| records.borrow().news.join(" ")),
+            records: self.records_in_words(),
             ports: ports(&self.forwarding()),
             addresses: addresses(&self.addresses().list()),
+        }
+    }
+
+    fn records_in_words(&self) -> Option<String> {
+        match (&self.records, &self.config.domain) {
+            (Some(records), _) => Some(records.borrow().news.join(" ")).filter(|news| !news.is_empty()),
+            (None, Domain::Name(_)) if self.is_found_by_others() => Some(BY_HAND.to_owned()),
+            // An address has no records.
+            (None, _) => None,
         }
     }
 }
 
 fn ports(findings: &[Finding]) -> Option<String> {
-    let told = findings.iter().map(|finding| match &finding.advice {
-        Some(advice) => format!("{} {advice}", finding.sentence),
-        None => finding.sentence.clone(),
+    let told = findings.iter().map(|Finding { subject, sentence, advice, .. }| {
+        // The heading says it once; the findings about IPv6, a second router or a port say what they are about.
+        let about = if subject == "Router" { String::new() } else { format!("{subject}: ") };
+        let advice = advice.as_ref().map(|advice| format!(" {advice}")).unwrap_or_default();
+        format!("{about}{sentence}{advice}")
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| told.join(" "))

@@ -30,6 +30,10 @@ const PROPAGATION_LIMIT: Duration = Duration::from_secs(180);
 /// The longest wait for the provider's limits to let a challenge's text through.
 const PERMISSION_LIMIT: u64 = 90;
 
+/// The advice about a provider that has no place for other records.
+const ADDRESSES_ONLY: &str = "It takes addresses only. If it lets you write other records on its pages, add those that \
+                              `hearth dns` lists; people can chat without them, but many mail servers refuse mail.";
+
 /// The provider and its limits.
 pub(crate) struct Updater {
     provider: DnsProvider,
@@ -116,15 +120,22 @@ impl Updater {
         let is_published = matches!(step, Step::Idle(_));
         match step {
             Step::Idle(_) => {
-                let sets = schedule.published().iter().count();
-                news.push(format!("The provider has the {sets} record sets that this server writes."));
+                news.push(match schedule.published().iter().count() {
+                    1 => "The DNS provider has the record that this server writes.".to_owned(),
+                    sets => format!("The DNS provider has the {sets} record sets that this server writes."),
+                });
+                if !self.proves_names() {
+                    news.push(ADDRESSES_ONLY.to_owned());
+                }
             }
             Step::Send(_) => {}
             Step::Wait(until) => {
                 let minutes = until.0.saturating_sub(clock::wall().0).div_ceil(60);
-                news.push(format!("The next update is sent in {minutes} minutes."));
+                let unit = if minutes == 1 { "minute" } else { "minutes" };
+                news.push(format!("The server tries again by itself in {minutes} {unit}."));
             }
-            Step::Stopped => news.push("No update is sent before the settings change.".to_owned()),
+            Step::Stopped => news.push("Nothing more is sent to it until you enter the name and the secret again (`hearth name set`, or hearth.toml on \
+                 the card).".to_owned()),
         }
         RecordsState { news, is_trouble: schedule.error().is_some(), is_published }
     }
