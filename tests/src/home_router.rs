@@ -14,7 +14,6 @@ use std::net::{Ipv6Addr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -105,14 +104,16 @@ impl HomeRouter {
     /// Builds the home, with a router that forwards nothing yet. `None`, and a word about the reason, where that cannot be
     /// done.
     pub fn build(outside: &str) -> Result<Option<Self>> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         if let Some(missing) = missing() {
             report(&format!("NOT RUN: this test needs {missing}"));
             return Ok(None);
         }
-        let id = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+        let folder = tempfile::tempdir()?;
+        // Namespaces are named in one folder for all tests, also those whose process has the number of another's.
+        let id =
+            folder.path().file_name().map(|name| name.to_string_lossy().replace('.', "")).unwrap_or_default();
         let (box_space, router_space) = (format!("hearth-box-{id}"), format!("hearth-router-{id}"));
-        let home = Self { box_space, router_space, folder: tempfile::tempdir()?, daemon: None };
+        let home = Self { box_space, router_space, folder, daemon: None };
         for name in [&home.box_space, &home.router_space] {
             ip(&["netns", "add", name])?;
             ip(&["-n", name, "link", "set", "lo", "up"])?;
@@ -152,6 +153,15 @@ impl HomeRouter {
         ip(&["-n", inside, "route", "add", "default", "via", "10.9.0.1", "dev", "eth0"])?;
         ip(&["-n", inside, "-6", "route", "add", "default", "via", "fe80::1", "dev", "eth0"])?;
         self.rules(Switches::ALL)
+    }
+
+    /// Lays the line to this thread's network, which is the internet from then on, at this address with its prefix.
+    pub fn connect_outside(&self, address: &str) -> Result<()> {
+        let here = std::process::id().to_string();
+        ip(&["-n", &self.router_space, "link", "set", "provider", "netns", &here])?;
+        ip(&["address", "add", address, "dev", "provider"])?;
+        ip(&["link", "set", "provider", "up"])?;
+        self.run_in(&self.router_space, &["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"]).map(drop)
     }
 
     /// A fixed one, so that the box's own link-local address comes without a wait for duplicates.

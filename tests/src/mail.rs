@@ -158,10 +158,7 @@ impl Imap {
 
     /// Waits for mail in IDLE, and ends it.
     pub fn wait_for_mail(&mut self) -> Result<()> {
-        self.runtime.block_on(async {
-            self.connection.wait_for_mail().await?;
-            self.connection.leave_idle().await
-        })
+        self.runtime.block_on(self.connection.wait_for_mail())
     }
 
     /// The server's certificate, as PEM.

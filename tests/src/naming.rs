@@ -1,5 +1,6 @@
 //! The name of a server and its certificate, looked at as its owner and as its clients look.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,13 +48,18 @@ pub fn wait_for_words(server: &Hearth, part: &str, words: &str, limit: Duration)
 
 /// The server's certificate, as a client sees it that trusts Pebble's and asks for this name.
 pub fn certificate(server: &Hearth, pebble: &Pebble, name: &str) -> Result<Vec<u8>> {
+    certificate_at(server.host.address, pebble, name)
+}
+
+/// The same at another address.
+pub fn certificate_at(address: Ipv4Addr, pebble: &Pebble, name: &str) -> Result<Vec<u8>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let roots = https_client::roots(Some(&runtime.block_on(pebble.issuer())?))?;
     let settings = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let mut socket = std::net::TcpStream::connect((server.host.address, 993))?;
+    let mut socket = std::net::TcpStream::connect((address, 993))?;
     let mut client = ClientConnection::new(Arc::new(settings), ServerName::try_from(name.to_owned())?)?;
     while client.is_handshaking() {
         client.complete_io(&mut socket)?;

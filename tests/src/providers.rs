@@ -82,6 +82,41 @@ fn publish(zone: &DynamicZone, request: &Request, model: &Model) {
     }
 }
 
+/// A provider that speaks dyndns2, whose one name is below [`DYNAMIC_ZONE`].
+pub struct DynDns2 {
+    hosted: Hosted,
+}
+
+impl DynDns2 {
+    /// Starts it at this address, for this name.
+    pub fn start(internet: &Internet, address: Ipv4Addr, name: &str) -> Result<Self> {
+        let (zone, name) = (internet.names().dynamic_zone(), name.to_owned());
+        let hosted = Hosted::start(address, move |request| {
+            if request.parameter("hostname").as_deref() != Some(name.as_str()) {
+                return Reply::Answer(200, "nohost".to_owned());
+            }
+            let Some(address) = request.parameter("myip") else {
+                return Reply::Answer(200, "911".to_owned());
+            };
+            zone.replace(&[format!("{name}. 1 A {address}")]).expect("the name servers take the record");
+            Reply::Answer(200, format!("good {address}"))
+        })?;
+        Ok(Self { hosted })
+    }
+
+    /// The update URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.hosted.server.url("/nic/update")
+    }
+
+    /// Takes the requests so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.hosted.server.requests()
+    }
+}
+
 /// A service that tells an address to all who ask, whoever they are.
 pub struct AddressService {
     hosted: Hosted,
