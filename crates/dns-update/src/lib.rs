@@ -16,8 +16,8 @@
 //! RecordSets ─► UpdateSchedule::next ─ Send(changes) ─► begin, keep the state ─► DnsProvider::apply ─► settle, keep the state
 //! ```
 //!
-//! Records that this box has not published are left alone, with two exceptions that are one set each: the SPF record at the
-//! name, and the answers to a certificate authority. No error, log line or `Debug` text has a secret in it.
+//! Names and types for which this box wants no records are left alone, and so are other people's texts at the name itself;
+//! any other set that it writes takes the place of the one before, whoever wrote that. No error, log line or `Debug` text has a secret in it.
 #![forbid(unsafe_code)]
 
 mod addresses;
