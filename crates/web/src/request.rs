@@ -55,7 +55,7 @@ pub struct Request<'a> {
     pub host: &'a str,
     /// The scheme of the listener that took the connection.
     pub scheme: Scheme,
-    /// True when the client can only be one of the home network ([`Client::is_at_home`]).
+    /// True when the client can only be one of the home network (`Client::is_at_home`).
     pub from_home: bool,
     /// The format that the `Accept` header asks for.
     pub format: Format,
