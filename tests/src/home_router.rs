@@ -225,9 +225,15 @@ impl HomeRouter {
         Ok(())
     }
 
-    /// Ends the router's program.
+    /// Ends the router's program as a pulled plug would: asked to end, it sometimes takes minutes.
     pub fn stop(&mut self) -> Result<()> {
-        self.daemon.take().map_or(Ok(()), |mut daemon| daemon.stop())
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.kill();
+        }
+        match std::fs::remove_file(self.folder.path().join("pid")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// The log of the router's program.
