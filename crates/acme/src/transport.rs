@@ -12,11 +12,14 @@ use http_body_util::{BodyExt, Full};
 use https_client::{HttpsClient, RequestLimits};
 use hyper::body::Bytes;
 use hyper::header::{HeaderMap, RETRY_AFTER};
-use hyper::{Request, Response};
+use hyper::{Request, Response, Uri};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use relay_policy::certificate::quoted_words;
 
 /// The longest answer, in bytes: a chain of certificates has a few thousand, a directory a thousand.
 const ANSWER_LIMIT: usize = 64 * 1024;
+/// The longest wait that the library is told of, in seconds: a week. Ours is bounded where it is used.
+const RETRY_AFTER_LIMIT: u64 = 7 * 24 * 3600;
 /// The longest wait for one answer.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 
@@ -60,11 +63,18 @@ impl Transport {
         // One byte more than the limit shows that the answer is longer.
         let limits = RequestLimits { time: REQUEST_TIME, bytes: ANSWER_LIMIT + 1 };
         let answer = self.client.send(Request::from_parts(head, Full::new(body)), limits).await;
-        let (head, body) = answer.map_err(|error| io::Error::other(format!("{error:#}")))?.into_parts();
+        let (mut head, body) = answer.map_err(|error| io::Error::other(format!("{error:#}")))?.into_parts();
         *self.heard.lock() =
             Heard { status: Some(head.status.as_u16()), retry_after: retry_after(&head.headers) };
         if body.len() > ANSWER_LIMIT {
             return Err(io::Error::other(format!("its answer has more than {ANSWER_LIMIT} bytes")));
+        }
+        // The library adds the wait to a time, which panics for a long one.
+        if retry_after(&head.headers).is_none_or(|seconds| seconds > RETRY_AFTER_LIMIT) {
+            head.headers.remove(RETRY_AFTER);
+        }
+        if let Some(url) = odd_url(&body) {
+            return Err(io::Error::other(format!("its answer has a URL that is none: {url}")));
         }
         Ok(BytesResponse::from(Response::from_parts(head, Full::new(Bytes::from(body)))))
     }
@@ -78,6 +88,28 @@ impl HttpClient for Transport {
         let exchange = self.clone().exchange(request);
         Box::pin(async { exchange.await.map_err(|error| Error::Other(Box::new(error))) })
     }
+}
+
+/// A URL in a JSON answer that is none, shortened: the library takes what stands there for one, and panics.
+fn odd_url(body: &[u8]) -> Option<String> {
+    let answer = serde_json::from_slice::<serde_json::Value>(body).ok()?;
+    let mut open = vec![&answer];
+    while let Some(value) = open.pop() {
+        match value {
+            serde_json::Value::Array(list) => open.extend(list),
+            serde_json::Value::Object(members) => open.extend(members.values()),
+            serde_json::Value::String(text) if is_meant_as_url(text) && text.parse::<Uri>().is_err() => {
+                return Some(quoted_words(text));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Sentences of a problem document may name a URL; the library takes none of these for one.
+fn is_meant_as_url(text: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme))
 }
 
 /// Retry-After = HTTP-date / delay-seconds (RFC 9110 section 10.2.3), as seconds from now.
@@ -94,7 +126,19 @@ fn retry_after(headers: &HeaderMap) -> Option<u64> {
 mod tests {
     use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-    use super::retry_after;
+    use super::{odd_url, retry_after};
+
+    #[test]
+    fn a_url_that_is_none_is_found_wherever_it_stands() {
+        for (answer, is_odd) in [
+            (r#"{"newNonce":"https://ca.test/nonce","meta":{"website":"https://ca.test"}}"#, false),
+            (r#"{"newNonce":"https://ca.test/a b"}"#, true),
+            (r#"{"a":[{"url":"https://ca.test/\u0007"}]}"#, true),
+            ("no JSON https://a b", false),
+        ] {
+            assert_eq!(odd_url(answer.as_bytes()).is_some(), is_odd, "{answer}");
+        }
+    }
 
     #[test]
     fn a_wait_is_a_number_or_a_date() {

@@ -136,6 +136,20 @@ pub fn changed(earlier: &str, change: &str) -> Result<String, Vec<Finding>> {
     Ok(table.to_string())
 }
 
+/// The text without these keys, each named by its whole path; without anything if it is no TOML.
+#[must_use]
+pub fn without<'a>(text: &str, keys: impl IntoIterator<Item = &'a str>) -> String {
+    let Ok(mut table) = text.parse::<Table>() else { return String::new() };
+    for key in keys {
+        match key.split_once('.') {
+            // A table with a wrong value goes as a whole: half of it may mean something else.
+            Some((section, _)) => drop(table.remove(section)),
+            None => drop(table.remove(key)),
+        }
+    }
+    table.to_string()
+}
+
 fn is_masked(value: &str) -> bool {
     value.as_bytes().contains(&MASK)
 }
@@ -161,7 +175,7 @@ fn within_quotes(text: &str, place: Range<usize>) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Base, changed, mask_secrets, unmask, unmasked_secrets};
+    use super::{Base, changed, mask_secrets, unmask, unmasked_secrets, without};
     use crate::model::DnsProvider;
 
     const TYPED: &str =
@@ -224,6 +238,13 @@ mod tests {
         for foreign in ["state_directory = \"/x\"", "[listen]\nimaps = []", "[tls]"] {
             base.with_owner(foreign).unwrap_err();
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_taken_out_and_the_name_stays() {
+        let text = "domain = \"a.example\"\nnewer = 1\n[dns_provider]\ntoken = 1\n";
+        assert_eq!(without(text, ["newer", "dns_provider.token"]), "domain = \"a.example\"\n");
+        assert_eq!(without("\u{0}", ["file"]), "");
     }
 
     #[test]

@@ -32,9 +32,10 @@ pub fn is_public(domain: &Domain) -> bool {
     }
 }
 
-/// True for a name of multicast DNS, or without a dot.
+/// True for a name that no authority knows: of multicast DNS, without a dot, or with an underscore, which is in no host
+/// name (RFC 952).
 pub(crate) fn is_of_a_home(domain: &Domain) -> bool {
-    matches!(domain, Domain::Name(name) if !name.contains('.') || is_below(name, "local"))
+    matches!(domain, Domain::Name(name) if !name.contains('.') || name.contains('_') || is_below(name, "local"))
 }
 
 /// True for a domain below another.

@@ -61,6 +61,9 @@ pub enum Refusal {
     MailboxFull(Address),
     /// The recipient is on another server, to which there is no transport.
     NoTransport(Address),
+    /// The recipient is on another server, and the sender's address is one from before the server had its name, which
+    /// nobody out there could answer.
+    HomeAddress(Address),
     /// So much mail of the account waits for other servers that no more may.
     QueueFull(Address),
     /// The recipient's server refuses the message, or could not be reached for too long.
@@ -150,6 +153,7 @@ impl Refusal {
                 550,
                 &format!("5.4.4 <{address}>: This server sends to no other servers, only within its own"),
             ),
+            Self::HomeAddress(address) => home_address(address),
             Self::QueueFull(address) => Reply::new(
                 452,
                 &format!("4.3.1 <{address}>: too much mail waits for other servers; try again later"),
@@ -172,12 +176,24 @@ impl Refusal {
             Self::NoSuchUser(_) => (5, 1, 1),
             Self::MailboxFull(_) => (5, 2, 2),
             Self::NoTransport(_) => (5, 4, 4),
+            Self::HomeAddress(_) => (4, 4, 4),
             Self::QueueFull(_) => (4, 3, 1),
             Self::OtherServer { status, .. } => *status,
             Self::NobodyReached { first, .. } => first.status(),
             _ => (5, 7, 1),
         }
     }
+}
+
+/// Transient, so that an app whose profile has the new address, too, sends by that.
+fn home_address(recipient: &Address) -> Reply {
+    Reply::new(
+        451,
+        &format!(
+            "4.4.4 <{recipient}>: your address works inside the home only; add the box's new address to your profile as \
+             a relay (the page of the box shows how)"
+        ),
+    )
 }
 
 fn too_much_mail(sender: &str, wait: Duration) -> Reply {

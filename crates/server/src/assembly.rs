@@ -472,7 +472,12 @@ fn tls_settings(config: &Config, store: &Store) -> anyhow::Result<TlsSettings> {
     }
     // One that has expired, too: clients that know its key go on with it.
     if let Some((certificate, key)) = naming::kept_certificate(config, store) {
-        return tls::from_issued(&certificate, &key, tickets);
+        match tls::from_issued(&certificate, &key, Arc::clone(&tickets) as _) {
+            Ok(settings) => return Ok(settings),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the kept certificate cannot be used")
+            }
+        }
     }
     let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let kept = store.setting(IDENTITY_SETTING);
@@ -494,6 +499,7 @@ fn pairing_setup(config: &Config, store: &Store, ports: &Ports, tls: &TlsSetting
         accounts: store.accounts().context("counting the accounts")?.len(),
         addresses: own_addresses(ports),
         tls: tls.clone(),
+        awaits_certificate: naming::awaits_certificate(config),
     })
 }
 

@@ -94,8 +94,9 @@ async fn serve(base: Base, host: Host, owner_file: Option<PathBuf>) -> anyhow::R
     let mut link = Link::open(host, clock.clone(), tunnel.clone());
     let owner_trouble = take_owner_file(&owner, owner_file, &link).await?;
     loop {
-        let (config, owner, storage) = (resolve(&owner)?, Arc::clone(&owner), storage.clone());
-        let (owner_trouble, restart) = (owner_trouble.clone(), Arc::clone(&restart));
+        let (config, trouble) = resolve(&owner)?;
+        let (owner, storage, restart) = (Arc::clone(&owner), storage.clone(), Arc::clone(&restart));
+        let owner_trouble = owner_trouble.clone().or(trouble);
         let (clock, tunnel, restart_by_owner) = (clock.clone(), tunnel.clone(), Arc::clone(&restart));
         let prepared =
             Prepared { config, storage, owner, clock, tunnel, owner_trouble, restart: restart_by_owner };
@@ -116,13 +117,13 @@ async fn serve(base: Base, host: Host, owner_file: Option<PathBuf>) -> anyhow::R
     }
 }
 
-/// The configuration with the owner's settings.
-fn resolve(owner: &OwnerSettings) -> anyhow::Result<Config> {
+/// The configuration with the owner's settings, and the sentence about those that cannot be used.
+fn resolve(owner: &OwnerSettings) -> anyhow::Result<(Config, Option<String>)> {
     let (config, findings) = owner.resolve().map_err(in_words)?;
-    for finding in findings {
+    for finding in &findings {
         tracing::warn!(%finding, "the owner's settings");
     }
-    Ok(config)
+    Ok((config, OwnerSettings::trouble(&findings)))
 }
 
 /// Takes over the card's file and tells init; returns the sentence for the screen.

@@ -192,7 +192,7 @@ fn account(
     match (outcome, format) {
         (Ok((address, password)), Format::Json) => credentials(site, &address, &password),
         (Ok((address, password)), Format::Html) => {
-            let link = pairing::login_link(&address, &password, &site.endpoint, site.check());
+            let link = pairing::login_link(&address, &password, &site.login_endpoint(), site.check());
             reply(200, HTML, page(site, &link))
         }
         (Err(refusal), format) => refused(site, format, refusal),
@@ -227,7 +227,7 @@ fn credentials(site: &Site, address: &Address, password: &Secret) -> Reply {
     {
         object.insert(
             "dclogin_url".to_owned(),
-            pairing::login_link(address, password, &site.endpoint, site.check()).into(),
+            pairing::login_link(address, password, &site.login_endpoint(), site.check()).into(),
         );
     }
     reply(200, JSON, answer.to_string())

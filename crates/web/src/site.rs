@@ -1,6 +1,7 @@
 //! The settings that pages and links are made from: set when the server starts, and the same until it ends.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use config::About;
@@ -68,9 +69,19 @@ impl Site {
         self.certificate.0()
     }
 
-    /// The check that clients should make of the certificate at the endpoint.
+    /// The endpoint for login links: by the name once the certificate is an authority's, since the name leads here then.
+    pub(crate) fn login_endpoint(&self) -> pairing::Endpoint {
+        let by_address = self.endpoint.host.parse::<IpAddr>().is_ok();
+        let host = match self.certificate() {
+            Certificate::Trusted if by_address && !self.domain.starts_with('[') => self.domain.clone(),
+            _ => self.endpoint.host.clone(),
+        };
+        pairing::Endpoint { host, ..self.endpoint.clone() }
+    }
+
+    /// The check that clients should make of the certificate at that endpoint.
     pub(crate) fn check(&self) -> CertificateCheck {
-        let named = self.endpoint.host == self.domain;
+        let named = self.login_endpoint().host == self.domain;
         match self.certificate() {
             Certificate::Trusted if named => CertificateCheck::Strict,
             _ => CertificateCheck::Any,

@@ -89,6 +89,10 @@ impl Attempt<'_> {
                 continue;
             }
             let name = authorization.identifier().to_string();
+            // Nothing is proven for names that were not asked for.
+            if !self.names.contains(&name) {
+                return Err(misunderstood("the order has an authorization for another name"));
+            }
             let Some(handle) = authorization.challenge(kind_of(self.wish.challenge)) else {
                 return Err(not_offered(name));
             };

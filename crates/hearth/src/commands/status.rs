@@ -65,7 +65,11 @@ fn in_words(status: &ServerStatus) -> String {
     if let Some(DiskStatus { free, total }) = status.disk {
         line("Disk:", format!("{} MiB free of {} MiB", free >> 20, total >> 20));
     }
-    let kind = if status.certificate_self_signed { "self-signed" } else { "from a file" };
+    let kind = match &status.certificate_issuer {
+        Some(issuer) => format!("from {issuer}"),
+        None if status.certificate_self_signed => "self-signed".to_owned(),
+        None => "from a file".to_owned(),
+    };
     line("Certificate:", format!("{kind}: {}", status.certificate.join(", ")));
     if let Some(expires) = status.certificate_expires {
         line("", validity(expires, clock::wall().0));

@@ -99,6 +99,9 @@ impl CertificateFailure {
     /// A failure of names, at least one of them.
     #[must_use]
     pub fn of_names(names: Vec<NameFailure>) -> Self {
+        // Names come from the authority, too.
+        let quoted = |failure: NameFailure| NameFailure { name: quoted_words(&failure.name), ..failure };
+        let names: Vec<NameFailure> = names.into_iter().map(quoted).collect();
         let (kind, words) = names
             .first()
             .map_or((FailureKind::Misunderstood, String::new()), |first| (first.kind, first.words.clone()));

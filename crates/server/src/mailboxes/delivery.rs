@@ -296,6 +296,9 @@ impl Delivery {
                 Route::Remote(domain) => {
                     match self.outbound_of(author) {
                         Some(_) => plan.remote.entry(domain).or_default().push(recipient.clone()),
+                        None if self.outbound.is_some() => {
+                            plan.unreached.push(Unreached::from_home_address(recipient.clone()));
+                        }
                         None => plan.unreached.push(Unreached::elsewhere(recipient.clone())),
                     }
                     continue;

@@ -69,6 +69,10 @@ impl Unreached {
         Self { refusal: Refusal::NoTransport(recipient.clone()), recipient }
     }
 
+    pub(super) fn from_home_address(recipient: Address) -> Self {
+        Self { refusal: Refusal::HomeAddress(recipient.clone()), recipient }
+    }
+
     pub(super) fn into_failed(self) -> FailedRecipient {
         let Self { recipient: address, refusal } = self;
         FailedRecipient { address, status: refusal.status(), diagnostic: refusal.reply() }

@@ -26,6 +26,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const CLOCK_CHECK: Duration = Duration::from_secs(5);
 /// The longest wait for the first publication of the records.
 const RECORDS_LIMIT: Duration = Duration::from_secs(120);
+/// The time by which an authority's clock may be ahead, in seconds.
+const CLOCK_SKEW: u64 = 3600;
 /// The failures in a row from which on they are told, and the part of a certificate's lifetime that is left then.
 const FAILURES_TOLD: u32 = 2;
 const PRESSING_PART: u64 = 6;
@@ -168,11 +170,13 @@ impl CertificateTask {
             replaces: replaces.as_deref().filter(|_| reason == AttemptReason::Renewal),
         };
         let issued = account.order(&wish, &self.responder).await?;
-        // On disk before it is in use: clients that have seen it see it again after a power cut.
+        check_dates(&issued.certificate, clock::wall())?;
+        // Tried before it is kept: one that cannot be served must not take the place of one that can. A power cut between
+        // the two costs another order; clients know the key, not the certificate.
+        let used = self.tls.serve_issued(&issued.certificate, &key);
+        used.map_err(|error| unusable(&format!("{error:#}")))?;
         let pem = issued.pem.clone();
         self.blocking(move |kept| kept.put_chain(&pem)).await?;
-        let used = self.tls.serve_issued(&issued.certificate, &key);
-        used.map_err(|error| not_prepared(&format!("{error:#}")))?;
         Ok((issued, challenge))
     }
 
@@ -301,6 +305,21 @@ fn is_trouble(now: UnixTime, history: &CertificateHistory, held: Option<HeldCert
     let is_told = history.failures() >= FAILURES_TOLD
         || history.last_failure().is_some_and(|(_, failure)| failure.kind.lasts_until_a_person_acts());
     is_pressing && is_told
+}
+
+/// A certificate that no client accepts now is of no use. The authority's clock may be a little ahead.
+fn check_dates(certificate: &IssuedCertificate, now: UnixTime) -> Result<(), CertificateFailure> {
+    if certificate.expires() <= now {
+        return Err(unusable("the certificate has expired already"));
+    }
+    if certificate.begins().0 > now.0.saturating_add(CLOCK_SKEW) {
+        return Err(unusable("the certificate is not valid yet"));
+    }
+    Ok(())
+}
+
+fn unusable(words: &str) -> CertificateFailure {
+    CertificateFailure::new(FailureKind::Misunderstood, FailureSource::Here, words)
 }
 
 fn not_prepared(words: &str) -> CertificateFailure {

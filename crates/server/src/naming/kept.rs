@@ -27,15 +27,28 @@ impl KeptCertificate {
         Self { store: store.clone(), domain: domain.to_string(), authority: authority.to_owned() }
     }
 
-    /// The key; made when there is none.
+    /// The key; made when there is none, or when it is damaged.
     ///
     /// # Errors
     ///
-    /// When it is damaged, or the store cannot keep it.
+    /// When the store cannot keep it.
     pub(crate) fn key(&self) -> anyhow::Result<CertificateKey> {
         let fresh = CertificateKey::generate()?;
         let kept = self.store.setting_or_insert(&self.key_setting(), Secret::new(fresh.to_pkcs8()));
-        CertificateKey::from_pkcs8(kept.context("keeping the certificate's key")?.expose())
+        let kept = kept.context("keeping the certificate's key")?;
+        match CertificateKey::from_pkcs8(kept.expose()) {
+            Ok(key) => Ok(key),
+            Err(error) => {
+                // Clients that pin the key have to be told; without a key there would be no certificate ever again.
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the certificate's key is damaged: a new one is made"
+                );
+                self.put(&format!("{}.damaged", self.key_setting()), Some(kept.expose().to_vec()))?;
+                self.put(&self.key_setting(), Some(fresh.to_pkcs8()))?;
+                Ok(fresh)
+            }
+        }
     }
 
     /// The certificate and its key; none if there is none of this key.

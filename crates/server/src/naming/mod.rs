@@ -194,7 +194,9 @@ impl Naming {
         let records = self.records.as_ref().map(watch::Receiver::borrow);
         let of_records = records.filter(|state| state.is_trouble).map(|state| state.news.join(" "));
         let of_certificate = certificate.is_trouble.then(|| certificate.news.join(" "));
-        of_records.into_iter().chain(of_certificate).collect()
+        let of_provider = provider::settings(&self.config).err();
+        let of_provider = of_provider.map(|error| format!("The DNS provider is not asked: {error:#}."));
+        of_provider.into_iter().chain(of_records).chain(of_certificate).collect()
     }
 
     /// The public addresses, as far as they are known.
@@ -241,6 +243,11 @@ fn is_found_by_others(config: &Config) -> bool {
     config::is_public(&config.domain) || wanted(config).is_some()
 }
 
+/// Whether an authority is to be asked.
+pub(crate) fn awaits_certificate(config: &Config) -> bool {
+    wanted(config).is_some()
+}
+
 /// The authority that is to be asked: a certificate from files makes one superfluous.
 fn wanted(config: &Config) -> Option<&Acme> {
     config.acme.as_ref().filter(|_| matches!(config.tls, Tls::SelfSigned { .. }))
@@ -269,7 +276,15 @@ fn authority(acme: &Acme) -> anyhow::Result<Authority> {
 }
 
 fn updater(config: &Config, means: &Means) -> anyhow::Result<Option<Arc<Updater>>> {
-    let Some(settings) = provider::settings(config)? else { return Ok(None) };
+    let settings = match provider::settings(config) {
+        Ok(Some(settings)) => settings,
+        Ok(None) => return Ok(None),
+        // Told by `Naming::troubles`: a server without its records is better than none.
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the DNS provider cannot be asked");
+            return Ok(None);
+        }
+    };
     let names = (means.resolver.clone(), means.names_port);
     Ok(Some(Arc::new(Updater::new(settings, client(config)?, means.store.clone(), names))))
 }

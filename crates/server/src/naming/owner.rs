@@ -11,6 +11,8 @@ use store::Store;
 const OWNER_SETTING: &str = "owner.settings";
 /// The store's setting that holds the card's file as it was taken over last, with its secrets masked.
 const CARD_SETTING: &str = "owner.card";
+/// The number of times that settings with errors are tried without them.
+const SALVAGES: usize = 8;
 /// The report about a file in which all is well.
 const WELL: &str = "The settings in hearth.toml are in force.";
 
@@ -53,13 +55,32 @@ impl OwnerSettings {
     ///
     /// The findings about the configuration file itself, if it has errors.
     pub(crate) fn resolve(&self) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
-        match self.base.with_owner(&self.kept()) {
-            Ok(resolved) => Ok(resolved),
-            Err(findings) => {
-                let (config, _) = self.base.resolve()?;
-                Ok((config, findings))
+        let mut settings = self.kept();
+        let mut all = Vec::new();
+        for _ in 0..SALVAGES {
+            match self.base.with_owner(&settings) {
+                Ok((config, findings)) => {
+                    all.extend(findings);
+                    return Ok((config, all));
+                }
+                Err(findings) => {
+                    // The name is kept if only something else is wrong: a newer version may have written it.
+                    settings = owner::without(&settings, findings.iter().map(|finding| finding.key.as_str()));
+                    all.extend(findings);
+                }
             }
         }
+        let (config, _) = self.base.resolve()?;
+        Ok((config, all))
+    }
+
+    /// The sentence about settings that are left out, for the screen.
+    pub(crate) fn trouble(findings: &[Finding]) -> Option<String> {
+        let wrong = findings.iter().find(|finding| finding.severity == Severity::Error)?;
+        Some(format!(
+            "Some of the owner's settings cannot be used ({}): set them anew, by hearth name set or the card's hearth.toml.",
+            wrong.key
+        ))
     }
 
     /// Takes over the card's file, if it has something new. Blocks on the disk.
@@ -106,8 +127,14 @@ impl OwnerSettings {
     ///
     /// When the store cannot be written.
     pub(crate) fn change(&self, change: &str) -> anyhow::Result<Change> {
-        match owner::changed(&self.kept(), change) {
-            Ok(whole) => self.put(&whole),
+        let kept = self.kept();
+        // Damaged settings must not keep their owner from setting them anew.
+        let changed = owner::changed(&kept, change).or_else(|_| owner::changed("", change));
+        match changed {
+            Ok(whole) => match self.put(&whole)? {
+                Change::Refused(_) if self.base.with_owner(&kept).is_err() => self.put(change),
+                made => Ok(made),
+            },
             Err(findings) => Ok(Change::Refused(findings)),
         }
     }
@@ -115,7 +142,10 @@ impl OwnerSettings {
     /// Checks the settings as a whole, and keeps them if they are good.
     fn put(&self, whole: &str) -> anyhow::Result<Change> {
         let findings = match self.base.with_owner(whole) {
-            Ok((_, findings)) => findings,
+            Ok((config, findings)) => match super::provider::settings(&config) {
+                Ok(_) => findings,
+                Err(error) => return Ok(Change::Refused(vec![of_provider(&error)])),
+            },
             Err(findings) => return Ok(Change::Refused(findings)),
         };
         if whole == self.kept() {
@@ -129,6 +159,16 @@ impl OwnerSettings {
     fn kept(&self) -> String {
         let kept = self.store.setting(OWNER_SETTING);
         kept.map(|kept| String::from_utf8_lossy(kept.expose()).into_owned()).unwrap_or_default()
+    }
+}
+
+/// The finding about a provider whose settings cannot be right.
+fn of_provider(error: &anyhow::Error) -> Finding {
+    Finding {
+        key: "dns_provider".to_owned(),
+        severity: Severity::Error,
+        problem: format!("{}.", error.root_cause()),
+        advice: "Look at what the provider shows, and type it again.".to_owned(),
     }
 }
 
@@ -161,7 +201,7 @@ mod tests {
     use ipc::appliance::OwnerFile;
     use store::Store;
 
-    use super::{Change, OwnerSettings};
+    use super::{Change, OWNER_SETTING, OwnerSettings, Secret};
 
     fn settings(directory: &std::path::Path) -> OwnerSettings {
         let (store, _) = Store::open(directory).unwrap();
@@ -189,6 +229,48 @@ mod tests {
         let other = typed.replace("smith", "jones").replace("abcdefgh", "********");
         settings.take_file(&file(&other)).unwrap();
         assert_eq!(settings.resolve().unwrap().0.dns_provider, config.dns_provider);
+    }
+
+    #[test]
+    fn a_provider_that_cannot_be_asked_is_refused_before_anything_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(directory.path());
+        for provider in [
+            "token = \"a b\"",
+            "token = \"ümlaut\"",
+            "kind = \"duckdns\"\ntoken = \"abc\"",
+            "kind = \"dyndns2\"\nurl = \"file:///x\"",
+            "kind = \"rfc2136\"\nserver = \"192.0.2.1\"\nkey_name = \"k\"\nkey = \"no base64!\"",
+        ] {
+            let text = format!("domain = \"smith.dedyn.io\"\n[dns_provider]\n{provider}\n");
+            let Change::Refused(findings) = settings.change(&text).unwrap() else { panic!("{provider}") };
+            assert_eq!(findings[0].key, "dns_provider", "{findings:?}");
+            assert!(!settings.take_file(&file(&text)).unwrap().result.imported, "{provider}");
+        }
+        assert_eq!(settings.resolve().unwrap().0.domain.to_string(), "hearth-1a2b.local");
+    }
+
+    #[test]
+    fn damaged_settings_are_told_keep_the_name_where_they_can_and_can_be_set_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(directory.path());
+        let put = |text: &[u8]| {
+            settings.store.set_setting(OWNER_SETTING, Some(Secret::new(text.to_vec()))).unwrap()
+        };
+        for (damaged, domain) in [
+            (&b"domain = \"chat.example.org\"\nnewer = 1\n"[..], "chat.example.org"),
+            (b"domain = \"chat.example.org\"\n[dns_provider]\nnewer = 1\n", "chat.example.org"),
+            (b"\xff\xfe no TOML", "hearth-1a2b.local"),
+        ] {
+            put(damaged);
+            let (config, findings) = settings.resolve().unwrap();
+            assert_eq!(config.domain.to_string(), domain);
+            assert!(OwnerSettings::trouble(&findings).is_some(), "{findings:?}");
+            let changed = settings.change("domain = \"other.example.org\"\n[dns_provider]\n").unwrap();
+            assert!(matches!(changed, Change::Made(_)), "{changed:?}");
+            let (config, findings) = settings.resolve().unwrap();
+            assert_eq!((config.domain.to_string().as_str(), findings.len()), ("other.example.org", 0));
+        }
     }
 
     #[test]

@@ -176,6 +176,7 @@ mod tests {
             accounts: 1,
             addresses: Vec::new(),
             tls: self_signed_tls(),
+            awaits_certificate: false,
         });
         tokio::spawn(task.run());
         let (good, beats) = watch::channel(0);

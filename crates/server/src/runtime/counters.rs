@@ -264,6 +264,7 @@ impl Counters {
             | Refusal::NoSuchUser(_)
             | Refusal::MailboxFull(_)
             | Refusal::NoTransport(_)
+            | Refusal::HomeAddress(_)
             | Refusal::OtherServer { .. }
             | Refusal::NobodyReached { .. } => &received.recipients,
         };
@@ -283,6 +284,7 @@ impl Counters {
             Refusal::NoSuchUser(_)
             | Refusal::MailboxFull(_)
             | Refusal::NoTransport(_)
+            | Refusal::HomeAddress(_)
             | Refusal::OtherServer { .. }
             | Refusal::NobodyReached { .. } => &refused.recipients,
             // No refusals of a submission.

@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) addresses: Vec<IpAddr>,
     /// For the certificate of the moment.
     pub(crate) tls: TlsSettings,
+    /// Whether an authority is asked for a certificate: until there is one, the name may not lead here yet.
+    pub(crate) awaits_certificate: bool,
 }
 
 /// The machine and its surroundings.
@@ -236,6 +238,9 @@ fn host(setup: &Setup, addresses: &[IpAddr]) -> String {
         (Domain::Ipv4(literal), _) => literal.to_string(),
         (Domain::Ipv6(literal), _) => literal.to_string(),
         (Domain::Name(name), Some(address)) if name.ends_with(".local") || !name.contains('.') => {
+            address.to_string()
+        }
+        (Domain::Name(_), Some(address)) if setup.awaits_certificate && !setup.tls.is_vouched_for() => {
             address.to_string()
         }
         (Domain::Name(name), _) => name.clone(),

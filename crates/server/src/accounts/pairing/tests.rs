@@ -18,6 +18,7 @@ fn setup(registration: Registration, accounts: usize) -> Setup {
         accounts,
         addresses: vec!["192.0.2.7".parse().unwrap()],
         tls: self_signed_tls(),
+        awaits_certificate: false,
     }
 }
 
