@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use serde_json::Value;
+use tls::Roots;
 
 use crate::internet::hearth::Hearth;
 use crate::pebble::Pebble;
@@ -54,7 +55,7 @@ pub fn certificate(server: &Hearth, pebble: &Pebble, name: &str) -> Result<Vec<u
 /// The same at another address.
 pub fn certificate_at(address: Ipv4Addr, pebble: &Pebble, name: &str) -> Result<Vec<u8>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let roots = https_client::roots(Some(&runtime.block_on(pebble.issuer())?))?;
+    let roots = https_client::roots(Some(&Roots::File(runtime.block_on(pebble.issuer())?)))?;
     let settings = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)

@@ -13,6 +13,7 @@ use hyper::Request;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tls::Roots;
 
 use crate::internet::{Authority, CertificateKind, Internet, Service};
 use crate::ports::ReservedPort;
@@ -98,7 +99,7 @@ impl Pebble {
         };
         let mut pebble = start_pebble(&file, &asked, folder.path())?;
         pebble.wait_for(address(0).parse()?)?;
-        let client = HttpsClient::new(roots(Some(authority.roots()))?)?;
+        let client = HttpsClient::new(roots(Some(&Roots::File(authority.roots().to_owned())))?)?;
         Ok(Self {
             folder,
             roots: authority.roots().to_owned(),

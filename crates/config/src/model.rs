@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use http::Uri;
 use mail_types::{Domain, Secret};
 use relay_policy::{AccountRules, BlockList, ExpiryRules, Registration, SendRate};
+use tls::Roots;
 
 /// The settings of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,8 +149,8 @@ pub struct About {
 pub struct PushSettings {
     /// The URI that notifications are posted to; none switches push off.
     pub service: Option<Uri>,
-    /// A PEM file with root certificates to trust besides the machine's.
-    pub roots: Option<PathBuf>,
+    /// The root certificates to trust besides the machine's.
+    pub roots: Option<Roots>,
 }
 
 /// The listeners for OpenMetrics.
@@ -168,8 +169,8 @@ pub struct Federation {
     pub smarthost: Option<Smarthost>,
     /// Whether servers in private networks get mail, too.
     pub private_networks: bool,
-    /// A PEM file with root certificates to trust besides the machine's.
-    pub roots: Option<PathBuf>,
+    /// The root certificates to trust besides the machine's.
+    pub roots: Option<Roots>,
     /// The domains and addresses whose mail is refused.
     pub blocked: BlockList,
 }
@@ -225,8 +226,8 @@ pub struct Acme {
     pub directory: AcmeDirectory,
     /// The URI at which it reaches the owner.
     pub contact: Option<String>,
-    /// A PEM file with root certificates to trust besides the machine's, when it is asked.
-    pub roots: Option<PathBuf>,
+    /// The root certificates to trust besides the machine's, when it is asked.
+    pub roots: Option<Roots>,
 }
 
 /// The directory of an authority (RFC 8555 section 7.1.1).

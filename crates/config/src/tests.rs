@@ -1,6 +1,7 @@
 //! The sample equals the defaults, unknown keys are refused in every table, and findings come all at once.
 
 use relay_policy::Registration;
+use tls::Roots;
 
 use super::advice::SAMPLE;
 use super::{Config, Finding, Severity, Tls, examine};
@@ -174,6 +175,21 @@ fn tokens_are_sent_by_https_or_to_this_machine_only() {
     }
     let useless = "[push]\nurl = \"\"\nroots = \"/roots.pem\"";
     assert_eq!(findings(useless), [("push.roots".into(), Severity::Warning)]);
+}
+
+#[test]
+fn root_certificates_are_a_file_or_given_in_the_text() {
+    let pem = rcgen::generate_simple_self_signed(["box.example".to_owned()]).unwrap().cert.pem();
+    for (table, text) in [("federation", &pem), ("acme", &pem), ("push", &pem)] {
+        let given = format!("domain = \"chat.example.org\"\n[{table}]\nroots = \"\"\"{text}\"\"\"\n");
+        assert_eq!(findings(&given), []);
+        let file = given.replace(text, "/roots.pem");
+        assert_eq!(findings(&file), []);
+        let bad = given.replace("-----END", "");
+        assert_eq!(findings(&bad), [(format!("{table}.roots"), Severity::Error)]);
+    }
+    let config = config(&format!("federation.roots = \"\"\"{pem}\"\"\""));
+    assert!(matches!(config.federation.roots, Some(Roots::Given(given)) if given.len() == 1));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use http::Uri;
 use mail_types::Domain;
 use relay_policy::BlockList;
+use tls::Roots;
 
 /// A path that means the same wherever the server is started.
 pub(crate) fn absolute_path(path: PathBuf) -> Result<PathBuf, String> {
@@ -19,6 +20,15 @@ pub(crate) fn absolute_path(path: PathBuf) -> Result<PathBuf, String> {
 /// An absolute path; empty text is none.
 pub(crate) fn optional_path(text: String) -> Result<Option<PathBuf>, String> {
     if text.is_empty() { Ok(None) } else { absolute_path(text.into()).map(Some) }
+}
+
+/// Root certificates: an absolute path of a PEM file, or the text of one; empty text is none.
+pub(crate) fn optional_roots(text: String) -> Result<Option<Roots>, String> {
+    if Roots::is_given(&text) {
+        let roots = Roots::given(&text);
+        return roots.map(Some).map_err(|error| format!("These certificates cannot be used: {error:#}."));
+    }
+    Ok(optional_path(text)?.map(Roots::File))
 }
 
 /// Addresses with a port each.

@@ -556,7 +556,7 @@ fn start_notifier(
     tasks: &TaskTracker,
 ) -> anyhow::Result<Option<Arc<Notifier>>> {
     let Some(service) = config.push.service.clone() else { return Ok(None) };
-    let roots = https_client::roots(config.push.roots.as_deref()).context("trusting push.roots")?;
+    let roots = https_client::roots(config.push.roots.as_ref()).context("trusting push.roots")?;
     if roots.is_empty() && service.scheme_str() == Some("https") {
         tracing::warn!(
             "this machine has no root certificates, so no notification will be sent; install ca-certificates"

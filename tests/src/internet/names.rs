@@ -8,11 +8,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+use dns::{NameServer as Asked, RecordKind, Resolver, RootKeys, Servers, Settings};
+use rustls::RootCertStore;
 
 use super::Service;
 
 /// The zone whose records a server may change by itself (RFC 2136), with this key.
 pub const DYNAMIC_ZONE: &str = "dyn.test";
+/// Another one, in which a server is one of the internet by its name.
+pub const PUBLIC_ZONE: &str = "dyn.example.org";
 /// The name of the key.
 pub const DYNAMIC_KEY: &str = "owner";
 /// The key in base64.
@@ -61,6 +65,24 @@ impl NameServer {
         self.address
     }
 
+    /// The data of a name's records, as the resolver gives it ([`Resolver::records`]); none if there is no such name.
+    pub fn records(&self, name: &str, kind: RecordKind) -> Result<Vec<String>> {
+        let server = Asked { address: (self.address, 53).into(), tls_name: None };
+        let settings = Settings {
+            servers: Servers::Listed(vec![server]),
+            validating: Vec::new(),
+            root_keys: RootKeys::Iana,
+            tls_roots: RootCertStore::empty(),
+        };
+        let resolver = Resolver::new(settings)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        match runtime.block_on(resolver.records(name, kind)) {
+            Ok(records) => Ok(records),
+            Err(error) if error.is_temporary() => Err(error.into()),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Adds records, a line each, with full names: `NAME. [TTL] [IN] TYPE DATA`.
     pub fn add(&self, records: &str) -> Result<()> {
         self.change(|all| all.extend(records.lines().map(str::to_owned)))
@@ -104,7 +126,7 @@ impl DynamicZone {
     /// Puts these records, lines with full names, in the place of all others.
     pub fn replace(&self, records: &[String]) -> Result<()> {
         let serial = self.serial.fetch_add(1, Ordering::SeqCst) + 1;
-        let text = start_of_dynamic_zone(serial) + &records.join("\n") + "\n";
+        let text = start_of_dynamic_zone(DYNAMIC_ZONE, serial) + &records.join("\n") + "\n";
         std::fs::write(self.folder.join("dynamic.zone"), text)?;
         control(&self.folder, &["zone-reload", DYNAMIC_ZONE])
     }
@@ -118,16 +140,17 @@ impl Zone {
 }
 
 /// The dynamic zone without a record of a server.
-fn start_of_dynamic_zone(serial: u32) -> String {
+fn start_of_dynamic_zone(zone: &str, serial: u32) -> String {
     format!(
-        "$ORIGIN {DYNAMIC_ZONE}.\n$TTL 1\n@ SOA ns admin {serial} 3600 600 86400 1\n@ NS ns\nns A {AUTHORITATIVE}\n"
+        "$ORIGIN {zone}.\n$TTL 1\n@ SOA ns admin {serial} 3600 600 86400 1\n@ NS ns\nns A {AUTHORITATIVE}\n"
     )
 }
 
 fn start_knot(address: Ipv4Addr, folder: &Path, zone: &Zone) -> Result<Service> {
     std::fs::create_dir_all(folder)?;
     zone.write(folder)?;
-    std::fs::write(folder.join("dynamic.zone"), start_of_dynamic_zone(1))?;
+    std::fs::write(folder.join("dynamic.zone"), start_of_dynamic_zone(DYNAMIC_ZONE, 1))?;
+    std::fs::write(folder.join("public.zone"), start_of_dynamic_zone(PUBLIC_ZONE, 1))?;
     let own = format!("{AUTHORITATIVE}/32");
     let added = Command::new("ip").args(["addr", "add", &own, "dev", "lo"]).status()?;
     ensure!(added.success(), "{own} cannot be added to the loopback interface");
@@ -176,6 +199,10 @@ acl:
 zone:
   - domain: {DYNAMIC_ZONE}
     file: "{folder}/dynamic.zone"
+    zonefile-sync: -1
+    acl: owners
+  - domain: {PUBLIC_ZONE}
+    file: "{folder}/public.zone"
     zonefile-sync: -1
     acl: owners
   - domain: .

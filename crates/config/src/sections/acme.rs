@@ -5,14 +5,14 @@ use mail_types::Domain;
 use crate::model::{Acme, AcmeDirectory};
 use crate::public;
 use crate::reader::Reader;
-use crate::values::optional_path;
+use crate::values::optional_roots;
 
 /// Without a word of the owner a server asks for certificates if the internet can know it by its domain.
 pub(crate) fn acme(table: &mut Reader, domain: &Domain) -> Option<Acme> {
     let usual = public::is_public(domain).then_some(AcmeDirectory::LetsEncrypt);
     let directory = table.take_with("directory", usual.clone(), |text: String| directory(&text, usual));
     let contact = table.take_with("contact", None, contact);
-    let roots = table.take_with("roots", None, optional_path);
+    let roots = table.take_with("roots", None, optional_roots);
     // No authority issues anything for names that every home may have.
     let directory = directory.filter(|_| !public::is_of_a_home(domain));
     directory.map(|directory| Acme { directory, contact, roots })

@@ -6,7 +6,7 @@ use crate::finding::Severity;
 use crate::model::{Federation, Outbound, Smarthost};
 use crate::public;
 use crate::reader::Reader;
-use crate::values::{block_list, optional_path};
+use crate::values::{block_list, optional_roots};
 
 /// The port of submission over TLS (RFC 8314).
 const IMPLICIT_TLS_PORT: u16 = 465;
@@ -18,7 +18,7 @@ pub(crate) fn federation(table: &mut Reader, domain: &Domain) -> Federation {
         outbound: table.take_with("outbound", usual, |text: String| outbound(&text, usual)),
         smarthost: smarthost(table),
         private_networks: table.take("private_networks", false),
-        roots: table.take_with("roots", None, optional_path),
+        roots: table.take_with("roots", None, optional_roots),
         blocked: table.take_with("blocked", Default::default(), block_list),
     }
 }

@@ -60,7 +60,7 @@ fn examine_machine(config: &Config) -> Vec<Finding> {
 /// The trust in the push service; whether it answers only shows with a message.
 fn examine_push(config: &Config) -> Option<Finding> {
     let service = config.push.service.as_ref()?;
-    match https_client::roots(config.push.roots.as_deref()) {
+    match https_client::roots(config.push.roots.as_ref()) {
         Err(error) => {
             let advice = "Name a readable PEM file, or remove the line.";
             Some(Finding::error("push.roots", format!("It cannot be used: {error:#}."), advice))

@@ -18,7 +18,7 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// The authorities that certificates of other servers are checked by.
 pub(crate) fn roots(config: &Config) -> anyhow::Result<RootCertStore> {
-    https_client::roots(config.federation.roots.as_deref()).context("trusting federation.roots")
+    https_client::roots(config.federation.roots.as_ref()).context("trusting federation.roots")
 }
 
 /// The name servers that the owner listed, or the machine's.

@@ -271,7 +271,7 @@ fn directory(acme: &Acme) -> &str {
 }
 
 fn authority(acme: &Acme) -> anyhow::Result<Authority> {
-    let roots = https_client::roots(acme.roots.as_deref()).context("trusting acme.roots")?;
+    let roots = https_client::roots(acme.roots.as_ref()).context("trusting acme.roots")?;
     Authority::new(directory(acme), HttpsClient::new(roots).context("preparing requests to the authority")?)
 }
 
@@ -302,7 +302,7 @@ fn address_service(config: &Config) -> anyhow::Result<Option<(String, HttpsClien
 
 /// A client for the DNS provider and the address service. It trusts what other servers are checked by.
 fn client(config: &Config) -> anyhow::Result<HttpsClient> {
-    let roots = config.federation.roots.as_deref();
+    let roots = config.federation.roots.as_ref();
     let roots = https_client::roots(roots).context("trusting federation.roots")?;
     HttpsClient::new(roots).context("preparing requests to the DNS provider")
 }
