@@ -144,6 +144,21 @@ impl GuestBuilder {
         self
     }
 
+    /// Makes the card of [`Self::card`] now if there is none, so that its owner can change it before the first boot.
+    pub fn make_card(self) -> Result<Self> {
+        match &self.card {
+            None => {
+                Err(Error::Unsupported("a card that is made before the guest starts needs a file of its own"))
+            }
+            Some(path) => self.copy_image(path).map(drop),
+        }?;
+        Ok(self)
+    }
+
+    fn copy_image(&self, path: &Path) -> Result<Card> {
+        if path.exists() { Ok(Card::existing(path)) } else { Card::copy(&self.image, path, self.card_size) }
+    }
+
     /// Makes the card if there is none, and switches the power on. Waits while another guest of this user runs.
     pub fn start(self) -> Result<Guest> {
         if self.snapshots == Snapshots::On && self.machine != Machine::Virt {
@@ -152,12 +167,8 @@ impl GuestBuilder {
             ));
         }
         let lock = LabLock::acquire()?;
-        let path = self.card.unwrap_or_else(|| lock.folder().join("card.img"));
-        let card = if path.exists() {
-            Card::existing(&path)
-        } else {
-            Card::copy(&self.image, &path, self.card_size)?
-        };
+        let path = self.card.clone().unwrap_or_else(|| lock.folder().join("card.img"));
+        let card = self.copy_image(&path)?;
         let log = self.console_log.unwrap_or_else(|| lock.folder().join("console.log"));
         if let Some(folder) = log.parent() {
             std::fs::create_dir_all(folder).map_err(file("creating", folder))?;
@@ -233,7 +244,8 @@ impl Guest {
         self.console.log()
     }
 
-    /// The TCP port on 127.0.0.1 that is forwarded to the guest's port `guest`; it stays the same over power cuts.
+    /// The TCP port on 127.0.0.1 that is forwarded to the guest's port `guest`; it stays the same over power cuts. None
+    /// with [`Outside::Cable`].
     #[must_use]
     pub fn port(&self, guest: u16) -> Option<u16> {
         self.forwards.iter().find(|forward| forward.guest == guest).map(|forward| forward.host)
@@ -441,7 +453,10 @@ impl Guest {
 
     fn working_link(&self, line: &Line) -> Result<String> {
         let link = link::in_line(&line.text).ok_or(Error::Link)?;
-        link::rewrite(link, |port| self.port(port))
+        match self.outside {
+            Outside::Closed | Outside::Open => link::rewrite(link, |port| self.port(port)),
+            Outside::Cable(_) => Ok(link.to_owned()),
+        }
     }
 
     fn running(&self) -> Result<&Run> {

@@ -103,9 +103,9 @@ pub(crate) fn base(machine: Machine) -> Vec<String> {
     arguments.iter().map(ToString::to_string).collect()
 }
 
-/// QEMU's arguments for card, network and serial port. `network` is a list of options of its router.
+/// QEMU's arguments for card, network and serial port. `network` is its network's kind with its options.
 pub(crate) fn devices(machine: Machine, disk: &str, network: &str) -> Vec<String> {
-    let network = format!("user,id=network,{network}");
+    let network = format!("{network},id=network");
     let (drive, more) = match machine {
         Machine::Virt => (
             format!("if=none,id=card,{disk}"),

@@ -44,6 +44,10 @@ pub enum Outside {
     /// Everything that this process may reach; its own loopback address is 10.0.2.2 to the guest. For tests in a network
     /// namespace of their own.
     Open,
+    /// No router at all, but a TAP interface with this name (`Documentation/networking/tuntap.rst`) in the network namespace
+    /// of the thread that switches the guest on. Whoever made it gives the guest its addresses; no port is forwarded, and
+    /// links name the guest itself.
+    Cable(&'static str),
 }
 
 /// The guest's home network.
@@ -121,7 +125,10 @@ impl Run {
             qmp.execute("blockdev-snapshot-sync", &overlay)?;
         }
         let gpio = GpioLines::connect(machine, &mut qmp, &qtest)?;
-        let forwards = chosen(network.forwards, &qmp.hmp_output("info usernet")?)?;
+        let forwards = match network.outside {
+            Outside::Closed | Outside::Open => chosen(network.forwards, &qmp.hmp_output("info usernet")?)?,
+            Outside::Cable(_) => Vec::new(),
+        };
         qmp.execute("cont", &Value::Null)?;
         Ok(Self { began, qemu, qmp, qtest, gpio, forwards })
     }
@@ -137,8 +144,9 @@ fn drive(disk: Disk<'_>) -> String {
 
 fn network_options(network: Network<'_>) -> String {
     let restrict = match network.outside {
-        Outside::Closed => "restrict=on",
-        Outside::Open => "restrict=off",
+        Outside::Closed => "user,restrict=on",
+        Outside::Open => "user,restrict=off",
+        Outside::Cable(name) => return format!("tap,ifname={name},script=no,downscript=no"),
     };
     let forwards = network.forwards.iter();
     let items = forwards.map(|Forward { guest, host }| format!("hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
