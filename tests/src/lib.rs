@@ -15,6 +15,7 @@ pub mod namespace;
 pub mod naming;
 pub mod network_process;
 pub mod odd_mail;
+pub mod owners_card;
 pub mod pebble;
 pub mod ports;
 pub mod product;
