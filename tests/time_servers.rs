@@ -4,9 +4,8 @@
 //! Needs root; without it the tests say so and pass.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::Ipv4Addr;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,6 +14,7 @@ use hearth_tests::namespace::{alone_among, report};
 use hearth_tests::network_process::NetworkProcess;
 use hearth_tests::product::binary;
 use hearth_tests::python::cached;
+use hearth_tests::time_server;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -22,10 +22,8 @@ use tempfile::TempDir;
 const NAME_SERVER: &str = "127.0.0.53";
 /// The bit of `<linux/capability.h>`.
 const SYS_TIME: u64 = 1 << 25;
-/// Seconds from 1900 to 1970.
-const EPOCH: u64 = 2_208_988_800;
-/// The seconds by which the liar is late.
-const LIE: u64 = 7200;
+/// The seconds by which the liar is ahead: it is two hours late.
+const LIE: i64 = -7200;
 
 #[test]
 fn three_honest_servers_bring_the_time_to_a_process_without_other_rights() {
@@ -44,7 +42,7 @@ fn three_honest_servers_bring_the_time_to_a_process_without_other_rights() {
 fn a_liar_among_the_default_servers_is_outvoted() {
     in_a_network("a_liar_among_the_default_servers_is_outvoted", || {
         let _servers = [chrony("127.0.0.1")?, chrony("127.0.0.2")?];
-        liar("127.0.0.3")?;
+        time_server::start(Ipv4Addr::new(127, 0, 0, 3), LIE)?;
         // The fourth name has the first one's server.
         let _names = names(&["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.1"])?;
         client(&[])?.wait_for("the time", |message| is_right(message, 2, 3))
@@ -55,7 +53,7 @@ fn a_liar_among_the_default_servers_is_outvoted() {
 fn a_liar_beside_one_honest_server_brings_no_time() {
     in_a_network("a_liar_beside_one_honest_server_brings_no_time", || {
         let _server = chrony("127.0.0.1")?;
-        liar("127.0.0.2")?;
+        time_server::start(Ipv4Addr::new(127, 0, 0, 2), LIE)?;
         let client = client(&["--server", "127.0.0.1", "--server", "127.0.0.2"])?;
         client.wait_for("the contradiction", |message| {
             assert_eq!(message["synchronised"], Value::Null);
@@ -153,24 +151,6 @@ fn names(addresses: &[&str; 4]) -> Result<Server> {
     }
     let process = Service::start("dnsmasq", command, &folder.path().join("log"))?;
     Ok(Server { _process: process, _folder: folder })
-}
-
-/// A time server that is two hours late, until the test's end.
-fn liar(address: &str) -> Result<()> {
-    let socket = UdpSocket::bind((address, 123))?;
-    thread::spawn(move || {
-        let mut request = [0; 48];
-        while let Ok((48, client)) = socket.recv_from(&mut request) {
-            let mut reply = [0; 48];
-            reply[..2].copy_from_slice(&[0x24, 1]);
-            reply[24..32].copy_from_slice(&request[40..]);
-            let late = ((now().as_secs() - LIE + EPOCH) << 32).to_be_bytes();
-            reply[32..40].copy_from_slice(&late);
-            reply[40..].copy_from_slice(&late);
-            let _ = socket.send_to(&reply, client);
-        }
-    });
-    Ok(())
 }
 
 fn now() -> Duration {

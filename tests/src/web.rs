@@ -1,7 +1,7 @@
 //! The smallest reader of web pages: one request as it stands, and all of the answer.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -36,17 +36,24 @@ impl Answer {
 
 /// The page at this path, as a browser on this machine asks for it.
 pub fn get(port: u16, path: &str) -> Result<Answer> {
-    ask(
-        port,
-        &format!(
-            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
-        ),
-    )
+    get_from(Ipv4Addr::LOCALHOST, port, path)
+}
+
+/// The same from another machine.
+pub fn get_from(host: Ipv4Addr, port: u16, path: &str) -> Result<Answer> {
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+    );
+    ask_at(host, port, &request)
 }
 
 /// The response to these very bytes, read until the server closes the connection.
 pub fn ask(port: u16, request: &str) -> Result<Answer> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    ask_at(Ipv4Addr::LOCALHOST, port, request)
+}
+
+fn ask_at(host: Ipv4Addr, port: u16, request: &str) -> Result<Answer> {
+    let mut stream = TcpStream::connect((host, port))?;
     stream.set_read_timeout(Some(ANSWER_LIMIT))?;
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();

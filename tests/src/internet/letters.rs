@@ -9,7 +9,7 @@ use crate::waiting::poll;
 
 /// The longest way of a message between two servers.
 pub const LIMIT: Duration = Duration::from_secs(20);
-/// The size of a [`message`]'s body.
+/// The size of a [`message()`]'s body.
 const BYTES: usize = 1000;
 
 /// A message with the structure of an encrypted one.
