@@ -10,15 +10,17 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv6Addr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
+use lab::Outside;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
+use crate::house::{Answers, give_addresses};
 use crate::internet::Service;
 use crate::namespace::report;
 use crate::waiting::poll;
@@ -31,6 +33,8 @@ pub const BOX: [&str; 2] = ["10.9.0.2", "2a0e:97c0:2::7"];
 pub const OTHER_DEVICE: &str = "10.9.0.3";
 /// The router's address outside.
 pub const OUTSIDE: &str = "5.6.7.2";
+/// The address of the provider, at the other end of the line, where that leads anywhere.
+const PROVIDER: &str = "5.6.7.1";
 /// The last of the lines in its log before it answers.
 const READY: &str = "Listening for NAT-PMP/PCP traffic";
 /// The port of the router's descriptions and calls by HTTP.
@@ -98,6 +102,7 @@ pub struct HomeRouter {
     router_space: String,
     folder: TempDir,
     daemon: Option<Service>,
+    addresses: Option<Service>,
 }
 
 impl HomeRouter {
@@ -113,13 +118,81 @@ impl HomeRouter {
         let id =
             folder.path().file_name().map(|name| name.to_string_lossy().replace('.', "")).unwrap_or_default();
         let (box_space, router_space) = (format!("hearth-box-{id}"), format!("hearth-router-{id}"));
-        let home = Self { box_space, router_space, folder, daemon: None };
+        let home = Self { box_space, router_space, folder, daemon: None, addresses: None };
         for name in [&home.box_space, &home.router_space] {
             ip(&["netns", "add", name])?;
             ip(&["-n", name, "link", "set", "lo", "up"])?;
         }
         home.lay_cables(outside)?;
         Ok(Some(home))
+    }
+
+    /// Builds a home for a guest of the lab ([`Self::cable`]), with a router that gives it an address and answers to names
+    /// as this name server does, and whose line outside ends in the network of the caller.
+    pub fn build_for_guest(outside: &str, names: Ipv4Addr) -> Result<Option<Self>> {
+        if let Some(missing) = missing() {
+            report(&format!("NOT RUN: this test needs {missing}"));
+            return Ok(None);
+        }
+        let folder = tempfile::tempdir()?;
+        let id =
+            folder.path().file_name().map(|name| name.to_string_lossy().replace('.', "")).unwrap_or_default();
+        let router = format!("hearth-router-{id}");
+        ip(&["netns", "add", &router])?;
+        let mut home = Self {
+            // The box's end of the cable is QEMU, beside the router.
+            box_space: router.clone(),
+            router_space: router,
+            folder,
+            daemon: None,
+            addresses: None,
+        };
+        ip(&["-n", &home.router_space, "link", "set", "lo", "up"])?;
+        home.lay_cables_for_guest(outside)?;
+        home.addresses = Some(home.give_addresses(names)?);
+        Ok(Some(home))
+    }
+
+    fn lay_cables_for_guest(&self, outside: &str) -> Result<()> {
+        let router = self.router_space.as_str();
+        self.run_in(router, &["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"])?;
+        ip(&["-n", router, "tuntap", "add", "dev", "home", "mode", "tap"])?;
+        let here = std::process::id().to_string();
+        let line = ["link", "add", "outside", "type", "veth", "peer", "name", "provider", "netns", &here];
+        ip(&[&["-n", router][..], &line].concat())?;
+        ip(&["-n", router, "address", "add", "10.9.0.1/24", "dev", "home"])?;
+        ip(&["-n", router, "address", "add", &format!("{outside}/24"), "dev", "outside"])?;
+        ip(&["address", "add", &format!("{PROVIDER}/24"), "dev", "provider"])?;
+        ip(&["link", "set", "provider", "up"])?;
+        for interface in ["home", "outside"] {
+            ip(&["-n", router, "link", "set", interface, "up"])?;
+        }
+        ip(&["-n", router, "route", "add", "default", "dev", "outside"])?;
+        self.rules(Switches::ALL)
+    }
+
+    fn give_addresses(&self, names: Ipv4Addr) -> Result<Service> {
+        let (router, guest) = ("10.9.0.1".parse()?, BOX[0].parse()?);
+        let answers = Answers { names: Some(router), time: None };
+        let mut command = Command::new("ip");
+        command.args([
+            "netns",
+            "exec",
+            &self.router_space,
+            "dnsmasq",
+            "--no-resolv",
+            "--no-hosts",
+            "--cache-size=0",
+        ]);
+        command.arg(format!("--server={names}"));
+        command.args(give_addresses("home", (router, guest), answers, self.folder.path()));
+        Service::start("dnsmasq", command, &self.folder.path().join("addresses.log"))
+    }
+
+    /// The cable for the box, to be used [`Self::inside`].
+    #[must_use]
+    pub fn cable() -> Outside {
+        Outside::Cable("home")
     }
 
     fn lay_cables(&self, outside: &str) -> Result<()> {
@@ -312,7 +385,7 @@ impl HomeRouter {
         })
     }
 
-    /// Runs something in the box's network: in a thread, which its sockets belong to.
+    /// Runs something in the box's network, or, with a guest, where its cable ends: in a thread, which its sockets belong to.
     pub fn inside<T: Send>(&self, body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
@@ -345,7 +418,10 @@ impl HomeRouter {
 impl Drop for HomeRouter {
     fn drop(&mut self) {
         drop(self.daemon.take());
-        for name in [&self.box_space, &self.router_space] {
+        drop(self.addresses.take());
+        let mut spaces = vec![&self.box_space, &self.router_space];
+        spaces.dedup();
+        for name in spaces {
             let _ = Command::new("ip").args(["netns", "delete", name]).status();
         }
     }

@@ -24,7 +24,12 @@ impl Hearth {
 
     /// The same with more in its configuration.
     pub fn start_with(internet: &Internet, domain: &str, more: &str) -> Result<Self> {
-        let host = internet.host(domain)?;
+        Self::start_at(internet, internet.host(domain)?, more)
+    }
+
+    /// The same at a host, under its name.
+    pub fn start_at(internet: &Internet, host: Host, more: &str) -> Result<Self> {
+        let domain = host.domain.as_str();
         let (certificate, key) = (host.certificate.certificate.display(), host.certificate.key.display());
         let names = internet.names().address();
         let roots = internet.authority().roots().display();

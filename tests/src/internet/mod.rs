@@ -119,6 +119,11 @@ impl Internet {
     pub fn host_without_names(&self, domain: &str) -> Result<Host> {
         let number = self.last_host.fetch_add(1, Ordering::SeqCst) + 1;
         let [a, b, c, _] = NAME_SERVER.octets();
+        self.host_at(domain, Ipv4Addr::new(a, b, c, number))
+    }
+
+    /// The same at an address of the test's choice.
+    pub fn host_at(&self, domain: &str, address: Ipv4Addr) -> Result<Host> {
         let folder = self.folder.path().join(domain);
         std::fs::create_dir_all(&folder)?;
         open_to_all(&folder)?;
@@ -127,7 +132,6 @@ impl Internet {
             &[domain, &format!("mta-sts.{domain}")],
             &folder,
         )?;
-        let address = Ipv4Addr::new(a, b, c, number);
         let added =
             Command::new("ip").args(["addr", "add", &format!("{address}/32"), "dev", "lo"]).status()?;
         ensure!(added.success(), "{address} cannot be added to the loopback interface");
