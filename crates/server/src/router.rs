@@ -107,12 +107,9 @@ impl Router {
                 stream.shutdown().await?;
                 return Ok(None);
             }
-            stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
-            Ok(Some(Box::new(stream)))
+            Ok(Some(bounded(stream)))
         };
-        // Boxed: a connection that waits holds no room for a handshake.
-        let accepted = Box::pin(tokio::time::timeout(HANDSHAKE_TIMEOUT, accept)).await;
-        accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        in_time(accept).await
     }
 
     fn client(&self, stream: &TcpStream, peer: SocketAddr) -> io::Result<web::Client> {
@@ -210,15 +207,23 @@ impl Router {
     }
 }
 
-/// The stream is boxed: it is large, and moves through several futures that would each hold room for it.
 async fn handshake<S>(settings: &Arc<ServerConfig>, stream: S) -> io::Result<Box<TlsStream<S>>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let accept = TlsAcceptor::from(Arc::clone(settings)).accept(stream);
+    in_time(TlsAcceptor::from(Arc::clone(settings)).accept(stream)).await.map(bounded)
+}
+
+/// The result of a handshake that ends in time.
+async fn in_time<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     // Boxed: a connection that waits holds no room for a handshake.
-    let accepted = Box::pin(tokio::time::timeout(HANDSHAKE_TIMEOUT, accept)).await;
-    let mut stream = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map(Box::new)?;
+    let ended = Box::pin(tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)).await;
+    ended.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+/// The stream after its handshake. It is boxed: it is large, and moves through several futures that would each hold room for
+/// it.
+fn bounded<S>(mut stream: TlsStream<S>) -> Box<TlsStream<S>> {
     stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
-    Ok(stream)
+    Box::new(stream)
 }
