@@ -118,6 +118,14 @@ pub(crate) fn optional_service(text: String) -> Result<Option<Uri>, String> {
     }
 }
 
+/// The URI of a web server, if it has one of these schemes and a host.
+pub(crate) fn web_address(text: &str, schemes: &[&str]) -> Option<Uri> {
+    let uri: Uri = text.parse().ok()?;
+    let fits = uri.scheme_str().is_some_and(|scheme| schemes.contains(&scheme))
+        && uri.host().is_some_and(|host| !host.is_empty());
+    fits.then_some(uri)
+}
+
 fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())

@@ -5,7 +5,7 @@ use mail_types::Domain;
 use crate::model::{Acme, AcmeDirectory};
 use crate::public;
 use crate::reader::Reader;
-use crate::values::optional_roots;
+use crate::values::{optional_roots, web_address};
 
 /// Without a word of the owner a server asks for certificates if the internet can know it by its domain.
 pub(crate) fn acme(table: &mut Reader, domain: &Domain) -> Option<Acme> {
@@ -24,11 +24,10 @@ fn directory(text: &str, usual: Option<AcmeDirectory>) -> Result<Option<AcmeDire
         "off" => Ok(None),
         "letsencrypt" => Ok(Some(AcmeDirectory::LetsEncrypt)),
         "letsencrypt-staging" => Ok(Some(AcmeDirectory::LetsEncryptStaging)),
-        _ => https(text).map(|url| Some(AcmeDirectory::Url(url))).map_err(|_| {
-            format!(
-                "{text:?} is neither \"letsencrypt\" nor \"letsencrypt-staging\" nor \"off\" nor an https:// address."
-            )
-        }),
+        _ if web_address(text, &["https"]).is_some() => Ok(Some(AcmeDirectory::Url(text.to_owned()))),
+        _ => Err(format!(
+            "{text:?} is neither \"letsencrypt\" nor \"letsencrypt-staging\" nor \"off\" nor an https:// address."
+        )),
     }
 }
 
@@ -39,14 +38,5 @@ fn contact(text: String) -> Result<Option<String>, String> {
             Ok(Some(text))
         }
         _ => Err(format!("{text:?} is no contact, as \"mailto:owner@example.org\".")),
-    }
-}
-
-/// An HTTPS URI.
-fn https(text: &str) -> Result<String, String> {
-    let uri: http::Uri = text.parse().map_err(|_| format!("{text:?} is no address of a web server."))?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("https"), Some(host)) if !host.is_empty() => Ok(text.to_owned()),
-        _ => Err(format!("{text:?} does not begin with https://.")),
     }
 }
