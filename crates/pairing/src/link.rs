@@ -13,6 +13,15 @@ pub struct Endpoint {
     pub submissions_port: u16,
 }
 
+impl Endpoint {
+    /// The check that a link to this endpoint asks for: a strict one by the mail domain's name, once an authority has issued
+    /// the certificate.
+    #[must_use]
+    pub fn check(&self, domain: &str, is_vouched_for: bool) -> CertificateCheck {
+        if is_vouched_for && self.host == domain { CertificateCheck::Strict } else { CertificateCheck::Any }
+    }
+}
+
 /// The check of the servers' certificate that a link asks a client to make (chatmail/core, `src/net/tls.rs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateCheck {

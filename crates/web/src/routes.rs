@@ -192,7 +192,7 @@ fn account(
     match (outcome, format) {
         (Ok((address, password)), Format::Json) => credentials(site, &address, &password),
         (Ok((address, password)), Format::Html) => {
-            let link = pairing::login_link(&address, &password, &site.login_endpoint(), site.check());
+            let link = site.login_link(&address, &password);
             reply(200, HTML, page(site, &link))
         }
         (Err(refusal), format) => refused(site, format, refusal),
@@ -225,10 +225,7 @@ fn credentials(site: &Site, address: &Address, password: &Secret) -> Reply {
     if site.certificate() == Certificate::SelfSigned
         && let Some(object) = answer.as_object_mut()
     {
-        object.insert(
-            "dclogin_url".to_owned(),
-            pairing::login_link(address, password, &site.login_endpoint(), site.check()).into(),
-        );
+        object.insert("dclogin_url".to_owned(), site.login_link(address, password).into());
     }
     reply(200, JSON, answer.to_string())
 }

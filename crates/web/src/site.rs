@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use config::About;
-use pairing::CertificateCheck;
+use mail_types::{Address, Secret};
 use relay_policy::{ExpiryRules, Registration};
 
 /// The settings of the server, as far as the web needs them.
@@ -69,23 +69,21 @@ impl Site {
         self.certificate.0()
     }
 
+    /// A link with everything that a client needs to log in.
+    pub(crate) fn login_link(&self, address: &Address, password: &Secret) -> String {
+        let endpoint = self.login_endpoint();
+        let check = endpoint.check(&self.domain, self.certificate() == Certificate::Trusted);
+        pairing::login_link(address, password, &endpoint, check)
+    }
+
     /// The endpoint for login links: by the name once the certificate is an authority's, since the name leads here then.
-    pub(crate) fn login_endpoint(&self) -> pairing::Endpoint {
+    fn login_endpoint(&self) -> pairing::Endpoint {
         let by_address = self.endpoint.host.parse::<IpAddr>().is_ok();
         let host = match self.certificate() {
             Certificate::Trusted if by_address && !self.domain.starts_with('[') => self.domain.clone(),
             _ => self.endpoint.host.clone(),
         };
         pairing::Endpoint { host, ..self.endpoint.clone() }
-    }
-
-    /// The check that clients should make of the certificate at that endpoint.
-    pub(crate) fn check(&self) -> CertificateCheck {
-        let named = self.login_endpoint().host == self.domain;
-        match self.certificate() {
-            Certificate::Trusted if named => CertificateCheck::Strict,
-            _ => CertificateCheck::Any,
-        }
     }
 }
 

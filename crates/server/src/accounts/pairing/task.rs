@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use host::clock;
 use mail_types::Domain;
 use pairing::{
-    CertificateCheck, DisplayStatus, Endpoint, Input, LedState, Output, PairingCode, PairingWindow,
-    WindowEnd, login_link,
+    DisplayStatus, Endpoint, Input, LedState, Output, PairingCode, PairingWindow, WindowEnd, login_link,
 };
 use relay_policy::Registration;
 use tls::TlsSettings;
@@ -173,9 +172,7 @@ impl PairingTask {
 
     fn link(&self, code: &Credentials) -> String {
         let endpoint = endpoint(&self.setup, &self.addresses);
-        let named = endpoint.host == self.setup.domain.to_string();
-        let strict = named && self.setup.tls.is_vouched_for();
-        let check = if strict { CertificateCheck::Strict } else { CertificateCheck::Any };
+        let check = endpoint.check(&self.setup.domain.to_string(), self.setup.tls.is_vouched_for());
         login_link(&code.address, &code.password, &endpoint, check)
     }
 
