@@ -174,9 +174,8 @@ pub struct ServerStatus {
     pub disk: Option<DiskStatus>,
     /// True when the server signed its certificate itself.
     pub certificate_self_signed: bool,
-    /// The authority that issued the certificate to this server; none for another one.
-    #[serde(default)]
-    pub certificate_issuer: Option<String>,
+    /// The certificate's issuer in words: `self-signed`, `from` an authority, or `from a file`.
+    pub certificate_source: String,
     /// The certificate's names, or its file.
     pub certificate: Vec<String>,
     /// The end of the certificate's validity, in seconds since 1970.

@@ -233,8 +233,9 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
         (world.roots.clone(), world.peers),
         outbound.as_ref().map(|outbound| Arc::clone(outbound.signer())),
     ));
-    let mail = mail_services(&config, watchers, &observed, Arc::clone(&reports), outbound)?;
-    let reception = Arc::new(reception(&config, &mail, Arc::clone(&world.keys))?);
+    let delivery = (Arc::clone(&reports), outbound);
+    let mail = mail_services(&config, domains.clone(), watchers, &observed, delivery)?;
+    let reception = Arc::new(reception(&config, domains, &mail, Arc::clone(&world.keys)));
     let web = web_backend(&config, &mail, &observed, &reception, &reachability);
     let router = Arc::new(Router {
         imap: Arc::new(imap_settings(&mail)),
@@ -282,8 +283,6 @@ fn name(
         names_port: world.peers.names,
         bound: bound_addresses(ports),
         ports: forwarded(ports),
-        https: ports.contains_key(&Service::Https),
-        http: ports.contains_key(&Service::Http),
         clock: clock.clone(),
     };
     Naming::new(config, means)
@@ -356,13 +355,12 @@ fn accept_on(
 
 fn mail_services(
     config: &Config,
+    domains: Vec<Domain>,
     watchers: MailboxWatchers,
     observed: &Observed,
-    reports: Arc<Reports>,
-    outbound: Option<Arc<Outbound>>,
+    (reports, outbound): (Arc<Reports>, Option<Arc<Outbound>>),
 ) -> anyhow::Result<Arc<MailServices>> {
     let Observed { store, resources, pairing, notifier, counters, .. } = observed;
-    let domains = domains(config, store)?;
     let push = if notifier.is_some() { imap::PushOffer::Offered } else { imap::PushOffer::Off };
     let accounts = Accounts::new(
         config,
@@ -499,7 +497,7 @@ fn pairing_setup(config: &Config, store: &Store, ports: &Ports, tls: &TlsSetting
         accounts: store.accounts().context("counting the accounts")?.len(),
         addresses: own_addresses(ports),
         tls: tls.clone(),
-        awaits_certificate: naming::awaits_certificate(config),
+        awaits_certificate: naming::wants_certificate(config),
     })
 }
 
@@ -581,15 +579,20 @@ fn inbound_settings(config: &Config) -> smtp::Settings {
     smtp::Settings { message_timeout: INBOUND_MESSAGE_LIMIT, ..submission_settings(config) }
 }
 
-fn reception(config: &Config, mail: &MailServices, keys: Arc<dyn KeySource>) -> anyhow::Result<Reception> {
+fn reception(
+    config: &Config,
+    domains: Vec<Domain>,
+    mail: &MailServices,
+    keys: Arc<dyn KeySource>,
+) -> Reception {
     let rules = Rules {
-        domains: domains(config, &mail.store)?,
+        domains,
         blocked: config.federation.blocked.clone(),
         rate: config.limits.inbound_rate,
         message_size: config.limits.message_size,
     };
     let (store, delivery) = (mail.store.clone(), Arc::clone(&mail.delivery));
-    Ok(Reception::new(rules, store, delivery, keys, Arc::clone(&mail.counters)))
+    Reception::new(rules, store, delivery, keys, Arc::clone(&mail.counters))
 }
 
 fn site(

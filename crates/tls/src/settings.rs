@@ -84,6 +84,18 @@ pub struct CertificateSummary {
     pub expires: Option<UnixTime>,
 }
 
+impl CertificateSummary {
+    /// The issuer in words: `self-signed`, `from` an authority, or `from a file`.
+    #[must_use]
+    pub fn source(&self) -> String {
+        match &self.issuer {
+            Some(issuer) => format!("from {issuer}"),
+            None if self.self_signed => "self-signed".to_owned(),
+            None => "from a file".to_owned(),
+        }
+    }
+}
+
 impl TlsSettings {
     /// Settings that serve this certificate, in TLS 1.3 with one ticket a handshake.
     pub(crate) fn new(

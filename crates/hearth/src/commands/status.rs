@@ -65,12 +65,7 @@ fn in_words(status: &ServerStatus) -> String {
     if let Some(DiskStatus { free, total }) = status.disk {
         line("Disk:", format!("{} MiB free of {} MiB", free >> 20, total >> 20));
     }
-    let kind = match &status.certificate_issuer {
-        Some(issuer) => format!("from {issuer}"),
-        None if status.certificate_self_signed => "self-signed".to_owned(),
-        None => "from a file".to_owned(),
-    };
-    line("Certificate:", format!("{kind}: {}", status.certificate.join(", ")));
+    line("Certificate:", format!("{}: {}", status.certificate_source, status.certificate.join(", ")));
     if let Some(expires) = status.certificate_expires {
         line("", validity(expires, clock::wall().0));
     }

@@ -66,6 +66,8 @@ impl CertificateTask {
     pub(crate) async fn run(mut self) {
         let mut history = self.kept.history();
         if self.kept.certificate().is_none() {
+            let now = clock::wall();
+            self.tell(now, &history, None, history.next(now, self.clock.trust(), None));
             self.wait_for_records().await;
         }
         loop {

@@ -5,24 +5,14 @@ use std::sync::Arc;
 use acme::{BoxFuture, Challenge, ChallengeResponder, LocalChallenges};
 use relay_policy::certificate::ChallengeKind;
 
-/// Publishes texts for an authority.
-pub(crate) trait ChallengeRecords: Send + Sync {
-    /// Publishes this text under this name; the future ends when all name servers of the zone have it.
-    fn publish<'a>(&'a self, record: &'a str, value: &'a str) -> BoxFuture<'a, anyhow::Result<()>>;
-
-    /// Removes all texts under this name.
-    fn remove<'a>(&'a self, record: &'a str) -> BoxFuture<'a, ()>;
-
-    /// The same, as soon as there is time for it.
-    fn remove_later(&self, record: &str);
-}
+use super::updater::Updater;
 
 /// The answers that this server can give.
 #[derive(Clone)]
 pub(crate) struct Responder {
     pub(crate) local: LocalChallenges,
     /// None if the records are the owner's to write.
-    pub(crate) records: Option<Arc<dyn ChallengeRecords>>,
+    pub(crate) records: Option<Arc<Updater>>,
     /// Whether port 443 is listened on.
     pub(crate) https: bool,
     /// Whether port 80 is listened on.
@@ -44,14 +34,16 @@ impl Responder {
 impl ChallengeResponder for Responder {
     fn present<'a>(&'a self, challenge: &'a Challenge) -> BoxFuture<'a, anyhow::Result<()>> {
         match (challenge, &self.records) {
-            (Challenge::Dns01 { record, value, .. }, Some(records)) => records.publish(record, value),
+            (Challenge::Dns01 { record, value, .. }, Some(records)) => {
+                Box::pin(records.publish(record, value))
+            }
             _ => self.local.present(challenge),
         }
     }
 
     fn withdraw<'a>(&'a self, challenge: &'a Challenge) -> BoxFuture<'a, ()> {
         match (challenge, &self.records) {
-            (Challenge::Dns01 { record, .. }, Some(records)) => records.remove(record),
+            (Challenge::Dns01 { record, .. }, Some(records)) => Box::pin(records.remove(record)),
             _ => self.local.withdraw(challenge),
         }
     }

@@ -44,8 +44,8 @@ impl KeptCertificate {
                     error = format!("{error:#}"),
                     "the certificate's key is damaged: a new one is made"
                 );
-                self.put(&format!("{}.damaged", self.key_setting()), Some(kept.expose().to_vec()))?;
-                self.put(&self.key_setting(), Some(fresh.to_pkcs8()))?;
+                self.put(&format!("{}.damaged", self.key_setting()), kept.expose().to_vec())?;
+                self.put(&self.key_setting(), fresh.to_pkcs8())?;
                 Ok(fresh)
             }
         }
@@ -66,12 +66,12 @@ impl KeptCertificate {
     ///
     /// When the store cannot keep it.
     pub(crate) fn put_chain(&self, pem: &str) -> anyhow::Result<()> {
-        self.put(&self.setting("chain"), Some(pem.as_bytes().to_vec())).context("keeping the certificate")
+        self.put(&self.setting("chain"), pem.as_bytes().to_vec()).context("keeping the certificate")
     }
 
     /// The attempts so far.
     pub(crate) fn history(&self) -> CertificateHistory {
-        self.read(&self.setting("history")).unwrap_or_default()
+        read_json(&self.store, &self.setting("history")).unwrap_or_default()
     }
 
     /// Keeps the attempts.
@@ -80,7 +80,8 @@ impl KeptCertificate {
     ///
     /// When the store cannot keep them.
     pub(crate) fn put_history(&self, history: &CertificateHistory) -> anyhow::Result<()> {
-        self.write(&self.setting("history"), history).context("keeping the attempts at a certificate")
+        write_json(&self.store, &self.setting("history"), history)
+            .context("keeping the attempts at a certificate")
     }
 
     /// The account at the authority.
@@ -106,15 +107,21 @@ impl KeptCertificate {
         format!("certificate.{part}.{}.{}", self.domain, self.authority)
     }
 
-    fn put(&self, setting: &str, value: Option<Vec<u8>>) -> anyhow::Result<()> {
-        Ok(self.store.set_setting(setting, value.map(Secret::new))?)
+    fn put(&self, setting: &str, value: Vec<u8>) -> anyhow::Result<()> {
+        Ok(self.store.set_setting(setting, Some(Secret::new(value)))?)
     }
+}
 
-    fn read<T: DeserializeOwned>(&self, setting: &str) -> Option<T> {
-        serde_json::from_slice(self.store.setting(setting)?.expose()).ok()
-    }
+/// The value of a setting in JSON; none if there is none that can be read.
+pub(super) fn read_json<T: DeserializeOwned>(store: &Store, setting: &str) -> Option<T> {
+    serde_json::from_slice(store.setting(setting)?.expose()).ok()
+}
 
-    fn write<T: Serialize>(&self, setting: &str, value: &T) -> anyhow::Result<()> {
-        self.put(setting, Some(serde_json::to_vec(value)?))
-    }
+/// Keeps a setting in JSON. Blocks on the disk.
+///
+/// # Errors
+///
+/// When the store cannot keep it.
+pub(super) fn write_json<T: Serialize>(store: &Store, setting: &str, value: &T) -> anyhow::Result<()> {
+    Ok(store.set_setting(setting, Some(Secret::new(serde_json::to_vec(value)?)))?)
 }

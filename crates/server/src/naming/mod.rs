@@ -35,7 +35,7 @@ use certificate::{CertificateState, CertificateTask};
 use challenges::Responder;
 use kept::KeptCertificate;
 use records::RecordsTask;
-use updater::{PublishedChallenges, RecordsState, Updater};
+use updater::{RecordsState, Updater};
 
 use crate::runtime::true_clock::TrueClock;
 
@@ -56,9 +56,6 @@ pub(crate) struct Means {
     pub(crate) bound: Vec<IpAddr>,
     /// The standard ports of the services that are listened on, the most important first, and the real ones.
     pub(crate) ports: Vec<(u16, u16)>,
-    /// Whether port 443, and port 80, are listened on.
-    pub(crate) https: bool,
-    pub(crate) http: bool,
     pub(crate) clock: TrueClock,
 }
 
@@ -75,23 +72,16 @@ pub(crate) struct Naming {
     records: Option<watch::Receiver<RecordsState>>,
     /// None if the router is not asked to forward ports.
     mapping: Option<watch::Receiver<MappingState>>,
+    /// The sentence about a DNS provider whose settings cannot be right.
+    provider_trouble: Option<String>,
 }
 
 /// The tasks that are to be spawned.
 pub(crate) struct NamingTasks {
     certificate: Option<CertificateTask>,
     addresses: AddressTask,
-    records: Option<RecordsSeed>,
+    records: Option<RecordsTask>,
     mapping: Option<PortMapping>,
-}
-
-/// The task of the records without the facts, which others know.
-struct RecordsSeed {
-    updater: Arc<Updater>,
-    addresses: watch::Receiver<PublicAddresses>,
-    certificate: watch::Receiver<CertificateState>,
-    state: watch::Sender<RecordsState>,
-    published: Arc<Notify>,
 }
 
 impl NamingTasks {
@@ -111,10 +101,8 @@ impl NamingTasks {
         if let Some(task) = self.certificate {
             start(Box::pin(task.run()));
         }
-        if let Some(RecordsSeed { updater, addresses, certificate, state, published }) = self.records {
-            let task =
-                RecordsTask { updater, facts, addresses, certificate, state, published, missing_since: None };
-            start(Box::pin(task.run()));
+        if let Some(task) = self.records {
+            start(Box::pin(task.run(facts)));
         }
     }
 }
@@ -124,25 +112,25 @@ impl Naming {
     ///
     /// # Errors
     ///
-    /// When the roots in the configuration cannot be read, or the settings of the DNS provider cannot be right.
+    /// When the roots in the configuration cannot be read, or the store cannot be written.
     pub(crate) fn new(config: &Config, means: Means) -> anyhow::Result<(Self, NamingTasks)> {
+        let own =
+            OwnAddresses { bound: means.bound.clone(), private_networks: config.federation.private_networks };
         let (certificate_sender, certificate) = watch::channel(CertificateState::default());
-        let (address_sender, addresses) = watch::channel(own(config, &means).public(None));
+        let (address_sender, addresses) = watch::channel(own.public(None));
         let (records_sender, records) = watch::channel(RecordsState::default());
-        let published = Arc::new(Notify::new());
+        let changed = Arc::new(Notify::new());
         let challenges = LocalChallenges {
             certificates: means.tls.challenges.clone(),
             answers: ChallengeStore::default(),
         };
-        let updater = updater(config, &means)?;
+        let (updater, provider_trouble) = updater(config, &means)?;
+        let is_listened_on = |port| means.ports.iter().any(|(outside, _)| *outside == port);
         let responder = Responder {
             local: challenges.clone(),
-            records: updater
-                .clone()
-                .filter(|updater| updater.proves_names())
-                .map(|updater| Arc::new(PublishedChallenges(updater)) as _),
-            https: means.https,
-            http: means.http,
+            records: updater.clone().filter(|updater| updater.proves_names()),
+            https: is_listened_on(443),
+            http: is_listened_on(80),
         };
         let certificate_task = wanted(config).map(|acme| {
             anyhow::Ok(CertificateTask {
@@ -155,37 +143,46 @@ impl Naming {
                 clock: means.clock.clone(),
                 state: certificate_sender,
                 records: updater.as_ref().map(|_| records.clone()),
-                hurry: Arc::clone(&published),
+                hurry: Arc::clone(&changed),
             })
         });
-        let seed = updater.map(|updater| RecordsSeed {
+        let records = updater.as_ref().map(|_| records);
+        let records_task = updater.map(|updater| RecordsTask {
             updater,
             addresses: addresses.clone(),
             certificate: certificate.clone(),
             state: records_sender,
-            published: Arc::clone(&published),
+            published: Arc::clone(&changed),
+            missing_since: None,
         });
-        let mapping = ports::task(config, &means)?;
-        let mapping_state = mapping.as_ref().map(PortMapping::state);
+        let mapping_task = ports::task(config, &means)?;
+        let mapping = mapping_task.as_ref().map(PortMapping::state);
         let tasks = NamingTasks {
             certificate: certificate_task.transpose()?,
             addresses: AddressTask {
-                router: mapping_state.clone(),
+                router: mapping.clone(),
                 service: address_service(config)?,
                 addresses: address_sender,
-                own: own(config, &means),
-                changed: published,
+                own,
+                changed,
             },
-            records: seed,
-            mapping,
+            records: records_task,
+            mapping: mapping_task,
         };
-        let records = tasks.records.as_ref().map(|_| records);
         let Means { store, tls, .. } = means;
         let config = config.clone();
-        Ok((
-            Self { config, store, tls, challenges, certificate, addresses, records, mapping: mapping_state },
-            tasks,
-        ))
+        let naming = Self {
+            config,
+            store,
+            tls,
+            challenges,
+            certificate,
+            addresses,
+            records,
+            mapping,
+            provider_trouble,
+        };
+        Ok((naming, tasks))
     }
 
     /// The sentences about what a person should know.
@@ -194,9 +191,7 @@ impl Naming {
         let records = self.records.as_ref().map(watch::Receiver::borrow);
         let of_records = records.filter(|state| state.is_trouble).map(|state| state.news.join(" "));
         let of_certificate = certificate.is_trouble.then(|| certificate.news.join(" "));
-        let of_provider = provider::settings(&self.config).err();
-        let of_provider = of_provider.map(|error| format!("The DNS provider is not asked: {error:#}."));
-        of_provider.into_iter().chain(of_records).chain(of_certificate).collect()
+        self.provider_trouble.clone().into_iter().chain(of_records).chain(of_certificate).collect()
     }
 
     /// The public addresses, as far as they are known.
@@ -217,7 +212,7 @@ impl Naming {
 
     /// Whether an authority is asked for a certificate.
     pub(crate) fn wants_certificate(&self) -> bool {
-        wanted(&self.config).is_some()
+        wants_certificate(&self.config)
     }
 
     /// The authority's name in CAA records, and our account there.
@@ -240,11 +235,11 @@ impl Naming {
 
 /// Whether others find the server by its name: one of the home network is nobody's outside.
 fn is_found_by_others(config: &Config) -> bool {
-    config::is_public(&config.domain) || wanted(config).is_some()
+    config::is_public(&config.domain) || wants_certificate(config)
 }
 
-/// Whether an authority is to be asked.
-pub(crate) fn awaits_certificate(config: &Config) -> bool {
+/// Whether an authority is asked for a certificate.
+pub(crate) fn wants_certificate(config: &Config) -> bool {
     wanted(config).is_some()
 }
 
@@ -275,22 +270,20 @@ fn authority(acme: &Acme) -> anyhow::Result<Authority> {
     Authority::new(directory(acme), HttpsClient::new(roots).context("preparing requests to the authority")?)
 }
 
-fn updater(config: &Config, means: &Means) -> anyhow::Result<Option<Arc<Updater>>> {
+/// The updater of the configuration's DNS provider; or the sentence why there is none: a server without its records is
+/// better than none.
+fn updater(config: &Config, means: &Means) -> anyhow::Result<(Option<Arc<Updater>>, Option<String>)> {
     let settings = match provider::settings(config) {
         Ok(Some(settings)) => settings,
-        Ok(None) => return Ok(None),
-        // Told by `Naming::troubles`: a server without its records is better than none.
+        Ok(None) => return Ok((None, None)),
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the DNS provider cannot be asked");
-            return Ok(None);
+            return Ok((None, Some(format!("The DNS provider is not asked: {error:#}."))));
         }
     };
     let names = (means.resolver.clone(), means.names_port);
-    Ok(Some(Arc::new(Updater::new(settings, client(config)?, means.store.clone(), names))))
-}
-
-fn own(config: &Config, means: &Means) -> OwnAddresses {
-    OwnAddresses { bound: means.bound.clone(), private_networks: config.federation.private_networks }
+    let updater = Updater::new(settings, client(config)?, means.store.clone(), names);
+    Ok((Some(Arc::new(updater)), None))
 }
 
 /// The service outside that may be asked for the public address, and the client that asks it.

@@ -55,23 +55,22 @@ impl OwnerSettings {
     ///
     /// The findings about the configuration file itself, if it has errors.
     pub(crate) fn resolve(&self) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
-        let mut settings = self.kept();
-        let mut all = Vec::new();
+        let (usable, mut wrong) = self.usable();
+        let (config, findings) = self.base.with_owner(&usable)?;
+        wrong.extend(findings);
+        Ok((config, wrong))
+    }
+
+    /// The kept settings without those that this version does not take, and the findings about these. The name is kept if
+    /// only something else is wrong: a newer version may have written it.
+    fn usable(&self) -> (String, Vec<Finding>) {
+        let (mut settings, mut wrong) = (self.kept(), Vec::new());
         for _ in 0..SALVAGES {
-            match self.base.with_owner(&settings) {
-                Ok((config, findings)) => {
-                    all.extend(findings);
-                    return Ok((config, all));
-                }
-                Err(findings) => {
-                    // The name is kept if only something else is wrong: a newer version may have written it.
-                    settings = owner::without(&settings, findings.iter().map(|finding| finding.key.as_str()));
-                    all.extend(findings);
-                }
-            }
+            let Err(findings) = self.base.with_owner(&settings) else { return (settings, wrong) };
+            settings = owner::without(&settings, findings.iter().map(|finding| finding.key.as_str()));
+            wrong.extend(findings);
         }
-        let (config, _) = self.base.resolve()?;
-        Ok((config, all))
+        (String::new(), wrong)
     }
 
     /// The sentence about settings that are left out, for the screen.
@@ -127,14 +126,9 @@ impl OwnerSettings {
     ///
     /// When the store cannot be written.
     pub(crate) fn change(&self, change: &str) -> anyhow::Result<Change> {
-        let kept = self.kept();
         // Damaged settings must not keep their owner from setting them anew.
-        let changed = owner::changed(&kept, change).or_else(|_| owner::changed("", change));
-        match changed {
-            Ok(whole) => match self.put(&whole)? {
-                Change::Refused(_) if self.base.with_owner(&kept).is_err() => self.put(change),
-                made => Ok(made),
-            },
+        match owner::changed(&self.usable().0, change) {
+            Ok(whole) => self.put(&whole),
             Err(findings) => Ok(Change::Refused(findings)),
         }
     }

@@ -27,7 +27,6 @@ pub(crate) type Facts = Box<dyn Fn() -> BoxFuture<'static, anyhow::Result<Domain
 /// The task.
 pub(crate) struct RecordsTask {
     pub(crate) updater: Arc<Updater>,
-    pub(crate) facts: Facts,
     pub(crate) addresses: watch::Receiver<PublicAddresses>,
     pub(crate) certificate: watch::Receiver<CertificateState>,
     pub(crate) state: watch::Sender<RecordsState>,
@@ -39,9 +38,9 @@ pub(crate) struct RecordsTask {
 
 impl RecordsTask {
     /// Runs until it is cancelled.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self, facts: Facts) {
         loop {
-            let wait = self.update().await;
+            let wait = self.update(&facts).await;
             tokio::select! {
                 () = tokio::time::sleep(wait.min(LOOK)) => {}
                 Ok(()) = self.addresses.changed() => self.updater.network_changed().await,
@@ -51,10 +50,10 @@ impl RecordsTask {
     }
 
     /// One look at what is wanted; returns the time until the next.
-    async fn update(&mut self) -> Duration {
-        let (addresses, _) =
-            (*self.addresses.borrow_and_update(), self.certificate.borrow_and_update().is_trouble);
-        let facts = match (self.facts)().await {
+    async fn update(&mut self, facts: &Facts) -> Duration {
+        let addresses = *self.addresses.borrow_and_update();
+        self.certificate.mark_unchanged();
+        let facts = match facts().await {
             Ok(facts) => facts,
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "the records to publish are not known");

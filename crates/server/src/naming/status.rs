@@ -59,11 +59,10 @@ fn addresses(known: &[IpAddr]) -> Option<String> {
 
 /// A certificate that no authority is asked for.
 fn certificate(summary: &CertificateSummary, now: u64) -> String {
-    let kind = if summary.self_signed { "self-signed" } else { "from a file" };
     let validity = match summary.expires.map(|end| end.0) {
         Some(end) if end > now => format!("valid for {} more days", (end - now) / DAY),
         Some(end) => format!("expired {} days ago", (now - end) / DAY),
         None => "of unknown validity".to_owned(),
     };
-    format!("{kind}, {validity}: {}", summary.names.join(", "))
+    format!("{}, {validity}: {}", summary.source(), summary.names.join(", "))
 }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acme::BoxFuture;
 use anyhow::Context;
 use dns::{RecordKind, Resolver};
 use dns_update::{
@@ -13,12 +12,12 @@ use dns_update::{
 };
 use host::{clock, entropy};
 use https_client::HttpsClient;
-use mail_types::{Secret, UnixTime};
+use mail_types::UnixTime;
 use relay_policy::reachability::Seen;
 use store::Store;
 use tokio::sync::Mutex;
 
-use super::challenges::ChallengeRecords;
+use super::kept::{read_json, write_json};
 use crate::federation::zone::Zone;
 use crate::runtime::blocking;
 
@@ -63,9 +62,7 @@ impl Updater {
         store: Store,
         (resolver, port): (Resolver, u16),
     ) -> Self {
-        let kept = store.setting(SCHEDULE_SETTING);
-        let state: ScheduleState =
-            kept.and_then(|kept| serde_json::from_slice(kept.expose()).ok()).unwrap_or_default();
+        let state: ScheduleState = read_json(&store, SCHEDULE_SETTING).unwrap_or_default();
         let schedule = UpdateSchedule::new(settings.limits(), settings.fingerprint(), state);
         let schedule = Mutex::new(schedule);
         Self { provider: DnsProvider::new(settings, client), schedule, store, resolver, port }
@@ -102,7 +99,11 @@ impl Updater {
         let result = self.provider.apply(&changes, now).await;
         match &result {
             Ok(_) => tracing::info!(sets = changes.sets().len(), "the DNS provider took the records"),
-            Err(error) => tracing::warn!(%error, "the DNS provider did not take the records"),
+            Err(error) => {
+                // Its words may have the name and the addresses in them; the status has them for the owner.
+                tracing::warn!(remedy = ?error.remedy(), "the DNS provider did not take the records");
+                tracing::debug!(%error, "the DNS provider's words");
+            }
         }
         let now = clock::wall();
         schedule.settle(now, chance(), &changes, &result);
@@ -138,6 +139,28 @@ impl Updater {
                  the card).".to_owned()),
         }
         RecordsState { news, is_trouble: schedule.error().is_some(), is_published }
+    }
+
+    /// Publishes this text under this name, for an authority; it ends when all name servers of the zone have it.
+    pub(crate) async fn publish(&self, record: &str, value: &str) -> anyhow::Result<()> {
+        self.set_texts(record, &[value]).await?;
+        self.wait_for(record, value).await
+    }
+
+    /// Removes all texts under this name.
+    pub(crate) async fn remove(&self, record: &str) {
+        if let Err(error) = self.set_texts(record, &[]).await {
+            // It proves nothing any more.
+            tracing::debug!(error = format!("{error:#}"), "the text for the authority is left behind");
+        }
+    }
+
+    /// The same, as soon as there is time for it.
+    pub(crate) fn remove_later(self: &Arc<Self>, record: &str) {
+        let (this, record) = (Arc::clone(self), record.to_owned());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { this.remove(&record).await });
+        }
     }
 
     /// Sets the texts of a challenge, none to remove them.
@@ -178,10 +201,9 @@ impl Updater {
 
     /// Keeps the schedule's state. Without it a box that restarts again and again could exceed the limits.
     async fn keep(&self, schedule: &UpdateSchedule) {
-        let Ok(state) = serde_json::to_vec(schedule.state()) else { return };
-        let store = self.store.clone();
-        let kept = blocking::run(move || store.set_setting(SCHEDULE_SETTING, Some(Secret::new(state))));
-        if let Err(error) = kept.await.map_err(anyhow::Error::from).and_then(|kept| Ok(kept?)) {
+        let (store, state) = (self.store.clone(), schedule.state().clone());
+        let kept = blocking::run(move || write_json(&store, SCHEDULE_SETTING, &state));
+        if let Err(error) = kept.await.map_err(anyhow::Error::from).flatten() {
             tracing::error!(error = format!("{error:#}"), "the updates of the records cannot be noted");
         }
     }
@@ -207,35 +229,6 @@ impl Updater {
                 PROPAGATION_LIMIT.as_secs()
             )
         })
-    }
-}
-
-/// The texts for an authority, published by the provider.
-#[derive(Clone)]
-pub(crate) struct PublishedChallenges(pub(crate) Arc<Updater>);
-
-impl ChallengeRecords for PublishedChallenges {
-    fn publish<'a>(&'a self, record: &'a str, value: &'a str) -> BoxFuture<'a, anyhow::Result<()>> {
-        Box::pin(async move {
-            self.0.set_texts(record, &[value]).await?;
-            self.0.wait_for(record, value).await
-        })
-    }
-
-    fn remove<'a>(&'a self, record: &'a str) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            if let Err(error) = self.0.set_texts(record, &[]).await {
-                // It proves nothing any more.
-                tracing::debug!(error = format!("{error:#}"), "the text for the authority is left behind");
-            }
-        })
-    }
-
-    fn remove_later(&self, record: &str) {
-        let (this, record) = (self.clone(), record.to_owned());
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { this.remove(&record).await });
-        }
     }
 }
 

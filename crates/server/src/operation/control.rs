@@ -166,7 +166,7 @@ fn status(server: &ControlServer) -> ServerStatus {
         }),
         disk: observed.resources.disk().map(|space| DiskStatus { free: space.free, total: space.total }),
         certificate_self_signed: certificate.self_signed,
-        certificate_issuer: certificate.issuer,
+        certificate_source: certificate.source(),
         certificate: certificate.names,
         certificate_expires: certificate.expires.map(|time| time.0),
         listening: listening.collect(),
