@@ -17,6 +17,8 @@ pub struct NetworkSeen {
     pub own: Vec<IpAddr>,
     /// The certificate.
     pub certificate: CertificateSeen,
+    /// Whether the server asks an authority for one by itself.
+    pub asks_authority: bool,
     /// The ports.
     pub ports: Vec<PortSeen>,
     /// A relay elsewhere; none if this server sends no mail to others.
@@ -126,7 +128,12 @@ fn certificate(seen: &NetworkSeen) -> Finding {
             finding(SUBJECT, FindingState::Good, sentence, None)
         }
         CertificateSeen::Refused(reason) => {
-            let advice = "Other servers refuse it. Get one from a certificate authority, and name its files under [tls].";
+            let advice = if seen.asks_authority {
+                "Other servers refuse it until the authority that the box asks has issued one; what is said about the name \
+                 tells how far that is."
+            } else {
+                "Other servers refuse it. Get one from a certificate authority, and name its files under [tls]."
+            };
             finding(SUBJECT, FindingState::Bad, format!("It is not believed: {reason}."), Some(advice))
         }
         CertificateSeen::Unknown(reason) => {
@@ -229,6 +236,7 @@ mod tests {
             addresses: Ok(vec!["203.0.113.7".parse().unwrap()]),
             own: Vec::new(),
             certificate: CertificateSeen::Trusted,
+            asks_authority: false,
             ports: vec![
                 PortSeen { service: "Web".into(), port: 443, connection: https },
                 PortSeen { service: "Mail".into(), port: 25, connection: smtp },
@@ -288,6 +296,18 @@ mod tests {
             ..seen([Connection::Off, Connection::Off])
         };
         assert_eq!(told(&seen), [row("Name", FindingState::Bad), row("Certificate", FindingState::Bad)]);
+    }
+
+    #[test]
+    fn nobody_is_sent_for_a_certificate_that_the_box_asks_for_itself() {
+        let advice = |asks_authority| {
+            let certificate = CertificateSeen::Refused("self-signed".into());
+            let ports = [Connection::Ours, Connection::Ours];
+            let findings = network_findings(&NetworkSeen { certificate, asks_authority, ..seen(ports) });
+            findings.into_iter().find(|finding| finding.subject == "Certificate").unwrap().advice.unwrap()
+        };
+        assert!(advice(false).contains("[tls]"));
+        assert!(!advice(true).contains("[tls]") && advice(true).contains("until the authority"));
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub(crate) fn help(site: &Site) -> String {
         }
         h2 { "“Cannot connect”" }
         p {
-            "The phone must be in the same network as the box: in the home’s Wi-Fi, not in the guest Wi-Fi, and \
-            without a VPN."
+            "Unless the box has a name and a certificate, the phone must be in the same network as the box: in the home’s \
+            Wi-Fi, not in the guest Wi-Fi, and without a VPN."
         }
         h2 { "It worked before, and does not any more" }
         p {

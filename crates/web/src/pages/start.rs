@@ -9,7 +9,7 @@ use relay_policy::Registration;
 
 use super::{Page, Width, naming_parts, open_button, qr_code};
 use crate::request::PageContext;
-use crate::site::Site;
+use crate::site::{Certificate, Site};
 
 /// The interval in which browsers load the start page again, in seconds, while its state changes by itself. Nobody is to
 /// be hurried (WCAG 2.2, success criterion 2.2.1): the page says that it does so, and twenty seconds are the least time
@@ -81,7 +81,7 @@ impl<'a> PageState<'a> {
         }
     }
 
-    fn html(self, accounts: usize) -> Markup {
+    fn html(self, site: &Site, accounts: usize) -> Markup {
         match self {
             Self::Starting => html! {
                 h1 { "Just a moment" }
@@ -90,7 +90,7 @@ impl<'a> PageState<'a> {
                 }
                 p.soft { "Longer than three minutes? Check the cable between the box and the router." }
             },
-            Self::Code(invitation) => code(invitation, accounts),
+            Self::Code(invitation) => code(site, invitation, accounts),
             Self::ButtonNeeded => html! {
                 h1 { "Add a person or a device" }
                 p {
@@ -147,7 +147,7 @@ pub(crate) fn start(context: &PageContext<'_>, from_home: bool, reload: Reload) 
         @if status.led == LedState::AccountCreated {
             p.note.good role="status" { "A new profile has joined. Welcome!" }
         }
-        (state.html(status.accounts))
+        (state.html(site, status.accounts))
         @if !site.former_domains.is_empty() { (moving(site, status.code.is_some())) }
     };
     Page {
@@ -177,7 +177,7 @@ fn outside(name: &str) -> String {
 }
 
 /// The code, the same as a link for the phone that shows it, and the way to use either.
-fn code(invitation: &PairingCode, accounts: usize) -> Markup {
+fn code(site: &Site, invitation: &PairingCode, accounts: usize) -> Markup {
     let PairingCode { link, closes } = invitation;
     html! {
         h1 {
@@ -190,7 +190,7 @@ fn code(invitation: &PairingCode, accounts: usize) -> Markup {
                 p { "On the phone that joins, tap here instead:" }
                 (open_button(link))
             }
-            (steps())
+            (steps(site))
         }
     }
 }
@@ -212,7 +212,7 @@ fn moving(site: &Site, has_code: bool) -> Markup {
     }
 }
 
-fn steps() -> Markup {
+fn steps(site: &Site) -> Markup {
     html! {
         ol.steps {
             li {
@@ -223,7 +223,9 @@ fn steps() -> Markup {
             li {
                 strong { "Scan this code with it" }
                 "In the app: " em { "Create New Profile" } ", " em { "Use Other Server" } ", "
-                em { "Scan Invitation Code" } ". The phone must be in the home’s Wi-Fi."
+                em { "Scan Invitation Code" } "."
+                // With such a certificate the code names the box by its name.
+                @if site.certificate() == Certificate::SelfSigned { " The phone must be in the home’s Wi-Fi." }
             }
             li {
                 strong { "Done" }
@@ -262,7 +264,6 @@ fn details(status: &DisplayStatus, naming: Option<&NamingStatus>) -> Markup {
 mod tests {
     use super::*;
     use crate::routes::tests::site;
-    use crate::site::Certificate;
 
     fn status(led: LedState, invitation: Option<PairingCode>) -> DisplayStatus {
         DisplayStatus {

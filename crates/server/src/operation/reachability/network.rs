@@ -72,6 +72,7 @@ impl Reachability {
             addresses,
             own: self.observed.naming.addresses().list(),
             certificate,
+            asks_authority: self.observed.naming.wants_certificate(),
             ports,
             relay,
             has_smarthost: self.config.federation.smarthost.is_some(),
