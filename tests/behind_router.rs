@@ -82,6 +82,7 @@ fn a_name_behind_a_router_gets_ports_an_address_and_a_certificate_and_keeps_them
         report(&home.server.hearth(&["name", "show"])?);
 
         // It has another address outside.
+        let _ = home.provider.requests();
         home.router.move_outside(OUTSIDE, Some(MOVED))?;
         wait_for_words(&home.server, "addresses", MOVED, PATIENCE)?;
         poll(PATIENCE, "phones find the server at its new address", || {
