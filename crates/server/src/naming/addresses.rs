@@ -12,8 +12,8 @@ use https_client::{HttpsClient, RequestLimits};
 use hyper::Request;
 use hyper::body::Bytes;
 use network::netlink::{Netlink, Usability};
-use port_mapping::MappingState;
 use port_mapping::plan::Standing;
+use port_mapping::{MappingState, PortState};
 use tokio::sync::{Notify, watch};
 
 /// From one look at the interfaces to the next.
@@ -127,7 +127,7 @@ pub(crate) struct AddressTask {
 struct Told {
     /// Its external address.
     external: Option<Ipv4Addr>,
-    /// The number of ports that it forwards.
+    /// The number of ports that it forwards among those at which an authority looks (RFC 8555 section 8.3, RFC 8737).
     open: usize,
     /// Whether it has answered about each port, or there is none.
     is_final: bool,
@@ -142,7 +142,9 @@ impl Told {
             Some(IpAddr::V6(_)) | None => None,
         };
         let ports = || state.routers.iter().flat_map(|router| &router.ports);
-        let open = ports().filter(|port| matches!(port.standing, Standing::Mapped { .. })).count();
+        let is_looked_at = |port: &&PortState| [80, 443].contains(&port.port.external.get());
+        let is_mapped = |port: &&PortState| matches!(port.standing, Standing::Mapped { .. });
+        let open = ports().filter(is_looked_at).filter(is_mapped).count();
         let waits = ports().any(|port| matches!(port.standing, Standing::Waiting));
         Self { external, open, is_final: !state.routers.is_empty() && !waits }
     }

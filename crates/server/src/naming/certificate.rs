@@ -28,6 +28,8 @@ const CLOCK_CHECK: Duration = Duration::from_secs(5);
 const RECORDS_LIMIT: Duration = Duration::from_secs(120);
 /// The time by which an authority's clock may be ahead, in seconds.
 const CLOCK_SKEW: u64 = 3600;
+/// The time in which changes count as one: a router forwards one port after the other.
+const SETTLING: Duration = Duration::from_secs(3);
 /// The failures in a row from which on they are told, and the part of a certificate's lifetime that is left then.
 const FAILURES_TOLD: u32 = 2;
 const PRESSING_PART: u64 = 6;
@@ -104,6 +106,7 @@ impl CertificateTask {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
             () = self.hurry.notified() => {
+                tokio::time::sleep(SETTLING).await;
                 // Ports that open one after the other are no reason to ask anew for a name that is missing.
                 if held.is_none() || history.last_failure().is_some() {
                     history.hurry();
@@ -119,6 +122,8 @@ impl CertificateTask {
         held: Option<&IssuedCertificate>,
         reason: AttemptReason,
     ) {
+        // What has changed until now is in this attempt.
+        tokio::select! { biased; () = self.hurry.notified() => {} () = std::future::ready(()) => {} }
         // Kept before the first request: a box that is switched off in each attempt stays within the authority's limits.
         history.begin(clock::wall());
         self.keep(history).await;
