@@ -4,12 +4,14 @@
 
 use std::ops::Range;
 
+use mail_types::Domain;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
 use crate::examine::{judge, parse};
 use crate::finding::Finding;
 use crate::model::Config;
+use crate::public::is_public;
 
 /// The longest text, in bytes.
 pub const OWNER_LIMIT: usize = 16 * 1024;
@@ -66,10 +68,33 @@ impl Base {
         if !foreign.is_empty() {
             return Err(foreign);
         }
+        let is_named = owner.contains_key("domain");
         let mut table = self.table.clone();
         merge(&mut table, owner);
-        judge(table)
+        let (config, findings) = judge(table)?;
+        match unreachable(&config).filter(|_| is_named) {
+            Some(error) => Err(vec![error]),
+            None => Ok((config, findings)),
+        }
     }
+}
+
+/// The error of an owner's name by which nobody would find the server, at home or outside. A laboratory, whose networks are
+/// private ones, says so in the machine's configuration.
+fn unreachable(config: &Config) -> Option<Finding> {
+    let domain = &config.domain;
+    let (problem, advice) = match domain {
+        Domain::Name(name) if !name.contains('.') => (
+            format!("{name:?} has no dot, and is a name of one machine at most."),
+            "Give the whole name, as smith.dedyn.io or chat.example.org.",
+        ),
+        Domain::Ipv4(_) | Domain::Ipv6(_) if !(is_public(domain) || config.federation.private_networks) => (
+            format!("{domain} is an address of a home or of nobody: no other server can reach it."),
+            "Give a name, or the address that the provider has given to this home for good.",
+        ),
+        Domain::Name(_) | Domain::Ipv4(_) | Domain::Ipv6(_) => return None,
+    };
+    Some(Finding::error("domain", problem, advice))
 }
 
 /// Puts `upper` over `lower`: keys replace keys, tables are merged.
@@ -177,6 +202,29 @@ fn within_quotes(text: &str, place: Range<usize>) -> Range<usize> {
 mod tests {
     use super::{Base, changed, mask_secrets, unmask, unmasked_secrets, without};
     use crate::model::DnsProvider;
+
+    #[test]
+    fn a_name_that_nobody_finds_is_refused() {
+        let base = Base::parse("").unwrap();
+        let refused = |name: &str| {
+            let findings = base.with_owner(&format!("domain = {name:?}")).err()?;
+            Some(findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        };
+        for name in
+            ["smith", "192.0.2.1", "smith.2", "[192.168.1.2]", "[127.0.0.1]", "[IPv6:fd00::1]", "[0.0.0.0]"]
+        {
+            assert!(refused(name).is_some_and(|words| words.starts_with("error: domain: ")), "{name}");
+        }
+        for name in
+            ["smith.dedyn.io", "chat.example.org", "box.test", "smith.local", "[8.8.8.8]", "1.example.org"]
+        {
+            assert_eq!(refused(name), None, "{name}");
+        }
+        // A laboratory; and what the machine's own file says is the machine's.
+        let laboratory = Base::parse("[federation]\nprivate_networks = true").unwrap();
+        assert!(laboratory.with_owner("domain = '[10.0.0.1]'").is_ok());
+        assert!(Base::parse("domain = 'smith'").unwrap().with_owner("").is_ok());
+    }
 
     const TYPED: &str =
         "# Ours\r\ndomain = \"smith.dedyn.io\"\r\n[dns_provider]\r\ntoken = \"s3cr3t-é\" # keep\r\n";

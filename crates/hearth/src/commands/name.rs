@@ -82,7 +82,12 @@ fn read_secret(path: &Path) -> anyhow::Result<String> {
         std::fs::File::open(path).and_then(|file| file.take(SECRET_LIMIT).read_to_string(&mut text))
     };
     read.with_context(|| format!("reading the secret from {}", path.display()))?;
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+    let secret = secret_of(&text);
+    secret.map(str::to_owned).with_context(|| format!("{} has no secret in its first line", path.display()))
+}
+
+fn secret_of(text: &str) -> Option<&str> {
+    text.lines().next().map(str::trim).filter(|secret| !secret.is_empty())
 }
 
 fn show(config: &Path, json: bool) -> anyhow::Result<ExitCode> {
@@ -103,8 +108,17 @@ pub(super) fn in_words(status: &NamingStatus) -> String {
 mod tests {
     use clap::Parser;
 
-    use super::{NameCommand, change};
+    use super::{NameCommand, change, secret_of};
     use crate::cli::{Cli, Command};
+
+    #[test]
+    fn a_secret_is_the_first_line_and_never_empty() {
+        for (text, secret) in
+            [("abc", Some("abc")), (" abc \r\nmore", Some("abc")), ("", None), ("\nabc", None)]
+        {
+            assert_eq!(secret_of(text), secret, "{text:?}");
+        }
+    }
 
     fn changed(arguments: &str, secret: Option<&str>) -> String {
         let line = format!("hearth name set --config /c {arguments}");
