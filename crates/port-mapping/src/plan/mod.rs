@@ -33,6 +33,8 @@ pub const LOOK: Duration = Duration::from_secs(55);
 const SHORTEST_RENEWAL: Duration = Duration::from_secs(2);
 /// Wanted ports of each family; more are left out.
 pub const PORTS_LIMIT: usize = 12;
+/// The grants in a row with which a router is believed that it has forgotten all before: a restart shows it with one.
+const LOSSES_BELIEVED: u32 = 24;
 /// After a refusal a person may change the router's settings, and look here for the effect.
 const REFUSED: Pauses = Pauses { first: Duration::from_secs(60), longest: Duration::from_secs(3600) };
 /// Without an answer from a router that has never given one, or an address: most likely it never will.
@@ -106,6 +108,8 @@ struct Side {
     address: Option<IpAddr>,
     /// Requests in a row without an answer, or answered by a router that is not connected.
     silences: u32,
+    /// Grants in a row with which the router showed that it has forgotten those before.
+    losses: u32,
     has_granted: bool,
 }
 
@@ -149,8 +153,7 @@ impl Plan {
         let fits = |port: &&WantedPort| family == Family::V4 || port.internal == port.external;
         let entries: Vec<Entry> = ports.iter().filter(fits).take(PORTS_LIMIT).map(entry).collect();
         if !entries.is_empty() {
-            let side = Side { family, entries, epoch: None, address: None, silences: 0, has_granted: false };
-            self.sides.push(side);
+            self.sides.push(Side::new(family, entries));
             self.sides.sort_by_key(|side| side.family);
         }
     }
@@ -209,6 +212,10 @@ impl Plan {
 }
 
 impl Side {
+    fn new(family: Family, entries: Vec<Entry>) -> Self {
+        Self { family, entries, epoch: None, address: None, silences: 0, losses: 0, has_granted: false }
+    }
+
     /// The index of the port that others of this router are judged by: the first that is mapped, else the first.
     fn sentinel(&self) -> usize {
         self.entries.iter().position(Entry::is_mapped).unwrap_or(0)
@@ -219,12 +226,13 @@ impl Side {
         let sentinel = self.sentinel();
         let due = |(index, entry): (usize, &Entry)| {
             let look = entry.asked.filter(|_| index == sentinel && entry.is_mapped()).map(|at| at + look);
-            (look.map_or(entry.due, |look| look.min(entry.due)), index)
+            // Of those that are due together, the one that was asked for longest ago.
+            (look.map_or(entry.due, |look| look.min(entry.due)), entry.asked, index)
         };
         let entries = self.entries.iter().enumerate();
         // A router that does not answer for one port does not for another.
         let asked = entries.filter(|(index, _)| self.silences == 0 || *index == sentinel);
-        asked.map(due).min().map(|(due, index)| (index, due))
+        asked.map(due).min().map(|(due, _, index)| (index, due))
     }
 
     fn begin(&mut self, index: usize) -> Option<Request> {
@@ -241,7 +249,10 @@ impl Side {
         let is_moved = granted.address.is_some() && self.address.is_some() && granted.address != self.address;
         self.address = granted.address.or(self.address);
         (self.silences, self.has_granted) = (0, true);
-        if is_back || is_lost || is_moved {
+        self.losses = if is_lost { self.losses.saturating_add(1) } else { 0 };
+        // One that forgets with every grant only seems to: its epoch says nothing.
+        let is_believed = is_lost && self.losses <= LOSSES_BELIEVED;
+        if is_back || is_believed || is_moved {
             self.ask_others_at_once(now, index);
         }
         let Some(entry) = self.entries.get_mut(index) else { return };
@@ -260,7 +271,8 @@ impl Side {
     fn ask_others_at_once(&mut self, now: Instant, index: usize) {
         let others = self.entries.iter_mut().enumerate().filter(|(other, _)| *other != index);
         for (_, entry) in others.filter(|(_, entry)| entry.refusals == 0) {
-            entry.due = now;
+            // One that waits already keeps its turn: a router that forgets again and again must not starve the last.
+            entry.due = entry.due.min(now);
         }
     }
 
