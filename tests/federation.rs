@@ -97,6 +97,42 @@ fn a_server_that_proves_nothing_gets_nothing() {
 }
 
 #[test]
+fn a_proven_tlsa_record_vouches_for_a_certificate_and_against_every_other() {
+    let test = "a_proven_tlsa_record_vouches_for_a_certificate_and_against_every_other";
+    play(test, |internet: &Internet| {
+        let key = internet.names().sign()?;
+        let hearth = Hearth::start_proving(internet, "hearth.test", &key)?;
+        let ben = hearth.account_of("Ben")?;
+        ben.log_in()?;
+        let shows = |certificate| Options { https: false, certificate, ..Options::default() };
+        let own = AwkwardServer::start(internet, "own.test", shows(CertificateKind::SelfSigned))?;
+        // An authority vouches for it, but the record names the key of another.
+        let other = AwkwardServer::start(internet, "other.test", shows(CertificateKind::Trusted))?;
+        let without = AwkwardServer::start(internet, "without.test", shows(CertificateKind::SelfSigned))?;
+        for domain in ["own.test", "other.test"] {
+            // RFC 7672 section 3.1.1: the domain's own certificate, by its public key, as SHA-256.
+            let digest = own.host.certificate.key_digest()?;
+            internet.names().add(&format!("_25._tcp.{domain}. TLSA 3 1 1 {digest}"))?;
+        }
+        for server in [&own, &other, &without] {
+            let to = format!("carl@{}", server.host.domain);
+            ben.submit(&[&to], &message(&ben.address, &to, &server.host.domain))?;
+        }
+        let taken = own.wait_for(LIMIT, "own.test")?;
+        ensure!(taken.way == Way::Tls, "{:?}", taken.way);
+        for server in [&other, &without] {
+            let asked = || Ok((server.met(Stage::Hello) > 0).then_some(()));
+            poll(LIMIT, "it is asked", asked).with_context(|| server.host.domain.clone())?;
+            ensure!(server.taken().is_empty(), "{} got a message", server.host.domain);
+        }
+        let queue = hearth.hearth(&["queue", "list"])?;
+        ensure!(queue.contains("proves nothing: it fits none of the host's TLSA records"), "{queue}");
+        ensure!(queue.contains("proves nothing: no authority that is trusted vouches for it"), "{queue}");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_refusal_is_the_answer_to_the_sender() {
     play("a_refusal_is_the_answer_to_the_sender", |internet: &Internet| {
         let hearth = Hearth::start(internet, "hearth.test")?;

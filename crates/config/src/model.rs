@@ -208,6 +208,9 @@ pub struct Dns {
     pub servers: Vec<NameServer>,
     /// Name servers that pass signatures on (RFC 4035), for TLSA records; without any there is no DANE.
     pub validating: Vec<NameServer>,
+    /// The keys of the root zone by which their answers are proven, as DNSKEY records in a zone file's notation; those that
+    /// IANA publishes, when there is none here.
+    pub root_keys: Option<String>,
 }
 
 /// A recursive name server.

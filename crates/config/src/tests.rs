@@ -264,4 +264,6 @@ fn mail_goes_to_other_servers_from_a_domain_that_they_can_find() {
     ];
     assert_eq!(dns.servers, expected);
     assert_eq!(findings("dns.servers = [\"dns.example\"]"), [("dns.servers".into(), Severity::Error)]);
+    assert_eq!(config("dns.root_keys = '. IN DNSKEY 257'").dns.root_keys.as_deref(), Some(". IN DNSKEY 257"));
+    assert_eq!(findings("dns.root_keys = '20326'"), [("dns.root_keys".into(), Severity::Error)]);
 }

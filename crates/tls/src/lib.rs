@@ -22,7 +22,7 @@ pub use challenge::ChallengeCertificates;
 pub use files::{CertificateFiles, Reload, from_files, read_files};
 pub use issued::{IssuedCertificate, from_issued};
 pub use key::CertificateKey;
-pub use outgoing::OutgoingTls;
+pub use outgoing::{OutgoingTls, certificate_flaw};
 pub use provider::provider;
 pub use roots::Roots;
 pub use self_signed::{self_signed, self_signed_key};

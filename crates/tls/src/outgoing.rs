@@ -1,5 +1,6 @@
 //! The settings of handshakes with other mail servers: TLS 1.2 or 1.3, and one of three proofs of who the server is.
 
+use std::io;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -7,11 +8,31 @@ use mail_types::Tlsa;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::dane;
 use crate::provider::provider;
+
+/// The flaw of a server's certificate for which a handshake failed, as a clause for an owner; none if it failed for
+/// another reason.
+#[must_use]
+pub fn certificate_flaw(error: &io::Error) -> Option<String> {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let Some(Error::InvalidCertificate(flaw)) = inner else { return None };
+    Some(match flaw {
+        CertificateError::UnknownIssuer => "no authority that is trusted vouches for it".to_owned(),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for other names".to_owned()
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet, or the clock is wrong".to_owned()
+        }
+        CertificateError::Other(other) => other.0.to_string(),
+        other => other.to_string(),
+    })
+}
 
 /// The number of servers whose TLS sessions are kept for resumption.
 const SESSIONS_LIMIT: usize = 64;

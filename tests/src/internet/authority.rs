@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData, date_time_ymd,
+};
 
 /// A certificate authority (RFC 5280).
 pub struct Authority {
@@ -31,6 +33,15 @@ pub struct Files {
     pub certificate: PathBuf,
     /// Its private key (PKCS#8), as PEM.
     pub key: PathBuf,
+}
+
+impl Files {
+    /// The SHA-256 of the public key (RFC 6698 section 2.1.2: selector 1), in hexadecimal.
+    pub fn key_digest(&self) -> Result<String> {
+        let key = KeyPair::from_pem(&std::fs::read_to_string(&self.key)?)?;
+        let digest = ring::digest::digest(&ring::digest::SHA256, &key.subject_public_key_info());
+        Ok(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 impl Authority {

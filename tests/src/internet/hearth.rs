@@ -27,14 +27,25 @@ impl Hearth {
         Self::start_at(internet, internet.host(domain)?, more)
     }
 
+    /// Starts one that has proven answers (RFC 4035) of the name servers, whose root zone has this key.
+    pub fn start_proving(internet: &Internet, domain: &str, root_key: &str) -> Result<Self> {
+        let names = internet.names().records_address();
+        let dns = format!("validating = [\"{names}\"]\nroot_keys = \"\"\"{root_key}\"\"\"\n");
+        Self::start_configured(internet, internet.host(domain)?, &dns, "")
+    }
+
     /// The same at a host, under its name.
     pub fn start_at(internet: &Internet, host: Host, more: &str) -> Result<Self> {
+        Self::start_configured(internet, host, "", more)
+    }
+
+    fn start_configured(internet: &Internet, host: Host, dns: &str, more: &str) -> Result<Self> {
         let domain = host.domain.as_str();
         let (certificate, key) = (host.certificate.certificate.display(), host.certificate.key.display());
         let names = internet.names().address();
         let roots = internet.authority().roots().display();
         let more = format!(
-            "[tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n[dns]\nservers = [\"{names}:53\"]\n\
+            "[tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n[dns]\nservers = [\"{names}:53\"]\n{dns}\
              [federation]\noutbound = \"all\"\nprivate_networks = true\nroots = \"{roots}\"\n{more}\n"
         );
         let daemon = Daemon::start_on(host.address, domain, &more)?;

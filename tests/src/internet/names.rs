@@ -1,7 +1,7 @@
 //! The name servers: knot with all records of all domains in one zone, the root's, so that other names do not exist;
 //! and unbound, as the resolver that everybody asks. It keeps nothing, so that a change is seen at once.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,6 +25,9 @@ pub const DYNAMIC_SECRET: &str = "aGVhcnRoLWxhYm9yYXRvcnkta2V5LW9mLTMyLWJ5dGU=";
 pub const AUTHORITATIVE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
 /// The port of knot, which has the records. The usual one is the resolver's.
 const RECORDS_PORT: u16 = 5300;
+/// The policy of a signed zone, and the beginning of the root's configuration with it.
+const SIGNING: &str = "policy:\n  - id: own\n    manual: on\n    single-type-signing: on\n";
+const SIGNED_ROOT: &str = "  - domain: .\n    dnssec-signing: on\n    dnssec-policy: own\n";
 /// The start of the root zone (RFC 1035 section 5).
 const ROOT: &str = "$ORIGIN .\n$TTL 1\n. SOA ns.test. admin.test. SERIAL 3600 600 86400 1\n. NS ns.test.\n";
 
@@ -63,6 +66,23 @@ impl NameServer {
     #[must_use]
     pub fn address(&self) -> Ipv4Addr {
         self.address
+    }
+
+    /// The address and port of knot, which answers for the root zone.
+    #[must_use]
+    pub fn records_address(&self) -> SocketAddr {
+        (self.address, RECORDS_PORT).into()
+    }
+
+    /// Signs the root zone from now on (RFC 4035), and gives its key: a DNSKEY record in a zone file's notation.
+    pub fn sign(&self) -> Result<String> {
+        let configuration = self.records.join("knot.conf");
+        keymgr(&configuration, &["generate", "algorithm=ECDSAP256SHA256", "ksk=yes", "zsk=yes"])?;
+        let signed = std::fs::read_to_string(&configuration)?.replace("  - domain: .\n", SIGNED_ROOT);
+        std::fs::write(&configuration, SIGNING.to_owned() + &signed)?;
+        control(&self.records, &["reload"])?;
+        control(&self.records, &["zone-sign", "."])?;
+        Ok(keymgr(&configuration, &["dnskey"])?.replace(". DNSKEY", ". 60 IN DNSKEY"))
     }
 
     /// The data of a name's records, as the resolver gives it ([`Resolver::records`]); none if there is no such name.
@@ -239,6 +259,16 @@ stub-zone:
     stub-addr: {address}@{RECORDS_PORT}
 "#
     )
+}
+
+/// Runs knot's program for keys on the root zone, and gives what it prints.
+fn keymgr(configuration: &Path, arguments: &[&str]) -> Result<String> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut keymgr = Command::new("keymgr");
+    keymgr.env("PATH", format!("{path}:/usr/sbin:/sbin")).arg("-c").arg(configuration).arg(".");
+    let output = keymgr.args(arguments).output().context("running keymgr")?;
+    ensure!(output.status.success(), "keymgr {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Tells knot what to do, and waits until it is done.

@@ -36,6 +36,7 @@ pub(crate) fn resolver(config: &Config, roots: RootCertStore) -> anyhow::Result<
         Servers::Listed(list(&config.dns.servers))
     };
     let validating = list(&config.dns.validating);
-    Resolver::new(Settings { servers, validating, root_keys: RootKeys::Iana, tls_roots: roots })
+    let root_keys = config.dns.root_keys.clone().map_or(RootKeys::Iana, RootKeys::Records);
+    Resolver::new(Settings { servers, validating, root_keys, tls_roots: roots })
         .context("preparing name lookups")
 }

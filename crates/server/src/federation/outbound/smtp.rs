@@ -205,9 +205,12 @@ impl SmtpConnection {
         let Stream::Plain(socket) = std::mem::replace(&mut self.stream, Stream::None) else {
             return Err(Trouble::Protocol);
         };
-        let stream = handshake(socket, trust)
-            .await
-            .map_err(|error| Trouble::NoConnection(format!("TLS with the other server failed: {error}")))?;
+        let stream = handshake(socket, trust).await.map_err(|error| {
+            Trouble::NoConnection(match tls::certificate_flaw(&error) {
+                Some(flaw) => format!("The other server's certificate proves nothing: {flaw}"),
+                None => format!("TLS with the other server failed: {error}"),
+            })
+        })?;
         self.stream = Stream::Tls(Box::new(stream));
         Ok(())
     }

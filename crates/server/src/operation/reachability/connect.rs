@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{CertificateError, ClientConfig};
+use rustls::ClientConfig;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
@@ -72,21 +72,8 @@ pub(super) async fn handshake(
 
 /// The trouble of a connection, as an owner understands it.
 fn in_words(error: &io::Error) -> String {
-    let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    if let Some(rustls::Error::InvalidCertificate(flaw)) = rustls {
-        return match flaw {
-            CertificateError::UnknownIssuer => "no authority that is trusted vouches for it".to_owned(),
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "it is for other names".to_owned()
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "it has expired".to_owned()
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "it is not valid yet, or the clock is wrong".to_owned()
-            }
-            other => other.to_string(),
-        };
+    if let Some(flaw) = tls::certificate_flaw(error) {
+        return flaw;
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "refused".to_owned(),
