@@ -133,6 +133,32 @@ fn a_proven_tlsa_record_vouches_for_a_certificate_and_against_every_other() {
 }
 
 #[test]
+fn a_server_is_reached_by_ipv6_alone_and_where_its_ipv4_is_dead() {
+    play("a_server_is_reached_by_ipv6_alone_and_where_its_ipv4_is_dead", |internet: &Internet| {
+        let hearth = Hearth::start(internet, "hearth.test")?;
+        let ben = hearth.account_of("Ben")?;
+        ben.log_in()?;
+        // Nobody listens at this address of the namespace.
+        let dead = internet.host_without_names("dead.test")?.address;
+        for (domain, own, records) in [
+            ("six.test", "fd77::6", "six.test. AAAA fd77::6".to_owned()),
+            ("half.test", "fd77::46", format!("half.test. AAAA fd77::46\nhalf.test. A {dead}")),
+        ] {
+            let closed = Options { smtp: false, https: false, ..Options::default() };
+            let mut server = AwkwardServer::start(internet, domain, closed)?;
+            server.open_at(own.parse()?)?;
+            internet.names().remove(domain)?;
+            internet.names().add(&format!("{domain}. MX 10 {domain}.\n{records}"))?;
+            let to = format!("carl@{domain}");
+            ben.submit(&[&to], &message(&ben.address, &to, domain))?;
+            let taken = server.wait_for(LIMIT, domain)?;
+            ensure!(taken.way == Way::Tls, "{domain}: {:?}", taken.way);
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn a_refusal_is_the_answer_to_the_sender() {
     play("a_refusal_is_the_answer_to_the_sender", |internet: &Internet| {
         let hearth = Hearth::start(internet, "hearth.test")?;

@@ -1,6 +1,6 @@
 //! A port that a thread listens on, until it is closed with all its connections.
 
-use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 /// An open port; closed when dropped.
 pub(super) struct Listener {
-    address: SocketAddrV4,
+    address: SocketAddr,
     state: Arc<State>,
     thread: Option<JoinHandle<()>>,
 }
@@ -29,11 +29,11 @@ impl State {
 impl Listener {
     /// Opens a port; each connection is served on a thread of its own.
     pub(super) fn start(
-        address: Ipv4Addr,
+        address: impl Into<IpAddr>,
         port: u16,
         serve: impl Fn(TcpStream) + Send + Sync + 'static,
     ) -> Result<Self> {
-        let address = SocketAddrV4::new(address, port);
+        let address = SocketAddr::new(address.into(), port);
         let listener = TcpListener::bind(address).with_context(|| format!("listening on {address}"))?;
         let state = Arc::new(State::default());
         let (shared, serve) = (Arc::clone(&state), Arc::new(serve));

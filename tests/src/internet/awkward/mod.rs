@@ -5,10 +5,12 @@ mod post;
 mod rules;
 mod smtp;
 
+use std::net::Ipv6Addr;
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 pub use rules::{Action, Rules, Stage, Times};
 
@@ -140,6 +142,16 @@ impl AwkwardServer {
             let take = move |request: &_| post::take(request, &shared);
             self.listeners.push(super::https::start(self.host.address, Arc::clone(&self.shared.tls), take)?);
         }
+        Ok(())
+    }
+
+    /// Opens port 25 at an address of IPv6, too, which AAAA records may name.
+    pub fn open_at(&mut self, address: Ipv6Addr) -> Result<()> {
+        let own = format!("{address}/128");
+        let added = Command::new("ip").args(["-6", "addr", "add", &own, "dev", "lo", "nodad"]).status()?;
+        ensure!(added.success(), "{own} cannot be added to the loopback interface");
+        let shared = Arc::clone(&self.shared);
+        self.listeners.push(Listener::start(address, 25, move |stream| smtp::serve(stream, &shared))?);
         Ok(())
     }
 
