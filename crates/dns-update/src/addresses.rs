@@ -6,59 +6,22 @@ use std::net::Ipv6Addr;
 /// The prefix length of a network in which hosts make their own addresses (RFC 4291 section 2.5.1).
 const SUFFIX_MASK: u128 = u64::MAX as u128;
 
-/// An IPv6 address of an interface, with the kernel's knowledge about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InterfaceAddress {
-    /// The address.
-    pub address: Ipv6Addr,
-    /// The time for which it may begin connections, in seconds (RFC 4862 section 5.5.4): 0 is deprecated. None if it is not
-    /// known or has no end.
-    pub preferred: Option<u32>,
-    /// Its permanence.
-    pub permanence: Permanence,
-}
-
-/// The permanence of an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Permanence {
-    /// Kept as long as its prefix.
-    Stable,
-    /// Changed every day or so (RFC 8981), or not yet known to be unique (RFC 4862 section 5.4).
-    Temporary,
-    /// Not known.
-    Unknown,
-}
-
-/// The IPv6 address under which others should find the box; none if it has none that is routed everywhere. Temporary and
-/// deprecated addresses are never taken.
+/// The one of these IPv6 addresses under which others should find the box; none if none is routed everywhere. Temporary and
+/// deprecated ones are not to be among them.
 ///
-/// The previous one stays for as long as it is good, unless another one lives more than twice as long: then the router has
-/// ceased to announce the prefix of the previous one. Otherwise one with the suffix of the previous one comes first (the same
+/// The previous one stays for as long as it is there. Otherwise one with the suffix of the previous one comes first (the same
 /// interface identifier below a new prefix), then one that is made of the interface's hardware address.
 #[must_use]
-pub fn address_to_publish(addresses: &[InterfaceAddress], previous: Option<Ipv6Addr>) -> Option<Ipv6Addr> {
-    let fit: Vec<&InterfaceAddress> = addresses
-        .iter()
-        .filter(|candidate| is_global_unicast(candidate.address))
-        .filter(|candidate| candidate.preferred != Some(0) && candidate.permanence != Permanence::Temporary)
-        .collect();
-    let longest = fit.iter().map(|candidate| lifetime(candidate)).max()?;
-    let lives = |candidate: &&&InterfaceAddress| lifetime(candidate).saturating_mul(2) >= longest;
-    let rank = |candidate: &&&InterfaceAddress| {
-        let address = candidate.address;
+pub fn address_to_publish(addresses: &[Ipv6Addr], previous: Option<Ipv6Addr>) -> Option<Ipv6Addr> {
+    let rank = |address: &Ipv6Addr| {
         (
-            previous == Some(address),
-            previous.is_some_and(|previous| suffix(previous) == suffix(address)),
-            candidate.permanence == Permanence::Stable,
-            is_of_hardware(address),
-            Reverse(address),
+            previous == Some(*address),
+            previous.is_some_and(|previous| suffix(previous) == suffix(*address)),
+            is_of_hardware(*address),
+            Reverse(*address),
         )
     };
-    fit.iter().filter(lives).max_by_key(rank).map(|candidate| candidate.address)
-}
-
-fn lifetime(candidate: &InterfaceAddress) -> u32 {
-    candidate.preferred.unwrap_or(u32::MAX)
+    addresses.iter().copied().filter(|address| is_global_unicast(*address)).max_by_key(rank)
 }
 
 /// Whether an address is routed everywhere: in 2000::/3, the only space that is given out (RFC 4291 section 2.4), but not for
@@ -90,23 +53,16 @@ fn is_of_hardware(address: Ipv6Addr) -> bool {
 mod tests {
     use std::net::Ipv6Addr;
 
-    use super::{InterfaceAddress, Permanence, address_to_publish, is_global_unicast};
+    use super::{address_to_publish, is_global_unicast};
 
     fn ip(text: &str) -> Ipv6Addr {
         text.parse().unwrap()
     }
 
-    fn unknown(text: &str) -> InterfaceAddress {
-        InterfaceAddress { address: ip(text), preferred: None, permanence: Permanence::Unknown }
-    }
-
-    fn living(text: &str, seconds: u32) -> InterfaceAddress {
-        InterfaceAddress { preferred: Some(seconds), ..unknown(text) }
-    }
-
     #[track_caller]
-    fn check(addresses: &[InterfaceAddress], previous: Option<&str>, expected: Option<&str>) {
-        assert_eq!(address_to_publish(addresses, previous.map(ip)), expected.map(ip));
+    fn check(addresses: &[&str], previous: Option<&str>, expected: Option<&str>) {
+        let addresses: Vec<Ipv6Addr> = addresses.iter().map(|text| ip(text)).collect();
+        assert_eq!(address_to_publish(&addresses, previous.map(ip)), expected.map(ip));
     }
 
     #[test]
@@ -126,7 +82,7 @@ mod tests {
             "64:ff9b::808:808",
         ] {
             assert!(!is_global_unicast(ip(text)), "{text}");
-            check(&[unknown(text)], None, None);
+            check(&[text], None, None);
         }
         for text in ["2001:470::1", "2606:4700::1", "2a02:8071::1", "2003:c0::1", "3ffe::1"] {
             assert!(is_global_unicast(ip(text)), "{text}");
@@ -135,28 +91,17 @@ mod tests {
     }
 
     #[test]
-    fn temporary_and_deprecated_addresses_are_left_out() {
-        let temporary =
-            InterfaceAddress { permanence: Permanence::Temporary, ..unknown("2003:c0::aaaa:bbbb:cccc:1") };
-        check(&[temporary, unknown("2003:c0::7")], Some("2003:c0::aaaa:bbbb:cccc:1"), Some("2003:c0::7"));
-        check(&[living("2003:c0::7", 0), living("2003:c1::7", 9)], Some("2003:c0::7"), Some("2003:c1::7"));
-        check(&[living("2003:c0::7", 0)], Some("2003:c0::7"), None);
-    }
-
-    #[test]
     fn the_suffix_is_kept_below_a_new_prefix() {
-        let new =
-            [unknown("2003:c1::1:2:3:4"), unknown("2003:c1::ba27:ebff:fe12:3456"), unknown("2003:c1::9")];
+        let new = ["2003:c1::1:2:3:4", "2003:c1::ba27:ebff:fe12:3456", "2003:c1::9"];
         check(&new, Some("2003:c0::9"), Some("2003:c1::9"));
         check(&new, None, Some("2003:c1::ba27:ebff:fe12:3456"));
         check(&new, Some("2003:c1::1:2:3:4"), Some("2003:c1::1:2:3:4"));
     }
 
     #[test]
-    fn an_address_stays_until_its_prefix_is_no_longer_announced() {
-        let both = |old, new| [living("2003:c0::9", old), living("2003:c1::9", new)];
-        check(&both(1800, 1790), Some("2003:c0::9"), Some("2003:c0::9"));
-        check(&both(1000, 1800), Some("2003:c0::9"), Some("2003:c0::9"));
-        check(&both(899, 1800), Some("2003:c0::9"), Some("2003:c1::9"));
+    fn an_address_stays_while_it_is_there() {
+        let both = ["2003:c0::9", "2003:c1::ba27:ebff:fe12:3456"];
+        check(&both, Some("2003:c0::9"), Some("2003:c0::9"));
+        check(&both[1..], Some("2003:c0::9"), Some("2003:c1::ba27:ebff:fe12:3456"));
     }
 }

@@ -38,7 +38,7 @@ mod schedule;
 mod settings;
 mod template;
 
-pub use addresses::{InterfaceAddress, Permanence, address_to_publish, is_global_unicast};
+pub use addresses::{address_to_publish, is_global_unicast};
 pub use applied::{Applied, Refused};
 pub use error::{Remedy, UpdateError};
 pub use name::{NameError, RecordName};

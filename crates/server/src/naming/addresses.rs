@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dns_update::{InterfaceAddress, Permanence, address_to_publish};
+use dns_update::address_to_publish;
 use host::clock;
 use http_body_util::Full;
 use https_client::{HttpsClient, RequestLimits};
@@ -99,15 +99,12 @@ fn way_out() -> Option<IpAddr> {
 /// every day (RFC 8981).
 fn stable(previous: Option<Ipv6Addr>) -> Option<Ipv6Addr> {
     let found = Netlink::open().and_then(|mut netlink| netlink.addresses()).ok()?;
-    let candidate = |found: &network::netlink::InterfaceAddress| match found.address {
+    let lasting = found.iter().filter(|found| found.usability == Usability::Global);
+    let six = lasting.filter_map(|found| match found.address {
         IpAddr::V4(_) => None,
-        IpAddr::V6(address) => {
-            let is_lasting = found.usability == Usability::Global;
-            let permanence = if is_lasting { Permanence::Unknown } else { Permanence::Temporary };
-            Some(InterfaceAddress { address, preferred: None, permanence })
-        }
-    };
-    address_to_publish(&found.iter().filter_map(candidate).collect::<Vec<_>>(), previous)
+        IpAddr::V6(address) => Some(address),
+    });
+    address_to_publish(&six.collect::<Vec<_>>(), previous)
 }
 
 /// The task that follows the addresses.
