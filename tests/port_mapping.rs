@@ -143,7 +143,7 @@ fn a_router_that_refuses_is_told_in_words() -> Result<()> {
         let state = mapping.wait_for("answers", |state| is_settled(state, Family::V4))?;
         let ports = &router(&state, Family::V4).context("a router")?.ports;
         assert!(ports.iter().all(|port| port.standing == Standing::Refused(Refusal::Policy)), "{ports:#?}");
-        let found = &forwarding_findings(&state.seen(None))[0];
+        let found = &forwarding_findings(&state.seen())[0];
         ensure!(found.sentence.contains("switched off"), "{found:?}");
         // It is asked again when the owner may have changed that, and not before.
         let again = ports.iter().map(|port| port.next.saturating_duration_since(now())).min();
@@ -166,7 +166,7 @@ fn a_port_of_another_device_is_told_with_its_address() -> Result<()> {
         let by = Some(OTHER_DEVICE.parse()?);
         assert_eq!(ports[0].standing, Standing::Refused(Refusal::Held { by }));
         assert!(ports[1..].iter().all(is_mapped), "{ports:#?}");
-        let found = forwarding_findings(&state.seen(None));
+        let found = forwarding_findings(&state.seen());
         ensure!(found.iter().any(|found| found.sentence.contains(OTHER_DEVICE)), "{found:?}");
         assert_eq!(home.forwarded(OTHER_DEVICE)?, [443]);
         drop(mapping);
@@ -183,7 +183,7 @@ fn a_router_behind_another_one_is_recognised() -> Result<()> {
             home.start(switches)?;
             let mapping = Mapping::start(&home);
             let state = mapping.wait_for("answers", |state| is_settled(state, Family::V4))?;
-            let found = &forwarding_findings(&state.seen(None))[0];
+            let found = &forwarding_findings(&state.seen())[0];
             ensure!(found.sentence.contains("no public address"), "{outside}: {found:?} {state:#?}");
         }
     }
@@ -200,7 +200,7 @@ fn a_box_without_such_a_router_waits_and_finds_one_later() -> Result<()> {
         ports.take(1).any(|port| port.standing == Standing::Refused(Refusal::NoRouter))
     })?;
     ensure!(now() - start < Duration::from_secs(20), "{:?}", now() - start);
-    let found = &forwarding_findings(&state.seen(None))[0];
+    let found = &forwarding_findings(&state.seen())[0];
     ensure!(found.sentence.contains("does not answer"), "{found:?}");
     home.start(PCP)?;
     mapping.wait_for("all ports", |state| is_complete(state, Family::V4))?;

@@ -1,19 +1,16 @@
 //! The state of the mappings in the words of the rules, which judge it.
 
-use std::net::Ipv4Addr;
-
-use relay_policy::reachability::{Forwarding, ForwardingSeen, PortAsked, RouterSeen};
+use relay_policy::reachability::{Forwarding, PortAsked, RouterSeen};
 
 use crate::plan::Standing;
 use crate::state::{MappingState, RouterState};
 use crate::words::Refusal;
 
 impl MappingState {
-    /// The observations for [`relay_policy::reachability::forwarding_findings`], with the home's public IPv4 address, if
-    /// somebody outside was asked for it.
+    /// The observations for [`relay_policy::reachability::forwarding_findings`].
     #[must_use]
-    pub fn seen(&self, public: Option<Ipv4Addr>) -> ForwardingSeen {
-        ForwardingSeen { routers: self.routers.iter().map(router).collect(), public }
+    pub fn seen(&self) -> Vec<RouterSeen> {
+        self.routers.iter().map(router).collect()
     }
 }
 

@@ -8,15 +8,6 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipc::reachability::{Finding, FindingState};
 
-/// The observations of the home's routers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ForwardingSeen {
-    /// The routers; none without a default route.
-    pub routers: Vec<RouterSeen>,
-    /// The public IPv4 address of the home as others see it, if somebody was asked.
-    pub public: Option<Ipv4Addr>,
-}
-
 /// A router, as it answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouterSeen {
@@ -69,8 +60,6 @@ enum Reach {
     BehindRouter,
     /// The provider's (RFC 6598, RFC 6333).
     BehindProvider,
-    /// Another one than others see.
-    Different,
 }
 
 /// A judgement in the making: the sentence, and the advice.
@@ -86,22 +75,22 @@ const SETTING: &str = "Look for \"UPnP\", \"NAT-PMP\" or \"PCP\" in the router's
 const WITHOUT_PORTS: &str = "ask your provider for a public IPv4 address (some give it for nothing), use IPv6 if the \
                              people you write with have it, or use a WireGuard tunnel with a public address";
 
-/// The findings, IPv4 first.
+/// The findings about the home's routers, IPv4 first. There are none of them without a default route.
 #[must_use]
-pub fn forwarding_findings(seen: &ForwardingSeen) -> Vec<Finding> {
-    if seen.routers.is_empty() {
+pub fn forwarding_findings(routers: &[RouterSeen]) -> Vec<Finding> {
+    if routers.is_empty() {
         let advice = "Look whether the network cable is plugged in and the router is on.".to_owned();
         let sentence = "This box knows no router.".to_owned();
         let judged = Judged { state: FindingState::Bad, sentence, advice: Some(advice) };
         return vec![finding("Router", judged)];
     }
-    seen.routers.iter().flat_map(|router| router_findings(router, seen)).collect()
+    routers.iter().flat_map(router_findings).collect()
 }
 
-fn router_findings(router: &RouterSeen, seen: &ForwardingSeen) -> Vec<Finding> {
+fn router_findings(router: &RouterSeen) -> Vec<Finding> {
     let subject = if router.own.is_ipv4() { "Router" } else { "Router (IPv6)" };
     let mut findings = vec![finding(subject, whole(router))];
-    if let (IpAddr::V4(_), Some(judged)) = (router.own, second_router(router, seen)) {
+    if let (IpAddr::V4(_), Some(judged)) = (router.own, second_router(router)) {
         findings.push(finding("Second router", judged));
     }
     let is_open = router.ports.iter().any(|port| port.outcome == Forwarding::Open);
@@ -241,9 +230,9 @@ fn state_of(port: u16) -> FindingState {
 }
 
 /// A second router, by the first one's external address.
-fn second_router(router: &RouterSeen, seen: &ForwardingSeen) -> Option<Judged> {
+fn second_router(router: &RouterSeen) -> Option<Judged> {
     let Some(IpAddr::V4(external)) = router.external else { return None };
-    let (sentence, advice) = match reach(external, seen.public) {
+    let (sentence, advice) = match reach(external) {
         Reach::Public => return None,
         Reach::BehindRouter => (
             format!("Your router's own address, {external}, is a private one: it stands behind another router."),
@@ -255,13 +244,6 @@ fn second_router(router: &RouterSeen, seen: &ForwardingSeen) -> Option<Judged> {
             format!("Your router's own address, {external}, is one that many customers share (CGNAT)."),
             format!("No port can be opened there. {}.", capitalised(WITHOUT_PORTS)),
         ),
-        Reach::Different => (
-            format!("Your router's own address is {external}, but others see another one: a second router is between."),
-            format!(
-                "If it is yours, set it to \"bridge mode\" or let it forward the ports to your router. If it is your \
-                 provider's, {WITHOUT_PORTS}."
-            ),
-        ),
     };
     Some(Judged { state: FindingState::Bad, sentence, advice: Some(advice) })
 }
@@ -272,13 +254,12 @@ fn capitalised(text: &str) -> String {
     first.chain(characters).collect()
 }
 
-fn reach(external: Ipv4Addr, public: Option<Ipv4Addr>) -> Reach {
+fn reach(external: Ipv4Addr) -> Reach {
     let [a, b, c, _] = external.octets();
     match (a, b, c) {
         // Shared address space (RFC 6598), and the addresses of DS-Lite (RFC 6333 section 5.7).
         (100, 64..=127, _) | (192, 0, 0) => Reach::BehindProvider,
         _ if external.is_private() || external.is_link_local() => Reach::BehindRouter,
-        _ if public.is_some_and(|public| public != external) => Reach::Different,
         _ => Reach::Public,
     }
 }
@@ -288,7 +269,7 @@ fn reach(external: Ipv4Addr, public: Option<Ipv4Addr>) -> Reach {
 pub fn is_public(address: Ipv4Addr) -> bool {
     let is_special = address.is_loopback() || address.is_unspecified() || address.is_broadcast();
     let is_special = is_special || address.is_multicast() || address.is_documentation();
-    !is_special && reach(address, None) == Reach::Public
+    !is_special && reach(address) == Reach::Public
 }
 
 fn finding(subject: &str, Judged { state, sentence, advice }: Judged) -> Finding {
@@ -301,7 +282,7 @@ mod tests {
 
     use ipc::reachability::{Finding, FindingState};
 
-    use super::{Forwarding, ForwardingSeen, PortAsked, RouterSeen, forwarding_findings, is_public};
+    use super::{Forwarding, PortAsked, RouterSeen, forwarding_findings, is_public};
 
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 9));
 
@@ -318,8 +299,7 @@ mod tests {
     }
 
     fn findings(outcomes: &[(u16, Forwarding)]) -> Vec<Finding> {
-        let routers = vec![router("192.168.1.7", "5.6.7.8", outcomes)];
-        forwarding_findings(&ForwardingSeen { routers, public: None })
+        forwarding_findings(&[router("192.168.1.7", "5.6.7.8", outcomes)])
     }
 
     /// The finding of a single router about ports 443 and 25.
@@ -361,41 +341,37 @@ mod tests {
 
     #[test]
     fn a_second_router_is_recognised_by_the_address_of_the_first() {
-        for (external, public, words, advice) in [
-            ("192.168.0.2", None, "behind another router", "bridge mode"),
-            ("10.1.2.3", None, "behind another router", "bridge mode"),
-            ("172.31.0.2", None, "behind another router", "bridge mode"),
-            ("169.254.3.4", None, "behind another router", "bridge mode"),
-            ("100.64.0.2", None, "CGNAT", "WireGuard"),
-            ("100.127.255.2", None, "CGNAT", "Ask your provider for a public IPv4 address"),
-            ("192.0.0.4", None, "CGNAT", "IPv6"),
-            ("5.6.7.8", Some("5.6.7.9"), "others see another one", "bridge mode"),
+        for (external, words, advice) in [
+            ("192.168.0.2", "behind another router", "bridge mode"),
+            ("10.1.2.3", "behind another router", "bridge mode"),
+            ("172.31.0.2", "behind another router", "bridge mode"),
+            ("169.254.3.4", "behind another router", "bridge mode"),
+            ("100.64.0.2", "CGNAT", "WireGuard"),
+            ("100.127.255.2", "CGNAT", "Ask your provider for a public IPv4 address"),
+            ("192.0.0.4", "CGNAT", "IPv6"),
         ] {
-            let routers = vec![router("192.168.1.7", external, &[(443, Forwarding::Open)])];
-            let public = public.map(|public| public.parse().unwrap());
-            let found = forwarding_findings(&ForwardingSeen { routers, public });
+            let found = forwarding_findings(&[router("192.168.1.7", external, &[(443, Forwarding::Open)])]);
             assert_eq!((found.len(), found[1].state), (2, FindingState::Bad), "{external}");
             assert!(found[1].sentence.contains(words), "{found:?}");
             assert!(found[1].advice.as_deref().unwrap_or_default().contains(advice), "{found:?}");
         }
-        for (external, public) in [("5.6.7.8", "5.6.7.8"), ("100.128.0.1", "100.128.0.1"), ("", "5.6.7.8")] {
-            let routers = vec![router("192.168.1.7", external, &[(443, Forwarding::Open)])];
-            let seen = ForwardingSeen { routers, public: public.parse().ok() };
-            assert_eq!(forwarding_findings(&seen).len(), 1, "{external}");
+        for external in ["5.6.7.8", "100.128.0.1", ""] {
+            let found = forwarding_findings(&[router("192.168.1.7", external, &[(443, Forwarding::Open)])]);
+            assert_eq!(found.len(), 1, "{external}");
         }
     }
 
     #[test]
     fn both_families_are_told_and_a_public_box_needs_no_router() {
-        let routers = vec![
+        let routers = [
             router("5.6.7.8", "", &[(443, Forwarding::Silent)]),
             router("2a00::7", "2a00::7", &[(443, Forwarding::Silent)]),
         ];
-        let found = forwarding_findings(&ForwardingSeen { routers, public: None });
+        let found = forwarding_findings(&routers);
         let states: Vec<_> = found.iter().map(|finding| (finding.subject.as_str(), finding.state)).collect();
         assert_eq!(states, [("Router", FindingState::Good), ("Router (IPv6)", FindingState::Unknown)]);
         assert!(found[1].sentence.contains("firewall"), "{found:?}");
-        let none = forwarding_findings(&ForwardingSeen::default());
+        let none = forwarding_findings(&[]);
         assert!(none[0].sentence.contains("no router"), "{none:?}");
         let public = |address: &str| is_public(address.parse().unwrap());
         assert!(public("5.6.7.8") && !public("100.64.0.1") && !public("203.0.113.7") && !public("127.0.0.1"));

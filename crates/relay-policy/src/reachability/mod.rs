@@ -6,7 +6,7 @@ mod network;
 mod published;
 mod records;
 
-pub use forwarding::{Forwarding, ForwardingSeen, PortAsked, RouterSeen, forwarding_findings, is_public};
+pub use forwarding::{Forwarding, PortAsked, RouterSeen, forwarding_findings, is_public};
 pub use network::{CertificateSeen, Connection, NetworkSeen, PortSeen, RelaySeen, network_findings};
 pub use published::{Context, Seen, judge};
 pub use records::{DomainFacts, KeyRole, PublicKeyRecord, domain_records};

@@ -202,7 +202,7 @@ impl Naming {
     /// The findings about the router that is asked to forward ports.
     pub(crate) fn forwarding(&self) -> Vec<Finding> {
         let state = self.mapping.as_ref().map(|state| state.borrow().clone());
-        state.map(|state| forwarding_findings(&state.seen(None))).unwrap_or_default()
+        state.map(|state| forwarding_findings(&state.seen())).unwrap_or_default()
     }
 
     /// Whether others find the server by its name.
