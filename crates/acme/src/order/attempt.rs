@@ -154,7 +154,8 @@ impl Attempt<'_> {
         // The last look at the order has forgotten them. One that cannot be looked at explains nothing; the others may.
         let _ = patiently!(fetch_authorizations(order));
         let mut authorizations = order.authorizations();
-        while let Some(Ok(authorization)) = authorizations.next().await {
+        while let Some(looked_at) = authorizations.next().await {
+            let Ok(authorization) = looked_at else { continue };
             if authorization.status == AuthorizationStatus::Invalid {
                 let name = authorization.identifier().to_string();
                 let problem = authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref());

@@ -167,6 +167,15 @@ async fn a_caa_record_is_told_by_name() {
     let left_out = &issued.left_out[0];
     assert_eq!((left_out.name.as_str(), left_out.kind), (SECOND, FailureKind::ForbiddenByCaa));
     assert_eq!(left_out.words, "CAA record for mta-sts.box.test prevents issuance[31m");
+    // An authorization that cannot be looked at does not hide the reason in another one.
+    let trouble = Answer::Reply(500, "", String::new());
+    world.script.rule("authorization-0", 1, Answer::Reply(200, "", invalid(0, NAME, false)));
+    world.script.rule("authorization-0", 2, trouble);
+    world.script.rule("authorization-1", 1, Answer::Reply(200, "", invalid(1, SECOND, false)));
+    world.script.rule("order", 1, Answer::Reply(200, "", order.to_string()));
+    world.script.rule("authorization-1", 1, Answer::Reply(200, "", invalid(1, SECOND, true)));
+    let issued = world.order_as(wish).await.unwrap();
+    assert_eq!(issued.left_out[0].kind, FailureKind::ForbiddenByCaa);
     // Both are in the certificate when nothing is wrong.
     world.script.behave();
     let issued = world.order_as(wish).await.unwrap();
