@@ -1,7 +1,7 @@
 //! The way to the home's routers, as the kernel's routing table has it. Read by netlink, which any process may ask: unlike
 //! the files below /proc/net it tells of IPv6 addresses which are deprecated or change daily.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use network::netlink::{Gateway, InterfaceAddress, Netlink, Usability};
 
@@ -61,15 +61,8 @@ fn own_address(gateway: &Gateway, addresses: &[InterfaceAddress]) -> Option<IpAd
             && is_reachable(address.address)
     };
     let usable = || addresses.iter().filter(is_usable);
-    let near = usable().find(|address| is_near(gateway, address));
+    let near = usable().find(|address| address.address.is_ipv4() && address.is_near(gateway.address));
     near.or_else(|| usable().next()).map(|address| address.address)
-}
-
-fn is_near(gateway: &Gateway, own: &InterfaceAddress) -> bool {
-    let (IpAddr::V4(router), IpAddr::V4(address)) = (gateway.address, own.address) else { return false };
-    let mask = u32::MAX.checked_shl(32_u32.saturating_sub(own.prefix.into())).unwrap_or(0);
-    let network = |address: Ipv4Addr| u32::from(address) & mask;
-    network(router) == network(address)
 }
 
 /// Whether an IPv6 address is a global unicast one (2000::/3, RFC 4291 section 2.4, IANA's registry); an IPv4 router

@@ -76,6 +76,25 @@ pub struct InterfaceAddress {
     pub usability: Usability,
 }
 
+impl InterfaceAddress {
+    /// Whether an address is in this one's network.
+    #[must_use]
+    pub fn is_near(&self, other: IpAddr) -> bool {
+        let prefix = u32::from(self.prefix);
+        match (self.address, other) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let differing = u32::from(own) ^ u32::from(other);
+                prefix == 0 || differing.checked_shr(32_u32.saturating_sub(prefix)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let differing = u128::from(own) ^ u128::from(other);
+                prefix == 0 || differing.checked_shr(128_u32.saturating_sub(prefix)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
 /// An IPv4 default route from a DHCP lease (`RTPROT_DHCP`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DefaultRoute {
@@ -409,5 +428,23 @@ mod tests {
         let mut endless = whole;
         endless[..4].copy_from_slice(&0_u32.to_ne_bytes());
         assert_eq!(parse(&endless), None);
+    }
+
+    #[test]
+    fn an_address_is_near_when_it_shares_the_network() {
+        let rows = [
+            ("192.168.1.7", 24, "192.168.1.200", true),
+            ("192.168.1.7", 24, "192.168.2.200", false),
+            ("192.168.1.7", 32, "192.168.1.7", true),
+            ("192.168.1.7", 0, "9.9.9.9", true),
+            ("fd00::7", 64, "fd00::1:2:3:4", true),
+            ("fd00::7", 64, "fd00:0:0:1::7", false),
+            ("fd00::7", 64, "192.168.1.7", false),
+        ];
+        for (own, prefix, other, expected) in rows {
+            let address = own.parse().unwrap();
+            let own = InterfaceAddress { index: 2, address, prefix, usability: Usability::Global };
+            assert_eq!(own.is_near(other.parse().unwrap()), expected, "{own:?} {other}");
+        }
     }
 }
