@@ -9,8 +9,8 @@
 //! | dyndns2 | many others | addresses |
 //!
 //! Pure: the sets that are wanted ([`RecordSets`]), the changes that lead to them ([`Changes`]), the time of an update
-//! ([`UpdateSchedule`]), the address to publish ([`address_to_publish`]), the settings ([`ProviderSettings`]) and the readers
-//! of answers ([`answers`]). With IO: [`DnsProvider`].
+//! ([`UpdateSchedule`]), the settings ([`ProviderSettings`]) and the readers of answers ([`answers`]). With IO:
+//! [`DnsProvider`].
 //!
 //! ```text
 //! RecordSets ─► UpdateSchedule::next ─ Send(changes) ─► begin, keep the state ─► DnsProvider::apply ─► settle, keep the state
@@ -20,7 +20,6 @@
 //! any other set that it writes takes the place of the one before, whoever wrote that. No error, log line or `Debug` text has a secret in it.
 #![forbid(unsafe_code)]
 
-mod addresses;
 mod answer;
 pub mod answers;
 mod applied;
@@ -38,7 +37,6 @@ mod schedule;
 mod settings;
 mod template;
 
-pub use addresses::{address_to_publish, is_global_unicast};
 pub use applied::{Applied, Refused};
 pub use error::{Remedy, UpdateError};
 pub use name::{NameError, RecordName};

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use network::netlink::{Gateway, InterfaceAddress, Netlink, Usability};
+use network::netlink::{Gateway, InterfaceAddress, Netlink, Usability, address_to_publish};
 
 use crate::router::Route;
 use crate::words::{Family, family};
@@ -18,14 +18,15 @@ pub struct Home {
 }
 
 impl Home {
-    /// Reads the routing table and the addresses. The kernel answers at once.
+    /// Reads the routing table and the addresses, and stays with our IPv6 address of this one if it can. The kernel answers at
+    /// once.
     ///
     /// # Errors
     ///
     /// When the kernel gives no socket, or does not answer with lists.
-    pub fn read() -> Result<Self, network::Error> {
+    pub fn read_anew(&self) -> Result<Self, network::Error> {
         let mut netlink = Netlink::open()?;
-        Ok(Self::choose(&netlink.gateways()?, &netlink.addresses()?))
+        Ok(self.choose(&netlink.gateways()?, &netlink.addresses()?))
     }
 
     /// The way of a family.
@@ -37,40 +38,38 @@ impl Home {
         }
     }
 
-    fn choose(gateways: &[Gateway], addresses: &[InterfaceAddress]) -> Self {
+    fn choose(&self, gateways: &[Gateway], addresses: &[InterfaceAddress]) -> Self {
         let route = |wanted: Family| {
             let mut gateways: Vec<_> =
                 gateways.iter().filter(|gateway| family(gateway.address) == wanted).collect();
             gateways.sort_by_key(|gateway| gateway.priority);
             gateways.into_iter().find_map(|gateway| {
-                let own = own_address(gateway, addresses)?;
+                let own = self.own_address(gateway, addresses)?;
                 Some(Route { own, router: gateway.address, interface: gateway.index })
             })
         };
         Self { v4: route(Family::V4), v6: route(Family::V6) }
     }
-}
 
-/// The address by which this machine speaks with a router: of IPv4 one in its network, if there is one, of IPv6 one that
-/// others can reach.
-fn own_address(gateway: &Gateway, addresses: &[InterfaceAddress]) -> Option<IpAddr> {
-    let is_usable = |address: &&InterfaceAddress| {
-        address.index == gateway.index
-            && address.usability == Usability::Global
-            && family(address.address) == family(gateway.address)
-            && is_reachable(address.address)
-    };
-    let usable = || addresses.iter().filter(is_usable);
-    let near = usable().find(|address| address.address.is_ipv4() && address.is_near(gateway.address));
-    near.or_else(|| usable().next()).map(|address| address.address)
-}
-
-/// Whether an IPv6 address is a global unicast one (2000::/3, RFC 4291 section 2.4, IANA's registry); an IPv4 router
-/// translates any.
-fn is_reachable(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(_) => true,
-        IpAddr::V6(address) => matches!(address.segments(), [first, ..] if first & 0xe000 == 0x2000),
+    /// The address by which this machine speaks with a router: of IPv4 one in its network, if there is one, of IPv6 the one to
+    /// which the name leads.
+    fn own_address(&self, gateway: &Gateway, addresses: &[InterfaceAddress]) -> Option<IpAddr> {
+        let there = || addresses.iter().filter(|address| address.index == gateway.index);
+        match family(gateway.address) {
+            Family::V4 => {
+                let usable =
+                    || there().filter(|own| own.usability == Usability::Global && own.address.is_ipv4());
+                let near = usable().find(|own| own.is_near(gateway.address));
+                near.or_else(|| usable().next()).map(|own| own.address)
+            }
+            Family::V6 => {
+                let previous = self.v6.and_then(|route| match route.own {
+                    IpAddr::V4(_) => None,
+                    IpAddr::V6(own) => Some(own),
+                });
+                address_to_publish(there(), previous).map(IpAddr::from)
+            }
+        }
     }
 }
 
@@ -106,21 +105,34 @@ mod tests {
             address(3, "10.0.0.7", 24),
             address(2, "172.16.0.7", 16),
             address(2, "192.168.1.7", 24),
-            InterfaceAddress { usability: Usability::Restricted, ..address(2, "2001:db8::9", 64) },
+            InterfaceAddress { usability: Usability::Restricted, ..address(2, "2003:c0::9", 64) },
             address(2, "fd00::7", 64),
-            address(2, "2001:db8::7", 64),
+            address(2, "2003:c0::7", 64),
         ];
-        let home = Home::choose(&gateways, &addresses);
+        let home = Home::default().choose(&gateways, &addresses);
         assert_eq!(home.v4, route("192.168.1.7", "192.168.1.1", 2));
-        assert_eq!(home.v6, route("2001:db8::7", "fe80::1", 2));
-        let on_link = Home::choose(&gateways[1..2], &addresses[1..2]);
+        assert_eq!(home.v6, route("2003:c0::7", "fe80::1", 2));
+        let on_link = Home::default().choose(&gateways[1..2], &addresses[1..2]);
         assert_eq!(on_link.v4, route("172.16.0.7", "192.168.1.1", 2));
-        assert_eq!(Home::choose(&gateways, &[]), Home::default());
-        assert_eq!(Home::choose(&[], &addresses), Home::default());
+        assert_eq!(Home::default().choose(&gateways, &[]), Home::default());
+        assert_eq!(Home::default().choose(&[], &addresses), Home::default());
+    }
+
+    #[test]
+    fn the_ipv6_router_opens_for_the_address_that_the_name_leads_to() {
+        let gateways = [gateway(2, "fe80::1", 1024)];
+        let first = [address(2, "2003:c0::1:2:3:4", 64), address(2, "2003:c0::ba27:ebff:fe12:3456", 64)];
+        let home = Home::default().choose(&gateways, &first);
+        assert_eq!(home.v6, route("2003:c0::ba27:ebff:fe12:3456", "fe80::1", 2));
+        let more =
+            [address(2, "2003:c0::1", 64), first[0].clone(), address(2, "2003:c1::ba27:ebff:fe12:3456", 64)];
+        assert_eq!(home.choose(&gateways, &more).v6, route("2003:c1::ba27:ebff:fe12:3456", "fe80::1", 2));
+        let documentation = [address(2, "2001:db8::7", 64)];
+        assert_eq!(home.choose(&gateways, &documentation).v6, None, "no name leads there");
     }
 
     #[test]
     fn the_kernel_is_asked_without_privileges() {
-        Home::read().unwrap();
+        Home::default().read_anew().unwrap();
     }
 }

@@ -178,7 +178,7 @@ impl Task {
 
     /// Looks at the network. What is the same stays as it is.
     fn look(&mut self, now: Instant) {
-        let home = match Home::read() {
+        let home = match self.home.read_anew() {
             Ok(home) => home,
             Err(error) => {
                 warn!("the routing table cannot be read, so the router is not asked anew: {error}");

@@ -6,6 +6,7 @@ mod bytes;
 mod generic;
 mod message;
 mod policy;
+mod publishable;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -19,6 +20,7 @@ use rustix::net::{
 
 pub(crate) use generic::WireGuard;
 pub use message::{DefaultRoute, Gateway, InterfaceAddress, Link, LinkKind, Usability};
+pub use publishable::address_to_publish;
 
 use crate::Error;
 use crate::wireguard::{Family, Network, Rule};

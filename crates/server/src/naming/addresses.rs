@@ -5,13 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dns_update::address_to_publish;
 use host::clock;
 use http_body_util::Full;
 use https_client::{HttpsClient, RequestLimits};
 use hyper::Request;
 use hyper::body::Bytes;
-use network::netlink::{Netlink, Usability};
+use network::netlink::{Netlink, address_to_publish};
 use port_mapping::plan::Standing;
 use port_mapping::{MappingState, PortState};
 use tokio::sync::{Notify, watch};
@@ -99,12 +98,7 @@ fn way_out() -> Option<IpAddr> {
 /// every day (RFC 8981).
 fn stable(previous: Option<Ipv6Addr>) -> Option<Ipv6Addr> {
     let found = Netlink::open().and_then(|mut netlink| netlink.addresses()).ok()?;
-    let lasting = found.iter().filter(|found| found.usability == Usability::Global);
-    let six = lasting.filter_map(|found| match found.address {
-        IpAddr::V4(_) => None,
-        IpAddr::V6(address) => Some(address),
-    });
-    address_to_publish(&six.collect::<Vec<_>>(), previous)
+    address_to_publish(&found, previous)
 }
 
 /// The task that follows the addresses.

@@ -1,18 +1,24 @@
-//! The address to publish, of those that a box has.
+//! The IPv6 address to publish, of those that a machine has.
 
 use std::cmp::Reverse;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::{InterfaceAddress, Usability};
 
 /// The prefix length of a network in which hosts make their own addresses (RFC 4291 section 2.5.1).
 const SUFFIX_MASK: u128 = u64::MAX as u128;
 
-/// The one of these IPv6 addresses under which others should find the box; none if none is routed everywhere. Temporary and
-/// deprecated ones are not to be among them.
+/// The one of these addresses under which others should find the machine by IPv6; none if none is routed everywhere.
+/// Temporary and deprecated ones are never taken. The name leads to it and the router's firewall opens for it, so all who
+/// choose have to choose here.
 ///
 /// The previous one stays for as long as it is there. Otherwise one with the suffix of the previous one comes first (the same
 /// interface identifier below a new prefix), then one that is made of the interface's hardware address.
 #[must_use]
-pub fn address_to_publish(addresses: &[Ipv6Addr], previous: Option<Ipv6Addr>) -> Option<Ipv6Addr> {
+pub fn address_to_publish<'a>(
+    addresses: impl IntoIterator<Item = &'a InterfaceAddress>,
+    previous: Option<Ipv6Addr>,
+) -> Option<Ipv6Addr> {
     let rank = |address: &Ipv6Addr| {
         (
             previous == Some(*address),
@@ -21,14 +27,18 @@ pub fn address_to_publish(addresses: &[Ipv6Addr], previous: Option<Ipv6Addr>) ->
             Reverse(*address),
         )
     };
-    addresses.iter().copied().filter(|address| is_global_unicast(*address)).max_by_key(rank)
+    let lasting = addresses.into_iter().filter(|found| found.usability == Usability::Global);
+    let six = lasting.filter_map(|found| match found.address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => Some(address),
+    });
+    six.filter(|address| is_global_unicast(*address)).max_by_key(rank)
 }
 
 /// Whether an address is routed everywhere: in 2000::/3, the only space that is given out (RFC 4291 section 2.4), but not for
 /// protocols (2001::/23: Teredo and others, RFC 2928), of 6to4 (2002::/16, RFC 7526) or for documentation (2001:db8::/32 and
 /// 3fff::/20, RFC 3849 and RFC 9637). Unique local addresses (RFC 4193) are none of it.
-#[must_use]
-pub fn is_global_unicast(address: Ipv6Addr) -> bool {
+fn is_global_unicast(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
     let special = match first {
         0x2001 => second < 0x0200 || second == 0x0db8,
@@ -53,15 +63,20 @@ fn is_of_hardware(address: Ipv6Addr) -> bool {
 mod tests {
     use std::net::Ipv6Addr;
 
-    use super::{address_to_publish, is_global_unicast};
+    use super::{InterfaceAddress, Usability, address_to_publish, is_global_unicast};
 
     fn ip(text: &str) -> Ipv6Addr {
         text.parse().unwrap()
     }
 
+    fn interface(text: &str, usability: Usability) -> InterfaceAddress {
+        InterfaceAddress { index: 2, address: ip(text).into(), prefix: 64, usability }
+    }
+
     #[track_caller]
     fn check(addresses: &[&str], previous: Option<&str>, expected: Option<&str>) {
-        let addresses: Vec<Ipv6Addr> = addresses.iter().map(|text| ip(text)).collect();
+        let lasting = |text: &&str| interface(text, Usability::Global);
+        let addresses: Vec<_> = addresses.iter().map(lasting).collect();
         assert_eq!(address_to_publish(&addresses, previous.map(ip)), expected.map(ip));
     }
 
@@ -103,5 +118,14 @@ mod tests {
         let both = ["2003:c0::9", "2003:c1::ba27:ebff:fe12:3456"];
         check(&both, Some("2003:c0::9"), Some("2003:c0::9"));
         check(&both[1..], Some("2003:c0::9"), Some("2003:c1::ba27:ebff:fe12:3456"));
+    }
+
+    #[test]
+    fn temporary_and_deprecated_addresses_are_left_out() {
+        let temporary = interface("2003:c0::aaaa:bbbb:cccc:1", Usability::Restricted);
+        let both = [temporary, interface("2003:c0::7", Usability::Global)];
+        let previous = Some(ip("2003:c0::aaaa:bbbb:cccc:1"));
+        assert_eq!(address_to_publish(&both, previous), Some(ip("2003:c0::7")));
+        assert_eq!(address_to_publish(&both[..1], previous), None);
     }
 }
