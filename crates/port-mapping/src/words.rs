@@ -4,10 +4,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 /// A port that others are to reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WantedPort {
     /// The transport protocol.
     pub transport: Transport,
@@ -33,8 +31,7 @@ impl WantedPort {
 }
 
 /// A transport protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Transport {
     /// TCP.
     Tcp,
@@ -43,8 +40,7 @@ pub enum Transport {
 }
 
 /// A family of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
     /// IPv4, where the router translates addresses.
     V4,
@@ -59,8 +55,7 @@ pub fn family(address: IpAddr) -> Family {
 }
 
 /// A protocol by which a router is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Method {
     /// The Port Control Protocol (RFC 6887).
     Pcp,
@@ -84,7 +79,7 @@ impl Method {
 
 /// The secret by which a router knows the client that has made a mapping (RFC 6887 section 11.2). One for all mappings
 /// of a box; kept over a restart, since the router refuses a renewal with another one.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Nonce(pub(crate) [u8; 12]);
 
 impl Nonce {
@@ -142,8 +137,7 @@ pub enum Sign {
 }
 
 /// The reason for which a port is not forwarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The router speaks a protocol, but may not forward: switched off in its settings, or not for this device or port.
     Policy,
