@@ -30,12 +30,6 @@ impl Authority {
         Ok(Self { directory: directory.to_owned(), client })
     }
 
-    /// The URL of its directory.
-    #[must_use]
-    pub fn directory(&self) -> &str {
-        &self.directory
-    }
-
     pub(crate) fn transport(&self) -> Transport {
         Transport::new(self.client.clone())
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use host::locks::Mutex;
-use relay_policy::certificate::{ChallengeKind, ChallengeToken};
+use relay_policy::certificate::ChallengeToken;
 use tls::ChallengeCertificates;
 
 /// The most answers that are kept at once; an order has two names.
@@ -43,26 +43,6 @@ pub enum Challenge {
         /// The record's text.
         value: String,
     },
-}
-
-impl Challenge {
-    /// The domain name or the address that it is about.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::TlsAlpn01 { name, .. } | Self::Http01 { name, .. } | Self::Dns01 { name, .. } => name,
-        }
-    }
-
-    /// Its kind.
-    #[must_use]
-    pub fn kind(&self) -> ChallengeKind {
-        match self {
-            Self::TlsAlpn01 { .. } => ChallengeKind::TlsAlpn01,
-            Self::Http01 { .. } => ChallengeKind::Http01,
-            Self::Dns01 { .. } => ChallengeKind::Dns01,
-        }
-    }
 }
 
 /// Those who answer challenges.

@@ -105,7 +105,7 @@ impl DnsProvider {
     }
 
     /// Sets the answers to a certificate authority (RFC 8555 section 8.4): all texts of a name, which is
-    /// `_acme-challenge` and the name to be proven. Texts of others there are replaced.
+    /// `_acme-challenge` and the name to be proven; none removes them. Texts of others there are replaced.
     ///
     /// # Errors
     ///
@@ -144,14 +144,5 @@ impl DnsProvider {
                 Err(UpdateError::Records(words.to_owned()))
             }
         }
-    }
-
-    /// Removes the answers to a certificate authority.
-    ///
-    /// # Errors
-    ///
-    /// As for [`DnsProvider::set_challenge`].
-    pub async fn clear_challenge(&self, name: &RecordName, now: UnixTime) -> Result<(), UpdateError> {
-        self.set_challenge(name, &[], now).await
     }
 }

@@ -251,13 +251,6 @@ impl UpdateSchedule {
         }
     }
 
-    /// Forgets what is published and what was refused: all of it is sent again, within the limits. For an owner who has changed
-    /// something at the provider by hand.
-    pub fn publish_again(&mut self) {
-        self.state.published = RecordSets::default();
-        self.state.refused.clear();
-    }
-
     fn succeeded(&mut self) {
         self.state.failures = 0;
         self.state.pause = None;

@@ -25,5 +25,5 @@ mod words;
 pub use home::Home;
 pub use router::{Route, RouterClient};
 pub use state::{MappingState, PortState, RouterState};
-pub use task::{PORTS, PortMapping, REMOVAL_LIMIT, Settings};
+pub use task::{PortMapping, Settings};
 pub use words::{Answer, Family, Granted, Method, Nonce, Refusal, Sign, Transport, WantedPort, family};

@@ -20,14 +20,11 @@ use crate::state::{MappingState, RouterState, Summary};
 use crate::words::{Answer, Family, Nonce, Refusal, WantedPort};
 
 /// The time for removing all mappings at shutdown.
-pub const REMOVAL_LIMIT: Duration = Duration::from_secs(2);
+const REMOVAL_LIMIT: Duration = Duration::from_secs(2);
 /// Time for a new address to get its route, before the network is looked at.
 const SETTLING: Duration = Duration::from_secs(1);
 /// The second look after a change: the route came later.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
-
-/// The ports of a chatmail server, the most important first. 443 alone is enough for apps and for other chatmail relays.
-pub const PORTS: [u16; 5] = [443, 993, 465, 25, 80];
 
 /// The wishes of the owner of the task.
 #[derive(Clone, Debug)]
@@ -40,14 +37,6 @@ pub struct Settings {
     pub look: Duration,
     /// A random number, which spreads the times of the requests.
     pub seed: u64,
-}
-
-impl Settings {
-    /// All [`PORTS`], of the same number inside and outside.
-    #[must_use]
-    pub fn for_all_ports(nonce: Nonce, seed: u64) -> Self {
-        Self { ports: PORTS.into_iter().filter_map(WantedPort::tcp).collect(), nonce, look: LOOK, seed }
-    }
 }
 
 /// The mapping of ports, before it runs.
@@ -70,7 +59,7 @@ impl PortMapping {
         self.state.subscribe()
     }
 
-    /// Maps the ports, and keeps them mapped until the shutdown, when it removes the mappings within [`REMOVAL_LIMIT`]. It
+    /// Maps the ports, and keeps them mapped until the shutdown, when it removes the mappings within two seconds. It
     /// follows the network: another address or router is asked as soon as it is seen.
     pub async fn run(self, shutdown: CancellationToken) {
         let now = host::clock::now();

@@ -25,6 +25,6 @@ pub use key::CertificateKey;
 pub use outgoing::{OutgoingTls, certificate_flaw};
 pub use provider::provider;
 pub use roots::Roots;
-pub use self_signed::{self_signed, self_signed_key};
+pub use self_signed::self_signed;
 pub use settings::{ALPN_IMAP, ALPN_SMTP, CertificateSummary, Port443, TlsSettings};
 pub use tickets::{SECRET_LENGTH, Tickets};

@@ -14,7 +14,6 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 
-use crate::key::CertificateKey;
 use crate::provider::provider;
 use crate::settings::{CertificateSummary, TlsSettings};
 
@@ -61,18 +60,6 @@ pub fn self_signed(
     let summary =
         CertificateSummary { self_signed: true, names: names.to_vec(), issuer: None, expires: None };
     Ok((TlsSettings::new(certified, tickets, summary)?, to_keep))
-}
-
-/// The key in the kept bytes of a self-signed certificate: that of the authority's certificate, too, if clients that know
-/// the first are to know the second.
-///
-/// # Errors
-///
-/// When the bytes are damaged.
-pub fn self_signed_key(kept: &[u8]) -> anyhow::Result<CertificateKey> {
-    let kept: KeptIdentity = serde_json::from_slice(kept)
-        .context("the kept TLS identity is damaged; restore the store from a backup")?;
-    CertificateKey::from_pkcs8(&decode(&kept.key)?)
 }
 
 fn sign(names: &[String], key: &KeyPair) -> anyhow::Result<KeptIdentity> {

@@ -101,7 +101,7 @@ async fn a_certificate_authority_is_answered_several_times_at_once() {
     client.set_challenge(&challenge, &["one", "two"], NOW).await.unwrap();
     let texts = desec.records("_acme-challenge.mta-sts", "TXT");
     assert_eq!(texts.as_deref(), Some("60: \"one\", \"two\""));
-    client.clear_challenge(&challenge, NOW).await.unwrap();
+    client.set_challenge(&challenge, &[], NOW).await.unwrap();
     assert_eq!(desec.records("_acme-challenge.mta-sts", "TXT"), None);
     let foreign = client.set_challenge(&name("_acme-challenge.other.dedyn.io"), &["x"], NOW).await;
     assert_eq!(foreign.unwrap_err().remedy(), Remedy::Records);

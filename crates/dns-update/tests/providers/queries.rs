@@ -177,7 +177,7 @@ async fn duckdns_has_addresses_and_one_text() {
     assert_eq!(duck.lock().unwrap().text, "a text-1_2");
     let two = client.set_challenge(&challenge, &["one", "two"], NOW).await.unwrap_err();
     assert_eq!(two.remedy(), Remedy::Records);
-    client.clear_challenge(&challenge, NOW).await.unwrap();
+    client.set_challenge(&challenge, &[], NOW).await.unwrap();
     client.apply(&Changes::between(&six, &RecordSets::default()), NOW).await.unwrap();
     let duck = duck.lock().unwrap();
     assert_eq!((duck.text.as_str(), duck.six.as_deref()), ("", None));

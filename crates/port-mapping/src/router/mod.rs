@@ -46,16 +46,16 @@ pub struct RouterClient {
     method: Option<Method>,
     has_granted: bool,
     silences: u32,
-    upnp: Sought<Upnp>,
+    upnp: Sought,
     pinholes: Option<Pinholes>,
 }
 
 /// A router's UPnP service.
 #[derive(Debug)]
-enum Sought<T> {
+enum Sought {
     NotYet,
     Absent,
-    Found(T),
+    Found(Box<Upnp>),
 }
 
 impl RouterClient {
@@ -113,15 +113,6 @@ impl RouterClient {
                     pinholes.unmap(port).await;
                 }
             }
-        }
-    }
-
-    /// The router's external address, as it tells it by NAT-PMP or UPnP. (PCP tells it with a mapping only.) For IPv6 the
-    /// own address.
-    pub async fn external_address(&mut self) -> Option<IpAddr> {
-        match self.outside().await {
-            Outside::Address(address) => Some(address),
-            Outside::None | Outside::Unknown => None,
         }
     }
 
@@ -291,7 +282,8 @@ impl RouterClient {
         if let (Sought::NotYet, IpAddr::V4(own), IpAddr::V4(router)) =
             (&self.upnp, self.route.own, self.route.router)
         {
-            self.upnp = Upnp::find(own, router).await.map_or(Sought::Absent, Sought::Found);
+            self.upnp =
+                Upnp::find(own, router).await.map_or(Sought::Absent, |upnp| Sought::Found(Box::new(upnp)));
         }
         match &mut self.upnp {
             Sought::Found(upnp) => Some(upnp),

@@ -204,12 +204,6 @@ impl CertificateHistory {
         self.ask_again <= now
     }
 
-    /// The time from which on it is.
-    #[must_use]
-    pub fn wants_advice_at(&self) -> UnixTime {
-        self.ask_again
-    }
-
     /// The authority suggests this window, and wants to be asked again after so many seconds. Chance chooses the moment in
     /// a window that is new; all values are equally likely.
     pub fn advised(&mut self, now: UnixTime, start: UnixTime, end: UnixTime, ask_again: u64, chance: u64) {

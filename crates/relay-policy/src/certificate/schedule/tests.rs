@@ -139,10 +139,10 @@ fn the_authority_s_advice_chooses_the_time() {
     timeline.restart();
     timeline.history.advised(at(DAY), at(50 * DAY), at(52 * DAY), 0, 0);
     assert_eq!(timeline.next(DAY), 51 * DAY);
-    assert_eq!(timeline.history.wants_advice_at(), at(DAY + HOUR), "not more often than this");
+    assert_eq!(timeline.history.ask_again, at(DAY + HOUR), "not more often than this");
     // A window in the past: at once. No answer: what was said holds.
     timeline.history.advised(at(2 * DAY), at(0), at(DAY), u64::MAX, u64::MAX);
-    assert_eq!(timeline.history.wants_advice_at(), at(3 * DAY));
+    assert_eq!(timeline.history.ask_again, at(3 * DAY));
     timeline.history.not_advised(at(3 * DAY));
     assert_eq!(timeline.next(3 * DAY), 3 * DAY);
     // One that comes too late is none.
