@@ -17,7 +17,7 @@ use crate::home::Home;
 use crate::plan::{LOOK, Plan, Request, Step};
 use crate::router::RouterClient;
 use crate::state::{MappingState, RouterState, Summary};
-use crate::words::{Answer, Family, Nonce, Refusal, WantedPort};
+use crate::words::{Answer, Family, Nonce, Refusal, WantedPort, family};
 
 /// The time for removing all mappings at shutdown.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(2);
@@ -68,10 +68,8 @@ impl PortMapping {
             settings: self.settings,
             state: self.state,
             home: Home::default(),
-            v4: None,
-            v6: None,
+            sides: [Side::new(Family::V4), Side::new(Family::V6)],
             looks: vec![now],
-            told: [None; 2],
         };
         let changes = subscribe();
         while let Some(event) = task.next_event(&shutdown, changes.as_ref()).await {
@@ -87,12 +85,17 @@ struct Task {
     state: watch::Sender<MappingState>,
     plan: Plan,
     home: Home,
-    v4: Option<RouterClient>,
-    v6: Option<RouterClient>,
+    sides: [Side; 2],
     /// The times at which to look at the network, the next one last.
     looks: Vec<Instant>,
-    /// The last logged gists, of IPv4 and IPv6.
-    told: [Option<Summary>; 2],
+}
+
+/// A family of addresses, and the router that is asked about it.
+struct Side {
+    family: Family,
+    client: Option<RouterClient>,
+    /// The last logged gist.
+    told: Option<Summary>,
 }
 
 /// Something that happened.
@@ -119,7 +122,8 @@ impl Task {
         }
         match self.plan.next(now) {
             Step::Ask(request) => {
-                let asked = ask(client(&mut self.v4, &mut self.v6, request.family), &request);
+                let side = self.sides.iter_mut().find(|side| side.family == request.family);
+                let asked = ask(side.and_then(|side| side.client.as_mut()), &request);
                 tokio::select! {
                     biased;
                     () = shutdown.cancelled() => None,
@@ -174,51 +178,52 @@ impl Task {
                 return;
             }
         };
-        for family in [Family::V4, Family::V6] {
-            let route = home.route(family);
-            if route == self.home.route(family) {
+        for side in &mut self.sides {
+            let route = home.route(side.family);
+            if route == self.home.route(side.family) {
                 continue;
             }
             let ports = if route.is_some() { self.settings.ports.as_slice() } else { &[] };
-            self.plan.set_ports(now, family, ports);
-            let client = route.map(|route| RouterClient::new(route, self.settings.nonce));
-            match family {
-                Family::V4 => self.v4 = client,
-                Family::V6 => self.v6 = client,
-            }
+            self.plan.set_ports(now, side.family, ports);
+            side.client = route.map(|route| RouterClient::new(route, self.settings.nonce));
         }
         self.home = home;
     }
 
     fn publish(&mut self) {
-        let method = |family| match family {
-            Family::V4 => self.v4.as_ref()?.method(),
-            Family::V6 => self.v6.as_ref()?.method(),
+        let method = |family| {
+            let side = self.sides.iter().find(|side| side.family == family)?;
+            side.client.as_ref()?.method()
         };
         let state = MappingState::new(&self.home, &self.plan, method);
-        for (router, told) in state.routers.iter().zip(&mut self.told) {
-            tell(router, told);
+        for side in &mut self.sides {
+            if let Some(router) = state.routers.iter().find(|router| family(router.route.own) == side.family)
+            {
+                tell(router, &mut side.told);
+            }
         }
         self.state.send_if_modified(|old| std::mem::replace(old, state.clone()) != state);
     }
 
     async fn remove_all(&mut self) {
-        let (v4, v6) = (self.plan.to_remove(Family::V4), self.plan.to_remove(Family::V6));
-        let removed = async { tokio::join!(remove(self.v4.as_mut(), &v4), remove(self.v6.as_mut(), &v6)) };
+        let [v4, v6] = &mut self.sides;
+        let removed = async { tokio::join!(v4.remove_all(&self.plan), v6.remove_all(&self.plan)) };
         if timeout(REMOVAL_LIMIT, removed).await.is_err() {
             info!("the router did not answer in time to remove its port mappings; they end by themselves");
         }
     }
 }
 
-fn client<'a>(
-    v4: &'a mut Option<RouterClient>,
-    v6: &'a mut Option<RouterClient>,
-    family: Family,
-) -> Option<&'a mut RouterClient> {
-    match family {
-        Family::V4 => v4.as_mut(),
-        Family::V6 => v6.as_mut(),
+impl Side {
+    fn new(family: Family) -> Self {
+        Self { family, client: None, told: None }
+    }
+
+    async fn remove_all(&mut self, plan: &Plan) {
+        let Some(client) = &mut self.client else { return };
+        for port in plan.to_remove(self.family) {
+            client.unmap(port).await;
+        }
     }
 }
 
@@ -226,13 +231,6 @@ async fn ask(client: Option<&mut RouterClient>, request: &Request) -> Answer {
     match client {
         Some(client) => client.map(request).await,
         None => Answer::Refused { refusal: Refusal::NoRouter, address: None },
-    }
-}
-
-async fn remove(client: Option<&mut RouterClient>, ports: &[WantedPort]) {
-    let Some(client) = client else { return };
-    for port in ports {
-        client.unmap(*port).await;
     }
 }
 
