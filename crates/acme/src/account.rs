@@ -37,14 +37,6 @@ pub struct RenewalAdvice {
     pub ask_again_after: u64,
 }
 
-/// The reasons why a kept account cannot be used.
-enum Restoring {
-    /// Its private key is damaged.
-    KeyUnreadable,
-    /// The authority was asked, in vain.
-    Failed(CertificateFailure),
-}
-
 impl Authority {
     /// The kept account, if it is one of this authority's, or else a new one, for which the owner agrees to the
     /// authority's terms. Beside it, for a new one, the bytes to keep: they hold its private key. The contact is a URL,
@@ -63,25 +55,22 @@ impl Authority {
         contact: Option<&str>,
     ) -> Result<(Account, Option<Secret>), CertificateFailure> {
         let kept = kept.and_then(|bytes| serde_json::from_slice::<KeptAccount>(bytes.expose()).ok());
-        match kept.filter(|kept| kept.directory == self.directory) {
-            Some(kept) => match self.restore(kept.credentials).await {
-                Ok(account) => Ok((account, None)),
-                Err(Restoring::KeyUnreadable) => {
-                    self.create(contact).await.map(|(account, kept)| (account, Some(kept)))
-                }
-                Err(Restoring::Failed(failure)) => Err(failure),
-            },
-            None => self.create(contact).await.map(|(account, kept)| (account, Some(kept))),
+        if let Some(kept) = kept.filter(|kept| kept.directory == self.directory)
+            && let Some(account) = self.restore(kept.credentials).await?
+        {
+            return Ok((account, None));
         }
+        self.create(contact).await.map(|(account, kept)| (account, Some(kept)))
     }
 
-    async fn restore(&self, credentials: AccountCredentials) -> Result<Account, Restoring> {
+    /// The account with these credentials; none if their private key is damaged.
+    async fn restore(&self, credentials: AccountCredentials) -> Result<Option<Account>, CertificateFailure> {
         let transport = self.transport();
         let builder = instant_acme::Account::builder_with_http(Box::new(transport.clone()));
         match builder.from_credentials(credentials).await {
-            Ok(inner) => Ok(Account { inner, transport }),
-            Err(Error::KeyRejected | Error::Crypto) => Err(Restoring::KeyUnreadable),
-            Err(error) => Err(Restoring::Failed(of_request(&error, transport.heard()))),
+            Ok(inner) => Ok(Some(Account { inner, transport })),
+            Err(Error::KeyRejected | Error::Crypto) => Ok(None),
+            Err(error) => Err(of_request(&error, transport.heard())),
         }
     }
 
