@@ -1,7 +1,7 @@
 //! The data of records: read and written in the notation of a zone file, and on the wire.
 
 use std::fmt::{self, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -196,6 +196,15 @@ impl Rdata {
         match &self.0 {
             Data::Txt(text) => text.clone(),
             _ => self.to_string(),
+        }
+    }
+
+    /// The address, if it is one.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self.0 {
+            Data::A(address) => Some(address.into()),
+            Data::Aaaa(address) => Some(address.into()),
+            _ => None,
         }
     }
 

@@ -111,13 +111,12 @@ impl RecordSets {
     /// The addresses of a name, the first of each family.
     #[must_use]
     pub fn addresses(&self, name: &RecordName) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
-        let first = |kind| self.get(name, kind)?.data.first().map(Rdata::written);
-        let parsed = |kind| first(kind)?.parse::<IpAddr>().ok();
-        let four = match parsed(RecordKind::A) {
+        let first = |kind| self.get(name, kind)?.data.first()?.address();
+        let four = match first(RecordKind::A) {
             Some(IpAddr::V4(address)) => Some(address),
             _ => None,
         };
-        let six = match parsed(RecordKind::Aaaa) {
+        let six = match first(RecordKind::Aaaa) {
             Some(IpAddr::V6(address)) => Some(address),
             _ => None,
         };
