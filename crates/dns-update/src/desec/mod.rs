@@ -45,8 +45,8 @@ impl Desec {
         Self { http, base, authorization, name, zone: Mutex::new(None) }
     }
 
-    /// Replaces record sets in one request; in a second one without those that were refused, where there are some. Texts of
-    /// others at the owner's name stay.
+    /// Replaces record sets below the owner's name in one request; in a second one without those that were refused, where
+    /// there are some. Texts of others at the owner's name stay.
     ///
     /// # Errors
     ///
@@ -60,13 +60,8 @@ impl Desec {
         } else {
             Vec::new()
         };
-        let (inside, outside): (Vec<_>, Vec<_>) =
-            sets.iter().cloned().partition(|set| set.name.is_in(&zone.name));
-        let reason = format!("The name does not lie in the domain {}.", zone.name);
-        let mut applied = Applied {
-            refused: outside.into_iter().map(|set| Refused { set, reason: reason.clone() }).collect(),
-        };
-        let mut rest = inside;
+        let mut applied = Applied::default();
+        let mut rest = sets.to_vec();
         // Twice: a third time would find nothing that the second has not said.
         for _ in 0..2 {
             if rest.is_empty() {
@@ -135,10 +130,9 @@ impl Desec {
 }
 
 fn item<'a>(zone: &Zone, set: &'a RecordSet, foreign: &[String]) -> Item<'a> {
-    let subname = set.name.relative_to(&zone.name).unwrap_or_default();
     let own = set.data.iter().map(Rdata::to_string);
     Item {
-        subname,
+        subname: zone.subname(&set.name),
         r#type: set.kind.as_str(),
         ttl: set.ttl.max(zone.minimum_ttl),
         records: own.chain(foreign.iter().cloned()).collect(),
