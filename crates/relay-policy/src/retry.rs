@@ -89,15 +89,16 @@ impl RetrySchedule {
     /// The time from the last of so many attempts to the next one; chance spreads it, as in [`RetrySchedule::next`].
     #[must_use]
     pub fn spread_wait(&self, tries: u32, chance: u8) -> Duration {
-        let wait = self.wait(tries);
-        Duration::from_secs(wait.saturating_add(wait / 8 * u64::from(chance) / 256))
+        Duration::from_secs(spread_wait(self.first_wait, self.longest_wait, tries, chance))
     }
+}
 
-    fn wait(&self, tries: u32) -> u64 {
-        let doublings = tries.saturating_sub(1);
-        let factor = 1_u64.checked_shl(doublings).filter(|factor| *factor > 0).unwrap_or(u64::MAX);
-        self.first_wait.saturating_mul(factor).min(self.longest_wait)
-    }
+/// The wait after so many tries: it doubles from the first up to the longest, and chance makes it longer by up to an eighth.
+pub(crate) fn spread_wait(first: u64, longest: u64, tries: u32, chance: u8) -> u64 {
+    let doublings = tries.saturating_sub(1);
+    let factor = 1_u64.checked_shl(doublings).filter(|factor| *factor > 0).unwrap_or(u64::MAX);
+    let wait = first.saturating_mul(factor).min(longest);
+    wait.saturating_add(wait / 8 * u64::from(chance) / 256)
 }
 
 /// status-code = class "." subject "." detail (RFC 3463 section 2), where a reply opens with one of its own class.

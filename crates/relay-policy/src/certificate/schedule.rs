@@ -8,6 +8,7 @@ use mail_types::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use super::failure::{CertificateFailure, ChallengeKind, FailureKind, NameFailure};
+use crate::retry::spread_wait;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -294,8 +295,8 @@ impl CertificateHistory {
         if since > now {
             return 0;
         }
-        let wait = wait(kind, failures, urgency);
-        since.0.saturating_add(wait).saturating_add(wait / 8 * u64::from(chance) / 256)
+        let (first, longest) = waits(kind, urgency);
+        since.0.saturating_add(spread_wait(first, longest, failures, chance))
     }
 }
 
@@ -331,31 +332,21 @@ impl Urgency {
     }
 }
 
-/// The wait in seconds after so many failures, the last one of this kind.
-fn wait(kind: FailureKind, failures: u32, urgency: Urgency) -> u64 {
-    let patience = match urgency {
-        Urgency::Pressing => 2 * HOUR,
-        Urgency::Calm => 12 * HOUR,
-        Urgency::Low => DAY,
-    };
-    let (first, longest) = match kind {
+/// The first and the longest wait in seconds after failures, the last one of this kind.
+fn waits(kind: FailureKind, urgency: Urgency) -> (u64, u64) {
+    match kind {
         // Nobody counts attempts that do not arrive; the network may be back any moment.
         FailureKind::Unavailable => (MINUTE, HOUR / 2),
         FailureKind::RateLimited => (HOUR, 12 * HOUR),
-        FailureKind::NoConnection
-        | FailureKind::Handshake
-        | FailureKind::NameNotFound
-        | FailureKind::WrongAnswer
-        | FailureKind::NotOffered
-        | FailureKind::TooSlow
-        | FailureKind::NotPrepared => (MINUTE, patience),
-        FailureKind::Misunderstood | FailureKind::AccountRefused => (10 * MINUTE, 12 * HOUR),
-        // These last until a person does something.
-        FailureKind::ForbiddenByCaa | FailureKind::NameRejected => (HOUR, DAY),
-    };
-    let doublings = failures.saturating_sub(1);
-    let factor = 1_u64.checked_shl(doublings).filter(|factor| *factor > 0).unwrap_or(u64::MAX);
-    first.saturating_mul(factor).min(longest)
+        _ if kind.lasts_until_a_person_acts() => (HOUR, DAY),
+        _ if kind.depends_on_challenge() => match urgency {
+            Urgency::Pressing => (MINUTE, 2 * HOUR),
+            Urgency::Calm => (MINUTE, 12 * HOUR),
+            Urgency::Low => (MINUTE, DAY),
+        },
+        // The authority's answers make no sense, or it does not accept the account.
+        _ => (10 * MINUTE, 12 * HOUR),
+    }
 }
 
 /// The next challenge in the order of preference, the first one after the last.
