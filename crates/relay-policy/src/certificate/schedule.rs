@@ -50,6 +50,15 @@ pub struct HeldCertificate {
     pub is_complete: bool,
 }
 
+impl HeldCertificate {
+    /// Whether it needs to be renewed soon: less than a sixth of its lifetime is left.
+    #[must_use]
+    pub fn is_pressing(&self, now: UnixTime) -> bool {
+        let lifetime = self.expires.0.saturating_sub(self.begins.0);
+        self.expires.0.saturating_sub(now.0) < lifetime / 6
+    }
+}
+
 /// The time of the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextAttempt {
@@ -311,7 +320,7 @@ impl Failed {
 /// The need for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Urgency {
-    /// There is none, or less than a sixth of its lifetime is left.
+    /// There is none, or it needs to be renewed soon.
     Pressing,
     /// The certificate has some time yet.
     Calm,
@@ -322,10 +331,8 @@ enum Urgency {
 impl Urgency {
     fn of(now: UnixTime, held: Option<HeldCertificate>) -> Self {
         let Some(held) = held else { return Self::Pressing };
-        let lifetime = held.expires.0.saturating_sub(held.begins.0);
-        let left = held.expires.0.saturating_sub(now.0);
         match held.is_complete {
-            _ if left < lifetime / 6 => Self::Pressing,
+            _ if held.is_pressing(now) => Self::Pressing,
             true => Self::Calm,
             false => Self::Low,
         }

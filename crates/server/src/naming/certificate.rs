@@ -30,9 +30,8 @@ const RECORDS_LIMIT: Duration = Duration::from_secs(120);
 const CLOCK_SKEW: u64 = 3600;
 /// The time in which changes count as one: a router forwards one port after the other.
 const SETTLING: Duration = Duration::from_secs(3);
-/// The failures in a row from which on they are told, and the part of a certificate's lifetime that is left then.
+/// The failures in a row from which on they are told.
 const FAILURES_TOLD: u32 = 2;
-const PRESSING_PART: u64 = 6;
 /// The profile of certificates for addresses, which most authorities issue for some days only.
 const ADDRESS_PROFILE: &str = "shortlived";
 
@@ -166,14 +165,12 @@ impl CertificateTask {
             AttemptReason::MissingNames => Optional::Needed(&names.optional),
             AttemptReason::First | AttemptReason::Renewal => Optional::OrWithout(&names.optional),
         };
-        let profile = (names.subject == Subject::Address && account.offers_profile(ADDRESS_PROFILE))
-            .then_some(ADDRESS_PROFILE);
         let wish = CertificateOrder {
             names: &names.needed,
             optional,
             key: &key,
             challenge,
-            profile,
+            profile: (names.subject == Subject::Address).then_some(ADDRESS_PROFILE),
             replaces: replaces.as_deref().filter(|_| reason == AttemptReason::Renewal),
         };
         let issued = account.order(&wish, &self.responder).await?;
@@ -305,10 +302,7 @@ impl Names {
 /// Whether a person should know of the failures: not of the first one, unless no later attempt will mend it, nor while the
 /// certificate is good for long.
 fn is_trouble(now: UnixTime, history: &CertificateHistory, held: Option<HeldCertificate>) -> bool {
-    let is_pressing = held.is_none_or(|held| {
-        let lifetime = held.expires.0.saturating_sub(held.begins.0);
-        held.expires.0.saturating_sub(now.0) < lifetime / PRESSING_PART
-    });
+    let is_pressing = held.is_none_or(|held| held.is_pressing(now));
     let is_told = history.failures() >= FAILURES_TOLD
         || history.last_failure().is_some_and(|(_, failure)| failure.kind.lasts_until_a_person_acts());
     is_pressing && is_told
