@@ -291,7 +291,7 @@ struct Mapping {
 impl Mapping {
     fn start(home: &HomeRouter) -> Self {
         let ports = PORTS.into_iter().filter_map(WantedPort::tcp).collect();
-        let settings = Settings { ports, nonce: Nonce::new([7; 12]), look: LOOK, seed: 1 };
+        let settings = Settings { ports, nonce: Nonce::new([7; 12]), look: LOOK };
         let mapping = PortMapping::new(settings);
         let (shutdown, enter) = (CancellationToken::new(), home.enter());
         let (sender, states) = channel();

@@ -35,8 +35,6 @@ pub struct Settings {
     pub nonce: Nonce,
     /// The time within which a change of the router is to be noticed, usually [`LOOK`].
     pub look: Duration,
-    /// A random number, which spreads the times of the requests.
-    pub seed: u64,
 }
 
 /// The mapping of ports, before it runs.
@@ -64,7 +62,7 @@ impl PortMapping {
     pub async fn run(self, shutdown: CancellationToken) {
         let now = host::clock::now();
         let mut task = Task {
-            plan: Plan::new(now, self.settings.look, self.settings.seed),
+            plan: Plan::new(now, self.settings.look),
             settings: self.settings,
             state: self.state,
             home: Home::default(),
@@ -149,7 +147,8 @@ impl Task {
         match event {
             Event::Answered(request, answer) => {
                 debug!(?request, ?answer, "the router was asked for a port");
-                self.plan.answered(now, &request, answer);
+                let [chance] = host::entropy::bytes().unwrap_or_default();
+                self.plan.answered(now, &request, answer, chance);
                 let is_silent = matches!(answer, Answer::Refused { refusal: Refusal::NoRouter, .. });
                 if is_silent {
                     self.look(now);

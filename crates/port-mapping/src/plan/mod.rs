@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use epoch::Epoch;
-use pace::{Budget, Chance, Pauses};
+use pace::{Budget, Pauses, spread};
 
 use crate::words::{Answer, Family, Granted, Refusal, Sign, WantedPort};
 
@@ -96,7 +96,6 @@ pub struct Plan {
     sides: Vec<Side>,
     look: Duration,
     budget: Budget,
-    chance: Chance,
 }
 
 /// The ports of a family, and the memory of its router.
@@ -130,11 +129,10 @@ pub struct Entry {
 }
 
 impl Plan {
-    /// A plan without any router. The sentinel is asked for after the time `look`, usually [`LOOK`]; the seed spreads the
-    /// other times.
+    /// A plan without any router. The sentinel is asked for after the time `look`, usually [`LOOK`].
     #[must_use]
-    pub fn new(now: Instant, look: Duration, seed: u64) -> Self {
-        Self { sides: Vec::new(), look, budget: Budget::new(now), chance: Chance(seed) }
+    pub fn new(now: Instant, look: Duration) -> Self {
+        Self { sides: Vec::new(), look, budget: Budget::new(now) }
     }
 
     /// Sets the ports to ask a family's router for, the most important first. All are asked for at once: the router, its
@@ -175,9 +173,9 @@ impl Plan {
         request.map_or(Step::Wait(None), Step::Ask)
     }
 
-    /// Takes the answer to a request; one for a port that is not wanted any more is passed over.
-    pub fn answered(&mut self, now: Instant, request: &Request, answer: Answer) {
-        let chance = &mut self.chance;
+    /// Takes the answer to a request; one for a port that is not wanted any more is passed over. Chance spreads the time of
+    /// the next request.
+    pub fn answered(&mut self, now: Instant, request: &Request, answer: Answer, chance: u8) {
         let side = self.sides.iter_mut().find(|side| side.family == request.family);
         let Some(side) = side else { return };
         let Some(index) = side.entries.iter().position(|entry| entry.port == request.port) else { return };
@@ -243,7 +241,7 @@ impl Side {
         Some(Request { family, port: entry.port, care, is_renewal: entry.is_mapped() })
     }
 
-    fn granted(&mut self, now: Instant, index: usize, granted: Granted, chance: &mut Chance) {
+    fn granted(&mut self, now: Instant, index: usize, granted: Granted, chance: u8) {
         let is_back = self.silences > 0;
         let is_lost = self.forgets(now, granted.sign);
         let is_moved = granted.address.is_some() && self.address.is_some() && granted.address != self.address;
@@ -256,7 +254,7 @@ impl Side {
             self.ask_others_at_once(now, index);
         }
         let Some(entry) = self.entries.get_mut(index) else { return };
-        let renewal = chance.spread(granted.lifetime / 2).max(SHORTEST_RENEWAL);
+        let renewal = spread(granted.lifetime / 2, chance).max(SHORTEST_RENEWAL);
         entry.standing = Standing::Mapped { granted, until: now + granted.lifetime };
         (entry.due, entry.asked, entry.refusals) = (now + renewal, Some(now), 0);
     }
@@ -281,7 +279,7 @@ impl Side {
         now: Instant,
         index: usize,
         (refusal, address): (Refusal, Option<IpAddr>),
-        chance: &mut Chance,
+        chance: u8,
     ) {
         if self.silences > 0 {
             self.silences = 0;
@@ -291,7 +289,7 @@ impl Side {
         let Some(entry) = self.entries.get_mut(index) else { return };
         entry.refusals = entry.refusals.saturating_add(1);
         (entry.standing, entry.is_begun) = (Standing::Refused(refusal), false);
-        (entry.due, entry.asked) = (now + chance.spread(REFUSED.after(entry.refusals)), Some(now));
+        (entry.due, entry.asked) = (now + spread(REFUSED.after(entry.refusals), chance), Some(now));
     }
 
     /// The router does not answer, or is not connected: what it says of one port goes for all. Without an answer, what is
@@ -301,11 +299,11 @@ impl Side {
         now: Instant,
         index: usize,
         (refusal, address): (Refusal, Option<IpAddr>),
-        chance: &mut Chance,
+        chance: u8,
     ) {
         self.silences = self.silences.saturating_add(1);
         let pauses = if self.has_granted { AWAY } else { NEVER_ANSWERED };
-        let due = now + chance.spread(pauses.after(self.silences));
+        let due = now + spread(pauses.after(self.silences), chance);
         for entry in &mut self.entries {
             match entry.standing {
                 Standing::Mapped { until, .. } if until > now && refusal == Refusal::NoRouter => {}

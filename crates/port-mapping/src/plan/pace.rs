@@ -2,20 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// A repeatable source of chance (splitmix64): pauses need to differ between boxes, not to be secret.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Chance(pub(super) u64);
-
-impl Chance {
-    /// The time, or up to an eighth less.
-    pub(super) fn spread(&mut self, time: Duration) -> Duration {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let share = u32::from((mixed >> 56) as u8);
-        time.saturating_sub(time / 8 * share / 256)
-    }
+/// The time, or up to an eighth less, so that not all boxes ask at the same moment.
+pub(super) fn spread(time: Duration, chance: u8) -> Duration {
+    time.saturating_sub(time / 8 * u32::from(chance) / 256)
 }
 
 /// A pause that doubles.
@@ -74,15 +63,15 @@ impl Budget {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Budget, Chance, Pauses};
+    use super::{Budget, Pauses, spread};
 
     #[test]
     fn pauses_double_up_to_the_longest_and_are_spread() {
         let pauses = Pauses { first: Duration::from_secs(60), longest: Duration::from_secs(3600) };
         let seconds = |failures| pauses.after(failures).as_secs();
         assert_eq!([1, 2, 3, 7, 40, u32::MAX].map(seconds), [60, 120, 240, 3600, 3600, 3600]);
-        let mut chance = Chance(1);
-        let spread: Vec<_> = (0..100).map(|_| chance.spread(Duration::from_secs(80)).as_millis()).collect();
+        let spread: Vec<_> =
+            (0..=u8::MAX).map(|chance| spread(Duration::from_secs(80), chance).as_millis()).collect();
         assert!(spread.iter().all(|time| (70_000..=80_000).contains(time)), "{spread:?}");
         assert!(spread.iter().max() > spread.iter().min().map(|time| time + 5000).as_ref(), "{spread:?}");
     }

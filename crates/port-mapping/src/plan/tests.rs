@@ -20,7 +20,7 @@ fn ports(numbers: &[u16]) -> Vec<WantedPort> {
 fn timeline(numbers: &[u16]) -> Timeline {
     #[expect(clippy::disallowed_methods, reason = "a test's beginning of time")]
     let start = Instant::now();
-    let mut plan = Plan::new(start, LOOK, 1);
+    let mut plan = Plan::new(start, LOOK);
     plan.set_ports(start, Family::V4, &ports(numbers));
     Timeline { start, plan }
 }
@@ -39,6 +39,8 @@ fn refused(refusal: Refusal) -> Answer {
     Answer::Refused { refusal, address: None }
 }
 
+/// Takes some seconds from each minute: what is due after one comes before the next look.
+const CHANCE: u8 = 200;
 const OUTSIDE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(5, 6, 7, 8));
 const SILENT: Answer = Answer::Refused { refusal: Refusal::NoRouter, address: None };
 
@@ -63,7 +65,7 @@ impl Timeline {
     fn ask(&mut self, seconds: u64, port: u16, answer: Answer) {
         let request = self.request(seconds);
         assert_eq!(request.port.external.get(), port, "at {seconds}");
-        self.plan.answered(self.at(seconds), &request, answer);
+        self.plan.answered(self.at(seconds), &request, answer, CHANCE);
     }
 
     /// The second of the next request.
@@ -172,7 +174,7 @@ fn a_refused_port_is_asked_for_after_growing_pauses_and_the_next_becomes_the_sen
             asked = now;
         }
         let answer = if is_other { other } else { granted(7200, Sign::None) };
-        line.plan.answered(line.at(now), &request, answer);
+        line.plan.answered(line.at(now), &request, answer, CHANCE);
     }
     let expected = [60, 120, 240, 480, 960, 1920, 3600];
     assert!(pauses.len() >= expected.len(), "{pauses:?}");
@@ -218,7 +220,7 @@ fn a_router_that_is_being_restarted_keeps_its_ports_for_their_lifetime_and_gets_
     while now < 800 {
         now = line.waits(now) + 1;
         let request = line.request(now);
-        line.plan.answered(line.at(now), &request, SILENT);
+        line.plan.answered(line.at(now), &request, SILENT, CHANCE);
     }
     assert_eq!(line.standings(), ["no router"; 2]);
     assert_eq!(line.plan.address(Family::V4), None);
@@ -248,7 +250,7 @@ fn a_router_with_absurd_lifetimes_cannot_keep_the_box_busy() {
         match line.plan.next(line.at(now)) {
             Step::Ask(request) => {
                 asked += 1;
-                line.plan.answered(line.at(now), &request, granted(1, Sign::Lost));
+                line.plan.answered(line.at(now), &request, granted(1, Sign::Lost), CHANCE);
             }
             Step::Wait(Some(until)) => now = (until - line.start).as_secs().max(now + 1),
             Step::Wait(None) => panic!("nothing more to do"),
@@ -266,14 +268,14 @@ fn a_new_network_begins_anew_and_ipv6_asks_only_for_ports_that_keep_their_number
     line.plan.set_ports(line.at(10), Family::V6, &wanted);
     let request = line.request(10);
     assert_eq!((request.family, request.port), (Family::V6, wanted[1]));
-    line.plan.answered(line.at(10), &request, granted(7200, Sign::None));
+    line.plan.answered(line.at(10), &request, granted(7200, Sign::None), CHANCE);
     line.plan.set_ports(line.at(20), Family::V4, &wanted);
     assert_eq!(line.plan.address(Family::V4), None);
     let request = line.request(20);
     assert_eq!((request.family, request.port, request.is_renewal), (Family::V4, translated, false));
     // The answer of the network before.
     let old = Request { port: ports(&[993])[0], ..request };
-    line.plan.answered(line.at(20), &old, SILENT);
+    line.plan.answered(line.at(20), &old, SILENT, CHANCE);
     line.plan.set_ports(line.at(30), Family::V4, &[]);
     assert!(line.plan.entries(Family::V4).is_empty());
     assert_eq!(line.plan.to_remove(Family::V6), [wanted[1]]);

@@ -25,8 +25,7 @@ pub(super) fn task(config: &Config, means: &Means) -> anyhow::Result<Option<Port
         return Ok(None);
     }
     let wanted = means.ports.iter().filter_map(|(outside, inside)| wanted(*outside, *inside));
-    let seed = entropy::bytes().map(u64::from_ne_bytes).unwrap_or_default();
-    let settings = Settings { ports: wanted.collect(), nonce: nonce(&means.store)?, look: LOOK, seed };
+    let settings = Settings { ports: wanted.collect(), nonce: nonce(&means.store)?, look: LOOK };
     Ok(Some(PortMapping::new(settings)))
 }
 
