@@ -1,7 +1,7 @@
 //! The failures of requests, as the rules know them.
 
 use instant_acme::{Error, Problem};
-use relay_policy::certificate::{CertificateFailure, FailureKind, FailureSource, NameFailure, quoted_words};
+use relay_policy::certificate::{CertificateFailure, FailureKind, FailureSource, NameFailure};
 
 use crate::transport::Heard;
 
@@ -48,7 +48,7 @@ pub(crate) fn of_problem(problem: &Problem) -> CertificateFailure {
         .iter()
         .filter_map(|part| {
             Some(NameFailure {
-                name: quoted_words(&part.identifier.as_ref()?.authorized(false).to_string()),
+                name: part.identifier.as_ref()?.authorized(false).to_string(),
                 ..name_failure(part.r#type.as_deref(), part.detail.as_deref())
             })
         })
@@ -72,11 +72,11 @@ pub(crate) fn of_challenge(name: &str, problem: Option<&Problem>) -> NameFailure
         Some(problem) => (problem.r#type.as_deref(), problem.detail.as_deref()),
         None => (None, None),
     };
-    NameFailure { name: quoted_words(name), ..name_failure(kind, words) }
+    NameFailure { name: name.to_owned(), ..name_failure(kind, words) }
 }
 
 fn name_failure(problem: Option<&str>, words: Option<&str>) -> NameFailure {
     let kind = problem.map_or(FailureKind::Misunderstood, FailureKind::of_problem);
     let words = words.or(problem).unwrap_or("it gives no reason");
-    NameFailure { name: String::new(), kind, words: quoted_words(words) }
+    NameFailure { name: String::new(), kind, words: words.to_owned() }
 }

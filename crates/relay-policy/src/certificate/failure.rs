@@ -100,7 +100,10 @@ impl CertificateFailure {
     #[must_use]
     pub fn of_names(names: Vec<NameFailure>) -> Self {
         // Names come from the authority, too.
-        let quoted = |failure: NameFailure| NameFailure { name: quoted_words(&failure.name), ..failure };
+        let quoted = |NameFailure { name, kind, words }: NameFailure| {
+            let [name, words] = [name, words].map(|text| quoted_words(&text));
+            NameFailure { name, kind, words }
+        };
         let names: Vec<NameFailure> = names.into_iter().map(quoted).collect();
         let (kind, words) = names
             .first()
