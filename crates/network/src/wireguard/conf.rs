@@ -290,12 +290,15 @@ impl Reader {
             "allowedips" => add(&mut peer.allowed_ips, value, NETWORKS_LIMIT, |text| {
                 read_network(text).and_then(|(address, prefix)| Network::of(address, prefix))
             })?,
-            "persistentkeepalive" if value.eq_ignore_ascii_case("off") || value == "0" => {
-                remark = Some("the keepalive stays on: without it the router would forget the tunnel.");
-            }
             "persistentkeepalive" => {
-                let seconds = value.parse().map_err(|_| "PersistentKeepalive is a number of seconds.")?;
-                once(&mut peer.keepalive, seconds)?;
+                let seconds = if value.eq_ignore_ascii_case("off") { Ok(0) } else { value.parse() };
+                match seconds.map_err(|_| "PersistentKeepalive is a number of seconds.")? {
+                    0 => {
+                        remark =
+                            Some("the keepalive stays on: without it the router would forget the tunnel.");
+                    }
+                    seconds => once(&mut peer.keepalive, seconds)?,
+                }
             }
             _ => return Err("[Peer] has no such key.".to_owned()),
         }

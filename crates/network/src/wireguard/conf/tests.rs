@@ -65,6 +65,16 @@ fn words_are_read_without_regard_to_case_and_lists_may_be_split() {
 }
 
 #[test]
+fn a_keepalive_of_no_seconds_is_not_followed_in_any_spelling() {
+    for none in ["0", "00", "+0", "OFF"] {
+        let line = format!("PersistentKeepalive = {none}\nAllowedIPs");
+        let (conf, remarks) = Conf::parse(&provided().replacen("AllowedIPs", &line, 1)).unwrap();
+        assert_eq!(conf.peers[0].keepalive, 25, "{none}");
+        assert!(remarks.iter().any(|remark| remark.text.contains("the keepalive stays on")), "{remarks:?}");
+    }
+}
+
+#[test]
 fn each_bad_line_is_named_and_no_value_is_quoted() {
     for (good, bad) in [
         ("PrivateKey = ", "PrivateKey = x"),
