@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use super::conf::{Conf, Endpoint};
+use super::conf::Conf;
 use super::machine::{Input, Machine, Output, State, Status};
 use super::routing::{Everything, Family, Rule, rules};
 use crate::Error;
@@ -245,9 +245,8 @@ impl Driver {
     }
 
     fn set_endpoint(&mut self, peer: usize, endpoint: SocketAddr) {
-        if let Some(Some(Endpoint::Name(..))) = self.conf.peers.get(peer).map(|peer| &peer.endpoint)
-            && let (Some(index), Some(wireguard), Some(peer)) =
-                (self.index, self.wireguard.as_mut(), self.conf.peers.get(peer))
+        if let (Some(index), Some(wireguard), Some(peer)) =
+            (self.index, self.wireguard.as_mut(), self.conf.peers.get(peer))
             && let Err(error) = wireguard.set_endpoint(index, peer, endpoint)
         {
             self.warn(error.to_string());

@@ -98,8 +98,8 @@ pub(crate) enum Output {
 #[derive(Debug)]
 pub(crate) struct Machine {
     endpoints: Vec<Option<Endpoint>>,
-    /// The endpoints that the kernel was told, of peers with a name.
-    told: Vec<Option<SocketAddr>>,
+    /// The peers whose name was found once.
+    found: BTreeSet<usize>,
     status: Status,
     /// None before the network is there.
     began: Option<Duration>,
@@ -116,7 +116,7 @@ impl Machine {
     pub(crate) fn new(conf: &Conf) -> Self {
         Self {
             endpoints: conf.peers.iter().map(|peer| peer.endpoint.clone()).collect(),
-            told: vec![None; conf.peers.len()],
+            found: BTreeSet::new(),
             status: Status {
                 state: State::Calling,
                 addresses: conf.interface.addresses.iter().map(|(address, _)| *address).collect(),
@@ -141,7 +141,7 @@ impl Machine {
             Input::Found { peer, address } => self.found(peer, address),
             Input::NotFound { peer } => {
                 // Another address that was found earlier is still good.
-                if self.resolving.remove(&peer) && self.told.get(peer).is_some_and(Option::is_none) {
+                if self.resolving.remove(&peer) && !self.found.contains(&peer) {
                     self.outputs.push_back(Output::Warn(
                         "the tunnel's other end has a name that no name server of the home network knows; it is asked again",
                     ));
@@ -212,10 +212,10 @@ impl Machine {
 
     fn found(&mut self, peer: usize, address: IpAddr) {
         let Some(Some(Endpoint::Name(_, port))) = self.endpoints.get(peer) else { return };
-        let endpoint = SocketAddr::new(address, *port);
-        let told = self.told.get_mut(peer).map(|told| told.replace(endpoint));
-        if self.resolving.remove(&peer) && told != Some(Some(endpoint)) {
-            self.outputs.push_back(Output::SetEndpoint { peer, endpoint });
+        if self.resolving.remove(&peer) {
+            self.found.insert(peer);
+            // Also the same again: the kernel may not have taken it, or the tunnel was made only after it.
+            self.outputs.push_back(Output::SetEndpoint { peer, endpoint: SocketAddr::new(address, *port) });
         }
     }
 
@@ -336,11 +336,23 @@ mod tests {
         assert_eq!(at(&mut machine, 182, handshake(1000)), ["look"], "still good");
         let fallen = at(&mut machine, 183, handshake(1000));
         assert_eq!(fallen, ["rules", silent, "Silent Some(1000)", lookup]);
-        assert_eq!(at(&mut machine, 184, found(1)), [""; 0], "the same address");
+        assert_eq!(at(&mut machine, 184, found(1)), ["endpoint 0 192.0.2.1:51820"], "the same address");
         assert_eq!(at(&mut machine, 243, Input::Tick), ["look", lookup]);
         assert_eq!(at(&mut machine, 244, found(2)), ["endpoint 0 192.0.2.2:51820"]);
         assert_eq!(at(&mut machine, 250, handshake(2000)), ["rules", "Answers Some(2000)",]);
         assert_eq!(at(&mut machine, 279, Input::Tick), [""; 0], "no more names");
+    }
+
+    #[test]
+    fn an_address_that_the_kernel_did_not_take_is_set_after_the_next_lookup() {
+        let mut machine = machine("vpn.example.org:51820");
+        at(&mut machine, 0, Input::Network);
+        let found = || Input::Found { peer: 0, address: [192, 0, 2, 1].into() };
+        assert_eq!(at(&mut machine, 1, found()), ["endpoint 0 192.0.2.1:51820"]);
+        // The tunnel could not be made, so there is nothing to look at; it is made after a minute.
+        assert_eq!(at(&mut machine, 60, Input::Tick), ["look", "resolve 0 vpn.example.org"]);
+        assert_eq!(at(&mut machine, 61, found()), ["endpoint 0 192.0.2.1:51820"]);
+        assert_eq!(at(&mut machine, 62, handshake(1000)), ["rules", "Answers Some(1000)"]);
     }
 
     #[test]
