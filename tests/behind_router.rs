@@ -83,7 +83,7 @@ fn a_name_behind_a_router_gets_ports_an_address_and_a_certificate_and_keeps_them
 
         // It has another address outside.
         let _ = home.provider.requests();
-        home.router.move_outside(OUTSIDE, Some(MOVED))?;
+        home.router.move_outside(OUTSIDE, MOVED)?;
         wait_for_words(&home.server, "addresses", MOVED, PATIENCE)?;
         poll(PATIENCE, "phones find the server at its new address", || {
             Ok(home.certificate(MOVED).ok().filter(|seen| *seen == first).map(drop))
@@ -122,7 +122,7 @@ fn a_router_that_refuses_or_stands_behind_another_is_told_with_what_to_do() {
         home.router.start(Switches::ALL)?;
         wait_for_words(&home.server, "certificate", "is in use until", PATIENCE * 4)?;
 
-        home.router.move_outside(OUTSIDE, Some("100.64.0.2"))?;
+        home.router.move_outside(OUTSIDE, "100.64.0.2")?;
         let told = wait_for_words(&home.server, "ports", "provider", PATIENCE * 2)?;
         report(&home.server.hearth(&["name", "show"])?);
         ensure!(told.contains("CGNAT"), "{told}");

@@ -125,7 +125,7 @@ fn a_changed_address_outside_is_told_and_the_ports_follow() -> Result<()> {
         let mapping = Mapping::start(&home);
         mapping.wait_for("all ports", |state| is_complete(state, Family::V4))?;
         // The line is down for a moment, as at the forced disconnection that some providers have each night.
-        home.move_outside(OUTSIDE, Some("5.6.7.3"))?;
+        home.move_outside(OUTSIDE, "5.6.7.3")?;
         let moved = Some("5.6.7.3".parse()?);
         mapping.wait_for("the new address", |state| {
             state.external_v4() == moved && is_complete(state, Family::V4)

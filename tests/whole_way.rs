@@ -72,7 +72,7 @@ fn a_name_and_a_key_are_all_that_an_owner_types() {
         let anna = Person::pair("Anna", &account(trusted.clone())?)?;
         let (annas_chat, bens_chat) = make_contact(&anna, &ben, Limits::VIRT)?;
 
-        home.move_outside(OUTSIDE, Some(MOVED))?;
+        home.move_outside(OUTSIDE, MOVED)?;
         let moved = now();
         wait_for_address(internet, MOVED, TO_NEW_ADDRESS + SLACK)?;
         report(&format!(

@@ -348,14 +348,12 @@ impl HomeRouter {
         })
     }
 
-    /// Gives the router another address outside, or none.
-    pub fn move_outside(&self, from: &str, to: Option<&str>) -> Result<()> {
+    /// Gives the router another address outside.
+    pub fn move_outside(&self, from: &str, to: &str) -> Result<()> {
         let router = self.router_space.as_str();
         // Routes over the interface go with its last address.
         ip(&["-n", router, "address", "delete", &format!("{from}/24"), "dev", "outside"])?;
-        if let Some(to) = to {
-            ip(&["-n", router, "address", "add", &format!("{to}/24"), "dev", "outside"])?;
-        }
+        ip(&["-n", router, "address", "add", &format!("{to}/24"), "dev", "outside"])?;
         let _ = ip(&["-n", router, "route", "add", "default", "dev", "outside"]);
         Ok(())
     }

@@ -52,7 +52,7 @@ impl House {
 }
 
 /// Makes a TAP interface in the calling thread's namespace.
-pub fn lay_cable(name: &str) -> Result<()> {
+fn lay_cable(name: &str) -> Result<()> {
     run(Command::new("ip").args(["tuntap", "add", "dev", name, "mode", "tap"]))
 }
 

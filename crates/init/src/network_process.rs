@@ -223,7 +223,7 @@ fn keep_time(settings: TimeSettings, random: impl FnMut() -> u64) -> anyhow::Res
     }
     let settings = network::time::Settings {
         servers,
-        list: Some(TIME_SERVERS_FILE.into()),
+        list: TIME_SERVERS_FILE.into(),
         resolvers: RESOLVER_FILE.into(),
         bounds: Bounds::new(UnixTime(built), UnixTime(known)),
     };

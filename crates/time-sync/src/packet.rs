@@ -43,8 +43,6 @@ pub fn request(nonce: u64) -> [u8; LENGTH] {
 /// The time by a server, and its distance from the clock that all others follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// 1 for a server with a clock of its own, 15 at most.
-    pub stratum: u8,
     /// The delay of the way to that clock and back.
     pub root_delay: Duration,
     /// The error that has added up on that way.
@@ -128,7 +126,7 @@ pub fn parse(packet: &[u8], nonce: u64, near: Nanoseconds) -> Result<Reply, Repl
         return Err(ReplyError::Nonsense);
     }
     let (root_delay, root_dispersion) = (short(*root_delay), short(*root_dispersion));
-    Ok(Reply { stratum, root_delay, root_dispersion, received, sent })
+    Ok(Reply { root_delay, root_dispersion, received, sent })
 }
 
 impl Kiss {
@@ -196,7 +194,6 @@ mod tests {
     fn a_reply_is_a_time_with_its_error() {
         let parsed = parse(&reply(NTP << 32, (NTP << 32) + (1 << 31)), NONCE, NEAR).unwrap();
         let expected = Reply {
-            stratum: 2,
             root_delay: Duration::from_millis(500),
             root_dispersion: Duration::from_secs(1),
             received: NEAR,

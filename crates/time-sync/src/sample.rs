@@ -65,7 +65,6 @@ mod tests {
 
     fn reply(received: i64, sent: i64) -> Reply {
         Reply {
-            stratum: 1,
             root_delay: Duration::ZERO,
             root_dispersion: Duration::ZERO,
             received: Nanoseconds(received * 1_000_000),

@@ -249,7 +249,6 @@ fn configure_unbound(address: Ipv4Addr) -> String {
     num-threads: 1
     cache-max-ttl: 0
     cache-max-negative-ttl: 0
-    local-zone: "{DYNAMIC_ZONE}." nodefault
     do-not-query-localhost: no
     local-zone: "test." nodefault
 remote-control:

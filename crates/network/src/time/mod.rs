@@ -40,7 +40,7 @@ pub struct Settings {
     /// The servers to ask.
     pub servers: Vec<Server>,
     /// A list of more servers, one a line: those of the home's own network, which others learn from DHCP.
-    pub list: Option<PathBuf>,
+    pub list: PathBuf,
     /// The list of name servers (`resolv.conf(5)`).
     pub resolvers: PathBuf,
     /// The bounds of the calendar.
@@ -174,8 +174,7 @@ impl<C: LocalClock, N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Clien
     fn update_sources(&mut self) {
         let Settings { servers, list, resolvers, .. } = self.settings;
         // Those of the home first: there is room for a few only, and they are the nearest.
-        let learnt = list.as_deref().map(files::servers).unwrap_or_default();
-        self.sources.set(learnt.into_iter().chain(servers.iter().cloned()));
+        self.sources.set(files::servers(list).into_iter().chain(servers.iter().cloned()));
         let names = self.sources.to_look_up(uptime());
         if names.is_empty() {
             return;

@@ -129,7 +129,8 @@ fn play(parts: &[Part], permission: Permission) -> Story {
     let servers = parts.iter().map(|part| Server::Address(server(*part))).collect();
     let built = UnixTime(clock::wall().0 - 2 * BEHIND.unsigned_abs());
     let resolvers = "/nowhere/resolv.conf".into();
-    let settings = Settings { servers, list: None, resolvers, bounds: Bounds::new(built, built) };
+    let list = "/nowhere/time-servers".into();
+    let settings = Settings { servers, list, resolvers, bounds: Bounds::new(built, built) };
     let ahead = Arc::new(Mutex::new(-BEHIND * 1_000_000_000));
     let clock = Behind { ahead: Arc::clone(&ahead), permission };
     let (sender, reports) = channel();
