@@ -204,7 +204,7 @@ impl HomeRouter {
         pair("home", "eth0", inside)?;
         // The far end of the line lies in the router's namespace, where nothing answers.
         pair("outside", "provider", router)?;
-        self.set_hardware_address()?;
+        self.trust_addresses()?;
         for interface in ["home", "outside", "provider"] {
             ip(&["-n", router, "link", "set", interface, "up"])?;
         }
@@ -237,8 +237,8 @@ impl HomeRouter {
         self.run_in(&self.router_space, &["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"]).map(drop)
     }
 
-    /// A fixed one, so that the box's own link-local address comes without a wait for duplicates.
-    fn set_hardware_address(&self) -> Result<()> {
+    /// Switches the detection of duplicates (RFC 4862, 5.4) off, so that link-local addresses come without a wait.
+    fn trust_addresses(&self) -> Result<()> {
         for (space, interface) in [(&self.box_space, "eth0"), (&self.router_space, "home")] {
             let setting = format!("net.ipv6.conf.{interface}.accept_dad=0");
             self.run_in(space, &["sysctl", "-q", "-w", &setting])?;
