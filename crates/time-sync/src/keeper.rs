@@ -128,11 +128,6 @@ impl Keeper {
         self.synchronised.is_some()
     }
 
-    /// The bounds, to which a hint can be added.
-    pub fn bounds_mut(&mut self) -> &mut Bounds {
-        &mut self.bounds
-    }
-
     /// The uptime of the next round.
     #[must_use]
     pub fn next_round(&self) -> Duration {
@@ -195,7 +190,7 @@ impl Keeper {
             }
         };
         let time = found.0.plus(Nanoseconds::of(round.uptime));
-        self.bounds.check(time, round.uptime, self.synchronised.is_none())?;
+        self.bounds.check(time)?;
         self.lone = None;
         Ok(found)
     }

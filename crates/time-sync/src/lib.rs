@@ -14,7 +14,7 @@
 //! * Of several servers that answer, more than half, and at least two, must agree ([`agreement`]): one liar never wins.
 //! * A server that is the only one there is must say the same in [`keeper::LONE_ROUNDS`] rounds.
 //! * The time must be within [`Bounds`]: not before the one that an earlier start of the machine has known, not long after
-//!   the image was built, and at first not far from a hint of HTTPS, if there is one.
+//!   the image was built.
 //!
 //! Leap seconds are not announced to the kernel: the second is there at the next round, as an offset.
 //! The packets are not those of `rsntp`: it waits for one server after the other, reads the clock itself, keeps the root

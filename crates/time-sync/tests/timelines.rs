@@ -163,9 +163,6 @@ mod tests {
             refused(story.round(&[past], 1), Refusal::Unconfirmed);
         }
         refused(story.round(&[past], 1), OutOfBounds::Past);
-        let uptime = story.uptime();
-        story.keeper.bounds_mut().hint(UnixTime(TRUTH + story.now as u64), uptime);
-        refused(story.round(&[600.0; 3], 3), OutOfBounds::ContradictsHint);
         story.good_round(&[0.0; 3], 3);
     }
 
