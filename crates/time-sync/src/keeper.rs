@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::agreement::majority;
+use crate::agreement::{Agreement, majority};
 use crate::bounds::{Bounds, OutOfBounds};
 use crate::frequency::Frequency;
 use crate::nanoseconds::Nanoseconds;
@@ -157,7 +157,7 @@ impl Keeper {
     /// Judges a round, and sets the time of the next.
     pub fn round_ended(&mut self, round: &Round<'_>) -> Verdict {
         let (verdict, outcome) = match self.judge(round) {
-            Ok((start, uncertainty, servers)) => {
+            Ok(Agreement { start, uncertainty, servers }) => {
                 let offset = start.plus(Nanoseconds::of(round.uptime)).minus(round.calendar);
                 let correction = self.correct(offset, round.uptime);
                 let outcome = match correction {
@@ -175,22 +175,18 @@ impl Keeper {
         verdict
     }
 
-    /// The time at which the machine started, its greatest error, and the number of servers that agree on it.
-    fn judge(&mut self, round: &Round<'_>) -> Result<(Nanoseconds, Duration, usize), Refusal> {
+    /// The agreement of the servers, which may be one, if it is believed.
+    fn judge(&mut self, round: &Round<'_>) -> Result<Agreement, Refusal> {
         let found = match round.samples {
             [] => return Err(Refusal::Silence),
             [sample] if round.servers <= 1 => {
                 self.confirm(*sample)?;
-                (sample.start, sample.uncertainty, 1)
+                Agreement { start: sample.start, uncertainty: sample.uncertainty, servers: 1 }
             }
             [_] => return Err(Refusal::Alone),
-            samples => {
-                let agreed = majority(samples).ok_or(Refusal::Disagreement)?;
-                (agreed.start, agreed.uncertainty, agreed.servers)
-            }
+            samples => majority(samples).ok_or(Refusal::Disagreement)?,
         };
-        let time = found.0.plus(Nanoseconds::of(round.uptime));
-        self.bounds.check(time)?;
+        self.bounds.check(found.start.plus(Nanoseconds::of(round.uptime)))?;
         self.lone = None;
         Ok(found)
     }
