@@ -82,16 +82,12 @@ impl FromNetwork {
     #[must_use]
     pub fn bounded(self) -> Self {
         match self {
-            Self::Addresses(addresses) => Self::Addresses(hosts(addresses)),
-            Self::Tunnel(tunnel) => Self::Tunnel(Tunnel { addresses: hosts(tunnel.addresses), ..tunnel }),
-            Self::Resolvers(resolvers) => {
-                let usable = resolvers.into_iter().filter(|address| is_host(IpAddr::V4(*address)));
-                Self::Resolvers(usable.take(RESOLVERS_LIMIT).collect())
+            Self::Addresses(addresses) => Self::Addresses(hosts(addresses, ADDRESSES_LIMIT)),
+            Self::Tunnel(tunnel) => {
+                Self::Tunnel(Tunnel { addresses: hosts(tunnel.addresses, ADDRESSES_LIMIT), ..tunnel })
             }
-            Self::TimeServers(servers) => {
-                let usable = servers.into_iter().filter(|address| is_host(IpAddr::V4(*address)));
-                Self::TimeServers(usable.take(TIME_SERVERS_LIMIT).collect())
-            }
+            Self::Resolvers(resolvers) => Self::Resolvers(hosts(resolvers, RESOLVERS_LIMIT)),
+            Self::TimeServers(servers) => Self::TimeServers(hosts(servers, TIME_SERVERS_LIMIT)),
             Self::Synchronised(synchronised) => Self::Synchronised(synchronised),
             // As long as its line at most; the log cuts its own lines.
             Self::Warning(text) => Self::Warning(text),
@@ -99,8 +95,8 @@ impl FromNetwork {
     }
 }
 
-fn hosts(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
-    addresses.into_iter().filter(|address| is_host(*address)).take(ADDRESSES_LIMIT).collect()
+fn hosts<A: Copy + Into<IpAddr>>(addresses: Vec<A>, limit: usize) -> Vec<A> {
+    addresses.into_iter().filter(|address| is_host((*address).into())).take(limit).collect()
 }
 
 /// Loopback is excluded too: to other hosts it means themselves, and no DHCP server can offer a name server there. So are
