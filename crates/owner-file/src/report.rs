@@ -6,12 +6,7 @@ pub(crate) fn filled(report: &str, size: usize) -> Vec<u8> {
     let room = size.saturating_sub(END.len());
     let mut bytes = Vec::with_capacity(size);
     let lines = report.trim_end().replace("\r\n", "\n").replace('\n', "\r\n");
-    for character in lines.chars() {
-        if bytes.len() + character.len_utf8() > room {
-            break;
-        }
-        bytes.extend(character.encode_utf8(&mut [0; 4]).as_bytes());
-    }
+    bytes.extend(lines.bytes().take(lines.floor_char_boundary(room)));
     bytes.resize(room, b' ');
     bytes.extend(END);
     bytes.truncate(size);
