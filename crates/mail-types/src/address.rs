@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 const LOCAL_PART_LIMIT: usize = 64;
 /// The longest domain, in bytes (RFC 5321 section 4.5.3.1.2).
 const DOMAIN_LIMIT: usize = 255;
+/// The longest host name that can be looked up, in bytes (RFC 1035 section 2.3.4, without the length of the root).
+const HOST_NAME_LIMIT: usize = 253;
 /// The longest label of a host name, in bytes (RFC 1035 section 2.3.4).
 const LABEL_LIMIT: usize = 63;
 /// The longest address, in bytes (RFC 5321 section 4.5.3.1.3: a path of 256 less its angle brackets).
@@ -114,18 +116,25 @@ impl FromStr for Domain {
         if let Some(literal) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             return parse_literal(literal).ok_or(AddressError::Domain);
         }
-        let label = |label: &str| {
-            (1..=LABEL_LIMIT).contains(&label.len())
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
+        let label = |label: &str| is_label(label) && !label.starts_with('-') && !label.ends_with('-');
         if text.len() <= DOMAIN_LIMIT && text.split('.').all(label) {
             Ok(Self::Name(text.to_ascii_lowercase()))
         } else {
             Err(AddressError::Domain)
         }
     }
+}
+
+/// Whether a name server can be asked for the text as a host name, written without a trailing dot. Underscores are accepted,
+/// and hyphens anywhere, as resolvers do; [`Domain`] is stricter.
+#[must_use]
+pub fn is_host_name(text: &str) -> bool {
+    text.len() <= HOST_NAME_LIMIT && text.split('.').all(is_label)
+}
+
+fn is_label(label: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=LABEL_LIMIT).contains(&label.len()) && label.bytes().all(allowed)
 }
 
 /// RFC 5321: address-literal = "[" ( IPv4-address-literal / IPv6-address-literal ) "]"
@@ -228,7 +237,7 @@ impl From<LocalPart> for String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, AddressError};
+    use super::{Address, AddressError, is_host_name};
 
     fn check(text: &str, expected: Result<&str, AddressError>) {
         assert_eq!(
@@ -252,6 +261,19 @@ mod tests {
         check("a@", Err(AddressError::Domain));
         check("a@-x.org", Err(AddressError::Domain));
         check("a@[300.1.1.1]", Err(AddressError::Domain));
+    }
+
+    #[test]
+    fn a_host_name_has_labels_of_letters_digits_and_two_signs() {
+        let longest = vec!["a".repeat(63); 3].join(".") + "." + &"b".repeat(61);
+        for text in ["localhost", "0.Pool.test", "_x.a-b.test", "-a.test", "192.0.2.1", &longest] {
+            assert!(is_host_name(text), "{text:?}");
+        }
+        let long = format!("{}.test", "a".repeat(64));
+        for text in ["", ".", "a.", "a..b", "a b", "pool.test:123", "ä.test", &long, &format!("{longest}b")]
+        {
+            assert!(!is_host_name(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod numbers;
 mod secret;
 mod tlsa;
 
-pub use address::{Address, AddressError, Domain, LocalPart};
+pub use address::{Address, AddressError, Domain, LocalPart, is_host_name};
 pub use flags::{FlagError, Flags, Keyword, SystemFlag};
 pub use numbers::{Day, ModSeq, Uid, UidValidity, UnixTime};
 pub use secret::Secret;

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use mail_types::is_host_name;
+
 use crate::packet::{Kiss, PORT};
 
 /// The most servers; more are ignored.
@@ -14,10 +16,6 @@ const BLOCKED_LIMIT: usize = 64;
 const LOOKUP_EVERY: Duration = Duration::from_secs(3600);
 /// The time for which a server that was asked too often is left alone.
 const RATE_PAUSE: Duration = Duration::from_secs(7200);
-/// Bytes of the longest name (RFC 1035, 2.3.4, without the dot at its end).
-const NAME_LIMIT: usize = 253;
-/// Bytes of the longest label.
-const LABEL_LIMIT: usize = 63;
 
 /// A time server as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,11 +41,7 @@ impl FromStr for Server {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Self::Address(SocketAddr::new(address, PORT)));
         }
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let is_label =
-            |label: &str| !label.is_empty() && label.len() <= LABEL_LIMIT && label.bytes().all(allowed);
-        let is_name = text.len() <= NAME_LIMIT && text.split('.').all(is_label);
-        if is_name { Ok(Self::Name(text.to_ascii_lowercase())) } else { Err(NoServer) }
+        if is_host_name(text) { Ok(Self::Name(text.to_ascii_lowercase())) } else { Err(NoServer) }
     }
 }
 

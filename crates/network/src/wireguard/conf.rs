@@ -7,6 +7,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
+use mail_types::is_host_name;
+
 use super::key::Key;
 use super::routing::{Family, Network};
 
@@ -18,8 +20,6 @@ const PEERS_LIMIT: usize = 4;
 const ADDRESSES_LIMIT: usize = 8;
 /// The most networks of a peer: complements of private networks, which some programs write, have about fifty.
 const NETWORKS_LIMIT: usize = 256;
-/// Bytes of the longest host name (RFC 1035, 2.3.4, without the length of the root).
-const NAME_LIMIT: usize = 253;
 /// Bytes of a packet in the tunnel when none are said, as wg-quick(8) has it on Ethernet.
 const DEFAULT_MTU: u32 = 1420;
 /// The packet sizes that make sense: what every IPv4 host takes (RFC 791, 3.1), and jumbo frames.
@@ -375,22 +375,13 @@ impl Endpoint {
         let port = port.parse().ok().filter(|port| *port != 0)?;
         let host = host.strip_suffix('.').unwrap_or(host);
         // A name of digits only would be an address that was mistyped.
-        let is_name = host.len() <= NAME_LIMIT
-            && host.split('.').all(is_label)
+        let is_name = is_host_name(host)
             && host
                 .rsplit('.')
                 .next()
                 .is_some_and(|last| last.bytes().any(|byte| byte.is_ascii_alphabetic()));
         is_name.then(|| Self::Name(host.to_ascii_lowercase(), port))
     }
-}
-
-/// Bytes of the longest label (RFC 1035, 2.3.4).
-const LABEL_LIMIT: usize = 63;
-
-fn is_label(label: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    !label.is_empty() && label.len() <= LABEL_LIMIT && label.bytes().all(allowed)
 }
 
 fn once<T>(place: &mut Option<T>, value: T) -> Outcome {
