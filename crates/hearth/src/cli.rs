@@ -160,7 +160,7 @@ pub(crate) struct TimeArguments {
     #[arg(long = "server", value_name = "SERVER")]
     servers: Vec<init::TimeServer>,
     /// The time at which the image was built, in seconds since 1970.
-    #[arg(long, value_name = "SECONDS", default_value_t = init::PROGRAM_WRITTEN.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = host::clock::PROGRAM_WRITTEN.0)]
     built: u64,
     /// A time before which the clock is not set, in seconds since 1970.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]

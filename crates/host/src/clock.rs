@@ -8,6 +8,9 @@ use clock_steering::{Clock, LeapIndicator, TimeOffset};
 pub use mail_types::UnixTime;
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
+/// A time before all images, 2026-11-01: a clock that shows an earlier one is wrong.
+pub const PROGRAM_WRITTEN: UnixTime = UnixTime(1_793_491_200);
+
 /// The time of the monotonic clock (`CLOCK_MONOTONIC`), for limits and time-outs.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place where the monotonic clock is read")]

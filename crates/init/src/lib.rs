@@ -66,7 +66,6 @@ pub use self::network_process::{TimeSettings, run_network};
 use self::owner_file::OwnerFile;
 pub use self::owner_file::restrict_owner_file;
 use self::parameters::Parameters;
-pub use self::persistent_state::PROGRAM_WRITTEN;
 use self::persistent_state::{PersistentState, read_small};
 pub use self::role::{Role, UnknownRole};
 use self::uevents::wait_for;

@@ -16,8 +16,6 @@ use super::log::Log;
 
 /// The description of the image, written when it was built.
 const BUILD: &str = "/etc/hearth/build.json";
-/// A time before all images, in seconds since 1970: 2026-11-01.
-pub const PROGRAM_WRITTEN: UnixTime = UnixTime(1_793_491_200);
 /// Bytes of the seed, as `random(4)` advises.
 const SEED_SIZE: usize = 512;
 /// The most bytes that are read of a file.
@@ -55,7 +53,7 @@ pub(super) fn start_clock(log: &Log) -> EarliestTimes {
             }
             Err(error) => {
                 log.say(format!("the build time is unknown: {BUILD}: {error}"));
-                PROGRAM_WRITTEN
+                clock::PROGRAM_WRITTEN
             }
         };
     EarliestTimes { built, known: built }

@@ -5,11 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use host::clock;
-use mail_types::UnixTime;
 use relay_policy::certificate::ClockTrust;
 
-/// Before this the clock is wrong: the program is younger (2026-11-01).
-const EARLIEST: UnixTime = UnixTime(1_793_491_200);
 /// The time after a start from which on an unknown time is worth a word: time servers answer within seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -39,7 +36,7 @@ impl TrueClock {
 
     /// Whether it is right, and shows no time before the program was written.
     pub(crate) fn is_right(&self) -> bool {
-        self.told.load(Ordering::Acquire) && clock::wall() >= EARLIEST
+        self.told.load(Ordering::Acquire) && clock::wall() >= clock::PROGRAM_WRITTEN
     }
 
     /// The same for the schedule of certificates.
