@@ -36,8 +36,7 @@ use network::time::{DEFAULT_SERVERS, KernelClock, TrialClock, run_time_client};
 use network::wireguard::{Conf, State, Status, TEXT_LIMIT};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::geteuid;
-use rustix::thread::{CapabilitySet, set_no_new_privs};
+use rustix::thread::CapabilitySet;
 use time_sync::{Bounds, Server as TimeServer};
 
 use super::child::{Child, HEARTH};
@@ -45,7 +44,7 @@ use super::event::Event;
 use super::identity::BoxName;
 use super::log::Log;
 use super::persistent_state::{EarliestTimes, PersistentState};
-use super::restriction::{give_up_rights, limit_resources};
+use super::restriction::restrict;
 use super::role::Role;
 use super::system::load_tunnel_modules;
 
@@ -174,19 +173,14 @@ fn tunnel_message(status: Status) -> FromNetwork {
 ///
 /// When the rights cannot be given up, when the kernel refuses its sockets, or when init has closed the pipe.
 pub fn run_network(role: Role, name: &str, time: TimeSettings) -> anyhow::Result<Infallible> {
-    set_no_new_privs(true).context("setting no_new_privs")?;
     // Before the change of the user, after which the file is root's. Without it the process is no less safe.
     let adjusted = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
-    // Not root: a developer's machine, where the process has been given its capabilities, or a test.
-    if geteuid().is_root() {
-        let (id, kept) = match role {
-            Role::Configuration => (CONFIGURATION_ID, CONFIGURATION_CAPABILITIES),
-            Role::Responder => (RESPONDER_ID, CapabilitySet::empty()),
-            Role::Time => (TIME_ID, CapabilitySet::SYS_TIME),
-        };
-        give_up_rights(id, kept).context("giving up root's rights")?;
-    }
-    limit_resources(0).context("limiting the process's resources")?;
+    let (id, kept) = match role {
+        Role::Configuration => (CONFIGURATION_ID, CONFIGURATION_CAPABILITIES),
+        Role::Responder => (RESPONDER_ID, CapabilitySet::empty()),
+        Role::Time => (TIME_ID, CapabilitySet::SYS_TIME),
+    };
+    restrict(id, kept, 0)?;
     if let Err(error) = adjusted {
         send(&FromNetwork::Warning(format!("oom_score_adj cannot be written: {error}")))?;
     }

@@ -17,13 +17,12 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::Context;
 use host::clock::{poll_timeout, uptime};
 use ipc::appliance::OwnerFileResult;
 use ipc::owner::LINE_LIMIT;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal, WaitStatus, geteuid};
-use rustix::thread::{CapabilitySet, set_no_new_privs};
+use rustix::process::{Pid, Signal, WaitStatus};
+use rustix::thread::CapabilitySet;
 use serde::de::IgnoredAny;
 
 use super::child::{Child, HEARTH};
@@ -31,7 +30,7 @@ use super::disk::boot;
 use super::disk::data::SERVER_ID;
 use super::log::{Log, LogSource};
 use super::parameters::PartitionIdentity;
-use super::restriction::{give_up_rights, limit_resources};
+use super::restriction::restrict;
 
 /// The owner's file for the server, as [`ipc::appliance::OwnerFile`].
 pub(super) const FOR_SERVER: &str = "/run/hearth/owner.json";
@@ -142,12 +141,7 @@ impl OwnerFile {
 ///
 /// When the kernel does not take them.
 pub fn restrict_owner_file(file_size: u64) -> anyhow::Result<()> {
-    set_no_new_privs(true).context("setting no_new_privs")?;
-    // On a box init starts it as its user; root on another machine is a developer.
-    if geteuid().is_root() {
-        give_up_rights(OWNER_FILE_ID, CapabilitySet::empty()).context("giving up root's rights")?;
-    }
-    limit_resources(file_size).context("limiting the process's resources")
+    restrict(OWNER_FILE_ID, CapabilitySet::empty(), file_size)
 }
 
 fn command(task: &str) -> Command {

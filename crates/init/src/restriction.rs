@@ -1,16 +1,28 @@
 //! Rights and resources that a child of init gives up, by itself and before it reads a byte from outside.
 
-use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
+use anyhow::Context;
+use rustix::process::{Gid, Resource, Rlimit, Uid, geteuid, setrlimit};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_thread_groups,
-    set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
 /// Open files of a restricted process: a socket for each of a few interfaces, and a handful of its own.
 const OPEN_FILES_LIMIT: u64 = 64;
 
+/// Takes all rights but `kept` from the calling process, for good, and most resources: it becomes user and group `id`, and
+/// can make no file longer than `file_size` bytes.
+pub(super) fn restrict(id: u32, kept: CapabilitySet, file_size: u64) -> anyhow::Result<()> {
+    set_no_new_privs(true).context("setting no_new_privs")?;
+    // Not root: started as its user, or a developer's machine, where it has been given its capabilities, or a test.
+    if geteuid().is_root() {
+        give_up_rights(id, kept).context("giving up root's rights")?;
+    }
+    limit_resources(file_size).context("limiting the process's resources")
+}
+
 /// Becomes user and group `id`, with no capabilities but `kept`.
-pub(super) fn give_up_rights(id: u32, kept: CapabilitySet) -> rustix::io::Result<()> {
+fn give_up_rights(id: u32, kept: CapabilitySet) -> rustix::io::Result<()> {
     let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
     set_thread_groups(&[])?;
     set_thread_res_gid(group, group, group)?;
@@ -24,7 +36,7 @@ pub(super) fn give_up_rights(id: u32, kept: CapabilitySet) -> rustix::io::Result
 }
 
 /// Takes from the process what it does not need. It can make no file longer than `file_size` bytes.
-pub(super) fn limit_resources(file_size: u64) -> rustix::io::Result<()> {
+fn limit_resources(file_size: u64) -> rustix::io::Result<()> {
     // The process itself is the one process of its user: it can start neither another one nor a thread.
     for (resource, limit) in
         [(Resource::Nproc, 1), (Resource::Fsize, file_size), (Resource::Nofile, OPEN_FILES_LIMIT)]
