@@ -72,8 +72,8 @@ impl<D: Read + Seek> Volume<D> {
     /// [`Error::TooLong`] if it has more than `limit` bytes.
     pub fn places(&self, file: &Entry, limit: u64) -> Result<Vec<Range<u64>>, Error> {
         let mut places = self.clusters(file, limit)?;
-        if let (Some(last), EntryKind::File { size }) = (places.last_mut(), file.kind) {
-            last.end -= u64::from(size).next_multiple_of(self.geometry.cluster) - u64::from(size);
+        if let Some(last) = places.last_mut() {
+            last.end -= self.unused(file);
         }
         Ok(places)
     }
@@ -84,9 +84,8 @@ impl<D: Read + Seek> Volume<D> {
     ///
     /// As [`Self::places`].
     pub fn slack(&self, file: &Entry, limit: u64) -> Result<Option<Range<u64>>, Error> {
-        let whole = self.clusters(file, limit)?.pop();
-        let used = self.places(file, limit)?.pop();
-        Ok(whole.zip(used).map(|(whole, used)| used.end..whole.end))
+        let last = self.clusters(file, limit)?.pop();
+        Ok(last.map(|last| last.end - self.unused(file)..last.end))
     }
 
     /// The content of a file.
@@ -146,6 +145,16 @@ impl<D: Read + Seek> Volume<D> {
             read(&mut self.device, &place, &mut bytes)?;
         }
         Ok(directory::entries(&bytes))
+    }
+
+    /// The number of bytes of a file's last cluster behind its end.
+    fn unused(&self, file: &Entry) -> u64 {
+        match file.kind {
+            EntryKind::File { size } => {
+                u64::from(size).next_multiple_of(self.geometry.cluster) - u64::from(size)
+            }
+            EntryKind::Directory => 0,
+        }
     }
 
     /// The places of a file's whole clusters.
