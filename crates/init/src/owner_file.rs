@@ -26,8 +26,8 @@ use rustix::thread::CapabilitySet;
 use serde::de::IgnoredAny;
 
 use super::child::{Child, HEARTH};
-use super::disk::boot;
 use super::disk::data::SERVER_ID;
+use super::disk::find::boot_device;
 use super::log::{Log, LogSource};
 use super::parameters::PartitionIdentity;
 use super::restriction::restrict;
@@ -70,7 +70,7 @@ struct Work {
 impl OwnerFile {
     /// Finds the boot partition, and has the owner's file read for the server. Without it the server starts as well.
     pub(super) fn find(boot: Option<PartitionIdentity>, log: &Log) -> Self {
-        let device = boot::device(boot);
+        let device = boot.and_then(boot_device);
         match &device {
             None => log.say("the owner's file is not read: the boot partition was not found"),
             Some(device) => {

@@ -5,6 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use boot_slot::layout::BOOT_PARTITION;
+
+use super::super::parameters::PartitionIdentity;
 use super::super::uevents::wait_for;
 use super::mbr::{MBR, disk_signature};
 
@@ -64,10 +67,11 @@ pub(super) fn wait_for_partition(
     wait_for(limit, || partition(paths, disk, number))
 }
 
-/// The device file of a partition on the disk with this signature, if it is there now.
-pub(super) fn boot_device(paths: &SystemPaths, signature: u32, number: u8) -> Option<PathBuf> {
-    let disk = disk_with(paths, signature)?;
-    Some(partition(paths, &disk, number)?.device)
+/// The device file of the boot partition on the disk that was booted from, if it is there now.
+pub(crate) fn boot_device(boot: PartitionIdentity) -> Option<PathBuf> {
+    let paths = SystemPaths::system();
+    let disk = disk_with(&paths, boot.disk)?;
+    Some(partition(&paths, &disk, u8::try_from(BOOT_PARTITION).ok()?)?.device)
 }
 
 /// The disk with this signature, if it is there now. Of two with the same signature the first by name is taken.

@@ -14,7 +14,6 @@
 //! Until 2 the card is fresh; from 2 to 5 the mark says that the template has to be written again; after 5 it is an
 //! ext4 for ever. The file system grows afterwards, by its own journal.
 
-pub(super) mod boot;
 pub(super) mod data;
 pub(super) mod find;
 mod mbr;
