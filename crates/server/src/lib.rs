@@ -59,13 +59,13 @@ pub enum Host {
     Machine,
 }
 
-/// Runs the server until it is told to stop. The owner's settings lie over `base`; those of the card are read from the
-/// file that `hearth init` writes.
+/// Runs the server until it is told to stop. `config` is `base` alone, and says where the store is; the owner's settings lie
+/// over `base`, and those of the card are read from the file that `hearth init` writes.
 ///
 /// # Errors
 ///
 /// When the server cannot start: the store does not open, a port is taken, the certificate cannot be used.
-pub fn run(base: Base, host: Host, owner_file: Option<PathBuf>) -> anyhow::Result<()> {
+pub fn run(base: Base, config: &Config, host: Host, owner_file: Option<PathBuf>) -> anyhow::Result<()> {
     log();
     raise_file_limit();
     let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, WORKERS_LIMIT);
@@ -75,15 +75,14 @@ pub fn run(base: Base, host: Host, owner_file: Option<PathBuf>) -> anyhow::Resul
         .enable_all()
         .build()
         .context("starting the threads")?;
-    runtime.block_on(serve(base, host, owner_file))?;
+    runtime.block_on(serve(base, config, host, owner_file))?;
     runtime.shutdown_timeout(SHUTDOWN_LIMIT);
     Ok(())
 }
 
-async fn serve(base: Base, host: Host, owner_file: Option<PathBuf>) -> anyhow::Result<()> {
+async fn serve(base: Base, config: &Config, host: Host, owner_file: Option<PathBuf>) -> anyhow::Result<()> {
     let mut signals = StopSignals::listen()?;
-    let (config, _) = base.resolve().map_err(in_words)?;
-    let storage = Storage::open(&config).await?;
+    let storage = Storage::open(config).await?;
     let owner = Arc::new(OwnerSettings::new(base, storage.store.clone()));
     let restart = Arc::new(Notify::new());
     let clock = match host {

@@ -11,9 +11,9 @@ use crate::cli::{EXIT_CONFIGURATION, EXIT_OK};
 pub(crate) fn run(path: &Path, host: Host, owner_file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let examined = config::load_base(path).and_then(|base| base.resolve().map(|resolved| (base, resolved)));
     match examined {
-        Ok((base, (_, findings))) => {
+        Ok((base, (config, findings))) => {
             config::print(&findings);
-            server::run(base, host, owner_file)?;
+            server::run(base, &config, host, owner_file)?;
             Ok(ExitCode::from(EXIT_OK))
         }
         Err(findings) => {
