@@ -273,13 +273,13 @@ impl<N: FnMut() -> u64, R: FnMut(Report) -> io::Result<()>> Configurator<'_, N, 
             Ok(found) => found,
             Err(error) => return self.warn(&error),
         };
-        if let Some(tunnel) = &mut self.tunnel {
-            tunnel.handle_addresses(&mut self.netlink, uptime(), &found);
-        }
         let usable = found
             .into_iter()
             .filter(|found| found.usability == Usability::Global && !found.address.is_loopback());
         let mut found: Vec<IpAddr> = usable.map(|found| found.address).collect();
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.handle_addresses(&mut self.netlink, uptime(), &found);
+        }
         // Who takes the first address that fits wants one of the home network.
         found.sort_by_key(|address| {
             (self.tunnel.as_ref().is_some_and(|tunnel| tunnel.owns(*address)), *address)

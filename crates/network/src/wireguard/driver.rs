@@ -11,7 +11,7 @@ use super::conf::Conf;
 use super::machine::{Input, Machine, Output, State, Status};
 use super::routing::{Everything, Family, Rule, rules};
 use crate::Error;
-use crate::netlink::{InterfaceAddress, Netlink, Usability, WireGuard};
+use crate::netlink::{Netlink, Usability, WireGuard};
 use crate::time::lookup::{ANSWER_LIMIT, Kind, answer, connect, question};
 
 /// The name of the tunnel's interface.
@@ -96,17 +96,10 @@ impl Driver {
         resolvers.clone_into(&mut self.resolvers);
     }
 
-    /// The machine's addresses, after any change.
-    pub(crate) fn handle_addresses(
-        &mut self,
-        netlink: &mut Netlink,
-        now: Duration,
-        found: &[InterfaceAddress],
-    ) {
-        let usable = found.iter().filter(|found| found.usability == Usability::Global);
-        self.others = usable.map(|found| found.address).filter(|address| !self.owns(*address)).collect();
-        self.others.retain(|address| !address.is_loopback());
-        if !self.others.is_empty() && !self.machine.has_begun() {
+    /// The machine's addresses that are of use to others, after any change.
+    pub(crate) fn handle_addresses(&mut self, netlink: &mut Netlink, now: Duration, found: &[IpAddr]) {
+        self.others = found.iter().copied().filter(|address| !self.owns(*address)).collect();
+        if !self.others.is_empty() {
             self.drive(netlink, now, Input::Network);
         }
         self.set_rules(netlink);

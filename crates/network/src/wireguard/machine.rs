@@ -63,7 +63,7 @@ pub(crate) struct PeerStatus {
 /// An event for the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// The box has an address of the home network.
+    /// The box has an address of the home network; only the first one counts.
     Network,
     /// The answer to [`Output::Look`].
     Peers(Vec<PeerStatus>),
@@ -165,11 +165,6 @@ impl Machine {
     /// Whether anybody answers.
     pub(crate) fn state(&self) -> State {
         self.status.state
-    }
-
-    /// Whether [`Output::Make`] was given.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.began.is_some()
     }
 
     fn begin(&mut self, now: Duration) {

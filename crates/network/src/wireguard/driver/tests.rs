@@ -136,13 +136,7 @@ fn a_kernel_without_the_module_is_told_in_words_and_tried_again() {
         return;
     }
     let mut driver = Driver::new(conf());
-    let found = crate::netlink::InterfaceAddress {
-        index: 1,
-        address: [192, 168, 1, 5].into(),
-        prefix: 24,
-        usability: crate::netlink::Usability::Global,
-    };
-    driver.handle_addresses(&mut netlink, std::time::Duration::ZERO, &[found]);
+    driver.handle_addresses(&mut netlink, std::time::Duration::ZERO, &[[192, 168, 1, 5].into()]);
     let reports = driver.take_news();
     let warning = News::Warning("the kernel has no WireGuard: its module is not loaded".to_owned());
     assert!(matches!(&reports[..], [first, News::Status(_)] if *first == warning), "{reports:?}");
