@@ -1,4 +1,5 @@
-//! The part of DNS messages (RFC 1035) that multicast DNS and lookups share. Every length is checked.
+//! DNS messages (RFC 1035, RFC 3596): the question for a name's addresses and its answer, and what multicast DNS shares with
+//! them. Every length is checked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,6 +14,80 @@ pub(crate) const RESPONSE: u16 = 0x8000;
 pub(crate) const TYPE_A: u16 = 1;
 pub(crate) const TYPE_AAAA: u16 = 28;
 pub(crate) const CLASS_IN: u16 = 1;
+/// The port of name servers (RFC 1035, 4.2).
+pub(crate) const PORT: u16 = 53;
+/// Bytes of the longest answer over UDP without extensions (RFC 1035, 2.3.4).
+pub(crate) const ANSWER_LIMIT: usize = 512;
+/// The most records that are read of an answer.
+const RECORDS_LIMIT: u16 = 32;
+/// Recursion desired.
+const RECURSION: u16 = 0x0100;
+/// The response code's bits.
+const CODE: u16 = 0x000f;
+
+/// A question's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// IPv4 addresses.
+    A,
+    /// IPv6 addresses.
+    Aaaa,
+}
+
+impl Kind {
+    fn number(self) -> u16 {
+        match self {
+            Self::A => TYPE_A,
+            Self::Aaaa => TYPE_AAAA,
+        }
+    }
+}
+
+/// The question for a name's addresses; none for a name that DNS cannot have.
+#[must_use]
+pub fn question(id: u16, name: &str, kind: Kind) -> Option<Vec<u8>> {
+    let mut bytes = header(id, RECURSION, [1, 0, 0, 0]);
+    for label in name.split('.') {
+        let length = u8::try_from(label.len()).ok().filter(|_| (1..=LABEL_LIMIT).contains(&label.len()))?;
+        bytes.push(length);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.push(0);
+    bytes.extend(kind.number().to_be_bytes());
+    bytes.extend(CLASS_IN.to_be_bytes());
+    Some(bytes)
+}
+
+/// The addresses in the answer to a question, whatever aliases lead to them; empty for a name without any. None for bytes
+/// that do not answer it.
+#[must_use]
+pub fn answer(bytes: &[u8], id: u16, name: &str, kind: Kind) -> Option<Vec<IpAddr>> {
+    let mut reader = Reader::new(bytes);
+    let (answered, flags) = (reader.u16()?, reader.u16()?);
+    let (questions, answers) = (reader.u16()?, reader.u16()?);
+    reader.skip_to(HEADER);
+    if answered != id || flags & RESPONSE == 0 || questions != 1 {
+        return None;
+    }
+    let labels = reader.name()?;
+    let same = labels.len() == name.split('.').count()
+        && labels.iter().zip(name.split('.')).all(|(one, other)| one.eq_ignore_ascii_case(other.as_bytes()));
+    if !same || reader.u16()? != kind.number() || reader.u16()? != CLASS_IN {
+        return None;
+    }
+    let mut found = Vec::new();
+    let count = if flags & CODE == 0 { answers.min(RECORDS_LIMIT) } else { 0 };
+    for _ in 0..count {
+        let _owner = reader.name()?;
+        let (number, class, _ttl) = (reader.u16()?, reader.u16()?, reader.u32()?);
+        let length = usize::from(reader.u16()?);
+        let data = reader.take(length)?;
+        if number == kind.number() && class == CLASS_IN {
+            found.extend(address(number, data)?);
+        }
+    }
+    Some(found)
+}
 
 /// A message's header, with the counts of its sections.
 pub(crate) fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {
@@ -103,3 +178,6 @@ impl<'a> Reader<'a> {
         Some(labels)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

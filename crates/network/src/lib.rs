@@ -16,16 +16,17 @@
 //!
 //! All decisions are pure and take the time as an argument: [`dhcp::Client`], [`mdns::Responder`], the crate
 //! `time_sync`, the message codecs.
-//! Sockets are in [`netlink::Netlink`], `packet_socket` and the three loops.
+//! Sockets are in [`netlink::Netlink`], `packet_socket`, `udp` and the three loops.
 #![forbid(unsafe_code)]
 
 pub mod configuration;
 pub mod dhcp;
-mod dns;
+pub mod dns;
 pub mod mdns;
 pub mod netlink;
 mod packet_socket;
 pub mod time;
+mod udp;
 pub mod wireguard;
 
 /// A failed operation on the network.

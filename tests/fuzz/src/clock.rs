@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mail_types::UnixTime;
-use network::time::lookup::{Kind, answer};
+use network::dns::{Kind, answer};
 use time_sync::packet::{LENGTH, parse};
 use time_sync::{Bounds, Keeper, Nanoseconds, Round, Sample, Verdict};
 

@@ -1,6 +1,6 @@
 //! The owner's `wireguard.conf`.
 
-use network::time::lookup::{Kind, question};
+use network::dns::{Kind, question};
 use network::wireguard::{Conf, Endpoint, TEXT_LIMIT, is_masked, mask_secrets, unmask};
 
 /// Any text as a `wireguard.conf`.

@@ -8,8 +8,8 @@ use host::clock::uptime;
 use time_sync::packet::{self, ReplyError};
 use time_sync::{Nanoseconds, Outcome, Sample};
 
-use super::lookup::connect;
 use super::wait::wait_for;
+use crate::udp::connect;
 
 /// The longest wait for the replies.
 const LIMIT: Duration = Duration::from_secs(3);

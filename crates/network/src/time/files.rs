@@ -7,8 +7,8 @@ use std::path::Path;
 
 use time_sync::Server;
 
-/// The port of DNS.
-const PORT: u16 = 53;
+use crate::dns;
+
 /// The most name servers, as in the C library (`MAXNS` of `<resolv.h>`).
 const RESOLVERS_LIMIT: usize = 3;
 /// The most bytes that are read of a file.
@@ -22,7 +22,7 @@ pub(super) fn resolvers(path: &Path) -> Vec<SocketAddr> {
         words.next().filter(|word| *word == "nameserver")?;
         words.next()?.parse::<IpAddr>().ok()
     });
-    addresses.map(|address| SocketAddr::new(address, PORT)).take(RESOLVERS_LIMIT).collect()
+    addresses.map(|address| SocketAddr::new(address, dns::PORT)).take(RESOLVERS_LIMIT).collect()
 }
 
 /// The time servers in a list with one a line; none if there is no such file yet.

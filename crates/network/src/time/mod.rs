@@ -12,7 +12,7 @@
 mod clock;
 mod exchange;
 mod files;
-pub mod lookup;
+mod lookup;
 mod wait;
 
 use std::convert::Infallible;

@@ -11,8 +11,9 @@ use super::conf::Conf;
 use super::machine::{Input, Machine, Output, State, Status};
 use super::routing::{Everything, Family, Rule, rules};
 use crate::Error;
+use crate::dns::{self, ANSWER_LIMIT, Kind, answer, question};
 use crate::netlink::{Netlink, Usability, WireGuard};
-use crate::time::lookup::{ANSWER_LIMIT, Kind, answer, connect, question};
+use crate::udp::connect;
 
 /// The name of the tunnel's interface.
 const NAME: &str = "wg0";
@@ -22,8 +23,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPTS: usize = 6;
 /// Datagrams read from a name server per round.
 const DATAGRAMS_PER_ROUND: usize = 16;
-/// The port of name servers (RFC 1035, 4.2).
-const NAME_SERVER_PORT: u16 = 53;
 /// The tunnel is made again after this time when that has failed.
 const MAKE_AGAIN: Duration = Duration::from_secs(60);
 
@@ -371,7 +370,7 @@ impl Open {
 /// Asks by a socket of its own, whose port is another one each time. The question goes by the router: names are looked up
 /// only while nobody answers, and then nothing else goes through the tunnel.
 fn ask(resolver: Ipv4Addr, question: &[u8]) -> io::Result<UdpSocket> {
-    let socket = connect(SocketAddr::new(resolver.into(), NAME_SERVER_PORT))?;
+    let socket = connect(SocketAddr::new(resolver.into(), dns::PORT))?;
     socket.send(question)?;
     Ok(socket)
 }
