@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Result, ensure};
-use hearth_tests::namespace::report;
+use anyhow::Result;
+use hearth_tests::namespace::{ip, report};
 use hearth_tests::network_process::NetworkProcess;
 use hearth_tests::product::binary;
 use serde_json::Value;
@@ -120,12 +120,6 @@ impl Drop for Home {
             let _ = Command::new("ip").args(["netns", "delete", name]).status();
         }
     }
-}
-
-fn ip(arguments: &[&str]) -> Result<()> {
-    let status = Command::new("ip").args(arguments).status()?;
-    ensure!(status.success(), "ip {arguments:?}");
-    Ok(())
 }
 
 fn missing() -> Option<&'static str> {

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use hearth_tests::boxes::{self, LIMIT, has_said, ready};
 use hearth_tests::data_partition::DataPartition;
 use hearth_tests::mail::Account;
-use hearth_tests::namespace::{alone, report};
+use hearth_tests::namespace::{alone, ip, report};
 use hearth_tests::waiting::poll;
 use lab::{Guest, Outside};
 
@@ -184,12 +184,6 @@ fn wg(arguments: &[&str], input: &str) -> Result<String> {
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "wg {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
-}
-
-fn ip(arguments: &[&str]) -> Result<()> {
-    let status = Command::new("ip").args(arguments).status()?;
-    ensure!(status.success(), "ip {arguments:?}");
-    Ok(())
 }
 
 fn is_there(program: &str) -> bool {

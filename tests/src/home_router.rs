@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::house::{Answers, give_addresses};
 use crate::internet::Service;
-use crate::namespace::report;
+use crate::namespace::{ip, report};
 use crate::waiting::poll;
 
 /// The longest wait for the router's program.
@@ -109,6 +109,23 @@ impl HomeRouter {
     /// Builds the home, with a router that forwards nothing yet. `None`, and a word about the reason, where that cannot be
     /// done.
     pub fn build(outside: &str) -> Result<Option<Self>> {
+        let Some(home) = Self::in_spaces("box", "router")? else { return Ok(None) };
+        home.lay_cables(outside)?;
+        Ok(Some(home))
+    }
+
+    /// Builds a home for a guest of the lab ([`Self::cable`]), with a router that gives it an address and answers to names
+    /// as this name server does, and whose line outside ends in the network of the caller.
+    pub fn build_for_guest(outside: &str, names: Ipv4Addr) -> Result<Option<Self>> {
+        // The box's end of the cable is QEMU, beside the router.
+        let Some(mut home) = Self::in_spaces("router", "router")? else { return Ok(None) };
+        home.lay_cables_for_guest(outside)?;
+        home.addresses = Some(home.give_addresses(names)?);
+        Ok(Some(home))
+    }
+
+    /// Makes the namespaces of the box and the router, whose names have these parts: of the same, one.
+    fn in_spaces(of_box: &str, of_router: &str) -> Result<Option<Self>> {
         if let Some(missing) = missing() {
             report(&format!("NOT RUN: this test needs {missing}"));
             return Ok(None);
@@ -117,40 +134,20 @@ impl HomeRouter {
         // Namespaces are named in one folder for all tests, also those whose process has the number of another's.
         let id =
             folder.path().file_name().map(|name| name.to_string_lossy().replace('.', "")).unwrap_or_default();
-        let (box_space, router_space) = (format!("hearth-box-{id}"), format!("hearth-router-{id}"));
+        let space = |part: &str| format!("hearth-{part}-{id}");
+        let (box_space, router_space) = (space(of_box), space(of_router));
         let home = Self { box_space, router_space, folder, daemon: None, addresses: None };
-        for name in [&home.box_space, &home.router_space] {
+        for name in home.spaces() {
             ip(&["netns", "add", name])?;
             ip(&["-n", name, "link", "set", "lo", "up"])?;
         }
-        home.lay_cables(outside)?;
         Ok(Some(home))
     }
 
-    /// Builds a home for a guest of the lab ([`Self::cable`]), with a router that gives it an address and answers to names
-    /// as this name server does, and whose line outside ends in the network of the caller.
-    pub fn build_for_guest(outside: &str, names: Ipv4Addr) -> Result<Option<Self>> {
-        if let Some(missing) = missing() {
-            report(&format!("NOT RUN: this test needs {missing}"));
-            return Ok(None);
-        }
-        let folder = tempfile::tempdir()?;
-        let id =
-            folder.path().file_name().map(|name| name.to_string_lossy().replace('.', "")).unwrap_or_default();
-        let router = format!("hearth-router-{id}");
-        ip(&["netns", "add", &router])?;
-        let mut home = Self {
-            // The box's end of the cable is QEMU, beside the router.
-            box_space: router.clone(),
-            router_space: router,
-            folder,
-            daemon: None,
-            addresses: None,
-        };
-        ip(&["-n", &home.router_space, "link", "set", "lo", "up"])?;
-        home.lay_cables_for_guest(outside)?;
-        home.addresses = Some(home.give_addresses(names)?);
-        Ok(Some(home))
+    fn spaces(&self) -> Vec<&str> {
+        let mut spaces = vec![self.box_space.as_str(), self.router_space.as_str()];
+        spaces.dedup();
+        spaces
     }
 
     fn lay_cables_for_guest(&self, outside: &str) -> Result<()> {
@@ -417,9 +414,7 @@ impl Drop for HomeRouter {
     fn drop(&mut self) {
         drop(self.daemon.take());
         drop(self.addresses.take());
-        let mut spaces = vec![&self.box_space, &self.router_space];
-        spaces.dedup();
-        for name in spaces {
+        for name in self.spaces() {
             let _ = Command::new("ip").args(["netns", "delete", name]).status();
         }
     }
@@ -428,12 +423,6 @@ impl Drop for HomeRouter {
 fn enter(space: &str) -> Result<()> {
     let namespace = File::open(Path::new("/run/netns").join(space))?;
     Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?)
-}
-
-fn ip(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("ip").args(arguments).output()?;
-    ensure!(output.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }
 
 fn missing() -> Option<&'static str> {

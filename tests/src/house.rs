@@ -5,10 +5,11 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::internet::Service;
+use crate::namespace::ip;
 
 /// The name of the cable's end in the namespace.
 pub const CABLE: &str = "house";
@@ -36,12 +37,12 @@ pub struct House {
 impl House {
     /// Lays the cable in the calling thread's namespace, and gives addresses to what is plugged in.
     pub fn build(answers: Answers) -> Result<Self> {
-        lay_cable(CABLE)?;
         for arguments in [
+            &["tuntap", "add", "dev", CABLE, "mode", "tap"][..],
             &["address", "add", &format!("{ROUTER}/24"), "dev", CABLE][..],
             &["link", "set", CABLE, "up"][..],
         ] {
-            run(Command::new("ip").args(arguments))?;
+            ip(arguments)?;
         }
         let folder = tempfile::tempdir()?;
         let mut command = Command::new("dnsmasq");
@@ -49,11 +50,6 @@ impl House {
         let addresses = Service::start("dnsmasq", command, &folder.path().join("log"))?;
         Ok(Self { _addresses: addresses, _folder: folder })
     }
-}
-
-/// Makes a TAP interface in the calling thread's namespace.
-fn lay_cable(name: &str) -> Result<()> {
-    run(Command::new("ip").args(["tuntap", "add", "dev", name, "mode", "tap"]))
 }
 
 /// The arguments of dnsmasq to give the one address of a network of 256, with these answers.
@@ -82,10 +78,4 @@ pub fn give_addresses(
         arguments.push(format!("--dhcp-option=option:{option}{address}"));
     }
     arguments
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let output = command.output()?;
-    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }

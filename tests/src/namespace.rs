@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::product::{self, Daemon};
 
@@ -60,6 +60,13 @@ pub fn with_server(test: &str, more: &str, body: impl FnOnce(&mut Daemon) -> Res
         Daemon::start_for_domain(more)?.play(body);
         Ok(())
     });
+}
+
+/// Runs `ip` (iproute2) in the calling thread's namespace.
+pub fn ip(arguments: &[&str]) -> Result<()> {
+    let output = Command::new("ip").args(arguments).output()?;
+    ensure!(output.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 fn script() -> PathBuf {

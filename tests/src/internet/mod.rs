@@ -23,15 +23,16 @@ mod tls;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use tempfile::TempDir;
 
 pub use authority::{Authority, CertificateKind, Files};
 pub use names::{AUTHORITATIVE, DYNAMIC_KEY, DYNAMIC_SECRET, DYNAMIC_ZONE, DynamicZone, NameServer};
 pub use service::Service;
+
+use crate::namespace::ip;
 
 use crate::namespace::{alone_among, report};
 
@@ -132,9 +133,7 @@ impl Internet {
             &[domain, &format!("mta-sts.{domain}")],
             &folder,
         )?;
-        let added =
-            Command::new("ip").args(["addr", "add", &format!("{address}/32"), "dev", "lo"]).status()?;
-        ensure!(added.success(), "{address} cannot be added to the loopback interface");
+        ip(&["addr", "add", &format!("{address}/32"), "dev", "lo"])?;
         Ok(Host { domain: domain.to_owned(), address, folder, certificate })
     }
 }

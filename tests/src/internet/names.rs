@@ -12,6 +12,7 @@ use dns::{NameServer as Asked, RecordKind, Resolver, RootKeys, Servers, Settings
 use rustls::RootCertStore;
 
 use super::Service;
+use crate::namespace::ip;
 
 /// The zone whose records a server may change by itself (RFC 2136), with this key.
 pub const DYNAMIC_ZONE: &str = "dyn.test";
@@ -171,9 +172,7 @@ fn start_knot(address: Ipv4Addr, folder: &Path, zone: &Zone) -> Result<Service> 
     zone.write(folder)?;
     std::fs::write(folder.join("dynamic.zone"), start_of_dynamic_zone(DYNAMIC_ZONE, 1))?;
     std::fs::write(folder.join("public.zone"), start_of_dynamic_zone(PUBLIC_ZONE, 1))?;
-    let own = format!("{AUTHORITATIVE}/32");
-    let added = Command::new("ip").args(["addr", "add", &own, "dev", "lo"]).status()?;
-    ensure!(added.success(), "{own} cannot be added to the loopback interface");
+    ip(&["addr", "add", &format!("{AUTHORITATIVE}/32"), "dev", "lo"])?;
     let configuration = folder.join("knot.conf");
     std::fs::write(&configuration, configure_knot(address, &folder.display().to_string()))?;
     let mut command = Command::new("knotd");
