@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use dns::{LookupError, NameServer, Resolver, RootKeys, Servers, Settings};
+use dns::LookupError;
 use dns_update::{
     Applied, Changes, DnsProvider, ProviderSettings, Rdata, RecordKind, RecordName, RecordSets,
     TsigAlgorithm, UpdateError,
 };
+use hearth_tests::internet::resolver_at;
 use hearth_tests::updated_zones::{CLOSED_ZONE, KEYS, OPEN_ZONE, Program, UpdatedZones};
 use host::clock;
 use https_client::HttpsClient;
@@ -82,10 +83,7 @@ fn all(sets: &RecordSets) -> Changes {
 
 /// The data that the server publishes.
 async fn published(server: &UpdatedZones, owner: &str, kind: dns::RecordKind) -> Vec<String> {
-    let servers = Servers::Listed(vec![NameServer { address: server.address, tls_name: None }]);
-    let tls_roots = RootCertStore::empty();
-    let settings = Settings { servers, validating: Vec::new(), root_keys: RootKeys::Iana, tls_roots };
-    match Resolver::new(settings).unwrap().records(owner, kind).await {
+    match resolver_at(server.address).unwrap().records(owner, kind).await {
         Err(LookupError::NoData | LookupError::NoSuchDomain) => Vec::new(),
         other => other.unwrap(),
     }

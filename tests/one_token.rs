@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use dns::RecordKind;
 use hearth_tests::internet::hearth::Hearth;
 use hearth_tests::internet::{Internet, play};
 use hearth_tests::naming::{asking, certificate, naming, wait_for_certificate, wait_for_words};
 use hearth_tests::pebble::Pebble;
 use hearth_tests::providers::{AddressService, Desec};
 use hearth_tests::waiting::{now, poll};
+use hearth_tests::web::get_from;
 use test_support::http_server::Reply;
 
 const NAME: &str = "smith.dyn.test";
@@ -48,19 +50,15 @@ impl<'a> Home<'a> {
         self.server.hearth(&[&["name", "set", NAME][..], &provider[..]].concat()).map(drop)
     }
 
-    /// The public address in the records, as everybody sees it.
-    fn published(&self) -> Result<String> {
-        let resolver = format!("@{}", self.internet.names().address());
-        let kdig = std::process::Command::new("kdig").args([&resolver, "+short", NAME, "A"]).output()?;
-        Ok(String::from_utf8(kdig.stdout)?.trim().to_owned())
+    /// The public addresses in the records, as everybody sees them.
+    fn published(&self) -> Result<Vec<String>> {
+        self.internet.names().records(NAME, RecordKind::A)
     }
 
     fn wait_for_published(&self, address: &str, limit: Duration) -> Result<()> {
-        poll(
-            limit,
-            &format!("the record says {address}"),
-            || Ok((self.published()? == address).then_some(())),
-        )
+        poll(limit, &format!("the record says {address}"), || {
+            Ok((self.published().unwrap_or_default() == [address]).then_some(()))
+        })
         .with_context(|| format!("{:?}", naming(&self.server)))
     }
 
@@ -88,7 +86,7 @@ fn a_token_leads_to_records_and_a_certificate_and_follows_the_address() {
         for name in [NAME, "mta-sts.smith.dyn.test"] {
             certificate(&home.server, &home.pebble, name)?;
         }
-        ensure!(home.published()? == ADDRESSES[0], "{}", home.published()?);
+        ensure!(home.published()? == [ADDRESSES[0]], "{:?}", home.published()?);
         wait_for_words(&home.server, "records", "record sets", MINUTE)?;
 
         // Everything is at rest when the records about the certificate are out, too.
@@ -116,7 +114,7 @@ fn a_token_leads_to_records_and_a_certificate_and_follows_the_address() {
             "the service was asked",
             || Ok((!home.outside.requests().is_empty()).then_some(())),
         )?;
-        ensure!(home.published()? == ADDRESSES[1], "{}", home.published()?);
+        ensure!(home.published()? == [ADDRESSES[1]], "{:?}", home.published()?);
         ensure!(home.requests() == (0, 0), "nothing has changed");
         ensure!(!home.server.log().contains(home.desec.token()), "the token is in the log");
         Ok(())
@@ -135,7 +133,7 @@ fn a_wrong_token_is_told_wherever_the_owner_looks_until_the_right_one_comes() {
                 status["troubles"].to_string().contains("does not know the token")
             })?;
             ensure!(!status.to_string().contains("hush"), "{status}");
-            let page = page(&home.server, "/network")?;
+            let page = get_from(home.server.host.address, 80, "/network")?.body;
             ensure!(page.contains("does not know the token"), "{words}: {page}");
             let shown = home.server.hearth(&["name", "show"])?;
             ensure!(shown.contains("does not know the token"), "{shown}");
@@ -155,11 +153,4 @@ fn a_wrong_token_is_told_wherever_the_owner_looks_until_the_right_one_comes() {
 
 fn throttled() -> String {
     "{\"detail\": \"Request was throttled. Expected available in 2 seconds.\"}".to_owned()
-}
-
-/// A page of the server, as a browser in the home gets it.
-fn page(server: &Hearth, path: &str) -> Result<String> {
-    let url = format!("http://{}{path}", server.host.address);
-    let output = std::process::Command::new("curl").args(["-sk", &url]).output()?;
-    Ok(String::from_utf8(output.stdout)?)
 }

@@ -7,9 +7,8 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -20,6 +19,7 @@ use hearth_tests::home_router::{BOX, HomeRouter, OUTSIDE, Switches};
 use hearth_tests::internet::hearth::Hearth;
 use hearth_tests::internet::{AUTHORITATIVE, DYNAMIC_KEY, DYNAMIC_SECRET, Internet, play};
 use hearth_tests::namespace::report;
+use hearth_tests::naming::certificate_at;
 use hearth_tests::owners_card::{SETTINGS, save};
 use hearth_tests::pebble::{Options, Pebble};
 use hearth_tests::story::{Limits, make_contact};
@@ -30,8 +30,6 @@ use https_client::{HttpsClient, RequestLimits, roots};
 use hyper::Request;
 use hyper::body::Bytes;
 use lab::Guest;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use serde_json::Value;
 use tls::Roots;
 
@@ -67,9 +65,8 @@ fn a_name_and_a_key_are_all_that_an_owner_types() {
         let folder = tempfile::tempdir()?;
         let guest = switch_on(&home, &folder.path().join("card.img"), &settings(internet, &pebble)?)?;
 
-        let trusted = issuer(&pebble)?;
-        wait_for_certificate(internet, &home, &guest, &trusted)?;
-        let anna = Person::pair("Anna", &account(trusted.clone())?)?;
+        wait_for_certificate(internet, &home, &guest, &pebble)?;
+        let anna = Person::pair("Anna", &account(&pebble)?)?;
         let (annas_chat, bens_chat) = make_contact(&anna, &ben, Limits::VIRT)?;
 
         home.move_outside(OUTSIDE, MOVED)?;
@@ -83,7 +80,7 @@ fn a_name_and_a_key_are_all_that_an_owner_types() {
         anna.wait_for_message(Limits::VIRT.file, |message| message.text == "You have moved?")?;
         anna.send(annas_chat, "I have noticed nothing")?;
         ben.wait_for_message(Limits::VIRT.text, |message| message.text == "I have noticed nothing")?;
-        is_trusted(MOVED, trusted)
+        certificate_at(MOVED.parse()?, &pebble, NAME).map(drop)
     });
 }
 
@@ -105,8 +102,7 @@ fn at(address: Ipv4Addr) -> Options {
 
 /// The authority's roots are those of this internet, too.
 fn trust_certificates_of(pebble: &Pebble, internet: &Internet) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let issuer = std::fs::read(runtime.block_on(pebble.issuer())?)?;
+    let issuer = std::fs::read(pebble.issuer()?)?;
     File::options().append(true).open(internet.authority().roots())?.write_all(&issuer)?;
     Ok(())
 }
@@ -138,18 +134,12 @@ fn switch_on(home: &HomeRouter, card: &Path, settings: &str) -> Result<Guest> {
     home.inside(|| Ok(builder.start()?))
 }
 
-/// The root of the certificates that Pebble issues.
-fn issuer(pebble: &Pebble) -> Result<RootCertStore> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    roots(Some(&Roots::File(runtime.block_on(pebble.issuer())?)))
-}
-
 /// Waits until the name leads to the router, the ports to the box, and its certificate is the authority's.
 fn wait_for_certificate(
     internet: &Internet,
     home: &HomeRouter,
     guest: &Guest,
-    trusted: &RootCertStore,
+    pebble: &Pebble,
 ) -> Result<()> {
     wait_for_address(internet, OUTSIDE, TO_CERTIFICATE + SLACK)?;
     let name = guest.uptime();
@@ -157,7 +147,7 @@ fn wait_for_certificate(
     let ports = guest.uptime();
     let mut last = None;
     let found = poll(TO_CERTIFICATE + SLACK, "the certificate is in use", || {
-        last = is_trusted(OUTSIDE, trusted.clone()).err();
+        last = certificate_at(OUTSIDE.parse()?, pebble, NAME).err();
         Ok(last.is_none().then_some(()))
     });
     found.with_context(|| format!("{last:?}"))?;
@@ -177,24 +167,9 @@ fn wait_for_address(internet: &Internet, address: &str, limit: Duration) -> Resu
     })
 }
 
-/// Whether a client that trusts these takes the certificate of the name at an address.
-fn is_trusted(address: &str, trusted: RootCertStore) -> Result<()> {
-    let settings = ClientConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(trusted)
-        .with_no_client_auth();
-    let address: Ipv4Addr = address.parse()?;
-    let mut socket = TcpStream::connect_timeout(&(address, 993).into(), Duration::from_secs(5))?;
-    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let mut client = ClientConnection::new(Arc::new(settings), ServerName::try_from(NAME)?)?;
-    while client.is_handshaking() {
-        client.complete_io(&mut socket)?;
-    }
-    Ok(())
-}
-
-/// A link with an account that the box has made for a client that trusts these (chatmail's `POST /new`).
-fn account(trusted: RootCertStore) -> Result<String> {
+/// A link with an account that the box has made for a client that trusts Pebble (chatmail's `POST /new`).
+fn account(pebble: &Pebble) -> Result<String> {
+    let trusted = roots(Some(&Roots::File(pebble.issuer()?)))?;
     let request = Request::post(format!("https://{NAME}/new")).body(Full::<Bytes>::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer = runtime.block_on(async { HttpsClient::new(trusted)?.send(request, LIMITS).await })?;

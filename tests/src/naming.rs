@@ -1,6 +1,6 @@
 //! The name of a server and its certificate, looked at as its owner and as its clients look.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,11 @@ use crate::waiting::poll;
 
 /// The longest wait for a certificate.
 pub const CERTIFICATE: Duration = Duration::from_secs(60);
+
+/// The longest wait for a connection to it.
+const CONNECTION: Duration = Duration::from_secs(5);
+/// The longest silence of it.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A configuration with Pebble as the authority.
 #[must_use]
@@ -54,13 +59,13 @@ pub fn certificate(server: &Hearth, pebble: &Pebble, name: &str) -> Result<Vec<u
 
 /// The same at another address.
 pub fn certificate_at(address: Ipv4Addr, pebble: &Pebble, name: &str) -> Result<Vec<u8>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let roots = https_client::roots(Some(&Roots::File(runtime.block_on(pebble.issuer())?)))?;
+    let roots = https_client::roots(Some(&Roots::File(pebble.issuer()?)))?;
     let settings = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let mut socket = std::net::TcpStream::connect((address, 993))?;
+    let mut socket = TcpStream::connect_timeout(&(address, 993).into(), CONNECTION)?;
+    socket.set_read_timeout(Some(ANSWER))?;
     let mut client = ClientConnection::new(Arc::new(settings), ServerName::try_from(name.to_owned())?)?;
     while client.is_handshaking() {
         client.complete_io(&mut socket)?;

@@ -17,6 +17,7 @@ use tls::Roots;
 
 use crate::internet::{Authority, CertificateKind, Internet, Service};
 use crate::ports::ReservedPort;
+use crate::python::cached;
 
 /// A name that it issues nothing for.
 pub const BLOCKED: &str = "blocked.test";
@@ -127,9 +128,10 @@ impl Pebble {
     }
 
     /// A file with the root certificate of those that it issues.
-    pub async fn issuer(&self) -> Result<PathBuf> {
+    pub fn issuer(&self) -> Result<PathBuf> {
         let request = Request::get(format!("{}/roots/0", self.management)).body(Full::default())?;
-        let answer = self.client.send(request, LIMITS).await?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let answer = runtime.block_on(self.client.send(request, LIMITS))?;
         ensure!(answer.status().is_success(), "its root: {}", answer.status());
         let file = self.folder().join("issuer.pem");
         std::fs::write(&file, answer.into_body())?;
@@ -217,11 +219,6 @@ fn start_pebble(configuration: &Path, names: &str, folder: &Path) -> Result<Serv
 
 /// A program of Debian's package `pebble`, which `scripts/prepare test` unpacks into the project's cache.
 fn program(name: &str) -> Result<PathBuf> {
-    let cache = std::env::var_os("HEARTH_CACHE").map(PathBuf::from).or_else(|| {
-        let own = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        Some(own.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache")))?.join("hearth"))
-    });
-    let program = cache.context("there is no home folder")?.join("pebble/usr/bin").join(name);
-    ensure!(program.exists(), "{} is not there; scripts/prepare test fetches it", program.display());
-    Ok(program)
+    cached(&format!("pebble/usr/bin/{name}"))
+        .with_context(|| format!("{name} is not in the cache; scripts/prepare test fetches it"))
 }

@@ -29,7 +29,9 @@ use anyhow::Result;
 use tempfile::TempDir;
 
 pub use authority::{Authority, CertificateKind, Files};
-pub use names::{AUTHORITATIVE, DYNAMIC_KEY, DYNAMIC_SECRET, DYNAMIC_ZONE, DynamicZone, NameServer};
+pub use names::{
+    AUTHORITATIVE, DYNAMIC_KEY, DYNAMIC_SECRET, DYNAMIC_ZONE, DynamicZone, NameServer, resolver_at,
+};
 pub use service::Service;
 
 use crate::namespace::ip;

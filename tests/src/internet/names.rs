@@ -88,14 +88,7 @@ impl NameServer {
 
     /// The data of a name's records, as the resolver gives it ([`Resolver::records`]); none if there is no such name.
     pub fn records(&self, name: &str, kind: RecordKind) -> Result<Vec<String>> {
-        let server = Asked { address: (self.address, 53).into(), tls_name: None };
-        let settings = Settings {
-            servers: Servers::Listed(vec![server]),
-            validating: Vec::new(),
-            root_keys: RootKeys::Iana,
-            tls_roots: RootCertStore::empty(),
-        };
-        let resolver = Resolver::new(settings)?;
+        let resolver = resolver_at((self.address, 53).into())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         match runtime.block_on(resolver.records(name, kind)) {
             Ok(records) => Ok(records),
@@ -267,6 +260,17 @@ fn keymgr(configuration: &Path, arguments: &[&str]) -> Result<String> {
     let output = keymgr.args(arguments).output().context("running keymgr")?;
     ensure!(output.status.success(), "keymgr {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The product's resolver, which asks only this name server.
+pub fn resolver_at(address: SocketAddr) -> Result<Resolver> {
+    let server = Asked { address, tls_name: None };
+    Resolver::new(Settings {
+        servers: Servers::Listed(vec![server]),
+        validating: Vec::new(),
+        root_keys: RootKeys::Iana,
+        tls_roots: RootCertStore::empty(),
+    })
 }
 
 /// Tells knot what to do, and waits until it is done.
