@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 const HEADER: usize = 16;
 /// Messages and attributes start at multiples of this (`NLMSG_ALIGNTO`, `NLA_ALIGNTO`).
 const ALIGNMENT: usize = 4;
-pub(super) const NLMSG_ERROR: u16 = 2;
-pub(super) const NLMSG_DONE: u16 = 3;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
 pub(super) const RTM_NEWLINK: u16 = 16;
 pub(super) const RTM_NEWROUTE: u16 = 24;
 pub(super) const RTM_DELROUTE: u16 = 25;
@@ -75,6 +75,17 @@ pub(super) fn frames(mut bytes: &[u8]) -> Option<Vec<(u16, u32, &[u8])>> {
         bytes = bytes.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
     }
     Some(frames)
+}
+
+/// The kernel's last word on a request, at the end of a list too: 0, or a negative error number. `Some(None)` for a message of
+/// another type, `None` for one that is too short.
+pub(super) fn outcome(kind: u16, body: &[u8]) -> Option<Option<i32>> {
+    let number = body.first_chunk().copied().map(i32::from_ne_bytes);
+    match kind {
+        NLMSG_ERROR => number.map(Some),
+        NLMSG_DONE => Some(Some(number.unwrap_or_default())),
+        _ => Some(None),
+    }
 }
 
 pub(super) fn attributes(mut bytes: &[u8]) -> Option<Vec<(u16, &[u8])>> {

@@ -2,15 +2,13 @@
 //! for the number of their family.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
 
-use rustix::net::{SocketFlags, netlink};
+use rustix::net::netlink;
 
+use super::Connection;
 use super::bytes::{
-    AF_INET, AF_INET6, NLM_F_ACK, NLM_F_DUMP, NLMSG_DONE, NLMSG_ERROR, attribute, attributes, family, frames,
-    half, octets, request,
+    AF_INET, AF_INET6, NLM_F_ACK, NLM_F_DUMP, attribute, attributes, family, half, octets, request,
 };
-use super::{check, receive_datagram, send_datagram, socket};
 use crate::Error;
 use crate::wireguard::{Conf, Endpoint, Key, Peer, PeerStatus, TABLE};
 
@@ -49,17 +47,16 @@ const LIST_LIMIT: usize = 64;
 /// A connection to the kernel's WireGuard. Its requests need `CAP_NET_ADMIN`.
 #[derive(Debug)]
 pub(crate) struct WireGuard {
-    socket: OwnedFd,
+    connection: Connection,
     /// The number of the family, which the kernel gives when the module is loaded.
     family: u16,
-    sequence: u32,
 }
 
 impl WireGuard {
     /// Opens the connection. `Refused` with `ENOENT` means that the kernel's module is not loaded.
     pub(crate) fn open() -> Result<Self, Error> {
-        let socket = socket(Some(netlink::GENERIC), 0, SocketFlags::CLOEXEC)?;
-        let mut this = Self { socket, family: GENL_ID_CTRL, sequence: 0 };
+        let connection = Connection::open(Some(netlink::GENERIC))?;
+        let mut this = Self { connection, family: GENL_ID_CTRL };
         let mut body = generic_header(CTRL_CMD_GETFAMILY);
         attribute(&mut body, CTRL_ATTR_FAMILY_NAME, b"wireguard\0");
         let mut family = None;
@@ -106,7 +103,6 @@ impl WireGuard {
         Ok(found)
     }
 
-    /// Sends a request and reads until the kernel has said its last word on it.
     fn exchange(
         &mut self,
         doing: &'static str,
@@ -114,27 +110,13 @@ impl WireGuard {
         body: &[u8],
         mut take: impl FnMut(&[u8]) -> Option<()>,
     ) -> Result<(), Error> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let malformed = || Error::Malformed { doing };
-        send_datagram(&self.socket, doing, &request(self.family, flags, self.sequence, body))?;
-        loop {
-            let datagram = receive_datagram(&self.socket, doing)?;
-            for (kind, sequence, body) in frames(&datagram).ok_or_else(malformed)? {
-                match kind {
-                    // An answer to an earlier request that has timed out.
-                    _ if sequence != self.sequence => {}
-                    // At the end of a list stands an outcome, too.
-                    NLMSG_DONE | NLMSG_ERROR => return check(doing, outcome(body).unwrap_or_default()),
-                    kind if kind == self.family => take(body).ok_or_else(malformed)?,
-                    _ => {}
-                }
-            }
-        }
+        let family = self.family;
+        self.connection.exchange(
+            doing,
+            |sequence| request(family, flags, sequence, body),
+            |kind, body| if kind == family { take(body) } else { Some(()) },
+        )
     }
-}
-
-fn outcome(body: &[u8]) -> Option<i32> {
-    body.first_chunk().copied().map(i32::from_ne_bytes)
 }
 
 /// `struct genlmsghdr`: the version of both families is 1 (`ctrl` takes any).

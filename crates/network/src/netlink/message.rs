@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::bytes::{
-    AF_INET, AF_INET6, IFLA_IFNAME, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLMSG_DONE,
-    NLMSG_ERROR, RT_TABLE_MAIN, RTA_OIF, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWLINK, RTM_NEWROUTE, attribute,
-    attributes, family, frames, half, ip, link_body, octets, request, word,
+    AF_INET, AF_INET6, IFLA_IFNAME, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, RT_TABLE_MAIN,
+    RTA_OIF, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWLINK, RTM_NEWROUTE, attribute, attributes, family, half, ip,
+    link_body, octets, request, word,
 };
 use super::policy::{self, RTM_NEWRULE};
 use crate::wireguard::{Network, Rule};
@@ -136,10 +136,6 @@ pub(super) enum Message {
     TunnelRoute(u32, Network),
     /// A rule of the tunnel's.
     Rule(Rule),
-    /// `NLMSG_DONE`: the end of a list.
-    Done,
-    /// `NLMSG_ERROR`: 0, or a negative error number.
-    Outcome(i32),
     /// A message of another type.
     Other,
 }
@@ -211,15 +207,9 @@ fn route_body(index: u32, gateway: Ipv4Addr) -> Vec<u8> {
     body
 }
 
-/// Reads the messages in one datagram, each with its sequence number. `None` when the bytes make no sense.
-pub(super) fn parse(bytes: &[u8]) -> Option<Vec<(u32, Message)>> {
-    frames(bytes)?.into_iter().map(|(kind, sequence, body)| Some((sequence, message(kind, body)?))).collect()
-}
-
-fn message(kind: u16, body: &[u8]) -> Option<Message> {
+/// Reads a message. `None` when its bytes make no sense.
+pub(super) fn parse(kind: u16, body: &[u8]) -> Option<Message> {
     Some(match kind {
-        NLMSG_DONE => Message::Done,
-        NLMSG_ERROR => Message::Outcome(i32::from_ne_bytes(body.get(..4)?.try_into().ok()?)),
         RTM_NEWLINK => Message::Link(link(body)?),
         RTM_NEWADDR => address(body)?.map_or(Message::Other, Message::Address),
         RTM_NEWROUTE => route(body)?,
@@ -314,10 +304,17 @@ mod tests {
 
     use super::{
         DefaultRoute, Gateway, InterfaceAddress, Link, LinkKind, Message, Usability, add_address, attribute,
-        parse, request, set_default_route,
+        request, set_default_route,
     };
+    use crate::netlink::bytes::{frames, outcome};
 
     const HOME: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 7);
+
+    /// The messages in a datagram, each with its sequence number.
+    fn parse(bytes: &[u8]) -> Option<Vec<(u32, Message)>> {
+        let frames = frames(bytes)?.into_iter();
+        frames.map(|(kind, sequence, body)| Some((sequence, super::parse(kind, body)?))).collect()
+    }
 
     fn link_message(flags: u32) -> Vec<u8> {
         let mut body = vec![0, 0, 1, 0];
@@ -412,8 +409,11 @@ mod tests {
         bytes.extend(request(3, 2, 9, &[0; 4]));
         bytes.extend(request(2, 0, 10, &(-17_i32).to_ne_bytes()));
         bytes.extend(request(99, 0, 11, &[]));
-        let kinds: Vec<_> = parse(&bytes).unwrap().into_iter().skip(1).collect();
-        assert_eq!(kinds, [(9, Message::Done), (10, Message::Outcome(-17)), (11, Message::Other)]);
+        let outcomes: Vec<_> = frames(&bytes).unwrap().into_iter().skip(1).collect();
+        let outcomes = outcomes.iter().map(|(kind, sequence, body)| (*sequence, outcome(*kind, body)));
+        let expected = [(9, Some(Some(0))), (10, Some(Some(-17))), (11, Some(None))];
+        assert_eq!(outcomes.collect::<Vec<_>>(), expected);
+        assert_eq!(parse(&bytes).unwrap().last(), Some(&(11, Message::Other)));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub use publishable::address_to_publish;
 
 use crate::Error;
 use crate::wireguard::{Family, Network, Rule};
+use bytes::{frames, outcome};
 use message::Message;
 
 /// Bytes of the longest datagram from the kernel (`NLMSG_GOODSIZE`, and 32 KiB in a dump).
@@ -40,8 +41,7 @@ const GROUPS: u32 = 0x001 | 0x010 | 0x100;
 /// A connection to the kernel's routing tables.
 #[derive(Debug)]
 pub struct Netlink {
-    socket: OwnedFd,
-    sequence: u32,
+    connection: Connection,
 }
 
 impl Netlink {
@@ -51,7 +51,7 @@ impl Netlink {
     ///
     /// When the kernel gives no socket.
     pub fn open() -> Result<Self, Error> {
-        Ok(Self { socket: socket(None, 0, SocketFlags::CLOEXEC)?, sequence: 0 })
+        Ok(Self { connection: Connection::open(None)? })
     }
 
     /// All interfaces. Needs no privilege.
@@ -60,8 +60,7 @@ impl Netlink {
     ///
     /// When the kernel does not answer with a list.
     pub fn links(&mut self) -> Result<Vec<Link>, Error> {
-        let sequence = self.next_sequence();
-        self.list("list the interfaces", sequence, &message::list_links(sequence), |message| match message {
+        self.list("list the interfaces", message::list_links, |message| match message {
             Message::Link(link) => Some(link),
             _ => None,
         })
@@ -73,9 +72,7 @@ impl Netlink {
     ///
     /// When the kernel does not answer with a list.
     pub fn addresses(&mut self) -> Result<Vec<InterfaceAddress>, Error> {
-        let sequence = self.next_sequence();
-        self.list("list the addresses", sequence, &message::list_addresses(sequence), |message| match message
-        {
+        self.list("list the addresses", message::list_addresses, |message| match message {
             Message::Address(address) => Some(address),
             _ => None,
         })
@@ -102,11 +99,14 @@ impl Netlink {
     }
 
     fn routes<T>(&mut self, pick: impl Fn(Gateway, u8) -> Option<T>) -> Result<Vec<T>, Error> {
-        let sequence = self.next_sequence();
-        self.list("list the routes", sequence, &message::list_routes(sequence, 0), |message| match message {
-            Message::Route(gateway, origin) => pick(gateway, origin),
-            _ => None,
-        })
+        self.list(
+            "list the routes",
+            |sequence| message::list_routes(sequence, 0),
+            |message| match message {
+                Message::Route(gateway, origin) => pick(gateway, origin),
+                _ => None,
+            },
+        )
     }
 
     /// Switches an interface on (`IFF_UP`).
@@ -115,8 +115,7 @@ impl Netlink {
     ///
     /// When the kernel refuses, for example without `CAP_NET_ADMIN`.
     pub fn set_up(&mut self, index: u32) -> Result<(), Error> {
-        let sequence = self.next_sequence();
-        self.execute("switch an interface on", &message::set_up(sequence, index))
+        self.execute("switch an interface on", |sequence| message::set_up(sequence, index))
     }
 
     /// Adds an address to an interface; one that it has already is no error.
@@ -125,8 +124,7 @@ impl Netlink {
     ///
     /// When the kernel refuses, for example without `CAP_NET_ADMIN`.
     pub fn add_address(&mut self, index: u32, address: IpAddr, prefix: u8) -> Result<(), Error> {
-        let sequence = self.next_sequence();
-        self.execute("add an address", &message::add_address(sequence, index, address, prefix))
+        self.execute("add an address", |sequence| message::add_address(sequence, index, address, prefix))
     }
 
     /// Removes an address from an interface, with the routes that need it.
@@ -135,8 +133,9 @@ impl Netlink {
     ///
     /// When the kernel refuses, for example because the interface does not have it.
     pub fn delete_address(&mut self, index: u32, address: IpAddr, prefix: u8) -> Result<(), Error> {
-        let sequence = self.next_sequence();
-        self.execute("delete an address", &message::delete_address(sequence, index, address, prefix))
+        self.execute("delete an address", |sequence| {
+            message::delete_address(sequence, index, address, prefix)
+        })
     }
 
     /// Sets an interface's default route, in place of the one before.
@@ -145,8 +144,7 @@ impl Netlink {
     ///
     /// When the kernel refuses, for example without `CAP_NET_ADMIN`.
     pub fn set_default_route(&mut self, index: u32, gateway: Ipv4Addr) -> Result<(), Error> {
-        let sequence = self.next_sequence();
-        self.execute("set the default route", &message::set_default_route(sequence, index, gateway))
+        self.execute("set the default route", |sequence| message::set_default_route(sequence, index, gateway))
     }
 
     /// Removes an interface's default route.
@@ -155,40 +153,40 @@ impl Netlink {
     ///
     /// When the kernel refuses, for example because there is none.
     pub fn delete_default_route(&mut self, index: u32, gateway: Ipv4Addr) -> Result<(), Error> {
-        let sequence = self.next_sequence();
-        self.execute("delete the default route", &message::delete_default_route(sequence, index, gateway))
+        self.execute("delete the default route", |sequence| {
+            message::delete_default_route(sequence, index, gateway)
+        })
     }
 
     /// Makes an interface of the kind `wireguard`, or sets the packet size of the one that there is. `Refused` with
     /// `EOPNOTSUPP` means that the kernel has no such kind: its module is not loaded.
     pub(crate) fn set_wireguard_link(&mut self, name: &str, mtu: u32) -> Result<(), Error> {
-        let sequence = self.next_sequence();
-        self.execute("make the tunnel's interface", &policy::set_wireguard_link(sequence, name, mtu))
+        self.execute("make the tunnel's interface", |sequence| {
+            policy::set_wireguard_link(sequence, name, mtu)
+        })
     }
 
     /// Removes an interface.
     pub(crate) fn delete_link(&mut self, index: u32) -> Result<(), Error> {
-        let sequence = self.next_sequence();
-        self.execute("remove the tunnel's interface", &policy::delete_link(sequence, index))
+        self.execute("remove the tunnel's interface", |sequence| policy::delete_link(sequence, index))
     }
 
     /// Sets a route of the tunnel's table.
     pub(crate) fn set_tunnel_route(&mut self, index: u32, network: Network) -> Result<(), Error> {
-        let sequence = self.next_sequence();
-        self.execute("set a route through the tunnel", &policy::set_route(sequence, index, network))
+        self.execute("set a route through the tunnel", |sequence| policy::set_route(sequence, index, network))
     }
 
     /// Removes a route of the tunnel's table.
     pub(crate) fn delete_tunnel_route(&mut self, index: u32, network: Network) -> Result<(), Error> {
-        let sequence = self.next_sequence();
-        self.execute("remove a route through the tunnel", &policy::delete_route(sequence, index, network))
+        self.execute("remove a route through the tunnel", |sequence| {
+            policy::delete_route(sequence, index, network)
+        })
     }
 
     /// The routes of the tunnel's table on an interface.
     pub(crate) fn tunnel_routes(&mut self, index: u32, family: Family) -> Result<Vec<Network>, Error> {
-        let sequence = self.next_sequence();
-        let request = message::list_routes(sequence, policy::number(family));
-        self.list("list the tunnel's routes", sequence, &request, |message| match message {
+        let request = |sequence| message::list_routes(sequence, policy::number(family));
+        self.list("list the tunnel's routes", request, |message| match message {
             Message::TunnelRoute(found, network) if found == index => Some(network),
             _ => None,
         })
@@ -196,8 +194,7 @@ impl Netlink {
 
     /// Adds a rule; one that is there already is no error.
     pub(crate) fn add_rule(&mut self, rule: Rule) -> Result<(), Error> {
-        let sequence = self.next_sequence();
-        match self.execute("add a rule for the tunnel", &policy::add_rule(sequence, rule)) {
+        match self.execute("add a rule for the tunnel", |sequence| policy::add_rule(sequence, rule)) {
             Err(Error::Refused { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
                 Ok(())
             }
@@ -207,86 +204,91 @@ impl Netlink {
 
     /// Removes a rule.
     pub(crate) fn delete_rule(&mut self, rule: Rule) -> Result<(), Error> {
-        let sequence = self.next_sequence();
-        self.execute("remove a rule for the tunnel", &policy::delete_rule(sequence, rule))
+        self.execute("remove a rule for the tunnel", |sequence| policy::delete_rule(sequence, rule))
     }
 
     /// The tunnel's rules of an address family, also those of a former process.
     pub(crate) fn rules(&mut self, family: Family) -> Result<Vec<Rule>, Error> {
-        let sequence = self.next_sequence();
-        let request = policy::list_rules(sequence, family);
-        self.list("list the rules", sequence, &request, |message| match message {
+        let request = |sequence| policy::list_rules(sequence, family);
+        self.list("list the rules", request, |message| match message {
             Message::Rule(rule) => Some(rule),
             _ => None,
         })
     }
 
-    fn next_sequence(&mut self) -> u32 {
-        self.sequence = self.sequence.wrapping_add(1);
-        self.sequence
-    }
-
-    fn execute(&mut self, doing: &'static str, request: &[u8]) -> Result<(), Error> {
-        self.send(doing, request)?;
-        loop {
-            for (sequence, message) in self.receive(doing)? {
-                if let (true, Message::Outcome(outcome)) = (sequence == self.sequence, message) {
-                    return check(doing, outcome);
-                }
-            }
-        }
+    fn execute(&mut self, doing: &'static str, request: impl FnOnce(u32) -> Vec<u8>) -> Result<(), Error> {
+        self.connection.exchange(doing, request, |_, _| Some(()))
     }
 
     fn list<T>(
         &mut self,
         doing: &'static str,
-        sequence: u32,
-        request: &[u8],
+        request: impl FnOnce(u32) -> Vec<u8>,
         pick: impl Fn(Message) -> Option<T>,
     ) -> Result<Vec<T>, Error> {
-        self.send(doing, request)?;
         let mut found = Vec::new();
+        self.connection.exchange(doing, request, |kind, body| {
+            found.extend(pick(message::parse(kind, body)?));
+            (found.len() <= LIST_LIMIT).then_some(())
+        })?;
+        Ok(found)
+    }
+}
+
+/// A socket to a part of the kernel, and the number of its last request.
+#[derive(Debug)]
+struct Connection {
+    socket: OwnedFd,
+    sequence: u32,
+}
+
+impl Connection {
+    /// No protocol number means `NETLINK_ROUTE`.
+    fn open(protocol: Option<Protocol>) -> Result<Self, Error> {
+        Ok(Self { socket: socket(protocol, 0, SocketFlags::CLOEXEC)?, sequence: 0 })
+    }
+
+    /// Sends the request with the next number, and hands over the type and the body of each message of the answer until the
+    /// kernel has said its last word on it. `take` gives none for a message that makes no sense.
+    fn exchange(
+        &mut self,
+        doing: &'static str,
+        request: impl FnOnce(u32) -> Vec<u8>,
+        mut take: impl FnMut(u16, &[u8]) -> Option<()>,
+    ) -> Result<(), Error> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let malformed = || Error::Malformed { doing };
+        self.send(doing, &request(self.sequence))?;
         loop {
-            for (number, message) in self.receive(doing)? {
-                match message {
-                    // An answer to an earlier request that has timed out.
-                    _ if number != sequence => {}
-                    Message::Done => return Ok(found),
-                    Message::Outcome(outcome) => check(doing, outcome)?,
-                    message => found.extend(pick(message)),
+            let datagram = self.receive(doing)?;
+            let frames = frames(&datagram).ok_or_else(malformed)?;
+            // Others are answers to earlier requests that have timed out.
+            for (kind, _, body) in frames.into_iter().filter(|(_, sequence, _)| *sequence == self.sequence) {
+                match outcome(kind, body).ok_or_else(malformed)? {
+                    Some(number) => return check(doing, number),
+                    None => take(kind, body).ok_or_else(malformed)?,
                 }
-            }
-            if found.len() > LIST_LIMIT {
-                return Err(Error::Malformed { doing });
             }
         }
     }
 
     fn send(&self, doing: &'static str, request: &[u8]) -> Result<(), Error> {
-        send_datagram(&self.socket, doing, request)
+        send(&self.socket, request, SendFlags::empty())
+            .map(drop)
+            .map_err(|source| Error::Socket { doing, source: source.into() })
     }
 
-    fn receive(&self, doing: &'static str) -> Result<Vec<(u32, Message)>, Error> {
-        message::parse(&receive_datagram(&self.socket, doing)?).ok_or(Error::Malformed { doing })
+    fn receive(&self, doing: &'static str) -> Result<Vec<u8>, Error> {
+        let failed = |source: Errno| Error::Socket { doing, source: source.into() };
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        if poll(&mut fds, Some(&ANSWER_TIMEOUT)).map_err(failed)? == 0 {
+            return Err(failed(Errno::TIMEDOUT));
+        }
+        let mut buffer = vec![0; DATAGRAM_LIMIT];
+        let (length, _) = recv(&self.socket, buffer.as_mut_slice(), RecvFlags::empty()).map_err(failed)?;
+        buffer.truncate(length);
+        Ok(buffer)
     }
-}
-
-fn send_datagram(socket: &OwnedFd, doing: &'static str, request: &[u8]) -> Result<(), Error> {
-    send(socket, request, SendFlags::empty())
-        .map(drop)
-        .map_err(|source| Error::Socket { doing, source: source.into() })
-}
-
-fn receive_datagram(socket: &OwnedFd, doing: &'static str) -> Result<Vec<u8>, Error> {
-    let failed = |source: Errno| Error::Socket { doing, source: source.into() };
-    let mut fds = [PollFd::new(socket, PollFlags::IN)];
-    if poll(&mut fds, Some(&ANSWER_TIMEOUT)).map_err(failed)? == 0 {
-        return Err(failed(Errno::TIMEDOUT));
-    }
-    let mut buffer = vec![0; DATAGRAM_LIMIT];
-    let (length, _) = recv(socket, buffer.as_mut_slice(), RecvFlags::empty()).map_err(failed)?;
-    buffer.truncate(length);
-    Ok(buffer)
 }
 
 /// A subscription to changes of interfaces and addresses, readable when there was one. The changes themselves are not
