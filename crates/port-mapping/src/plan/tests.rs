@@ -124,7 +124,7 @@ fn a_router_whose_epoch_jumps_with_every_grant_starves_no_port_and_is_not_asked_
         asked.push(request.port.external.get());
         // Forwards and backwards, as no clock goes.
         let epoch = if turn % 2 == 0 { 1000 } else { 9 };
-        line.plan.answered(line.at(turn), &request, granted(7200, Sign::Epoch(epoch)));
+        line.plan.answered(line.at(turn), &request, granted(7200, Sign::Epoch(epoch)), 0);
     }
     assert_eq!(asked[..6], [443, 993, 25, 443, 993, 25]);
     assert!(asked.len() < 30, "{asked:?}");
