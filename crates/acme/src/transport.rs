@@ -64,13 +64,13 @@ impl Transport {
         let limits = RequestLimits { time: REQUEST_TIME, bytes: ANSWER_LIMIT + 1 };
         let answer = self.client.send(Request::from_parts(head, Full::new(body)), limits).await;
         let (mut head, body) = answer.map_err(|error| io::Error::other(format!("{error:#}")))?.into_parts();
-        *self.heard.lock() =
-            Heard { status: Some(head.status.as_u16()), retry_after: retry_after(&head.headers) };
+        let retry_after = retry_after(&head.headers);
+        *self.heard.lock() = Heard { status: Some(head.status.as_u16()), retry_after };
         if body.len() > ANSWER_LIMIT {
             return Err(io::Error::other(format!("its answer has more than {ANSWER_LIMIT} bytes")));
         }
         // The library adds the wait to a time, which panics for a long one.
-        if retry_after(&head.headers).is_none_or(|seconds| seconds > RETRY_AFTER_LIMIT) {
+        if retry_after.is_none_or(|seconds| seconds > RETRY_AFTER_LIMIT) {
             head.headers.remove(RETRY_AFTER);
         }
         if let Some(url) = odd_url(&body) {
