@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mail_types::UnixTime;
+use mail_types::{UnixTime, is_shown};
 use time::{Date, Month, Time, UtcDateTime};
 
 use crate::error::UpdateError;
@@ -72,9 +72,9 @@ impl Answer {
     }
 }
 
-/// The beginning of a text from outside on one line, without control characters.
+/// The beginning of a text from outside on one line, without characters that move the cursor or reverse the text.
 pub(crate) fn quoted(text: &str) -> String {
-    let words = text.split(|character: char| character.is_whitespace() || character.is_control());
+    let words = text.split(|character: char| character.is_whitespace() || !is_shown(character));
     let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     let mut short: String = line.chars().take(QUOTE_LIMIT).collect();
     if short.len() < line.len() {
@@ -161,6 +161,7 @@ mod tests {
     #[test]
     fn quotations_are_short_and_on_one_line() {
         assert_eq!(quoted(" a\r\n\t b\0c "), "a b c");
+        assert_eq!(quoted("a\u{202e}b"), "a b");
         assert_eq!(quoted(&"ä".repeat(400)).chars().count(), 301);
     }
 }

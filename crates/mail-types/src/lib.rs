@@ -8,10 +8,12 @@ mod address;
 mod flags;
 mod numbers;
 mod secret;
+mod shown;
 mod tlsa;
 
 pub use address::{Address, AddressError, Domain, LocalPart, is_host_name};
 pub use flags::{FlagError, Flags, Keyword, SystemFlag};
 pub use numbers::{Day, ModSeq, Uid, UidValidity, UnixTime};
 pub use secret::Secret;
+pub use shown::is_shown;
 pub use tlsa::{Tlsa, TlsaMatching, TlsaSelector, TlsaUsage};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mail_types::UnixTime;
+use mail_types::{UnixTime, is_shown};
 use yasna::models::ObjectIdentifier;
 use yasna::tags::TAG_UTCTIME;
 use yasna::{ASN1Result, BERReader, parse_der};
@@ -64,14 +64,14 @@ pub fn names(certificate: &[u8]) -> Vec<String> {
     names.iter().filter_map(|name| general_name(name)).take(NAMES_LIMIT).collect()
 }
 
-/// The issuer's organization, else its common name, for people: of 64 characters at most and none that moves the cursor.
+/// The issuer's organization, else its common name, for people: of 64 characters at most and none that moves the cursor or
+/// reverses the text.
 #[must_use]
 pub fn issuer(certificate: &[u8]) -> Option<String> {
     let fields = fields(certificate)?;
     let issuer = fields.get(ISSUER)?;
     let name = attribute(issuer, &ORGANIZATION).or_else(|| attribute(issuer, &COMMON_NAME))?;
-    let shown: String =
-        name.chars().filter(|character| !character.is_control()).take(ISSUER_LENGTH).collect();
+    let shown: String = name.chars().filter(|character| is_shown(*character)).take(ISSUER_LENGTH).collect();
     Some(shown).filter(|shown| !shown.trim().is_empty())
 }
 

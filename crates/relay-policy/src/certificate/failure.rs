@@ -1,5 +1,6 @@
 //! The reason why an authority issued no certificate, by kind and in its own words.
 
+use mail_types::is_shown;
 use serde::{Deserialize, Serialize};
 
 /// The most characters of an authority's words that are kept and shown.
@@ -164,19 +165,14 @@ impl FailureKind {
 /// The words of another server, fit for a page or a terminal: 300 characters at most, and none that moves the cursor.
 #[must_use]
 pub fn quoted_words(words: &str) -> String {
-    let is_shown = |character: &char| !character.is_control() && !is_bidirectional(*character);
     let blank = |character: char| if character.is_whitespace() { ' ' } else { character };
-    let mut shown: String = words.chars().map(blank).filter(is_shown).take(WORDS_LIMIT + 1).collect();
+    let mut shown: String =
+        words.chars().map(blank).filter(|character| is_shown(*character)).take(WORDS_LIMIT + 1).collect();
     if let Some((end, _)) = shown.char_indices().nth(WORDS_LIMIT) {
         shown.truncate(end);
         shown.push('…');
     }
     shown.trim().trim_end_matches('.').to_owned()
-}
-
-/// True for the characters that reverse the text around them (Unicode Standard Annex #9 section 2).
-fn is_bidirectional(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
