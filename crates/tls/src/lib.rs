@@ -1,12 +1,13 @@
 //! The server's side of TLS: certificates from files, from an authority or signed here, the answers to an authority's
-//! challenges, session tickets, and the versions and protocols of each kind of port. The client's side towards other mail
-//! servers: the proofs that they give.
+//! challenges, session tickets, and the versions and protocols of each kind of port. The client's side: the proofs that
+//! other mail servers give, and web servers that are asked for the time.
 //!
 //! It gets names, paths and bytes; the configuration and the store that they come from are not known here.
 #![forbid(unsafe_code)]
 
 mod challenge;
 mod dane;
+mod dated;
 mod files;
 mod issued;
 mod key;
@@ -19,6 +20,7 @@ mod tickets;
 pub mod x509;
 
 pub use challenge::ChallengeCertificates;
+pub use dated::DatedTls;
 pub use files::{CertificateFiles, Reload, from_files, read_files};
 pub use issued::{IssuedCertificate, from_issued};
 pub use key::CertificateKey;

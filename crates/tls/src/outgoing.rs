@@ -58,10 +58,7 @@ impl OutgoingTls {
             .build()
             .context("preparing to verify the certificates of mail servers")?;
         let resumption = Resumption::in_memory_sessions(SESSIONS_LIMIT);
-        Ok(Self {
-            authority: client(verifier, resumption)?,
-            any_certificate: without_authority(Proof::None)?,
-        })
+        Ok(Self { authority: client(verifier, resumption)?, any_certificate: any_certificate()? })
     }
 
     /// For servers that must have a valid certificate by an authority with their name.
@@ -100,6 +97,11 @@ fn client(
         .with_no_client_auth();
     settings.resumption = resumption;
     Ok(Arc::new(settings))
+}
+
+/// For servers that need no proof, or give it later.
+pub(crate) fn any_certificate() -> anyhow::Result<Arc<ClientConfig>> {
+    without_authority(Proof::None)
 }
 
 fn without_authority(proof: Proof) -> anyhow::Result<Arc<ClientConfig>> {
