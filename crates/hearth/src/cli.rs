@@ -1,6 +1,7 @@
 //! The command line: its grammar and its words. What the commands do is elsewhere.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -165,15 +166,33 @@ pub(crate) struct TimeArguments {
     /// A time before which the clock is not set, in seconds since 1970.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     known: u64,
+    /// The host name of a web server whose date counts while no time server is believed. May be given several times.
+    #[arg(long = "date-host", value_name = "NAME")]
+    web_servers: Vec<init::WebServer>,
+    /// A PEM file with root certificates that are trusted for dates, beside those of the machine.
+    #[arg(long, value_name = "FILE")]
+    date_roots: Option<PathBuf>,
+    /// The seconds for which time servers are waited for before web servers are asked.
+    #[arg(long, value_name = "SECONDS", default_value_t = init::DATES_PATIENCE.as_secs())]
+    date_patience: u64,
     /// Leave the clock as it is, and tell what would be done.
     #[arg(long)]
     trial: bool,
 }
 
+impl TimeArguments {
+    /// Further root certificates for dates.
+    pub(crate) fn date_roots(&self) -> Option<tls::Roots> {
+        self.date_roots.clone().map(tls::Roots::File)
+    }
+}
+
 impl From<TimeArguments> for init::TimeSettings {
     fn from(arguments: TimeArguments) -> Self {
-        let TimeArguments { servers, built, known, trial } = arguments;
-        Self { servers, built, known, trial }
+        let TimeArguments { servers, built, known, web_servers, date_roots: _, date_patience, trial } =
+            arguments;
+        let patience = Duration::from_secs(date_patience);
+        Self { servers, built, known, web_servers, patience, trial }
     }
 }
 

@@ -33,7 +33,9 @@ fn main() -> ExitCode {
         Command::Init => init::run().map(|never| match never {}),
         Command::OwnerFile(command) => owner_file::run(&command),
         Command::Network { role, name, time } => {
-            init::run_network(role, &name, time.into()).map(|never| match never {})
+            let roots = time.date_roots();
+            let dates = |servers: &[_]| https_client::dates::dates(servers, roots.as_ref());
+            init::run_network(role, &name, time.into(), dates).map(|never| match never {})
         }
     };
     outcome.unwrap_or_else(|error| {

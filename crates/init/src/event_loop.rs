@@ -19,6 +19,7 @@ use super::display::Display;
 use super::event::{Event, QUEUE_LENGTH};
 use super::identity::BoxName;
 use super::keys::{ButtonEvent, KeyMap};
+use super::known_time::{KnownTime, in_words};
 use super::log::{Log, LogSource};
 use super::memory;
 use super::network_process::{write_resolvers, write_time_servers};
@@ -68,18 +69,9 @@ struct EventLoop {
     server_led: LedState,
     readiness: Readiness,
     last_heartbeat: Duration,
-    clock: Clock,
+    clock: KnownTime,
     clock_saved: Duration,
     goal: Option<Goal>,
-}
-
-/// The knowledge of the time since the start of the box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Clock {
-    /// The calendar shows the time of an earlier start, or a time that is right by chance.
-    Unknown,
-    /// Time servers have set it right.
-    Right,
 }
 
 /// The server's readiness since the start of the box.
@@ -117,7 +109,7 @@ impl Appliance {
             server_led: LedState::Booting,
             readiness: Readiness::NotYet,
             last_heartbeat: now,
-            clock: Clock::Unknown,
+            clock: KnownTime::None,
             clock_saved: now,
             goal: None,
         };
@@ -195,8 +187,8 @@ impl EventLoop {
             self.server_led = LedState::Booting;
             self.appliance.owner_file.server_started();
             self.tell(ToServe::Addresses(self.addresses.clone()));
-            if self.clock == Clock::Right {
-                self.tell(ToServe::ClockIsRight);
+            if let KnownTime::By(source) = self.clock {
+                self.tell(ToServe::ClockIsRight(source));
             }
             if let Some(tunnel) = &self.tunnel {
                 self.tell(ToServe::Tunnel(tunnel.clone()));
@@ -277,21 +269,16 @@ impl EventLoop {
     /// The time client has corrected the clock. A step is kept at once: after a power cut the clock must not go back behind
     /// what was done by the right time.
     fn clock_is_right(&mut self, synchronised: Synchronised) {
-        let Synchronised { offset, agreeing, servers } = synchronised;
-        let first = self.clock == Clock::Unknown;
-        if !first && offset.unsigned_abs() < STEP {
+        let source = synchronised.source;
+        let is_new = self.clock != KnownTime::By(source);
+        if !is_new && synchronised.offset.unsigned_abs() < STEP {
             return;
         }
-        let text = format!(
-            "the clock is right: {agreeing} of {servers} time servers agree that it was {} s {}",
-            offset.unsigned_abs().div_ceil(1000),
-            if offset < 0 { "ahead" } else { "behind" }
-        );
-        self.appliance.log.say_for(Role::Time.log_source(), text);
+        self.appliance.log.say_for(Role::Time.log_source(), in_words(synchronised));
         self.save_clock(uptime());
-        if first {
-            self.clock = Clock::Right;
-            self.tell(ToServe::ClockIsRight);
+        if is_new {
+            self.clock = KnownTime::By(source);
+            self.tell(ToServe::ClockIsRight(source));
         }
     }
 

@@ -21,6 +21,7 @@ mod event_loop;
 mod identity;
 mod kernel_log;
 mod keys;
+mod known_time;
 mod log;
 mod log_rate;
 mod memory;
@@ -71,7 +72,8 @@ pub use self::role::{Role, UnknownRole};
 use self::uevents::wait_for;
 use self::watchdog::Watchdog;
 use host::clock::uptime;
-pub use time_sync::Server as TimeServer;
+pub use time_sync::dates::PATIENCE as DATES_PATIENCE;
+pub use time_sync::{Server as TimeServer, WebServer};
 
 const DEVICE_TREE: &str = "/proc/device-tree";
 /// The LED of the image's own overlay, and the one on the board.

@@ -5,7 +5,7 @@
 //! |---|---|---|---|
 //! | `hearth network configuration NAME` | 1001 | `CAP_NET_ADMIN`, `CAP_NET_RAW` | DHCP, netlink, answers of name servers |
 //! | `hearth network responder NAME` | 1002 | none | multicast DNS, netlink |
-//! | `hearth network time NAME` | 1003 | `CAP_SYS_TIME` | SNTP, DNS, netlink |
+//! | `hearth network time NAME` | 1003 | `CAP_SYS_TIME` | SNTP, DNS, netlink; TLS and HTTP where time servers are silent |
 //!
 //! All are this binary, inherit `no_new_privs` and an empty environment, own no file, and report on their standard output
 //! ([`ipc::network`]). The responder is started as its user, as the server is. The configuration process and
@@ -13,31 +13,35 @@
 //! that; they give everything up but these before they open a socket. None can start a process or a thread, write a file, or open
 //! more files than its sockets need, and all are ended before the server where memory runs out.
 //!
+//! This crate knows no TLS: the caller of [`run_network`], which is no part of the first process, brings the question to
+//! web servers along.
+//!
 //! The owner's `wireguard.conf` is only read where it matters: init hands its text, unparsed, to the configuration process
 //! by its standard input. The kernel's modules for it are loaded by init, which alone has the right.
 
 use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use anyhow::Context;
 use host::clock::UnixTime;
 use host::{entropy, file};
 use ipc::lines;
-use ipc::network::{FromNetwork, LINE_LIMIT, Synchronised, Tunnel, TunnelState};
+use ipc::network::{ClockSource, FromNetwork, LINE_LIMIT, Synchronised, Tunnel, TunnelState};
 use network::configuration::{Report, Settings, run_configuration};
 use network::mdns::run_responder;
-use network::time::{DEFAULT_SERVERS, KernelClock, TrialClock, run_time_client};
+use network::time::{DEFAULT_SERVERS, DEFAULT_WEB_SERVERS, KernelClock, Source, TrialClock, run_time_client};
 use network::wireguard::{Conf, State, Status, TEXT_LIMIT};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::CapabilitySet;
-use time_sync::{Bounds, Server as TimeServer};
+use time_sync::{Bounds, Server as TimeServer, WebDate, WebServer};
 
 use super::child::{Child, HEARTH};
 use super::event::Event;
@@ -73,6 +77,11 @@ pub struct TimeSettings {
     pub built: u64,
     /// The last time that an earlier start of the box has known, in seconds since 1970.
     pub known: u64,
+    /// The web servers to ask for their dates where no time server is believed; [`network::time::DEFAULT_WEB_SERVERS`] if
+    /// there are none.
+    pub web_servers: Vec<WebServer>,
+    /// The time for which time servers are waited for before that.
+    pub patience: Duration,
     /// True to leave the clock as it is, and to tell what would be done.
     pub trial: bool,
 }
@@ -167,12 +176,19 @@ fn tunnel_message(status: Status) -> FromNetwork {
     FromNetwork::Tunnel(Tunnel { state, addresses, handshake, received, sent })
 }
 
-/// Runs a network process in the calling thread, which must be the only one; `time` is for [`Role::Time`].
+/// Runs a network process in the calling thread, which must be the only one; `time` and `dates` are for [`Role::Time`].
+/// `dates` asks web servers at these addresses for their dates, in the same thread; for each that has told none it returns
+/// the reason, without the address.
 ///
 /// # Errors
 ///
 /// When the rights cannot be given up, when the kernel refuses its sockets, or when init has closed the pipe.
-pub fn run_network(role: Role, name: &str, time: TimeSettings) -> anyhow::Result<Infallible> {
+pub fn run_network(
+    role: Role,
+    name: &str,
+    time: TimeSettings,
+    dates: impl FnMut(&[(WebServer, IpAddr)]) -> Vec<Result<WebDate, String>>,
+) -> anyhow::Result<Infallible> {
     // Before the change of the user, after which the file is root's. Without it the process is no less safe.
     let adjusted = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
     let (id, kept) = match role {
@@ -199,7 +215,7 @@ pub fn run_network(role: Role, name: &str, time: TimeSettings) -> anyhow::Result
             Ok(run_configuration(&settings, random, report)?)
         }
         Role::Responder => Ok(run_responder(name, |text| send(&FromNetwork::Warning(text)))?),
-        Role::Time => keep_time(time, random),
+        Role::Time => keep_time(time, random, dates),
     }
 }
 
@@ -210,28 +226,41 @@ fn send(message: &FromNetwork) -> io::Result<()> {
     out.flush()
 }
 
-fn keep_time(settings: TimeSettings, random: impl FnMut() -> u64) -> anyhow::Result<Infallible> {
-    let TimeSettings { mut servers, built, known, trial } = settings;
+fn keep_time(
+    settings: TimeSettings,
+    random: impl FnMut() -> u64,
+    dates: impl FnMut(&[(WebServer, IpAddr)]) -> Vec<Result<WebDate, String>>,
+) -> anyhow::Result<Infallible> {
+    let TimeSettings { mut servers, built, known, mut web_servers, patience, trial } = settings;
     if servers.is_empty() {
         servers = DEFAULT_SERVERS.iter().filter_map(|name| name.parse().ok()).collect();
+    }
+    if web_servers.is_empty() {
+        web_servers = DEFAULT_WEB_SERVERS.iter().filter_map(|name| name.parse().ok()).collect();
     }
     let settings = network::time::Settings {
         servers,
         list: TIME_SERVERS_FILE.into(),
         resolvers: RESOLVER_FILE.into(),
         bounds: Bounds::new(UnixTime(built), UnixTime(known)),
+        web_servers,
+        patience,
     };
     let report = |report| match report {
-        network::time::Report::Synchronised { offset, agreeing, servers } => {
+        network::time::Report::Synchronised { source, offset, agreeing, servers } => {
+            let source = match source {
+                Source::TimeServers => ClockSource::TimeServers,
+                Source::WebServers => ClockSource::WebServers,
+            };
             let offset = offset.as_milliseconds();
-            send(&FromNetwork::Synchronised(Synchronised { offset, agreeing, servers }))
+            send(&FromNetwork::Synchronised(Synchronised { source, offset, agreeing, servers }))
         }
         network::time::Report::Refused(reason) => send(&FromNetwork::Warning(reason)),
     };
     Ok(if trial {
-        run_time_client(&settings, TrialClock::default(), random, report)
+        run_time_client(&settings, TrialClock::default(), random, dates, report)
     } else {
-        run_time_client(&settings, KernelClock, random, report)
+        run_time_client(&settings, KernelClock, random, dates, report)
     }?)
 }
 

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use pairing::{DisplayStatus, LedState};
 use serde::{Deserialize, Serialize};
 
-use crate::network::Tunnel;
+use crate::network::{ClockSource, Tunnel};
 use crate::words::bounded_words;
 
 /// The longest line either side may send, in bytes.
@@ -29,8 +29,9 @@ pub enum ToServe {
     OpenPairingWindow,
     /// The box's own addresses changed; link-local ones are not listed.
     Addresses(Vec<IpAddr>),
-    /// The clock is right since now, and stays so until the box starts again. Until this comes it may be days behind.
-    ClockIsRight,
+    /// The clock is right since now, and stays so until the box starts again. Until this comes it may be days behind. Comes
+    /// again when other servers tell the time from now on.
+    ClockIsRight(ClockSource),
     /// The state of the tunnel through which the internet reaches the box, after it has changed and after each handshake.
     Tunnel(Tunnel),
     /// Finish what is running and exit with status 0.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::network::ClockSource;
 use crate::queue::{QueuePage, QueueSelection, SenderIs, SendingStatus};
 use crate::reachability::{DomainRecords, Finding};
 
@@ -168,6 +169,9 @@ pub struct ServerStatus {
     pub queue: usize,
     /// Mail for other servers.
     pub sending: SendingStatus,
+    /// The kind of servers that a box has its time from; none if it does not know the time, and on any other machine, whose
+    /// clock is its owner's business.
+    pub clock: Option<ClockSource>,
     /// The counters of notifications; none when push is off.
     pub push: Option<PushStatus>,
     /// The disk that holds the mail.

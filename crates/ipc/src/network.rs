@@ -41,12 +41,24 @@ pub enum FromNetwork {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Synchronised {
+    /// The kind of servers that have told the time.
+    pub source: ClockSource,
     /// The difference that was found, in milliseconds: positive if the clock was behind.
     pub offset: i64,
     /// The number of servers that agree on it.
     pub agreeing: usize,
     /// The number of servers that there are.
     pub servers: usize,
+}
+
+/// The kind of servers that have told the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockSource {
+    /// Time servers: it is right to fractions of a second.
+    TimeServers,
+    /// Web servers, by the dates of their answers, since no time server is believed: it is right to about a second.
+    WebServers,
 }
 
 /// The state of the box's WireGuard tunnel.

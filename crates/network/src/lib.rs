@@ -1,6 +1,6 @@
 //! The machine's place in the home network: addresses by DHCP, routes and addresses set by netlink, its host name by
-//! multicast DNS, its clock by SNTP; and a WireGuard tunnel to a public address. Knows nothing of mail and of what its
-//! caller does with the addresses.
+//! multicast DNS, its clock by SNTP and the dates of web servers; and a WireGuard tunnel to a public address. Knows nothing
+//! of mail and of what its caller does with the addresses, and speaks no TLS: the caller asks the web servers.
 //!
 //! Three loops, which share nothing and are meant for a process each:
 //!
@@ -8,7 +8,7 @@
 //! |---|---|---|---|
 //! | [`configuration::run_configuration`] | DHCP, addresses, routes, tunnel | `CAP_NET_ADMIN`, `CAP_NET_RAW` | [`configuration::Report`] |
 //! | [`mdns::run_responder`] | answers for `NAME.local` on UDP port 5353 | none; reads links and addresses by netlink itself | texts of warnings |
-//! | [`time::run_time_client`] | asks time servers, corrects the clock | `CAP_SYS_TIME` | [`time::Report`] |
+//! | [`time::run_time_client`] | asks time servers, or lets web servers be asked, corrects the clock | `CAP_SYS_TIME` | [`time::Report`] |
 //!
 //! All run in the calling thread for ever, and return an error when their socket to the kernel fails or their report
 //! callback does: a child process whose parent has closed the pipe ends with [`Error::Report`]. Port 68 is bound if it may

@@ -18,10 +18,10 @@ pub struct Bounds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutOfBounds {
     /// Before the image was built, or before the end of the machine's last run.
-    #[error("the time servers name a time that is past for this machine")]
+    #[error("a time that is past for this machine")]
     Past,
     /// More than 20 years after the image was built.
-    #[error("the time servers name a time in the far future")]
+    #[error("a time in the far future")]
     FarFuture,
 }
 

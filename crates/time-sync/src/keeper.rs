@@ -1,14 +1,16 @@
 //! The judgement of a round, and the correction of the clock that follows from it.
 //!
 //! ```text
-//! samples ─▶ majority, or the only server there is ─▶ bounds ─▶ offset ─▶ first, or > 0.5 s: step
-//!                                                                         > 2 ms: slew
+//! samples ─▶ majority, or the only server there is ─▶ bounds, dates ─▶ offset ─▶ first, or > 0.5 s: step
+//!                                                                                > 2 ms: slew
+//! dates of web servers ─▶ majority ─▶ bounds ─▶ offset ─▶ larger than its uncertainty: step
 //! ```
 
 use std::time::Duration;
 
 use crate::agreement::{Agreement, majority};
 use crate::bounds::{Bounds, OutOfBounds};
+use crate::dates::Dates;
 use crate::frequency::Frequency;
 use crate::nanoseconds::Nanoseconds;
 use crate::sample::Sample;
@@ -30,7 +32,8 @@ pub struct Keeper {
     bounds: Bounds,
     frequency: Frequency,
     schedule: Schedule,
-    /// The uptime of the last round that brought the time.
+    dates: Dates,
+    /// The uptime of the last round of time servers that brought the time, if nothing has contradicted it since.
     synchronised: Option<Duration>,
     slew: Option<Slew>,
     lone: Option<Lone>,
@@ -109,20 +112,37 @@ pub enum Refusal {
     /// The servers contradict each other.
     #[error("the time servers contradict each other")]
     Disagreement,
+    /// The servers agree on a time that is minutes away from the one that web servers have told since the start, by dates
+    /// that nobody in the path can forge.
+    #[error(
+        "the time servers contradict the dates of web servers by more than five minutes and are not believed"
+    )]
+    AgainstDates,
+    /// Too few web servers have answered.
+    #[error("too few web servers tell a date")]
+    FewDates,
+    /// The web servers contradict each other.
+    #[error("the dates of web servers contradict each other")]
+    ContradictoryDates,
+    /// The dates of web servers are not believed.
+    #[error("the dates of web servers name {0}")]
+    DatesOutOfBounds(OutOfBounds),
     /// The time is not believed.
-    #[error(transparent)]
+    #[error("the time servers name {0}")]
     OutOfBounds(#[from] OutOfBounds),
 }
 
 impl Keeper {
-    /// A keeper whose first round is due at once.
+    /// A keeper whose first round is due at once. Web servers are to be asked when time servers have not brought the time
+    /// after `patience`, usually [`dates::PATIENCE`](crate::dates::PATIENCE).
     #[must_use]
-    pub fn new(bounds: Bounds, now: Duration) -> Self {
-        let schedule = Schedule::new(now);
-        Self { bounds, frequency: Frequency::default(), schedule, synchronised: None, slew: None, lone: None }
+    pub fn new(bounds: Bounds, now: Duration, patience: Duration) -> Self {
+        let (schedule, dates) = (Schedule::new(now), Dates::new(now, patience));
+        let frequency = Frequency::default();
+        Self { bounds, frequency, schedule, dates, synchronised: None, slew: None, lone: None }
     }
 
-    /// Whether a round has brought the time.
+    /// Whether a round of time servers has brought the time.
     #[must_use]
     pub fn is_synchronised(&self) -> bool {
         self.synchronised.is_some()
@@ -132,6 +152,12 @@ impl Keeper {
     #[must_use]
     pub fn next_round(&self) -> Duration {
         self.schedule.next()
+    }
+
+    /// The uptime at which web servers are to be asked for their dates, if no round brings the time before.
+    #[must_use]
+    pub fn next_dates(&self) -> Duration {
+        self.dates.next()
     }
 
     /// The uptime at which the slew in force ends, and with it the rate.
@@ -151,15 +177,17 @@ impl Keeper {
     pub fn network_changed(&mut self, now: Duration) {
         if self.synchronised.is_none() {
             self.schedule.retry_soon(now);
+            self.dates.network_changed(now);
         }
     }
 
-    /// Judges a round, and sets the time of the next.
+    /// Judges a round of time servers, and sets the time of the next.
     pub fn round_ended(&mut self, round: &Round<'_>) -> Verdict {
         let (verdict, outcome) = match self.judge(round) {
             Ok(Agreement { start, uncertainty, servers }) => {
                 let offset = start.plus(Nanoseconds::of(round.uptime)).minus(round.calendar);
                 let correction = self.correct(offset, round.uptime);
+                self.dates.spare(round.uptime);
                 let outcome = match correction {
                     Correction::Step(_) => Outcome::Stepped,
                     Correction::None | Correction::Slew => Outcome::Good,
@@ -167,12 +195,55 @@ impl Keeper {
                 (Verdict::Known { offset, uncertainty, servers, correction }, outcome)
             }
             Err(refusal) => {
-                let outcome = if self.is_synchronised() { Outcome::Missed } else { Outcome::NotYet };
-                (Verdict::Refused(refusal), outcome)
+                if refusal == Refusal::AgainstDates {
+                    self.dates.hasten(round.uptime, Duration::ZERO);
+                }
+                (Verdict::Refused(refusal), self.without_time())
             }
         };
         self.schedule.round_ended(round.uptime, outcome, round.chance);
         verdict
+    }
+
+    fn without_time(&self) -> Outcome {
+        if self.is_synchronised() {
+            Outcome::Missed
+        } else if self.dates.are_known() {
+            Outcome::NotNeeded
+        } else {
+            Outcome::NotYet
+        }
+    }
+
+    /// Judges the dates of web servers, and sets the time of the next question. The clock is stepped if it is off by more
+    /// than they can be.
+    pub fn dates_ended(&mut self, round: &Round<'_>) -> Verdict {
+        let judged = self.judge_dates(round);
+        self.dates.ended(round.uptime, judged.ok(), round.chance);
+        match judged {
+            Ok(Agreement { start, uncertainty, servers }) => {
+                let offset = start.plus(Nanoseconds::of(round.uptime)).minus(round.calendar);
+                let correction = if offset.magnitude() > uncertainty {
+                    // The time servers were wrong, or the crystal is: their rates are no longer worth anything.
+                    (self.synchronised, self.slew) = (None, None);
+                    Correction::Step(offset)
+                } else {
+                    Correction::None
+                };
+                Verdict::Known { offset, uncertainty, servers, correction }
+            }
+            Err(refusal) => Verdict::Refused(refusal),
+        }
+    }
+
+    fn judge_dates(&self, round: &Round<'_>) -> Result<Agreement, Refusal> {
+        if round.samples.len() < 2 {
+            return Err(Refusal::FewDates);
+        }
+        let found = majority(round.samples).ok_or(Refusal::ContradictoryDates)?;
+        let now = found.start.plus(Nanoseconds::of(round.uptime));
+        self.bounds.check(now).map_err(Refusal::DatesOutOfBounds)?;
+        Ok(found)
     }
 
     /// The agreement of the servers, which may be one, if it is believed.
@@ -187,6 +258,9 @@ impl Keeper {
             samples => majority(samples).ok_or(Refusal::Disagreement)?,
         };
         self.bounds.check(found.start.plus(Nanoseconds::of(round.uptime)))?;
+        if self.dates.contradict(&found) {
+            return Err(Refusal::AgainstDates);
+        }
         self.lone = None;
         Ok(found)
     }

@@ -1,5 +1,5 @@
-//! The clock of a box without a battery: SNTP (RFC 5905, section 14) with several servers. No socket, no clock, no random
-//! bytes: the uptime, the calendar's time and chance are arguments.
+//! The clock of a box without a battery: SNTP (RFC 5905, section 14) with several servers, and the dates of web servers
+//! where those are silent. No socket, no clock, no random bytes: the uptime, the calendar's time and chance are arguments.
 //!
 //! ```text
 //! names, addresses ─▶ Sources ─▶ whom to ask ─▶ (request, reply) ─▶ packet ─▶ Sample ─┐
@@ -15,6 +15,10 @@
 //! * A server that is the only one there is must say the same in [`keeper::LONE_ROUNDS`] rounds.
 //! * The time must be within [`Bounds`]: not before the one that an earlier start of the machine has known, not long after
 //!   the image was built.
+//! * The time must not contradict the dates of web servers ([`dates`]), if those were needed since the start.
+//!
+//! Dates of web servers set the clock, to about a second, while no time server is believed: more than half of those that
+//! answer, and at least two, must agree, within the same bounds.
 //!
 //! Leap seconds are not announced to the kernel: the second is there at the next round, as an offset.
 //! The packets are not those of `rsntp`: it waits for one server after the other, reads the clock itself, keeps the root
@@ -24,6 +28,7 @@
 
 pub mod agreement;
 mod bounds;
+pub mod dates;
 mod frequency;
 pub mod keeper;
 mod nanoseconds;
@@ -33,6 +38,7 @@ mod schedule;
 mod sources;
 
 pub use bounds::{Bounds, OutOfBounds};
+pub use dates::{WebDate, WebServer};
 pub use keeper::{Correction, Keeper, Refusal, Round, Verdict};
 pub use nanoseconds::Nanoseconds;
 pub use sample::{Sample, SampleError};

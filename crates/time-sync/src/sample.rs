@@ -1,4 +1,4 @@
-//! A server's reply as a claim about the calendar.
+//! A server's answer as a claim about the calendar.
 
 use std::time::Duration;
 
@@ -45,11 +45,16 @@ impl Sample {
             return Err(SampleError::Contradiction);
         }
         let uncertainty = (away.saturating_sub(kept) + reply.root_delay) / 2 + reply.root_dispersion + MARGIN;
+        let server = reply.received.midpoint(reply.sent);
+        let start = server.minus(Nanoseconds::of(sent)).minus(Nanoseconds::of(away / 2));
+        Self::within_limit(start, uncertainty)
+    }
+
+    /// A claim that is certain enough.
+    pub(crate) fn within_limit(start: Nanoseconds, uncertainty: Duration) -> Result<Self, SampleError> {
         if uncertainty > UNCERTAINTY_LIMIT {
             return Err(SampleError::Uncertain);
         }
-        let server = reply.received.midpoint(reply.sent);
-        let start = server.minus(Nanoseconds::of(sent)).minus(Nanoseconds::of(away / 2));
         Ok(Self { start, uncertainty })
     }
 

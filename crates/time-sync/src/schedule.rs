@@ -11,6 +11,9 @@ const LONGEST: Duration = Duration::from_secs(16_384);
 /// The first wait after a round without the time, before the first one with it; it doubles.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
+/// The longest such wait where something else has brought the time meanwhile.
+const LONGEST_RETRY_IN_VAIN: Duration = Duration::from_secs(1024);
+
 /// The intervals between rounds: each wakes the machine and costs strangers a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Schedule {
@@ -29,6 +32,8 @@ pub(crate) enum Outcome {
     Stepped,
     /// There was no time, and there has not been one yet.
     NotYet,
+    /// There was no time, nor has there been one, but something else has brought it.
+    NotNeeded,
     /// There was no time, but there has been one.
     Missed,
 }
@@ -68,6 +73,7 @@ impl Schedule {
                 SHORTEST
             }
             Outcome::NotYet => double(&mut self.retry, SHORTEST),
+            Outcome::NotNeeded => double(&mut self.retry, LONGEST_RETRY_IN_VAIN),
             Outcome::Missed => double(&mut self.retry, self.interval),
         };
         self.next = now + wait + wait / 8 * u32::from(chance) / 256;
@@ -103,6 +109,7 @@ mod tests {
     #[test]
     fn a_round_without_the_time_is_repeated_soon_at_first_and_not_often() {
         assert_eq!(waits([Outcome::NotYet; 8]), [2, 4, 8, 16, 32, 64, 64, 64]);
+        assert_eq!(waits([Outcome::NotNeeded; 12])[6..], [128, 256, 512, 1024, 1024, 1024]);
         let mut story = vec![Outcome::Good; 4];
         story.extend([Outcome::Missed; 6]);
         story.push(Outcome::Good);

@@ -1,13 +1,15 @@
-//! Packets of time servers, and of the name servers that name them.
+//! Packets of time servers, and of the name servers that name them; heads of web servers' answers.
 
 use std::time::Duration;
 
+use https_client::dates::{HEAD_LIMIT, date};
 use mail_types::UnixTime;
 use network::dns::{Kind, answer};
+use time_sync::dates::PATIENCE;
 use time_sync::packet::{LENGTH, parse};
-use time_sync::{Bounds, Keeper, Nanoseconds, Round, Sample, Verdict};
+use time_sync::{Bounds, Correction, Keeper, Nanoseconds, Round, Sample, Verdict, WebDate};
 
-use crate::split_first;
+use crate::{EVENT, split_first};
 
 /// 2026-11-18.
 const BUILT: UnixTime = UnixTime(1_795_000_000);
@@ -22,7 +24,7 @@ const SERVERS: usize = 4;
 /// so that they are looked into.
 pub(crate) fn sntp(data: &[u8]) {
     let bounds = Bounds::new(BUILT, FLOOR);
-    let mut keeper = Keeper::new(bounds, Duration::ZERO);
+    let mut keeper = Keeper::new(bounds, Duration::ZERO, PATIENCE);
     let mut calendar = Nanoseconds::at(FLOOR);
     for packets in data.chunks((LENGTH + 1) * SERVERS) {
         let uptime = keeper.next_round() + Duration::from_secs(5);
@@ -47,6 +49,33 @@ fn sample(packet: &[u8], uptime: Duration) -> Option<Sample> {
     let nonce = packet.get(24..32).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
     let reply = parse(packet, nonce, Nanoseconds::at(BUILT)).ok()?;
     Sample::new(&reply, uptime.saturating_sub(Duration::from_millis(u64::from(wait) * 12)), uptime).ok()
+}
+
+/// Heads of the answers of web servers to one question, each with a byte in front that says how long it took.
+pub(crate) fn web_date(data: &[u8]) {
+    let mut keeper = Keeper::new(Bounds::new(BUILT, FLOOR), Duration::ZERO, PATIENCE);
+    let uptime = keeper.next_dates() + Duration::from_secs(5);
+    let answers = data.split(|byte| *byte == EVENT);
+    let samples: Vec<Sample> = answers.filter_map(|answer| claim(answer, uptime)).collect();
+    let calendar = Nanoseconds::at(FLOOR);
+    let round = Round { uptime, calendar, samples: &samples, servers: samples.len(), chance: 0 };
+    if let Verdict::Known { offset, servers, correction, .. } = keeper.dates_ended(&round) {
+        assert!(servers >= 2 && servers * 2 > samples.len(), "{servers} of {}", samples.len());
+        let believed = Nanoseconds::at(FLOOR)..=Nanoseconds::at(LATEST);
+        assert!(believed.contains(&calendar.plus(offset)), "{offset:?}");
+        assert!(correction == Correction::None || correction == Correction::Step(offset));
+    }
+    assert!(keeper.next_dates() > uptime);
+}
+
+fn claim(answer: &[u8], uptime: Duration) -> Option<Sample> {
+    let (wait, head) = split_first(answer);
+    let told = date(head).ok()?;
+    assert_eq!(date(&[head, b"HTTP/1.1 200 OK\r\n"].concat()), Ok(told), "what follows matters");
+    let end = head.windows(4).position(|window| window == b"\r\n\r\n");
+    assert!(end.is_some_and(|end| end + 4 <= HEAD_LIMIT), "{end:?}");
+    let sent = uptime.saturating_sub(Duration::from_millis(u64::from(wait) * 12));
+    WebDate { date: told, sent, received: uptime }.sample().ok()
 }
 
 /// The answer of a name server. It has the number of the question.

@@ -62,6 +62,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("dhcp", network_packets::dhcp, 3_000),
     Target::new("sntp", clock::sntp, 5_000),
     Target::new("time-server-lookup", clock::lookup, 10_000),
+    Target::new("web-date", clock::web_date, 5_000),
     Target::new("port-mapping", network_packets::port_mapping, 10_000),
     Target::new("wireguard-conf", tunnel::conf, 2_000),
     Target::new("boot-state", storage::boot_state, 3_000),

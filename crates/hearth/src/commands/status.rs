@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use host::clock;
 use ipc::control::{DiskStatus, PushStatus, Request, Response, ServerStatus};
+use ipc::network::ClockSource;
 use ipc::queue::SendingStatus;
 
 use super::control_client::{unexpected, with_server};
@@ -49,6 +50,10 @@ fn queue(messages: usize, status: &SendingStatus) -> String {
     format!("{messages} messages wait for other servers{oldest}; {given_up} given up since the start")
 }
 
+/// The words for a clock that is right, but could be better.
+const CLOCK_BY_DATES: &str = "right to about a second, by the dates of web servers: no time server is believed; if none answers, see \
+                              that the router lets UDP port 123 through";
+
 fn in_words(status: &ServerStatus) -> String {
     let ServerStatus { version, domain, kernel, .. } = status;
     let mut text = format!("Hearth {version} for {domain} (Linux {kernel})\n");
@@ -58,8 +63,10 @@ fn in_words(status: &ServerStatus) -> String {
     line("Sending:", sending(&status.sending));
     line("Queue:", queue(status.queue, &status.sending));
     if !status.sending.clock_is_right {
-        let wait = "not known to be right yet: certificates and mail to other servers wait for a time server";
+        let wait = "not known to be right yet: certificates and mail to other servers wait for a time server, or for the dates of web servers";
         line("Clock:", wait.to_owned());
+    } else if status.clock == Some(ClockSource::WebServers) {
+        line("Clock:", CLOCK_BY_DATES.to_owned());
     }
     line("Push:", status.push.map_or("off".to_owned(), notifications));
     if let Some(DiskStatus { free, total }) = status.disk {

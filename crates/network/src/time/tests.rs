@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use host::clock;
 use mail_types::UnixTime;
+use time_sync::dates::PATIENCE;
 use time_sync::packet::LENGTH;
 use time_sync::{Bounds, Nanoseconds, Server};
 
-use super::{LocalClock, Report, Settings, run_time_client};
+use super::{LocalClock, Report, Settings, Source, run_time_client};
 
 /// A round takes 3 s where somebody is silent; a busy machine takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -130,7 +131,9 @@ fn play(parts: &[Part], permission: Permission) -> Story {
     let built = UnixTime(clock::wall().0 - 2 * BEHIND.unsigned_abs());
     let resolvers = "/nowhere/resolv.conf".into();
     let list = "/nowhere/time-servers".into();
-    let settings = Settings { servers, list, resolvers, bounds: Bounds::new(built, built) };
+    let bounds = Bounds::new(built, built);
+    let (web_servers, patience) = (Vec::new(), PATIENCE);
+    let settings = Settings { servers, list, resolvers, bounds, web_servers, patience };
     let ahead = Arc::new(Mutex::new(-BEHIND * 1_000_000_000));
     let clock = Behind { ahead: Arc::clone(&ahead), permission };
     let (sender, reports) = channel();
@@ -140,10 +143,11 @@ fn play(parts: &[Part], permission: Permission) -> Story {
         seed
     };
     let report = move |report| sender.send(report).map_err(io::Error::other);
-    let end = thread::spawn(move || match run_time_client(&settings, clock, random, report) {
-        Err(error) => error,
-        Ok(never) => match never {},
-    });
+    let end =
+        thread::spawn(move || match run_time_client(&settings, clock, random, |_| Vec::new(), report) {
+            Err(error) => error,
+            Ok(never) => match never {},
+        });
     Story { reports, ahead, end }
 }
 
@@ -152,7 +156,7 @@ fn play(parts: &[Part], permission: Permission) -> Story {
 fn brings_the_time(parts: &[Part], expected: usize) {
     let story = play(parts, Permission::Given);
     match story.reports.recv_timeout(LIMIT).unwrap() {
-        Report::Synchronised { offset, agreeing, servers } => {
+        Report::Synchronised { source: Source::TimeServers, offset, agreeing, servers } => {
             assert!((offset.as_seconds() - BEHIND as f64).abs() < 1.0, "{offset:?}");
             assert_eq!((agreeing, servers), (expected, parts.len()));
         }

@@ -67,7 +67,7 @@ impl<R: AsyncRead + Unpin> InitLink<R> {
                     self.addresses = Some(addresses.clone());
                     pairing.addresses(addresses).await;
                 }
-                Ok(ToServe::ClockIsRight) => self.clock.set_right(),
+                Ok(ToServe::ClockIsRight(source)) => self.clock.set_right(source),
                 Ok(ToServe::Tunnel(tunnel)) => self.tunnel.set(tunnel.addresses),
                 Ok(ToServe::Stop) => return,
                 Err(error) => tracing::warn!(%error, "a line from init was not understood and is dropped"),
@@ -138,6 +138,7 @@ pub(crate) async fn show_on_terminal(mut watched: watch::Receiver<DisplayStatus>
 #[cfg(test)]
 mod tests {
     use ipc::appliance::{ToInit, ToServe};
+    use ipc::network::ClockSource;
     use mail_types::Domain;
     use pairing::LedState;
     use relay_policy::Registration;
@@ -203,7 +204,7 @@ mod tests {
         good.send_replace(2);
         assert_eq!(next(&mut lines).await, ToInit::Healthy);
         assert!(!clock.is_right());
-        say(ToServe::ClockIsRight).await;
+        say(ToServe::ClockIsRight(ClockSource::TimeServers)).await;
         say(ToServe::Stop).await;
         link.await.unwrap();
         assert!(clock.is_right());

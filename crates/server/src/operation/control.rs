@@ -157,6 +157,7 @@ fn status(server: &ControlServer) -> ServerStatus {
         connections_limit: observed.connections.limit(),
         queue: queued.messages,
         sending: queue::status(&server.queue, queued),
+        clock: observed.clock.source(),
         push: observed.notifier.as_ref().map(|notifier| PushStatus {
             pending: notifier.pending(),
             sent: observed.counters.pushes.sent.value(),

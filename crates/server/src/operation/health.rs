@@ -79,8 +79,8 @@ pub(crate) async fn check(observed: &Observed) -> Health {
 fn clock_trouble(observed: &Observed) -> Option<String> {
     let waits = || observed.store.outbound_summary().is_ok_and(|queued| queued.oldest.is_some());
     (observed.clock.is_overdue(clock::now()) && waits()).then(|| {
-        "Mail to other servers waits: no time server on the internet has told the time yet, so the clock is not known to \
-         be right."
+        "Mail to other servers waits: no time server on the internet has told the time yet, nor have web servers, so the \
+         clock is not known to be right."
             .to_owned()
     })
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use dns::{LookupError, MailHosts};
 use host::clock;
-use ipc::reachability::Finding;
+use ipc::network::ClockSource;
+use ipc::reachability::{Finding, FindingState};
 use mail_types::Domain;
 use relay_policy::is_uncertified;
 use relay_policy::reachability::{
@@ -51,6 +52,7 @@ impl Reachability {
     async fn findings(&self, relay: &str) -> Vec<Finding> {
         let mut findings = network_findings(&self.observe(relay).await);
         findings.extend(self.observed.naming.forwarding());
+        findings.extend(clock_finding(self.observed.clock.source()));
         findings
     }
 
@@ -188,6 +190,20 @@ impl Reachability {
         let (smtp, https) = tokio::join!(smtp, https);
         RelaySeen { host, smtp, https }
     }
+}
+
+/// The finding about a clock that could be better.
+fn clock_finding(source: Option<ClockSource>) -> Option<Finding> {
+    source.filter(|source| *source == ClockSource::WebServers).map(|_| Finding {
+        subject: "Clock".to_owned(),
+        state: FindingState::Note,
+        sentence:
+            "The clock was set by the dates of web servers, to about a second: no time server is believed."
+                .to_owned(),
+        advice: Some(
+            "If none answers, see that the router lets UDP port 123 through to the internet.".to_owned(),
+        ),
+    })
 }
 
 /// The certificate that this server shows.
