@@ -5,6 +5,7 @@ pub mod browser;
 pub mod codes;
 pub mod core_process;
 pub mod data_partition;
+pub mod date_server;
 pub mod delta_chat;
 pub mod hdmi;
 pub mod home_router;
