@@ -120,7 +120,7 @@ impl Dates {
     }
 
     /// Whether a time is too far from the one that web servers have told. The uptime that both are measured by is off by
-    /// less than [`CONTRADICTION`] in a month.
+    /// less than [`CONTRADICTION`] in a month; when it is off by more, newer dates mend it.
     pub(crate) fn contradict(&self, found: &Agreement) -> bool {
         self.known.is_some_and(|known| {
             let reach = CONTRADICTION + known.uncertainty + found.uncertainty;

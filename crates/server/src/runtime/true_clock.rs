@@ -21,11 +21,11 @@ pub(crate) struct TrueClock {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The owner of the machine sees to it.
+    /// Right: the owner of the machine sees to it.
     OfMachine,
-    /// Nobody has told the time yet.
+    /// Perhaps wrong: no time was told yet.
     Unknown,
-    /// These have.
+    /// Right by these servers.
     Told(ClockSource),
 }
 
