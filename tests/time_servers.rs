@@ -101,7 +101,7 @@ fn where_no_time_server_answers_web_servers_tell_the_time_and_one_liar_is_outvot
         let client = world.client(&["--server", "127.0.0.11", "--server", "127.0.0.12"])?;
         client.wait_for("silence", |message| message["warning"] == "no time server answers")?;
         let memory = || Ok::<_, anyhow::Error>((client.status("RssAnon")?, client.status("VmHWM")?));
-        let before = memory()?;
+        let (before, start) = (memory()?, host::clock::uptime());
         client.wait_for("the time", |message| {
             let told = &message["synchronised"];
             let offset = told["offset"].as_i64().unwrap_or_default();
@@ -111,8 +111,9 @@ fn where_no_time_server_answers_web_servers_tell_the_time_and_one_liar_is_outvot
                 && (offset - AHEAD * 1000).abs() < 5000
         })?;
         report(&format!(
-            "private memory, and the most of all, before the dates {before:?}, after {:?}",
-            memory()?
+            "private memory, and the most of all, before the dates {before:?}, after {:?}; told after {:?}",
+            memory()?,
+            host::clock::uptime() - start
         ));
         assert_eq!((client.status("Threads")?.as_str(), client.capabilities()?[2]), ("1", SYS_TIME));
 
