@@ -78,6 +78,8 @@ struct Finished {
 #[derive(Debug)]
 struct Clock {
     now: Instant,
+    /// The time at which the connection was accepted.
+    accepted: Instant,
     /// The time of the last bytes from the client.
     last_received: Instant,
     /// The time of the last response.
@@ -94,8 +96,15 @@ enum Sending {
     Message,
 }
 
+impl Clock {
+    fn new(now: Instant) -> Self {
+        Self { now, accepted: now, last_received: now, last_sent: now, sending: Sending::Nothing, wake: None }
+    }
+}
+
 impl Session {
-    /// A session on a connection that has just been made. The greeting is its first output.
+    /// A session on a connection that was accepted at `now`. The greeting is its first output. A driver that has done the
+    /// TLS handshake since then passes the time before it, so that the handshake counts as time without a login.
     #[must_use]
     pub fn new(settings: Arc<Settings>, transport: Transport, now: Instant) -> Self {
         let state = State::NotAuthenticated;
@@ -112,7 +121,7 @@ impl Session {
             out,
             tracking: Tracking::Plain,
             freshness: Freshness::Fresh,
-            clock: Clock { now, last_received: now, last_sent: now, sending: Sending::Nothing, wake: None },
+            clock: Clock::new(now),
             bad_commands: 0,
             failed_logins: 0,
         }
@@ -396,6 +405,9 @@ impl Session {
         match std::mem::replace(&mut self.clock.sending, Sending::Nothing) {
             // The client may have been busy receiving all the time: its silence counts from now.
             Sending::Message => self.clock.last_received = self.clock.now,
+            Sending::Nothing if matches!(self.state, State::NotAuthenticated) => {
+                self.send_bye("Too long without a login.");
+            }
             Sending::Nothing => self.send_bye("Disconnected for inactivity."),
         }
     }
@@ -405,7 +417,7 @@ impl Session {
     fn deadline(&self) -> Instant {
         match (&self.phase, &self.state) {
             (Phase::AwaitUpdates(_), _) => self.clock.last_sent + self.settings.keep_alive,
-            (_, State::NotAuthenticated) => self.clock.last_received + self.settings.login_timeout,
+            (_, State::NotAuthenticated) => self.clock.accepted + self.settings.login_timeout,
             _ => self.clock.last_received + self.settings.idle_timeout,
         }
     }

@@ -31,7 +31,8 @@ pub struct Settings {
     pub push: PushOffer,
     /// The longest message that `APPEND` takes, in bytes.
     pub message_size: u64,
-    /// The time after which a silent client that has not logged in is disconnected.
+    /// The longest time from the start of the connection to the login, whatever the client says meanwhile: a byte a minute
+    /// holds no connection for ever.
     pub login_timeout: Duration,
     /// The autologout timer of a silent client that has logged in: at least 30 minutes (RFC 3501 section 5.4).
     pub idle_timeout: Duration,
@@ -47,7 +48,7 @@ impl Default for Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             push: PushOffer::Off,
             message_size: 31_457_280,
-            login_timeout: Duration::from_secs(180),
+            login_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(31 * 60),
             keep_alive: Duration::from_secs(120),
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host::clock;
 use rustls::ServerConfig;
@@ -65,20 +65,24 @@ impl Router {
     }
 
     async fn route(&self, service: Service, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        // The time of the handshake counts as time without a login.
+        let accepted = clock::now();
         let client = self.client(&stream, peer)?;
         // Each boxed: a connection holds room for its own protocol only.
         match service {
-            Service::Imaps => Box::pin(self.imap(handshake(&self.observed.tls.mail, stream).await?)).await,
+            Service::Imaps => {
+                Box::pin(self.imap(handshake(&self.observed.tls.mail, stream).await?, accepted)).await
+            }
             Service::Submissions => {
-                Box::pin(self.submission(handshake(&self.observed.tls.mail, stream).await?)).await
+                Box::pin(self.submission(handshake(&self.observed.tls.mail, stream).await?, accepted)).await
             }
             Service::Imap => Box::pin(self.imap_with_starttls(stream)).await,
             Service::Submission => Box::pin(self.submission_with_starttls(stream)).await,
             Service::Https => {
                 let Some(stream) = self.handshake_on_443(stream).await? else { return Ok(()) };
                 match stream.get_ref().1.alpn_protocol() {
-                    Some(ALPN_IMAP) => Box::pin(self.imap(stream)).await,
-                    Some(ALPN_SMTP) => Box::pin(self.submission(stream)).await,
+                    Some(ALPN_IMAP) => Box::pin(self.imap(stream, accepted)).await,
+                    Some(ALPN_SMTP) => Box::pin(self.submission(stream, accepted)).await,
                     _ => self.pages(stream, web::Scheme::Https, client).await,
                 }
             }
@@ -117,44 +121,52 @@ impl Router {
         Ok(web::Client { address: peer.ip().to_canonical(), way })
     }
 
-    fn imap_session(&self, transport: imap::Transport) -> imap::Session {
-        imap::Session::new(Arc::clone(&self.imap), transport, clock::now())
+    fn imap_session(&self, transport: imap::Transport, accepted: Instant) -> imap::Session {
+        imap::Session::new(Arc::clone(&self.imap), transport, accepted)
     }
 
-    fn submission_session(&self, transport: smtp::Transport) -> smtp::Session {
-        smtp::Session::new(self.smtp.clone(), smtp::Role::Submission, transport)
+    fn submission_session(&self, transport: smtp::Transport, accepted: Instant) -> smtp::Session {
+        smtp::Session::new(self.smtp.clone(), smtp::Role::Submission, transport, accepted)
     }
 
-    async fn imap<S: AsyncRead + AsyncWrite + Unpin + Send>(&self, stream: S) -> io::Result<()> {
+    async fn imap<S: AsyncRead + AsyncWrite + Unpin + Send>(
+        &self,
+        stream: S,
+        accepted: Instant,
+    ) -> io::Result<()> {
         let _open = self.observed.counters.imap.enter();
-        let mut machine = self.imap_session(imap::Transport::Tls);
+        let mut machine = self.imap_session(imap::Transport::Tls, accepted);
         self.run(stream, &mut machine, &mut ImapBackend::new(&self.mail)).await
     }
 
-    async fn submission<S: AsyncRead + AsyncWrite + Unpin + Send>(&self, stream: S) -> io::Result<()> {
+    async fn submission<S: AsyncRead + AsyncWrite + Unpin + Send>(
+        &self,
+        stream: S,
+        accepted: Instant,
+    ) -> io::Result<()> {
         let _open = self.observed.counters.submission.enter();
-        let mut machine = self.submission_session(smtp::Transport::Tls);
+        let mut machine = self.submission_session(smtp::Transport::Tls, accepted);
         self.run(stream, &mut machine, &mut SubmissionBackend::new(&self.mail)).await
     }
 
     async fn imap_with_starttls(&self, stream: TcpStream) -> io::Result<()> {
         let _open = self.observed.counters.imap.enter();
-        let mut machine = self.imap_session(imap::Transport::Plain);
+        let mut machine = self.imap_session(imap::Transport::Plain, clock::now());
         let tls = &self.observed.tls.mail;
         self.run_with_starttls(stream, tls, &mut machine, &mut ImapBackend::new(&self.mail)).await
     }
 
     async fn submission_with_starttls(&self, stream: TcpStream) -> io::Result<()> {
         let _open = self.observed.counters.submission.enter();
-        let mut machine = self.submission_session(smtp::Transport::Plain);
+        let mut machine = self.submission_session(smtp::Transport::Plain, clock::now());
         let tls = &self.observed.tls.mail;
         self.run_with_starttls(stream, tls, &mut machine, &mut SubmissionBackend::new(&self.mail)).await
     }
 
     async fn mail_from_elsewhere(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
         let _open = self.observed.counters.inbound.enter();
-        let mut machine =
-            smtp::Session::new(self.inbound.clone(), smtp::Role::Inbound, smtp::Transport::Plain);
+        let (role, transport) = (smtp::Role::Inbound, smtp::Transport::Plain);
+        let mut machine = smtp::Session::new(self.inbound.clone(), role, transport, clock::now());
         let mut backend = InboundBackend::new(&self.reception, peer.ip());
         self.run_with_starttls(stream, &self.observed.tls.relay, &mut machine, &mut backend).await
     }

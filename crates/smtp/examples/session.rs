@@ -14,7 +14,7 @@ const CLIENT: &[u8] = b"EHLO phone\r\nAUTH PLAIN AGFubmFAYm94LnRlc3QAc2VjcmV0\r\
 fn main() -> Result<()> {
     // Time is an argument: here it stands still.
     let now = Instant::now();
-    let mut session = Session::new(Settings::new("box.test"), Role::Submission, Transport::Tls);
+    let mut session = Session::new(Settings::new("box.test"), Role::Submission, Transport::Tls, now);
     session.handle(now, Input::Bytes(CLIENT));
     let mut out = stdout().lock();
     while let Some(output) = session.poll() {

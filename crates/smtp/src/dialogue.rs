@@ -6,6 +6,9 @@ use mail_types::{Address, Secret};
 
 use crate::reply::Reply;
 
+/// The usual slowest transmission of a message, in bytes a second: a sixth of what the slowest phones reach.
+const SLOWEST_PACE: u64 = 256;
+
 /// An event for the session.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -151,14 +154,21 @@ pub struct Settings {
     pub message_limit: u64,
     /// The most recipients of one transaction.
     pub recipient_limit: usize,
-    /// The longest silence of a client before authentication.
+    /// For submission: the longest time from the start of the connection to authentication, whatever the client says
+    /// meanwhile, so that a byte a minute does not hold a connection for ever.
     pub login_timeout: Duration,
+    /// For mail from other servers: the longest time from the start of the connection, or from the last message accepted, to
+    /// the start of the next message, whatever the client says meanwhile.
+    pub message_interval: Duration,
     /// The longest silence between two commands (RFC 5321 section 4.5.3.2.7).
     pub command_timeout: Duration,
     /// The longest silence within a message (RFC 5321 section 4.5.3.2.8).
     pub data_timeout: Duration,
-    /// The longest transmission of one message, so that a byte a minute does not hold a connection for ever.
+    /// The longest transmission of one message.
     pub message_timeout: Duration,
+    /// The slowest transmission of a message, in bytes a second, once the time of `data_timeout` is over: a byte a minute is no
+    /// sign of life.
+    pub slowest_pace: u64,
 }
 
 impl Settings {
@@ -170,9 +180,11 @@ impl Settings {
             message_limit: 31_457_280,
             recipient_limit: 1000,
             login_timeout: Duration::from_secs(60),
+            message_interval: Duration::from_secs(300),
             command_timeout: Duration::from_secs(300),
             data_timeout: Duration::from_secs(180),
             message_timeout: Duration::from_secs(7200),
+            slowest_pace: SLOWEST_PACE,
         }
     }
 }

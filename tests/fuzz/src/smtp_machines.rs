@@ -77,7 +77,7 @@ fn dialogue(data: &[u8], cuts: u64, start: Instant) -> Trace {
     let transport = if kind & 2 == 0 { Transport::Tls } else { Transport::Plain };
     let settings =
         Settings { message_limit: MESSAGE_LIMIT as u64, recipient_limit: 3, ..Settings::new("box.test") };
-    let mut session = Session::new(settings, role, transport);
+    let mut session = Session::new(settings, role, transport, start);
     let mut trace = Trace::default();
     let mut answers = Random::new(u64::from(kind >> 2));
     run(&mut session, &mut trace, start, &mut answers);

@@ -26,7 +26,7 @@ fn many(size: usize, times: usize) -> Result<()> {
     let envelope = format!("MAIL FROM:<{from}>\r\nRCPT TO:<{to}>\r\nDATA\r\n");
     let text = message::header(from, to, 1) + &message::body(size) + message::END + "QUIT\r\n";
     for _ in 0..times {
-        let mut session = Session::new(settings.clone(), Role::Submission, Transport::Tls);
+        let mut session = Session::new(settings.clone(), Role::Submission, Transport::Tls, now);
         let mut spooled = run(&mut session, now);
         for bytes in [start, envelope.as_bytes()].into_iter().chain(text.as_bytes().chunks(PIECE)) {
             session.handle(now, Input::Bytes(bytes));

@@ -162,12 +162,23 @@ fn idle_ends_with_done_only() {
 }
 
 #[test]
-fn a_silent_client_is_let_go() {
+fn a_silent_client_is_let_go_and_before_the_login_a_busy_one_too() {
     let mut world = World::new(1);
-    let (stranger, phone) = (world.connect(Transport::Tls), world.login());
-    world.heard(stranger);
-    world.pass(Duration::from_secs(180));
-    assert_eq!(world.heard(stranger), "* BYE Disconnected for inactivity.\r\n");
+    let (silent, busy) = (world.connect(Transport::Tls), world.connect(Transport::Tls));
+    let phone = world.login();
+    world.heard(silent);
+    for _ in 0..59 {
+        world.heard(busy);
+        world.pass(Duration::from_secs(1));
+        world.play(busy, "C: a NOOP\nS: a OK NOOP completed");
+    }
+    world.send(busy, b"b LOGIN a");
+    assert_eq!(world.heard(silent), "");
+    world.pass(Duration::from_secs(1));
+    for stranger in [silent, busy] {
+        assert_eq!(world.heard(stranger), "* BYE Too long without a login.\r\n");
+        assert_eq!(world.wire(stranger), Wire::Closed);
+    }
     world.pass(Duration::from_secs(25 * 60));
     world.play(phone, "C: a NOOP\nS: a OK NOOP completed");
     world.pass(Duration::from_secs(31 * 60));

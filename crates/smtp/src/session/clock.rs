@@ -1,6 +1,6 @@
-//! Deadlines: the client's silence, and the length of a message's transmission.
+//! Deadlines: the client's silence, the time without a login or a message, and the length of a message's transmission.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Session, State};
 use crate::dialogue::{CloseReason, Output, Role};
@@ -30,9 +30,21 @@ impl Session {
         let settings = &self.settings;
         self.deadline = match &self.state {
             State::Closed => None,
-            State::ExpectContent(_, last) => Some((now + settings.data_timeout).min(*last)),
-            _ if self.login.is_none() && self.role == Role::Submission => Some(now + settings.login_timeout),
-            _ => Some(now + settings.command_timeout),
+            State::ExpectContent(content, begun) => {
+                let silence = now + settings.data_timeout;
+                let paced = content.size().checked_div(settings.slowest_pace).unwrap_or(u64::MAX);
+                let paced = Duration::from_secs(paced).saturating_add(settings.data_timeout);
+                Some(silence.min(*begun + paced.min(settings.message_timeout)))
+            }
+            _ => {
+                let absolute = match self.role {
+                    Role::Submission if self.login.is_none() => Some(settings.login_timeout),
+                    Role::Submission => None,
+                    Role::Inbound => Some(settings.message_interval),
+                };
+                let silence = now + settings.command_timeout;
+                Some(absolute.map_or(silence, |limit| silence.min(self.idle_since + limit)))
+            }
         };
     }
 

@@ -47,6 +47,8 @@ pub struct Session {
     /// Whether a spool file holds bytes that are neither committed nor discarded.
     spool_open: bool,
     shutting_down: bool,
+    /// The start of the connection, or the end of the last message that was accepted.
+    idle_since: Instant,
     deadline: Option<Instant>,
     /// The deadline last announced by [`Output::WakeAt`].
     announced: Option<Instant>,
@@ -58,6 +60,7 @@ pub struct Session {
 enum State {
     ExpectCommand,
     ExpectSasl(Exchange),
+    /// The content of a message, since this time.
     ExpectContent(Content, Instant),
     AwaitTls,
     AwaitAnswer(OpenQuestion),
@@ -74,9 +77,10 @@ enum OpenQuestion {
 }
 
 impl Session {
-    /// A new connection. The greeting is the first output.
+    /// A connection that was accepted at `now`. The greeting is the first output. A driver that has done the TLS handshake
+    /// since then passes the time before it.
     #[must_use]
-    pub fn new(settings: Settings, role: Role, transport: Transport) -> Self {
+    pub fn new(settings: Settings, role: Role, transport: Transport, now: Instant) -> Self {
         let mut session = Self {
             settings,
             role,
@@ -90,6 +94,7 @@ impl Session {
             failed_logins: 0,
             spool_open: false,
             shutting_down: false,
+            idle_since: now,
             deadline: None,
             announced: None,
             outputs: VecDeque::new(),
@@ -107,7 +112,7 @@ impl Session {
         match input {
             Input::Bytes(bytes) => self.lines.push(bytes),
             Input::Answer(answer) => {
-                self.handle_answer(answer);
+                self.handle_answer(now, answer);
                 self.restart_clock(now);
             }
             Input::TlsStarted => {
@@ -213,7 +218,7 @@ impl Session {
         }
     }
 
-    fn handle_answer(&mut self, answer: Answer) {
+    fn handle_answer(&mut self, now: Instant, answer: Answer) {
         let State::AwaitAnswer(_) = self.state else { return };
         let State::AwaitAnswer(asked) = std::mem::replace(&mut self.state, State::ExpectCommand) else {
             return;
@@ -235,7 +240,10 @@ impl Session {
                 }
                 None => self.reply(&table::LOCAL_TROUBLE),
             },
-            (OpenQuestion::Commit, Answer::Accepted) => self.reply(&table::ACCEPTED),
+            (OpenQuestion::Commit, Answer::Accepted) => {
+                self.idle_since = now;
+                self.reply(&table::ACCEPTED);
+            }
             (_, Answer::Refused(reply)) => self.reply(&reply),
             (_, Answer::Accepted | Answer::Authenticated(_) | Answer::RefusedAtRecipients(_)) => {
                 self.reply(&table::LOCAL_TROUBLE);

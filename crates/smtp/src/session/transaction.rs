@@ -81,7 +81,7 @@ impl Session {
             Some(_) => {
                 self.reply(&table::SEND_DATA);
                 let content = Content::new(self.settings.message_limit);
-                self.state = State::ExpectContent(content, now + self.settings.message_timeout);
+                self.state = State::ExpectContent(content, now);
                 self.restart_clock(now);
             }
         }

@@ -53,7 +53,7 @@ fn run(seed: u64, transport: Transport, messages: &[(&[&str], &str)]) -> (Vec<Ve
     let encryption = if transport == Transport::Tls { Encryption::Already } else { Encryption::Required };
     let settings = smtp::client::Settings { encryption, ..smtp::client::Settings::new("a.test") };
     let mut client = Client::new(settings);
-    let session = Session::new(smtp::Settings::new("b.test"), Role::Inbound, transport);
+    let session = Session::new(smtp::Settings::new("b.test"), Role::Inbound, transport, start());
     let mut server = Server { session, spool: Vec::new(), kept: Vec::new() };
     let (mut to_server, mut to_client) = (VecDeque::new(), VecDeque::new());
     let (mut messages, mut content, mut fates) = (messages.iter(), VecDeque::new(), Vec::new());

@@ -234,13 +234,13 @@ fn nonsense_without_end_closes_the_connection() {
 }
 
 #[test]
-fn silence_ends_the_connection() {
+fn silence_ends_the_connection_and_before_the_login_talk_does_not_prolong_it() {
     Script::new(submission())
         .server("220 box.test ESMTP Hearth")
         .wait(30)
         .client("HELO x")
         .server("250 box.test")
-        .wait(59)
+        .wait(29)
         .raw(b"NO")
         .wait(1)
         .server("421 4.4.2 Timeout, closing the connection")
@@ -270,8 +270,9 @@ fn silence_after_the_handshake_ends_the_connection_too() {
 
 #[test]
 fn bytes_behind_starttls_are_an_attack() {
-    let mut session =
-        smtp::Session::new(smtp::Settings::new("box.test"), smtp::Role::Submission, smtp::Transport::Plain);
+    let settings = smtp::Settings::new("box.test");
+    let (role, transport) = (smtp::Role::Submission, smtp::Transport::Plain);
+    let mut session = smtp::Session::new(settings, role, transport, crate::script::start());
     // In one read: what came in clear text must not count as having come under TLS.
     session.handle(crate::script::start(), smtp::Input::Bytes(b"EHLO x\r\nSTARTTLS\r\nNOOP\r\n"));
     let outputs: Vec<smtp::Output> = std::iter::from_fn(|| session.poll()).collect();

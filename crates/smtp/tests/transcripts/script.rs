@@ -205,9 +205,10 @@ struct Player {
 impl Player {
     fn new(kind: Kind) -> Self {
         let settings = Settings { message_limit: 1000, recipient_limit: 3, ..Settings::new("box.test") };
+        let now = start();
         let mut player = Self {
-            session: Session::new(settings, kind.role, kind.transport),
-            now: start(),
+            session: Session::new(settings, kind.role, kind.transport, now),
+            now,
             wake: None,
             said: VecDeque::new(),
             events: VecDeque::new(),
