@@ -86,7 +86,7 @@ struct Clock {
     last_sent: Instant,
     /// The output since the last timeout: a slow line may take longer than that to carry a message.
     sending: Sending,
-    /// The wake-up that was requested last.
+    /// The wake-up that was requested last, until it comes.
     wake: Option<Instant>,
 }
 
@@ -148,8 +148,12 @@ impl Session {
                 self.framer.clear();
                 self.phase = Phase::AwaitCommand;
             }
-            (Input::Tick, _) => self.tick(),
+            (Input::Tick, _) => {
+                self.clock.wake = None;
+                self.tick();
+            }
             (Input::Shutdown, _) => self.send_bye("[UNAVAILABLE] Server shutting down."),
+            (Input::MakeRoom, _) => self.send_bye("[UNAVAILABLE] Too many connections; try again later."),
             (Input::Closed, _) => self.close(),
             (Input::MailboxChanged, _) => self.freshness = Freshness::Stale,
             (Input::TlsStarted, _) => {}
@@ -422,15 +426,14 @@ impl Session {
         }
     }
 
-    /// Requests a wake-up, unless the one requested last is still to come and early enough. A deadline that moves on
+    /// Requests a wake-up, unless the one requested last has not come yet and is early enough. A deadline that moves on
     /// with every byte thus costs no request; the early tick requests the next.
     fn next_wake_up(&mut self) -> Option<Output> {
         if matches!(self.phase, Phase::Over) {
             return None;
         }
         let deadline = self.deadline();
-        let known = self.clock.wake.is_some_and(|wake| wake > self.clock.now && wake <= deadline);
-        if known {
+        if self.clock.wake.is_some_and(|wake| wake <= deadline) {
             return None;
         }
         self.clock.wake = Some(deadline);
