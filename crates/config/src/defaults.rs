@@ -40,8 +40,10 @@ pub(crate) const INBOUND_BURST: u32 = 1000;
 pub(crate) const RECIPIENTS: u32 = 1000;
 /// Open connections in all; fewer where the machine's memory does not bear so many at their worst.
 pub(crate) const CONNECTIONS: u32 = 2000;
-/// Open connections from one IP address, which a household behind one router shares.
+/// Open connections from one network, which a household behind one router shares.
 pub(crate) const CONNECTIONS_PER_ADDRESS: u32 = 200;
+/// Open connections of one account: a dozen devices with four or five each.
+pub(crate) const CONNECTIONS_PER_ACCOUNT: u32 = 64;
 /// 64 MiB of free disk, below which no account is created, so that the existing ones can go on.
 pub(crate) const REGISTRATION_FREE_DISK: u64 = 67_108_864;
 /// 32 MiB of available memory, below which no account is created.

@@ -112,8 +112,10 @@ pub struct Limits {
     pub accounts: AccountRules,
     /// Open connections in all.
     pub connections: u32,
-    /// Open connections from one IP address.
+    /// Open connections from one network: an IPv4 address, or a /64 of IPv6.
     pub connections_per_address: u32,
+    /// Open connections of one account that have logged in.
+    pub connections_per_account: u32,
     /// Free disk below which no account is created, in bytes.
     pub registration_free_disk: u64,
     /// Available memory below which no account is created, in bytes.

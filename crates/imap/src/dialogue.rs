@@ -30,6 +30,8 @@ pub enum Input<'a> {
     Tick,
     /// The server is being stopped: the session sends `BYE` and closes.
     Shutdown,
+    /// The server needs the connection's place: the session sends `BYE` and closes.
+    MakeRoom,
     /// The client has closed its side, or the connection broke.
     Closed,
 }
@@ -273,6 +275,9 @@ pub enum CommandFailure {
     /// The account may be created, but the machine has no room for it: `LIMIT`, with a text of its own.
     #[error("no room for new accounts")]
     NoRoomForAccounts,
+    /// The password is right, but the account has as many connections as it may: `LIMIT`, with a text of its own.
+    #[error("too many connections of the account")]
+    TooManyConnections,
     /// There is no such mailbox: `NONEXISTENT`, or `TRYCREATE` where the mailbox is a target.
     #[error("no such mailbox")]
     NoSuchMailbox,

@@ -92,6 +92,9 @@ impl From<CommandFailure> for Completion {
             CommandFailure::NoRoomForAccounts => {
                 ("LIMIT", "This server has no room for new accounts: its disk or memory is nearly full.")
             }
+            CommandFailure::TooManyConnections => {
+                ("LIMIT", "This account has too many connections already; close some of them first.")
+            }
             CommandFailure::NoSuchMailbox => ("NONEXISTENT", "There is no such mailbox."),
             CommandFailure::MailboxExists => ("ALREADYEXISTS", "There is such a mailbox already."),
             CommandFailure::NotPossible => ("CANNOT", "This cannot be done with this mailbox."),

@@ -24,8 +24,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
 use crate::accounts::pairing::{self, PairingTask, Setup};
-use crate::connections::limit::ConnectionLimit;
-use crate::connections::listeners;
+use crate::connections::listeners::{self, Admission};
+use crate::connections::places::{PlaceLimits, Places};
 use crate::connections::rejection::OverloadResponder;
 use crate::connections::service::{Ports, Service};
 use crate::federation;
@@ -68,9 +68,9 @@ pub(crate) const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 pub(crate) struct Running {
     pub(crate) router: Arc<Router>,
     pub(crate) reachability: Arc<Reachability>,
+    pub(crate) tasks: TaskTracker,
     config: Config,
     shutdown: CancellationToken,
-    tasks: TaskTracker,
     /// Files that tell other programs of this server.
     announcements: [PathBuf; 2],
 }
@@ -213,7 +213,7 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
         tls,
         notifier,
         ports,
-        connections: connection_limit(&config),
+        connections: places(&config),
         clock: true_clock,
         tunnel,
         owner_trouble,
@@ -333,6 +333,15 @@ fn control_server(
     Arc::new(ControlServer { observed, site, queue, reachability, owner, restart })
 }
 
+/// The way in of all connections.
+pub(crate) fn admission(router: &Router) -> Admission {
+    Admission {
+        places: Arc::clone(&router.observed.connections),
+        responder: OverloadResponder::default(),
+        counters: Arc::clone(&router.observed.counters),
+    }
+}
+
 /// Accepts connections on every socket.
 fn accept_on(
     listeners: Vec<listeners::Listener>,
@@ -340,15 +349,11 @@ fn accept_on(
     shutdown: &CancellationToken,
     tasks: &TaskTracker,
 ) {
-    let responder = OverloadResponder::default();
+    let admission = admission(router);
     for listener in listeners {
-        let admission = listeners::Admission {
-            limit: Arc::clone(&router.observed.connections),
-            responder: responder.clone(),
-            counters: Arc::clone(&router.observed.counters),
-        };
-        let router = Arc::clone(router);
-        let handler = move |service, stream, peer| Arc::clone(&router).serve(service, stream, peer);
+        let (admission, router) = (admission.clone(), Arc::clone(router));
+        let handler =
+            move |service, stream, peer, place| Arc::clone(&router).serve(service, stream, peer, place);
         tasks.spawn(listeners::accept(listener, admission, shutdown.clone(), tasks.clone(), handler));
     }
 }
@@ -425,13 +430,17 @@ fn start_outbound(
     Outbound::start(config, means).map(Some)
 }
 
-fn connection_limit(config: &Config) -> Arc<ConnectionLimit> {
+fn places(config: &Config) -> Arc<Places> {
     let limits = &config.limits;
     let connections = Resources::connections(limits.connections);
     if connections < limits.connections {
         tracing::info!(connections, "fewer connections than configured, for the machine's memory");
     }
-    ConnectionLimit::new(connections, limits.connections_per_address)
+    Places::new(PlaceLimits {
+        total: connections,
+        per_network: limits.connections_per_address,
+        per_account: limits.connections_per_account,
+    })
 }
 
 fn imap_settings(mail: &MailServices) -> imap::Settings {

@@ -18,7 +18,8 @@ use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::connections::driver::{self, Backend, Ended, Event, Machine};
+use crate::connections::driver::{self, Backend, Ended, Event, Machine, Signals};
+use crate::connections::places::{Crowd, Place};
 use crate::connections::service::Service;
 use crate::federation::inbound::{InboundBackend, Reception};
 use crate::imap::ImapBackend;
@@ -28,7 +29,7 @@ use crate::submission::SubmissionBackend;
 
 /// Bytes that TLS holds for a client that takes nothing, besides what the driver holds.
 const TLS_BUFFER: usize = 32 * 1024;
-/// From the accepted connection to the end of its handshake.
+/// From the accepted connection, or from STARTTLS, to the end of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Everything a connection may turn into.
@@ -47,16 +48,28 @@ pub(crate) struct Router {
     pub(crate) connections_so_far: AtomicU64,
 }
 
+/// One connection.
+struct Visit {
+    accepted: Instant,
+    place: Arc<Place>,
+}
+
 impl Router {
     /// Serves one client to its end.
-    pub(crate) async fn serve(self: Arc<Self>, service: Service, stream: TcpStream, peer: SocketAddr) {
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        service: Service,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: Arc<Place>,
+    ) {
         // A number for the log, which must not hold the client's address.
         let id = self.connections_so_far.fetch_add(1, Ordering::Relaxed);
         let span = tracing::debug_span!("connection", ?service, id);
         async {
             // Small answers must not wait for more; a socket that refuses this works all the same.
             let _ = stream.set_nodelay(true);
-            if let Err(error) = self.route(service, stream, peer).await {
+            if let Err(error) = self.route(service, stream, peer, place).await {
                 tracing::debug!(%error, "the connection broke");
             }
         }
@@ -64,40 +77,53 @@ impl Router {
         .await;
     }
 
-    async fn route(&self, service: Service, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+    async fn route(
+        &self,
+        service: Service,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: Arc<Place>,
+    ) -> io::Result<()> {
         // The time of the handshake counts as time without a login.
-        let accepted = clock::now();
+        let visit = &Visit { accepted: clock::now(), place };
         let client = self.client(&stream, peer)?;
         // Each boxed: a connection holds room for its own protocol only.
         match service {
             Service::Imaps => {
-                Box::pin(self.imap(handshake(&self.observed.tls.mail, stream).await?, accepted)).await
+                let stream = visit.handshake(&self.observed.tls.mail, stream).await?;
+                Box::pin(self.imap(stream, visit)).await
             }
             Service::Submissions => {
-                Box::pin(self.submission(handshake(&self.observed.tls.mail, stream).await?, accepted)).await
+                let stream = visit.handshake(&self.observed.tls.mail, stream).await?;
+                Box::pin(self.submission(stream, visit)).await
             }
-            Service::Imap => Box::pin(self.imap_with_starttls(stream)).await,
-            Service::Submission => Box::pin(self.submission_with_starttls(stream)).await,
+            Service::Imap => Box::pin(self.imap_with_starttls(stream, visit)).await,
+            Service::Submission => Box::pin(self.submission_with_starttls(stream, visit)).await,
             Service::Https => {
-                let Some(stream) = self.handshake_on_443(stream).await? else { return Ok(()) };
+                let Some(stream) = self.handshake_on_443(stream, visit).await? else { return Ok(()) };
                 match stream.get_ref().1.alpn_protocol() {
-                    Some(ALPN_IMAP) => Box::pin(self.imap(stream, accepted)).await,
-                    Some(ALPN_SMTP) => Box::pin(self.submission(stream, accepted)).await,
-                    _ => self.pages(stream, web::Scheme::Https, client).await,
+                    Some(ALPN_IMAP) => Box::pin(self.imap(stream, visit)).await,
+                    Some(ALPN_SMTP) => Box::pin(self.submission(stream, visit)).await,
+                    _ => self.pages(stream, web::Scheme::Https, client, visit).await,
                 }
             }
             Service::Metrics => {
                 let served = web::serve_metrics(stream, Arc::clone(&self.observed) as _);
+                let served = visit.until_room_is_needed(served);
                 Box::pin(self.shutdown.run_until_cancelled(served)).await;
                 Ok(())
             }
-            Service::Smtp => Box::pin(self.mail_from_elsewhere(stream, peer)).await,
-            Service::Http => self.pages(stream, web::Scheme::Http, client).await,
+            Service::Smtp => Box::pin(self.mail_from_elsewhere(stream, peer, visit)).await,
+            Service::Http => self.pages(stream, web::Scheme::Http, client, visit).await,
         }
     }
 
     /// The handshake on port 443; none if it was an authority's about a challenge, which is over then (RFC 8737 section 4).
-    async fn handshake_on_443(&self, stream: TcpStream) -> io::Result<Option<Box<TlsStream<TcpStream>>>> {
+    async fn handshake_on_443(
+        &self,
+        stream: TcpStream,
+        visit: &Visit,
+    ) -> io::Result<Option<Box<TlsStream<TcpStream>>>> {
         let greeting = LazyConfigAcceptor::new(Acceptor::default(), stream);
         let tls = &self.observed.tls;
         let accept = async {
@@ -113,12 +139,16 @@ impl Router {
             }
             Ok(Some(bounded(stream)))
         };
-        in_time(accept).await
+        visit.in_time(accept).await
     }
 
     fn client(&self, stream: &TcpStream, peer: SocketAddr) -> io::Result<web::Client> {
         let way = self.observed.tunnel.way_to(stream.local_addr()?);
         Ok(web::Client { address: peer.ip().to_canonical(), way })
+    }
+
+    fn signals<'a>(&'a self, visit: &'a Visit) -> Signals<'a> {
+        Signals { shutdown: &self.shutdown, make_room: visit.place.make_room() }
     }
 
     fn imap_session(&self, transport: imap::Transport, accepted: Instant) -> imap::Session {
@@ -132,63 +162,98 @@ impl Router {
     async fn imap<S: AsyncRead + AsyncWrite + Unpin + Send>(
         &self,
         stream: S,
-        accepted: Instant,
+        visit: &Visit,
     ) -> io::Result<()> {
         let _open = self.observed.counters.imap.enter();
-        let mut machine = self.imap_session(imap::Transport::Tls, accepted);
-        self.run(stream, &mut machine, &mut ImapBackend::new(&self.mail)).await
+        let mut machine = self.imap_session(imap::Transport::Tls, visit.accepted);
+        self.run(stream, &mut machine, &mut ImapBackend::new(&self.mail, &visit.place), visit).await
     }
 
     async fn submission<S: AsyncRead + AsyncWrite + Unpin + Send>(
         &self,
         stream: S,
-        accepted: Instant,
+        visit: &Visit,
     ) -> io::Result<()> {
         let _open = self.observed.counters.submission.enter();
-        let mut machine = self.submission_session(smtp::Transport::Tls, accepted);
-        self.run(stream, &mut machine, &mut SubmissionBackend::new(&self.mail)).await
+        let mut machine = self.submission_session(smtp::Transport::Tls, visit.accepted);
+        self.run(stream, &mut machine, &mut SubmissionBackend::new(&self.mail, &visit.place), visit).await
     }
 
-    async fn imap_with_starttls(&self, stream: TcpStream) -> io::Result<()> {
+    async fn imap_with_starttls(&self, stream: TcpStream, visit: &Visit) -> io::Result<()> {
         let _open = self.observed.counters.imap.enter();
-        let mut machine = self.imap_session(imap::Transport::Plain, clock::now());
+        let mut machine = self.imap_session(imap::Transport::Plain, visit.accepted);
         let tls = &self.observed.tls.mail;
-        self.run_with_starttls(stream, tls, &mut machine, &mut ImapBackend::new(&self.mail)).await
+        self.run_with_starttls(
+            stream,
+            tls,
+            &mut machine,
+            &mut ImapBackend::new(&self.mail, &visit.place),
+            visit,
+        )
+        .await
     }
 
-    async fn submission_with_starttls(&self, stream: TcpStream) -> io::Result<()> {
+    async fn submission_with_starttls(&self, stream: TcpStream, visit: &Visit) -> io::Result<()> {
         let _open = self.observed.counters.submission.enter();
-        let mut machine = self.submission_session(smtp::Transport::Plain, clock::now());
+        let mut machine = self.submission_session(smtp::Transport::Plain, visit.accepted);
         let tls = &self.observed.tls.mail;
-        self.run_with_starttls(stream, tls, &mut machine, &mut SubmissionBackend::new(&self.mail)).await
+        self.run_with_starttls(
+            stream,
+            tls,
+            &mut machine,
+            &mut SubmissionBackend::new(&self.mail, &visit.place),
+            visit,
+        )
+        .await
     }
 
-    async fn mail_from_elsewhere(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+    async fn mail_from_elsewhere(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        visit: &Visit,
+    ) -> io::Result<()> {
         let _open = self.observed.counters.inbound.enter();
         let (role, transport) = (smtp::Role::Inbound, smtp::Transport::Plain);
-        let mut machine = smtp::Session::new(self.inbound.clone(), role, transport, clock::now());
+        let mut machine = smtp::Session::new(self.inbound.clone(), role, transport, visit.accepted);
         let mut backend = InboundBackend::new(&self.reception, peer.ip());
-        self.run_with_starttls(stream, &self.observed.tls.relay, &mut machine, &mut backend).await
+        self.run_with_starttls(stream, &self.observed.tls.relay, &mut machine, &mut backend, visit).await
     }
 
-    async fn pages<S>(&self, stream: S, scheme: web::Scheme, client: web::Client) -> io::Result<()>
+    async fn pages<S>(
+        &self,
+        stream: S,
+        scheme: web::Scheme,
+        client: web::Client,
+        visit: &Visit,
+    ) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        if visit.place.join(Crowd::Web).is_err() {
+            return Ok(());
+        }
         let _open = self.observed.counters.web.enter();
         let (site, backend) = (Arc::clone(&self.site), Arc::clone(&self.web));
-        Box::pin(web::serve_connection(stream, scheme, client, site, backend)).await;
+        let served = web::serve_connection(stream, scheme, client, site, backend);
+        Box::pin(visit.until_room_is_needed(served)).await;
         Ok(())
     }
 
     /// Runs a machine that is not offered TLS any more.
-    async fn run<S, M, B>(&self, mut stream: S, machine: &mut M, backend: &mut B) -> io::Result<()>
+    async fn run<S, M, B>(
+        &self,
+        mut stream: S,
+        machine: &mut M,
+        backend: &mut B,
+        visit: &Visit,
+    ) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
         M: Machine,
         B: Backend<M>,
     {
-        match driver::run(&mut stream, machine, backend, &self.shutdown).await? {
+        match driver::run(&mut stream, machine, backend, &self.signals(visit)).await? {
             Ended::Closed => Ok(()),
             // The machines offer STARTTLS in clear text only.
             Ended::StartTls => Err(io::Error::other("TLS within TLS was asked for")),
@@ -203,34 +268,44 @@ impl Router {
         tls: &Arc<ServerConfig>,
         machine: &mut M,
         backend: &mut B,
+        visit: &Visit,
     ) -> io::Result<()>
     where
         M: Machine,
         B: Backend<M>,
     {
-        match driver::run(&mut stream, machine, backend, &self.shutdown).await? {
+        match driver::run(&mut stream, machine, backend, &self.signals(visit)).await? {
             Ended::Closed => Ok(()),
             Ended::StartTls => {
-                let stream = handshake(tls, stream).await?;
+                let stream = visit.handshake(tls, stream).await?;
                 machine.take(clock::now(), Event::TlsStarted);
-                self.run(stream, machine, backend).await
+                self.run(stream, machine, backend, visit).await
             }
         }
     }
 }
 
-async fn handshake<S>(settings: &Arc<ServerConfig>, stream: S) -> io::Result<Box<TlsStream<S>>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    in_time(TlsAcceptor::from(Arc::clone(settings)).accept(stream)).await.map(bounded)
-}
+impl Visit {
+    async fn handshake<S>(&self, settings: &Arc<ServerConfig>, stream: S) -> io::Result<Box<TlsStream<S>>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.in_time(TlsAcceptor::from(Arc::clone(settings)).accept(stream)).await.map(bounded)
+    }
 
-/// The result of a handshake that ends in time.
-async fn in_time<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    // Boxed: a connection that waits holds no room for a handshake.
-    let ended = Box::pin(tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)).await;
-    ended.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    /// The result of a handshake that ends in time, and before others need the place.
+    async fn in_time<T>(&self, handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let in_time = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake);
+        // Boxed: a connection that waits holds no room for a handshake.
+        let ended = Box::pin(self.until_room_is_needed(in_time)).await;
+        ended
+            .ok_or(io::ErrorKind::ConnectionAborted)?
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
+    async fn until_room_is_needed<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.place.make_room().run_until_cancelled(work).await
+    }
 }
 
 /// The stream after its handshake. It is boxed: it is large, and moves through several futures that would each hold room for

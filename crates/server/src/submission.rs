@@ -11,6 +11,7 @@ use relay_policy::{HeaderCleanup, Inspection, Purpose, Refusal, judge_outgoing, 
 use smtp::{Answer, Envelope, Question, Reply, table};
 
 use crate::connections::driver::Backend;
+use crate::connections::places::Place;
 use crate::mail_services::MailServices;
 use crate::mailboxes::spool_buffer::SpoolBuffer;
 use crate::runtime::counters::Login;
@@ -18,6 +19,7 @@ use crate::runtime::counters::Login;
 /// The backend of one submission connection.
 pub(crate) struct SubmissionBackend {
     services: Arc<MailServices>,
+    place: Arc<Place>,
     message: Option<Message>,
 }
 
@@ -40,17 +42,18 @@ impl Message {
 
 impl SubmissionBackend {
     /// A backend before login.
-    pub(crate) fn new(services: &Arc<MailServices>) -> Self {
-        Self { services: Arc::clone(services), message: None }
+    pub(crate) fn new(services: &Arc<MailServices>, place: &Arc<Place>) -> Self {
+        Self { services: Arc::clone(services), place: Arc::clone(place), message: None }
     }
 
     async fn authenticate(&self, user: Address, password: Secret) -> Answer {
-        match self.services.accounts.login(&user, &password).await {
+        match self.services.accounts.login(&user, &password, &self.place).await {
             Login::Accepted => Answer::Authenticated(user),
             Login::Wrong | Login::Foreign => Answer::Refused(table::AUTHENTICATION_FAILED),
             Login::Throttled => Answer::Refused(table::AUTHENTICATION_THROTTLED),
             Login::NoRoom => Answer::Refused(table::NO_ROOM_FOR_ACCOUNTS),
-            Login::Trouble => Answer::Refused(table::AUTHENTICATION_TROUBLE),
+            Login::Crowded => Answer::Refused(table::TOO_MANY_OF_ACCOUNT),
+            Login::Busy | Login::Trouble => Answer::Refused(table::AUTHENTICATION_TROUBLE),
         }
     }
 

@@ -26,6 +26,9 @@ pub enum Input<'a> {
     Closed,
     /// The server is being stopped: say so and close, unless a question is open, which is answered first.
     Shutdown,
+    /// The server needs the connection's place: say so and close, also within a message, unless a question is open, which is
+    /// answered first.
+    MakeRoom,
 }
 
 /// An action for the driver, in the order in which `poll` returns them.
@@ -60,6 +63,8 @@ pub enum CloseReason {
     Misbehaved,
     /// The server is being stopped.
     Shutdown,
+    /// The server needs the connection's place.
+    MakeRoom,
 }
 
 /// A decision or a piece of work that the session needs from its driver.

@@ -118,7 +118,12 @@ pub mod table {
         454,
         "4.7.0 This server has no room for new accounts: its disk or memory is nearly full",
     );
-    /// Too many guesses for one account.
+    /// The account has as many connections as it may.
+    pub const TOO_MANY_OF_ACCOUNT: Reply = Reply::fixed(
+        454,
+        "4.7.0 This account has too many connections already, please close some of them first",
+    );
+    /// Too many guesses for one account, or from one network.
     pub const AUTHENTICATION_THROTTLED: Reply =
         Reply::fixed(454, "4.7.0 Too many attempts, please try again later");
 

@@ -31,6 +31,11 @@ pub(crate) fn limits(table: &mut Reader, registration: Registration) -> Limits {
             defaults::CONNECTIONS_PER_ADDRESS,
             at_least(1),
         ),
+        connections_per_account: table.take_with(
+            "connections_per_account",
+            defaults::CONNECTIONS_PER_ACCOUNT,
+            at_least(1),
+        ),
         registration_free_disk: table.take_with(
             "registration_free_disk",
             defaults::REGISTRATION_FREE_DISK,

@@ -18,6 +18,7 @@ use store::{AccountState, Store};
 use tokio::sync::Semaphore;
 
 use crate::accounts::pairing::PairingHandle;
+use crate::connections::places::{LimitReached, Place};
 use crate::runtime::blocking;
 use crate::runtime::counters::{Counters, Login};
 use crate::runtime::resources::Resources;
@@ -77,8 +78,11 @@ impl Accounts {
     }
 
     /// Logs an account in, or creates it. The address is in lower case already; passwords are bytes.
-    pub(crate) async fn login(&self, address: &Address, password: &Secret) -> Login {
-        let login = self.try_and_note(address, password).await;
+    pub(crate) async fn login(&self, address: &Address, password: &Secret, place: &Place) -> Login {
+        let login = match self.try_and_note(address, password).await {
+            Login::Accepted => seated(place.log_in(address)),
+            refused => refused,
+        };
         self.counters.login(login);
         login
     }
@@ -215,5 +219,14 @@ impl Accounts {
         }
         let (store, address) = (self.store.clone(), address.clone());
         Ok(blocking::run(move || store.record_login(&address, today)).await??)
+    }
+}
+
+/// The outcome of a login with the right password.
+fn seated(place: Result<(), LimitReached>) -> Login {
+    match place {
+        Ok(()) => Login::Accepted,
+        Err(LimitReached::PerAccount) => Login::Crowded,
+        Err(LimitReached::Total | LimitReached::PerNetwork) => Login::Busy,
     }
 }

@@ -33,6 +33,8 @@ pub(crate) enum Event<'a, A> {
     TlsStarted,
     /// The time it named has come.
     Tick,
+    /// Others need the connection's place.
+    MakeRoom,
     /// The server stops.
     Shutdown,
     /// The client has closed the connection.
@@ -96,11 +98,20 @@ pub(crate) enum Ended {
     StartTls,
 }
 
+/// The reasons of the server's own to end a connection.
+pub(crate) struct Signals<'a> {
+    /// The server stops.
+    pub(crate) shutdown: &'a CancellationToken,
+    /// Others need the connection's place.
+    pub(crate) make_room: &'a CancellationToken,
+}
+
 /// The end of a wait.
 enum Woken {
     Read(io::Result<usize>),
     Changed,
     Due,
+    MakeRoom,
     Shutdown,
 }
 
@@ -110,7 +121,7 @@ pub(crate) async fn run<S, M, B>(
     stream: &mut S,
     machine: &mut M,
     backend: &mut B,
-    shutdown: &CancellationToken,
+    signals: &Signals<'_>,
 ) -> io::Result<Ended>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -119,7 +130,8 @@ where
 {
     let mut buffer = vec![0; READ_BUFFER];
     let mut wake_at = None;
-    let mut shutdown_told = false;
+    // A machine that is told to end does so when it can.
+    let mut told = false;
     machine.take(clock::now(), Event::Tick);
     loop {
         if let Some(ended) = act(stream, machine, backend, &mut wake_at).await? {
@@ -130,7 +142,8 @@ where
             read = stream.read(&mut buffer), if listening => Woken::Read(read),
             () = backend.changed() => Woken::Changed,
             () = until(wake_at) => Woken::Due,
-            () = shutdown.cancelled(), if !shutdown_told => Woken::Shutdown,
+            () = signals.shutdown.cancelled(), if !told => Woken::Shutdown,
+            () = signals.make_room.cancelled(), if !told => Woken::MakeRoom,
         };
         let now = clock::now();
         match woken {
@@ -151,8 +164,12 @@ where
                 wake_at = None;
                 machine.take(now, Event::Tick);
             }
+            Woken::MakeRoom => {
+                told = true;
+                machine.take(now, Event::MakeRoom);
+            }
             Woken::Shutdown => {
-                shutdown_told = true;
+                told = true;
                 machine.take(now, Event::Shutdown);
             }
         }
@@ -249,4 +266,64 @@ async fn write<S: AsyncWrite + Unpin>(stream: &mut S, out: &mut Vec<u8>) -> io::
         *out = Vec::new();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::ops::Range;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use host::clock;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_util::sync::CancellationToken;
+
+    use super::{Backend, Ended, Signals, run};
+
+    struct Nobody;
+
+    impl Backend<imap::Session> for Nobody {
+        async fn answer(&mut self, _: imap::Question) -> imap::Answer {
+            imap::Answer::Failed(imap::CommandFailure::WrongPassword)
+        }
+
+        async fn spool(&mut self, _: Vec<u8>) {}
+
+        async fn discard_spool(&mut self) {}
+
+        async fn read_message(&mut self, _: Range<u64>) -> io::Result<Vec<u8>> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        async fn changed(&mut self) {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_stops_to_talk_and_never_logs_in_is_closed() {
+        let (client, mut stream) = tokio::io::duplex(1024);
+        let settings =
+            imap::Settings { login_timeout: Duration::from_millis(200), ..imap::Settings::default() };
+        let server = async move {
+            let mut machine = imap::Session::new(Arc::new(settings), imap::Transport::Tls, clock::now());
+            let (shutdown, make_room) = (CancellationToken::new(), CancellationToken::new());
+            let signals = Signals { shutdown: &shutdown, make_room: &make_room };
+            let ended = run(&mut stream, &mut machine, &mut Nobody, &signals).await;
+            drop(stream);
+            ended
+        };
+        let (mut reader, mut writer) = tokio::io::split(client);
+        let talk = async { while writer.write_all(b"a NOOP\r\n").await.is_ok() {} };
+        let mut heard = Vec::new();
+        let listen = reader.read_to_end(&mut heard);
+        let ended = tokio::select! {
+            (ended, _) = async { tokio::join!(server, listen) } => ended,
+            () = async { talk.await; std::future::pending().await } => unreachable!("the talk has no end"),
+        };
+        assert_eq!(ended.unwrap(), Ended::Closed);
+        let heard = String::from_utf8(heard).unwrap();
+        assert!(heard.ends_with("* BYE Too long without a login.\r\n"), "{heard}");
+    }
 }

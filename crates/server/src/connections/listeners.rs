@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connections::limit::ConnectionLimit;
+use crate::connections::places::{Place, Places};
 use crate::connections::rejection::OverloadResponder;
 use crate::connections::service::{Ports, Service};
 use crate::runtime::counters::Counters;
@@ -102,11 +102,47 @@ pub(crate) fn write_ports(ports: &Ports, file: &Path) -> anyhow::Result<()> {
     host::file::replace(file, text.as_bytes()).with_context(|| format!("writing {}", file.display()))
 }
 
-/// The limits on new connections, and the response to those beyond them.
+/// The places of new connections, and the response to those that find none.
+#[derive(Clone)]
 pub(crate) struct Admission {
-    pub(crate) limit: Arc<ConnectionLimit>,
+    pub(crate) places: Arc<Places>,
     pub(crate) responder: OverloadResponder,
     pub(crate) counters: Arc<Counters>,
+}
+
+impl Admission {
+    /// Has a connection handled in a task of its own, if there is a place for it.
+    pub(crate) fn admit<H, F>(
+        &self,
+        service: Service,
+        (stream, peer): (TcpStream, SocketAddr),
+        tasks: &TaskTracker,
+        handler: &H,
+    ) where
+        H: Fn(Service, TcpStream, SocketAddr, Arc<Place>) -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match self.places.enter(peer.ip(), service.crowd()) {
+            Ok(place) => {
+                let (place, counters) = (Arc::new(place), Arc::clone(&self.counters));
+                let handled = handler(service, stream, peer, Arc::clone(&place));
+                tasks.spawn(async move {
+                    tokio::select! {
+                        () = handled => {}
+                        () = place.overdue() => {}
+                    }
+                    if place.make_room().is_cancelled() {
+                        counters.connections_rejected.count();
+                    }
+                });
+            }
+            Err(reached) => {
+                self.counters.connections_rejected.count();
+                tracing::debug!(%peer, ?reached, "too many connections: one was rejected");
+                self.responder.respond(stream, service, reached);
+            }
+        }
+    }
 }
 
 /// Accepts connections until the server stops, and has each handled in a task of its own.
@@ -117,28 +153,15 @@ pub(crate) async fn accept<H, F>(
     tasks: TaskTracker,
     handler: H,
 ) where
-    H: Fn(Service, TcpStream, SocketAddr) -> F,
+    H: Fn(Service, TcpStream, SocketAddr, Arc<Place>) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
     let mut pause = FIRST_PAUSE;
     while let Some(accepted) = shutdown.run_until_cancelled(listener.socket.accept()).await {
         match accepted {
-            Ok((stream, peer)) => {
+            Ok(accepted) => {
                 pause = FIRST_PAUSE;
-                match admission.limit.enter(peer.ip()) {
-                    Ok(guard) => {
-                        let handled = handler(listener.service, stream, peer);
-                        tasks.spawn(async move {
-                            handled.await;
-                            drop(guard);
-                        });
-                    }
-                    Err(reached) => {
-                        admission.counters.connections_rejected.count();
-                        tracing::debug!(%peer, ?reached, "too many connections: one was rejected");
-                        admission.responder.respond(stream, listener.service, reached);
-                    }
-                }
+                admission.admit(listener.service, accepted, &tasks, &handler);
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");

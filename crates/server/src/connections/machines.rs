@@ -15,6 +15,7 @@ impl Machine for imap::Session {
             Event::Changed => imap::Input::MailboxChanged,
             Event::TlsStarted => imap::Input::TlsStarted,
             Event::Tick => imap::Input::Tick,
+            Event::MakeRoom => imap::Input::MakeRoom,
             Event::Shutdown => imap::Input::Shutdown,
             Event::Closed => imap::Input::Closed,
         };
@@ -50,6 +51,7 @@ impl Machine for smtp::Session {
             // No submission watches a mailbox; a tick does no harm.
             Event::Changed | Event::Tick => smtp::Input::Tick,
             Event::TlsStarted => smtp::Input::TlsStarted,
+            Event::MakeRoom => smtp::Input::MakeRoom,
             Event::Shutdown => smtp::Input::Shutdown,
             Event::Closed => smtp::Input::Closed,
         };

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::connections::limit::LimitReached;
+use crate::connections::places::LimitReached;
 use crate::connections::service::Service;
 
 /// Connections that are responded to at once; further ones are only closed.
@@ -53,10 +53,10 @@ impl OverloadResponder {
 fn response(service: Service, reached: LimitReached) -> Option<Vec<u8>> {
     match (service, reached) {
         (Service::Imap, _) => Some(IMAP.into()),
-        (Service::Submission | Service::Smtp, LimitReached::Total) => {
+        (Service::Submission | Service::Smtp, LimitReached::Total | LimitReached::PerAccount) => {
             Some(table::TOO_MANY_CONNECTIONS.line())
         }
-        (Service::Submission | Service::Smtp, LimitReached::PerAddress) => {
+        (Service::Submission | Service::Smtp, LimitReached::PerNetwork) => {
             Some(table::TOO_MANY_FROM_NETWORK.line())
         }
         (Service::Http, _) => Some(HTTP.into()),

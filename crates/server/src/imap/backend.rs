@@ -10,6 +10,7 @@ use store::{BodyReader, MailboxId, Pending, Snapshot, Store};
 use tokio::sync::watch;
 
 use crate::connections::driver::Backend;
+use crate::connections::places::Place;
 use crate::imap::convert::failure;
 use crate::mail_services::MailServices;
 use crate::mailboxes::memory::Reservation;
@@ -23,6 +24,7 @@ const PIECE_BYTES: u64 = 32 * 1024;
 /// The backend of one IMAP connection.
 pub(crate) struct ImapBackend {
     pub(super) services: Arc<MailServices>,
+    place: Arc<Place>,
     pub(super) account: Option<Address>,
     pub(super) opened: Option<Opened>,
     pub(super) message: Option<BodyReader>,
@@ -48,9 +50,10 @@ pub(super) struct Appending {
 
 impl ImapBackend {
     /// A backend before login.
-    pub(crate) fn new(services: &Arc<MailServices>) -> Self {
+    pub(crate) fn new(services: &Arc<MailServices>, place: &Arc<Place>) -> Self {
         Self {
             services: Arc::clone(services),
+            place: Arc::clone(place),
             account: None,
             opened: None,
             message: None,
@@ -102,7 +105,7 @@ impl ImapBackend {
 
     async fn authenticate(&mut self, user: &str, password: &Secret) -> Result<Answer, CommandFailure> {
         let address: Address = user.parse().map_err(|_| CommandFailure::WrongPassword)?;
-        match self.services.accounts.login(&address, password).await {
+        match self.services.accounts.login(&address, password, &self.place).await {
             Login::Accepted => {
                 self.account = Some(address);
                 Ok(Answer::Authenticated)
@@ -110,7 +113,8 @@ impl ImapBackend {
             Login::Wrong => Err(CommandFailure::WrongPassword),
             Login::Foreign => Err(CommandFailure::ForeignName),
             Login::NoRoom => Err(CommandFailure::NoRoomForAccounts),
-            Login::Throttled | Login::Trouble => Err(CommandFailure::Unavailable),
+            Login::Crowded => Err(CommandFailure::TooManyConnections),
+            Login::Throttled | Login::Busy | Login::Trouble => Err(CommandFailure::Unavailable),
         }
     }
 

@@ -9,7 +9,7 @@ use store::Store;
 use tls::TlsSettings;
 
 use crate::accounts::pairing::PairingHandle;
-use crate::connections::limit::ConnectionLimit;
+use crate::connections::places::Places;
 use crate::connections::service::Ports;
 use crate::naming::Naming;
 use crate::push::Notifier;
@@ -30,7 +30,7 @@ pub(crate) struct Observed {
     pub(crate) notifier: Option<Arc<Notifier>>,
     pub(crate) resources: Resources,
     pub(crate) ports: Ports,
-    pub(crate) connections: Arc<ConnectionLimit>,
+    pub(crate) connections: Arc<Places>,
     pub(crate) clock: TrueClock,
     pub(crate) tunnel: TunnelAddresses,
     /// The sentence about owner's settings that could not be taken over.

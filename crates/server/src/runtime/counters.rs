@@ -131,6 +131,10 @@ pub(crate) enum Login {
     Throttled,
     /// The account may be created, but the machine has no room for it.
     NoRoom,
+    /// The account has as many connections as it may.
+    Crowded,
+    /// The server has as many connections as it may; later perhaps.
+    Busy,
     /// A failure of the server's own; later perhaps.
     Trouble,
 }
@@ -230,8 +234,8 @@ impl Counters {
         let counter = match login {
             Login::Accepted => &logins.accepted,
             Login::Wrong | Login::Foreign => &logins.wrong,
-            Login::Throttled => &logins.throttled,
-            Login::NoRoom | Login::Trouble => &logins.trouble,
+            Login::Throttled | Login::Crowded => &logins.throttled,
+            Login::NoRoom | Login::Busy | Login::Trouble => &logins.trouble,
         };
         counter.count();
     }

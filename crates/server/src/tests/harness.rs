@@ -8,10 +8,10 @@ use tempfile::TempDir;
 use test_support::tls::Connector;
 use test_support::{Script, message, quoted, sasl_plain};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
 
-use crate::assembly::{Prepared, Running, Storage, World, start_in_world};
+use crate::assembly::{Prepared, Running, Storage, World, admission, start_in_world};
 use crate::connections::service::Service;
 use crate::federation::inbound::Reception;
 use crate::federation::outbound::{Outbound, Peers};
@@ -119,6 +119,26 @@ impl TestServer {
 
     pub(crate) async fn plain(&self, service: Service) -> Script<TcpStream> {
         Script::new(TcpStream::connect(self.address(service)).await.unwrap())
+    }
+
+    /// A connection that seems to come from this address.
+    pub(crate) async fn plain_from(&self, peer: &str, service: Service) -> Script<TcpStream> {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = socket.accept().await.unwrap();
+        let Running { router, tasks, .. } = &self.running;
+        let handler = |service, stream, peer, place| Arc::clone(router).serve(service, stream, peer, place);
+        let peer = SocketAddr::new(peer.parse().unwrap(), 1);
+        admission(router).admit(service, (stream, peer), tasks, &handler);
+        Script::new(client)
+    }
+
+    /// An IMAP client behind the handshake that seems to come from this address.
+    pub(crate) async fn imaps_from(&self, peer: &str) -> Script<TlsStream<TcpStream>> {
+        let client = self.plain_from(peer, Service::Imaps).await;
+        let mut client = Script::new(secure(client.into_stream(), None).await.unwrap());
+        client.expect("* OK").await;
+        client
     }
 
     pub(crate) async fn tls(&self, service: Service, alpn: Option<&[u8]>) -> Script<TlsStream<TcpStream>> {

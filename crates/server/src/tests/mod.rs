@@ -15,6 +15,7 @@ mod operation;
 mod outbound;
 mod pairing_window;
 mod peer;
+mod places;
 mod push;
 mod queue;
 mod reachability;

@@ -46,7 +46,8 @@ pub struct Session {
     failed_logins: u32,
     /// Whether a spool file holds bytes that are neither committed nor discarded.
     spool_open: bool,
-    shutting_down: bool,
+    /// The reason of the server's own to end the connection.
+    ending: Option<Ending>,
     /// The start of the connection, or the end of the last message that was accepted.
     idle_since: Instant,
     deadline: Option<Instant>,
@@ -65,6 +66,13 @@ enum State {
     AwaitTls,
     AwaitAnswer(OpenQuestion),
     Closed,
+}
+
+/// A reason of the server's own to end the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Shutdown,
+    MakeRoom,
 }
 
 /// The question that is open, with what its answer completes.
@@ -93,7 +101,7 @@ impl Session {
             errors: 0,
             failed_logins: 0,
             spool_open: false,
-            shutting_down: false,
+            ending: None,
             idle_since: now,
             deadline: None,
             announced: None,
@@ -121,7 +129,8 @@ impl Session {
             }
             Input::Tick => self.handle_tick(now),
             Input::Closed => self.end(),
-            Input::Shutdown => self.shutting_down = true,
+            Input::Shutdown => self.ending = Some(Ending::Shutdown),
+            Input::MakeRoom => self.ending = Some(Ending::MakeRoom),
         }
         self.advance(now);
         if self.lines.len() > FLOOD_LIMIT {
@@ -149,13 +158,21 @@ impl Session {
     /// Reads what waits, as far as the state allows.
     fn advance(&mut self, now: Instant) {
         loop {
-            let going = match &self.state {
-                State::ExpectCommand | State::ExpectSasl(_) if self.shutting_down => {
+            let going = match (&self.state, self.ending) {
+                (State::ExpectCommand | State::ExpectSasl(_), Some(Ending::Shutdown)) => {
                     self.reply(&table::SHUTTING_DOWN);
                     self.close(CloseReason::Shutdown);
                     false
                 }
-                State::ExpectCommand | State::ExpectSasl(_) => match self.lines.next_line() {
+                (
+                    State::ExpectCommand | State::ExpectSasl(_) | State::ExpectContent(..),
+                    Some(Ending::MakeRoom),
+                ) => {
+                    self.reply(&table::TOO_MANY_CONNECTIONS);
+                    self.close(CloseReason::MakeRoom);
+                    false
+                }
+                (State::ExpectCommand | State::ExpectSasl(_), None) => match self.lines.next_line() {
                     Some(line) => {
                         self.handle_line(now, line);
                         self.restart_clock(now);
@@ -163,9 +180,9 @@ impl Session {
                     }
                     None => false,
                 },
-                State::ExpectContent(..) if self.lines.len() > 0 => self.read_content(now),
-                State::ExpectContent(..) => false,
-                State::AwaitTls | State::AwaitAnswer(_) | State::Closed => false,
+                (State::ExpectContent(..), _) if self.lines.len() > 0 => self.read_content(now),
+                (State::ExpectContent(..), _) => false,
+                (State::AwaitTls | State::AwaitAnswer(_) | State::Closed, _) => false,
             };
             if !going {
                 return;

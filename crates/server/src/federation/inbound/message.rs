@@ -10,7 +10,7 @@ use dkim::{Signatures, Verification};
 use relay_policy::{HeaderCleanup, Inspected, Inspection, Purpose, Refusal};
 use store::Store;
 
-use crate::connections::limit::ConnectionGuard;
+use super::messages_at_once::MessageGuard;
 use crate::mailboxes::spool_buffer::{BufferedMessage, SpoolBuffer};
 
 /// A message that is coming in.
@@ -20,7 +20,7 @@ pub(super) struct IncomingMessage {
     cleanup: HeaderCleanup,
     spool: SpoolBuffer,
     /// Its place among those that may come in at once.
-    place: ConnectionGuard,
+    place: MessageGuard,
 }
 
 /// A message that has come in.
@@ -30,12 +30,12 @@ pub(super) struct Complete {
     /// The cleaned message, or the failure to keep it.
     pub(super) message: io::Result<BufferedMessage>,
     /// It holds a header section until its keys are looked up.
-    pub(super) place: ConnectionGuard,
+    pub(super) place: MessageGuard,
 }
 
 impl IncomingMessage {
     /// A message of which no byte has come.
-    pub(super) fn new(place: ConnectionGuard) -> Self {
+    pub(super) fn new(place: MessageGuard) -> Self {
         Self {
             inspection: Inspection::incoming(),
             verification: Verification::new(),

@@ -9,6 +9,7 @@
 mod https;
 mod keys;
 mod message;
+mod messages_at_once;
 mod origin;
 mod reception;
 mod smtp_backend;

@@ -19,8 +19,8 @@ use store::Store;
 
 use super::keys::KeySource;
 use super::message::{Complete, IncomingMessage};
+use super::messages_at_once::MessagesAtOnce;
 use super::origin;
-use crate::connections::limit::ConnectionLimit;
 use crate::connections::network::network;
 use crate::mailboxes::delivery::incoming::Letter;
 use crate::mailboxes::delivery::{Delivery, Failure};
@@ -28,8 +28,8 @@ use crate::runtime::counters::Counters;
 
 /// The messages that may come in at once, half a MiB each at their worst.
 const MESSAGES_AT_ONCE: u32 = 64;
-/// The messages that may come in at once from one address.
-const MESSAGES_PER_ADDRESS: u32 = 8;
+/// The messages that may come in at once from one network.
+const MESSAGES_PER_NETWORK: u32 = 8;
 /// The servers that a message may have come through; more make a loop (RFC 5321 section 6.3 wants at least 100 allowed
 /// where nothing else tells, but a chatmail message comes through two or three).
 const HOPS: usize = 50;
@@ -54,7 +54,7 @@ pub(crate) struct Reception {
     delivery: Arc<Delivery>,
     keys: Arc<dyn KeySource>,
     counters: Arc<Counters>,
-    places: Arc<ConnectionLimit>,
+    places: Arc<MessagesAtOnce>,
     domains: Mutex<RateLimiter<Domain>>,
     networks: Mutex<RateLimiter<IpAddr>>,
 }
@@ -80,7 +80,7 @@ impl Reception {
             delivery,
             keys,
             counters,
-            places: ConnectionLimit::new(MESSAGES_AT_ONCE, MESSAGES_PER_ADDRESS),
+            places: MessagesAtOnce::new(MESSAGES_AT_ONCE, MESSAGES_PER_NETWORK),
             domains: Mutex::new(RateLimiter::new(rules.rate)),
             networks: Mutex::new(RateLimiter::new(rules.rate)),
             rules,
@@ -112,7 +112,7 @@ impl Reception {
 
     /// Begins a message of this peer.
     pub(super) fn begin(&self, peer: IpAddr) -> Result<IncomingMessage, Reply> {
-        let place = self.places.enter(peer).map_err(|_| self.refuse(&Refusal::Busy))?;
+        let place = self.places.enter(peer).ok_or_else(|| self.refuse(&Refusal::Busy))?;
         Ok(IncomingMessage::new(place))
     }
 
@@ -213,7 +213,7 @@ async fn pause(delay: Duration) {
 mod tests {
     use std::net::IpAddr;
 
-    use super::{MESSAGES_AT_ONCE, MESSAGES_PER_ADDRESS};
+    use super::{MESSAGES_AT_ONCE, MESSAGES_PER_NETWORK};
     use crate::tests::harness::TestServer;
 
     fn peer(text: &str) -> IpAddr {
@@ -241,9 +241,9 @@ mod tests {
         let busy = "451 4.3.2 Too many messages at once, please try again later";
         let mut open = Vec::new();
         for number in 0..MESSAGES_AT_ONCE {
-            let address = peer(&format!("192.0.2.{}", number / MESSAGES_PER_ADDRESS));
+            let address = peer(&format!("192.0.2.{}", number / MESSAGES_PER_NETWORK));
             open.push(reception.begin(address).unwrap());
-            if number + 1 == MESSAGES_PER_ADDRESS {
+            if number + 1 == MESSAGES_PER_NETWORK {
                 let told = reception.begin(address).err().unwrap().to_string();
                 assert_eq!(told, busy);
             }
