@@ -8,7 +8,7 @@ use crate::mailboxes::{self, INBOX};
 use crate::records::{AccountRecord, from_json};
 use crate::store::Store;
 use crate::transaction::Transaction;
-use crate::types::{Account, AccountState, MailboxId, Usage};
+use crate::types::{Account, AccountState, MailboxId, PasswordRecord, Usage};
 
 impl Store {
     /// Creates an account with an empty INBOX.
@@ -16,9 +16,14 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::AccountExists`], [`Error::NameRetired`]; see [`Error`] for those of every change.
-    pub fn create_account(&self, address: &Address, password_hash: Secret, now: UnixTime) -> Result<()> {
-        let address = address.clone();
-        self.write(move |transaction| create(transaction, &address, &password_hash, now))
+    pub fn create_account(
+        &self,
+        address: &Address,
+        password: impl Into<PasswordRecord>,
+        now: UnixTime,
+    ) -> Result<()> {
+        let (address, password) = (address.clone(), password.into());
+        self.write(move |transaction| create(transaction, &address, &password, now))
     }
 
     /// Creates an account and takes one use of an invite for it, both or neither.
@@ -29,13 +34,13 @@ impl Store {
     pub fn create_account_by_invite(
         &self,
         address: &Address,
-        password_hash: Secret,
+        password: impl Into<PasswordRecord>,
         digest: &str,
         now: UnixTime,
     ) -> Result<()> {
-        let (address, digest) = (address.clone(), digest.to_owned());
+        let (address, password, digest) = (address.clone(), password.into(), digest.to_owned());
         self.write(move |transaction| {
-            create(transaction, &address, &password_hash, now)?;
+            create(transaction, &address, &password, now)?;
             crate::settings::use_invite(transaction, &digest, now)
         })
     }
@@ -163,7 +168,7 @@ impl Store {
 fn create(
     transaction: &mut Transaction<'_>,
     address: &Address,
-    password_hash: &Secret,
+    password: &PasswordRecord,
     now: UnixTime,
 ) -> Result<()> {
     match transaction.account(address)? {
@@ -174,7 +179,8 @@ fn create(
     let id = transaction.fresh_id()?;
     let record = AccountRecord::Account {
         id,
-        password_hash: text_of(password_hash)?,
+        password_hash: text_of(&password.hash)?,
+        minted_verifier: password.minted_verifier.as_ref().map(text_of).transpose()?,
         created: now.day(),
         last_login: now.day(),
         state: AccountState::Active,
@@ -189,8 +195,15 @@ fn create(
 
 fn public(address: Address, record: AccountRecord) -> Option<Account> {
     match record {
-        AccountRecord::Account { password_hash, created, last_login, state, .. } => {
-            Some(Account { address, password_hash: Secret::new(password_hash), created, last_login, state })
+        AccountRecord::Account { password_hash, minted_verifier, created, last_login, state, .. } => {
+            Some(Account {
+                address,
+                password_hash: Secret::new(password_hash),
+                minted_verifier: minted_verifier.map(Secret::new),
+                created,
+                last_login,
+                state,
+            })
         }
         AccountRecord::Retired { .. } => None,
     }

@@ -62,6 +62,6 @@ pub use store::Store;
 pub use types::{
     Account, AccountState, Announce, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged, Invite,
     MailboxChanges, MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, OpenReport, Outbound,
-    OutboundDraft, OutboundId, OutboundSummary, PendingPush, PushToken, Snapshot, SpecialUse, Submitted,
-    Target, UidRange, Usage,
+    OutboundDraft, OutboundId, OutboundSummary, PasswordRecord, PendingPush, PushToken, Snapshot, SpecialUse,
+    Submitted, Target, UidRange, Usage,
 };

@@ -155,6 +155,9 @@ pub(crate) enum AccountRecord {
         last_login: Day,
         #[serde(default)]
         state: AccountState,
+        /// Releases that do not know it drop it with the next change of the record, and check the hash.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        minted_verifier: Option<String>,
         /// The highest UIDVALIDITY given out to one of its mailboxes.
         last_uid_validity: u32,
     },
@@ -217,8 +220,19 @@ pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BodyRef, MessageRecord};
+    use super::{AccountRecord, BodyRef, MessageRecord, from_json, to_json};
     use mail_types::{Flags, Keyword, ModSeq, SystemFlag, UnixTime};
+
+    #[test]
+    fn an_account_without_a_minted_password_is_written_as_by_older_releases() {
+        let old = br#"{"kind":"account","id":1,"password_hash":"h","created":20000,"last_login":20000,"state":"active","last_uid_validity":3}"#;
+        let mut record: AccountRecord = from_json(old).unwrap();
+        assert_eq!(to_json(&record).unwrap(), old);
+        if let AccountRecord::Account { minted_verifier, .. } = &mut record {
+            *minted_verifier = Some("v".to_owned());
+        }
+        assert_eq!(from_json::<AccountRecord>(&to_json(&record).unwrap()).unwrap(), record);
+    }
 
     #[test]
     fn a_message_record_survives_its_bytes_and_ignores_what_a_newer_release_appended() {

@@ -42,12 +42,29 @@ pub struct Account {
     pub address: Address,
     /// The password's hash, a text whose format is the caller's.
     pub password_hash: Secret,
+    /// A text by which a password with full entropy is checked faster, if it has one; its format is the caller's.
+    pub minted_verifier: Option<Secret>,
     /// The day of creation.
     pub created: Day,
     /// The day of the last login.
     pub last_login: Day,
     /// Whether the account may be used.
     pub state: AccountState,
+}
+
+/// What a new account's password is checked by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordRecord {
+    /// The password's hash.
+    pub hash: Secret,
+    /// The faster check of a password with full entropy.
+    pub minted_verifier: Option<Secret>,
+}
+
+impl From<Secret> for PasswordRecord {
+    fn from(hash: Secret) -> Self {
+        Self { hash, minted_verifier: None }
+    }
 }
 
 /// The disk space of an account.
