@@ -309,7 +309,6 @@ fn web_backend(
         Arc::clone(&mail.accounts),
         observed.pairing.clone(),
         config.registration,
-        config.domain.clone(),
         Arc::clone(reception),
         Arc::clone(reachability),
         Arc::clone(&observed.naming),

@@ -7,7 +7,6 @@ use host::clock;
 use host::locks::Mutex;
 use ipc::control::NamingStatus;
 use ipc::reachability::Finding;
-use mail_types::Domain;
 use relay_policy::certificate::ChallengeToken;
 use relay_policy::{InviteToken, JoinRefusal, Registration};
 
@@ -23,7 +22,6 @@ pub(crate) struct WebBackend {
     accounts: Arc<Accounts>,
     pairing: PairingHandle,
     registration: Registration,
-    domain: Domain,
     reception: Arc<Reception>,
     reachability: Arc<Reachability>,
     naming: Arc<Naming>,
@@ -31,18 +29,17 @@ pub(crate) struct WebBackend {
 }
 
 impl WebBackend {
-    /// A backend without any wrong invite so far; `domain` is that of new accounts.
+    /// A backend without any wrong invite so far.
     pub(crate) fn new(
         accounts: Arc<Accounts>,
         pairing: PairingHandle,
         registration: Registration,
-        domain: Domain,
         reception: Arc<Reception>,
         reachability: Arc<Reachability>,
         naming: Arc<Naming>,
     ) -> Self {
         let guesses = Mutex::default();
-        Self { accounts, pairing, registration, domain, reception, reachability, naming, guesses }
+        Self { accounts, pairing, registration, reception, reachability, naming, guesses }
     }
 }
 
@@ -71,7 +68,7 @@ impl web::Backend for WebBackend {
             Registration::Invite => return Err(JoinRefusal::InviteNeeded),
             Registration::Closed => return Err(JoinRefusal::Closed),
         }
-        let minted = Credentials::mint(&self.domain);
+        let minted = self.accounts.hand_out();
         minted.map(|Credentials { address, password }| (address, password)).map_err(|error| {
             tracing::error!(error = format!("{error:#}"), "no credentials could be made for a visitor");
             JoinRefusal::Trouble
@@ -97,7 +94,7 @@ impl web::Backend for WebBackend {
     ) -> web::BoxFuture<'_, Result<web::Credentials, JoinRefusal>> {
         Box::pin(async move {
             self.examine_invite(&token, peer)?;
-            let Credentials { address, password } = self.accounts.redeem_invite(&token).await?;
+            let Credentials { address, password } = self.accounts.redeem_invite(&token, peer).await?;
             Ok((address, password))
         })
     }

@@ -1,12 +1,15 @@
 //! Accounts: logs people in, and creates an account at the first login when registration allows it.
 
 pub(crate) mod invites;
+mod minted;
 pub(crate) mod pairing;
 mod passwords;
 mod redeem;
 mod throttle;
+mod turns;
 mod verified;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use config::Config;
@@ -15,18 +18,16 @@ use host::{clock, entropy};
 use mail_types::{Address, Day, Domain, Secret};
 use relay_policy::{AccountRules, Registration};
 use store::{AccountState, Store};
-use tokio::sync::Semaphore;
 
-use crate::accounts::pairing::PairingHandle;
+use crate::accounts::pairing::{Credentials, PairingHandle};
 use crate::connections::places::{LimitReached, Place};
 use crate::runtime::blocking;
 use crate::runtime::counters::{Counters, Login};
 use crate::runtime::resources::Resources;
+use minted::{HandedOut, Origin};
 use throttle::Throttle;
+use turns::Turns;
 use verified::Verified;
-
-/// The password hashes computed at once: each takes nine megabytes and a core.
-const CONCURRENT_HASHES: usize = 2;
 
 /// The accounts of the server.
 pub(crate) struct Accounts {
@@ -39,14 +40,15 @@ pub(crate) struct Accounts {
     pairing: PairingHandle,
     verified: Verified,
     throttle: Mutex<Throttle>,
-    hashing: Semaphore,
+    turns: Turns,
+    handed_out: HandedOut,
     counters: Arc<Counters>,
 }
 
 /// Whether a first login may create an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Permission {
-    Granted,
+    Granted(Origin),
     /// By the rules and the registration mode.
     Denied,
     /// Permitted, but for the machine's resources.
@@ -72,14 +74,15 @@ impl Accounts {
             pairing,
             verified: Verified::new(&entropy::bytes()?),
             throttle: Mutex::default(),
-            hashing: Semaphore::new(CONCURRENT_HASHES),
+            turns: Turns::new(),
+            handed_out: HandedOut::default(),
             counters,
         })
     }
 
     /// Logs an account in, or creates it. The address is in lower case already; passwords are bytes.
     pub(crate) async fn login(&self, address: &Address, password: &Secret, place: &Place) -> Login {
-        let login = match self.try_and_note(address, password).await {
+        let login = match self.try_and_note(address, password, place.network()).await {
             Login::Accepted => seated(place.log_in(address)),
             refused => refused,
         };
@@ -87,11 +90,22 @@ impl Accounts {
         login
     }
 
-    async fn try_and_note(&self, address: &Address, password: &Secret) -> Login {
+    /// Makes credentials for a visitor, with which the first login may create an account.
+    pub(crate) fn hand_out(&self) -> anyhow::Result<Credentials> {
+        let minted = Credentials::mint(self.domain_of_new()?)?;
+        self.handed_out.add(&minted.address, &minted.password);
+        Ok(minted)
+    }
+
+    fn domain_of_new(&self) -> anyhow::Result<&Domain> {
+        self.domains.first().ok_or_else(|| anyhow::anyhow!("the server has no domain"))
+    }
+
+    async fn try_and_note(&self, address: &Address, password: &Secret, network: IpAddr) -> Login {
         if !self.domains.contains(address.domain()) {
             return Login::Foreign;
         }
-        let outcome = self.try_login(address, password).await;
+        let outcome = self.try_login(address, password, network).await;
         let login = outcome.unwrap_or_else(|error| {
             tracing::error!(error = format!("{error:#}"), "a login failed for a reason of ours");
             Login::Trouble
@@ -105,23 +119,33 @@ impl Accounts {
         login
     }
 
-    async fn try_login(&self, address: &Address, password: &Secret) -> anyhow::Result<Login> {
+    async fn try_login(
+        &self,
+        address: &Address,
+        password: &Secret,
+        network: IpAddr,
+    ) -> anyhow::Result<Login> {
         if let Some(account) = self.store.account(address)? {
-            return self.check(&account, password).await;
+            return self.check(&account, password, network).await;
         }
         match self.may_register(address, password).await {
-            Permission::Granted => return self.create(address, password).await,
+            Permission::Granted(origin) => return self.create(address, (password, origin), network).await,
             Permission::NoRoom => return Ok(Login::NoRoom),
             Permission::Denied => {}
         }
         // The same first login over another connection may have made the account just now, and used up the permission.
         match self.store.account(address)? {
-            Some(account) => self.check(&account, password).await,
+            Some(account) => self.check(&account, password, network).await,
             None => Ok(Login::Wrong),
         }
     }
 
-    async fn check(&self, account: &store::Account, password: &Secret) -> anyhow::Result<Login> {
+    async fn check(
+        &self,
+        account: &store::Account,
+        password: &Secret,
+        network: IpAddr,
+    ) -> anyhow::Result<Login> {
         if account.state == AccountState::Suspended {
             return Ok(Login::Wrong);
         }
@@ -130,21 +154,29 @@ impl Accounts {
         if self.verified.knows(address, password) {
             return Ok(Login::Accepted);
         }
-        if !self.throttle.lock().permits(address, clock::now()) {
+        if let Some(verifier) = &account.minted_verifier {
+            // Nobody guesses a password with full entropy, so no guess is slowed down, and none costs a hash.
+            let right = minted::fits(address, password, verifier);
+            return Ok(if right { Login::Accepted } else { Login::Wrong });
+        }
+        if !self.throttle.lock().permits(address, network, clock::now()) {
             return Ok(Login::Throttled);
         }
-        let permit = self.hashing.acquire().await?;
-        let (hash, tried) = (account.password_hash.clone(), password.clone());
-        let right = blocking::run(move || passwords::verify(&tried, &hash)).await??;
-        drop(permit);
-        if right {
-            self.throttle.lock().succeeded(address);
-            self.verified.remember(address, password);
-            Ok(Login::Accepted)
-        } else {
-            self.throttle.lock().failed(address, clock::now());
-            Ok(Login::Wrong)
+        let turn = self.turns.take(address, network).await?;
+        // Those who had their turn before this one may have shown that the password is right, or have used up the tries.
+        if self.verified.knows(address, password) {
+            return Ok(Login::Accepted);
         }
+        if !self.throttle.lock().begin(address, network, clock::now()) {
+            return Ok(Login::Throttled);
+        }
+        let (hash, tried) = (account.password_hash.clone(), password.clone());
+        let right = turn.run(move || passwords::verify(&tried, &hash)).await??;
+        if right {
+            self.throttle.lock().succeeded(address, network);
+            self.verified.remember(address, password);
+        }
+        Ok(if right { Login::Accepted } else { Login::Wrong })
     }
 
     /// Whether a first login may create the account: the rules of `relay-policy` (those of chatmail/relay's
@@ -153,31 +185,37 @@ impl Accounts {
         if self.rules.check(address, password, self.domains.get(..1).unwrap_or_default()).is_err() {
             return Permission::Denied;
         }
-        let invited = match self.registration {
-            Registration::Open => true,
-            Registration::Pairing => self.pairing.is_valid(address, password).await,
+        let origin = match self.registration {
             // Invites are redeemed on the web, which makes the account at once; a login makes none.
-            Registration::Invite | Registration::Closed => false,
+            Registration::Invite | Registration::Closed => return Permission::Denied,
+            Registration::Open if self.handed_out.has(address, password) => Origin::Minted,
+            Registration::Open | Registration::Pairing if self.pairing.is_valid(address, password).await => {
+                Origin::Minted
+            }
+            Registration::Open => Origin::Chosen,
+            Registration::Pairing => return Permission::Denied,
         };
-        if !invited {
-            return Permission::Denied;
-        }
         match self.resources.shortage() {
             Some(shortage) => {
                 tracing::warn!(shortage, "registration rejected");
                 self.counters.registrations_refused.count();
                 Permission::NoRoom
             }
-            None => Permission::Granted,
+            None => Permission::Granted(origin),
         }
     }
 
-    async fn create(&self, address: &Address, password: &Secret) -> anyhow::Result<Login> {
-        match self.create_account(address, password, None).await? {
+    async fn create(
+        &self,
+        address: &Address,
+        (password, origin): (&Secret, Origin),
+        network: IpAddr,
+    ) -> anyhow::Result<Login> {
+        match self.create_account(address, (password, origin), network, None).await? {
             Ok(()) => Ok(Login::Accepted),
             // Another connection was faster with the same first login; a different password is simply wrong.
             Err(store::Error::AccountExists) => match self.store.account(address)? {
-                Some(account) => self.check(&account, password).await,
+                Some(account) => self.check(&account, password, network).await,
                 None => Ok(Login::Wrong),
             },
             Err(store::Error::NameRetired) => Ok(Login::Wrong),
@@ -189,13 +227,15 @@ impl Accounts {
     async fn create_account(
         &self,
         address: &Address,
-        password: &Secret,
+        (password, origin): (&Secret, Origin),
+        network: IpAddr,
         invite: Option<String>,
     ) -> anyhow::Result<store::Result<()>> {
-        let permit = self.hashing.acquire().await?;
+        let turn = self.turns.take(address, network).await?;
         let (salt, fresh) = (entropy::bytes()?, password.clone());
-        let hash = blocking::run(move || passwords::hash(&fresh, &salt)).await??;
-        drop(permit);
+        let hash = turn.run(move || passwords::hash(&fresh, &salt)).await??;
+        let minted_verifier = (origin == Origin::Minted).then(|| minted::verifier(address, password));
+        let hash = store::PasswordRecord { hash, minted_verifier };
         let (store, new) = (self.store.clone(), address.clone());
         let created = blocking::run(move || match invite {
             None => store.create_account(&new, hash, clock::wall()),

@@ -1,11 +1,15 @@
 //! Redeeming an invite: the account is created at once, in one record with the use that it takes.
 
+use std::net::IpAddr;
+
 use host::clock;
 use relay_policy::{InviteToken, JoinRefusal, Registration};
 use store::InviteFlaw;
 
+use crate::accounts::minted::Origin;
 use crate::accounts::pairing::Credentials;
 use crate::accounts::{Accounts, invites};
+use crate::connections::network::network;
 
 /// The names to try before something must be wrong: of 10^14 none is taken twice by chance.
 const NAMES_TRIED: usize = 3;
@@ -22,26 +26,32 @@ impl Accounts {
     }
 
     /// Creates an account for this invite. When this returns, the account and the use are on disk.
-    pub(crate) async fn redeem_invite(&self, token: &InviteToken) -> Result<Credentials, JoinRefusal> {
+    pub(crate) async fn redeem_invite(
+        &self,
+        token: &InviteToken,
+        peer: IpAddr,
+    ) -> Result<Credentials, JoinRefusal> {
         self.examine_invite(token)?;
         if let Some(shortage) = self.resources.shortage() {
             tracing::warn!(shortage, "registration rejected");
             self.counters.registrations_refused.count();
             return Err(JoinRefusal::Shortage);
         }
-        self.create_account_by_invite(token).await.unwrap_or_else(|error| Err(trouble(&error)))
+        self.create_account_by_invite(token, network(peer)).await.unwrap_or_else(|error| Err(trouble(&error)))
     }
 
     async fn create_account_by_invite(
         &self,
         token: &InviteToken,
+        network: IpAddr,
     ) -> anyhow::Result<Result<Credentials, JoinRefusal>> {
-        let domain = self.domains.first().ok_or_else(|| anyhow::anyhow!("the server has no domain"))?;
+        let domain = self.domain_of_new()?;
         for _ in 0..NAMES_TRIED {
             let minted = Credentials::mint(domain)?;
             let Credentials { address, password } = &minted;
             self.rules.check(address, password, &self.domains)?;
-            match self.create_account(address, password, Some(invites::key(token))).await? {
+            let password = (password, Origin::Minted);
+            match self.create_account(address, password, network, Some(invites::key(token))).await? {
                 Ok(()) => return Ok(Ok(minted)),
                 Err(store::Error::AccountExists | store::Error::NameRetired) => {}
                 // Another visitor took the last use.

@@ -35,7 +35,7 @@ impl Verified {
 }
 
 /// An address holds no zero byte, so the two parts cannot be taken for others.
-fn message(account: &Address, password: &Secret) -> Vec<u8> {
+pub(super) fn message(account: &Address, password: &Secret) -> Vec<u8> {
     [account.to_string().as_bytes(), &[0], password.expose()].concat()
 }
 

@@ -105,6 +105,7 @@ enum Standing {
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
+    network: IpAddr,
     number: u64,
     make_room: CancellationToken,
 }
@@ -132,7 +133,7 @@ impl Places {
         taken.networks.entry(network).or_default().all += 1;
         taken.add_stranger(number, network, crowd);
         drop(taken);
-        Ok(Place { places: Arc::clone(self), number, make_room })
+        Ok(Place { places: Arc::clone(self), network, number, make_room })
     }
 
     /// Has somebody leave if this newcomer would be one too many.
@@ -304,6 +305,11 @@ impl Place {
             holder.standing = Standing::Stranger(crowd);
         }
         Ok(())
+    }
+
+    /// The client's network.
+    pub(crate) fn network(&self) -> IpAddr {
+        self.network
     }
 
     /// Cancelled when the connection is asked to leave.

@@ -1,6 +1,7 @@
 //! The whole server in one process, on ports the kernel chose, with plain scripts as its clients.
 
 mod certificate;
+mod guesses;
 pub(crate) mod harness;
 mod https_delivery;
 mod inbound;
