@@ -8,13 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use host::clock;
-use rustls::ServerConfig;
 use rustls::server::Acceptor;
-use tls::{ALPN_IMAP, ALPN_SMTP, Port443};
+use tls::{ALPN_IMAP, ALPN_SMTP, Handshakes, Port443};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -265,7 +264,7 @@ impl Router {
     async fn run_with_starttls<M, B>(
         &self,
         mut stream: TcpStream,
-        tls: &Arc<ServerConfig>,
+        tls: &Handshakes,
         machine: &mut M,
         backend: &mut B,
         visit: &Visit,
@@ -286,11 +285,16 @@ impl Router {
 }
 
 impl Visit {
-    async fn handshake<S>(&self, settings: &Arc<ServerConfig>, stream: S) -> io::Result<Box<TlsStream<S>>>
+    async fn handshake<S>(&self, settings: &Handshakes, stream: S) -> io::Result<Box<TlsStream<S>>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.in_time(TlsAcceptor::from(Arc::clone(settings)).accept(stream)).await.map(bounded)
+        let accept = async {
+            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+            let settings = settings.answering(&start.client_hello());
+            start.into_stream(settings).await
+        };
+        self.in_time(accept).await.map(bounded)
     }
 
     /// The result of a handshake that ends in time, and before others need the place.

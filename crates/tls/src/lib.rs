@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod challenge;
+mod cipher_order;
 mod dane;
 mod dated;
 mod files;
@@ -20,6 +21,7 @@ mod tickets;
 pub mod x509;
 
 pub use challenge::ChallengeCertificates;
+pub use cipher_order::Handshakes;
 pub use dated::DatedTls;
 pub use files::{CertificateFiles, Reload, from_files, read_files};
 pub use issued::{IssuedCertificate, from_issued};

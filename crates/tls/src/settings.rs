@@ -8,7 +8,7 @@ use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::challenge::ChallengeCertificates;
-use crate::provider::provider;
+use crate::cipher_order::{FirstCipher, Handshakes, provider_in_order};
 use crate::x509;
 
 /// The ALPN protocol ID (RFC 7301) of IMAP on port 443.
@@ -23,11 +23,11 @@ const ALPN_HTTP: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 #[derive(Clone)]
 pub struct TlsSettings {
     /// For the ports of IMAP and submission: TLS 1.3.
-    pub mail: Arc<ServerConfig>,
+    pub mail: Handshakes,
     /// For port 443: TLS 1.2 as well, and ALPN.
-    pub shared: Arc<ServerConfig>,
+    pub shared: Handshakes,
     /// For port 25: TLS 1.2 as well, since other servers are updated less often than phones.
-    pub relay: Arc<ServerConfig>,
+    pub relay: Handshakes,
     /// The challenges of an authority that are answered on port 443; none to begin with.
     pub challenges: ChallengeCertificates,
     certificate: Arc<ServedCertificate>,
@@ -106,22 +106,33 @@ impl TlsSettings {
         let served = RwLock::new(Served { key: Arc::new(certified), summary });
         let served = Arc::new(ServedCertificate { served, trouble: Mutex::default() });
         let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&served) as _;
-        let build = |versions: &[&'static rustls::SupportedProtocolVersion]| {
-            let mut settings = ServerConfig::builder_with_provider(provider())
+        let build = |versions: &[&'static rustls::SupportedProtocolVersion], first| {
+            let mut settings = ServerConfig::builder_with_provider(provider_in_order(first))
                 .with_protocol_versions(versions)?
                 .with_no_client_auth()
                 .with_cert_resolver(Arc::clone(&resolver));
+            // Most clients name AES-256 first, which is as good a sign as none.
+            settings.ignore_client_order = true;
             settings.ticketer = Arc::clone(&tickets);
             // One ticket is enough for a client that keeps one connection.
             settings.send_tls13_tickets = 1;
             Ok::<_, rustls::Error>(settings)
         };
-        let mail = build(&[&rustls::version::TLS13])?;
-        let relay = build(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
-        let mut shared = relay.clone();
-        let protocols = [ALPN_IMAP, ALPN_SMTP].into_iter().chain(ALPN_HTTP);
-        shared.alpn_protocols = protocols.map(<[u8]>::to_vec).collect();
-        let (mail, shared, relay) = (Arc::new(mail), Arc::new(shared), Arc::new(relay));
+        let both = |versions: &[&'static rustls::SupportedProtocolVersion], protocols: &[&[u8]]| {
+            let build = |first| {
+                let mut settings = build(versions, first)?;
+                settings.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+                Ok::<_, rustls::Error>(settings)
+            };
+            Ok::<_, rustls::Error>(Handshakes::new(
+                build(FirstCipher::Aes128)?,
+                build(FirstCipher::ChaCha20)?,
+            ))
+        };
+        let mail = both(&[&rustls::version::TLS13], &[])?;
+        let relay = both(&[&rustls::version::TLS13, &rustls::version::TLS12], &[])?;
+        let protocols: Vec<&[u8]> = [ALPN_IMAP, ALPN_SMTP].into_iter().chain(ALPN_HTTP).collect();
+        let shared = both(&[&rustls::version::TLS13, &rustls::version::TLS12], &protocols)?;
         Ok(Self { mail, shared, relay, challenges: ChallengeCertificates::default(), certificate: served })
     }
 
@@ -131,7 +142,7 @@ impl TlsSettings {
     pub fn port_443(&self, hello: &ClientHello<'_>) -> Port443 {
         match self.challenges.answer_to(hello) {
             Some(settings) => Port443::Challenge(settings),
-            None => Port443::Service(Arc::clone(&self.shared)),
+            None => Port443::Service(self.shared.answering(hello)),
         }
     }
 

@@ -141,3 +141,17 @@ async fn accounts_keep_working_when_the_box_gets_another_name() {
     client.send(&format!("a1 LOGIN newcomer2@chat.test {PASSWORD:?}")).await;
     client.expect("a1 NO [AUTHENTICATIONFAILED]").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cipher_that_costs_most_is_the_last_choice() {
+    let server = TestServer::start(OPEN).await;
+    let streams = [
+        server.tls(Service::Imaps, None).await.into_stream(),
+        server.tls(Service::Https, Some(b"smtp")).await.into_stream(),
+        server.relay().await.into_stream(),
+    ];
+    for stream in streams {
+        let suite = stream.get_ref().1.negotiated_cipher_suite().unwrap().suite();
+        assert_ne!(suite, rustls::CipherSuite::TLS13_AES_256_GCM_SHA384, "which the client names first");
+    }
+}
