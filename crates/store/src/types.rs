@@ -52,7 +52,7 @@ pub struct Account {
     pub state: AccountState,
 }
 
-/// What a new account's password is checked by.
+/// The means by which a new account's password is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordRecord {
     /// The password's hash.

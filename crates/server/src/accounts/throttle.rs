@@ -79,7 +79,8 @@ impl Throttle {
         }
     }
 
-    /// What comes from the machine itself may be a proxy for everybody: only the account counts.
+    /// True if the network may try a password now. One without an entry always may: the machine itself has none, since it may
+    /// be a proxy for everybody.
     fn has_credit(&self, network: IpAddr, now: Instant) -> bool {
         let limit = NETWORK_INTERVAL * (NETWORK_TRIES - 1);
         self.networks.get(&network).is_none_or(|paid| paid.saturating_duration_since(now) <= limit)
