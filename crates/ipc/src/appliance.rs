@@ -34,6 +34,8 @@ pub enum ToServe {
     ClockIsRight(ClockSource),
     /// The state of the tunnel through which the internet reaches the box, after it has changed and after each handshake.
     Tunnel(Tunnel),
+    /// The card's `wireguard.conf` has errors, which `hearth init` tells beside it: its owner has to look at them.
+    TunnelFileRefused,
     /// Finish what is running and exit with status 0.
     Stop,
 }
@@ -55,7 +57,7 @@ pub enum ToInit {
     OwnerFile(OwnerFileResult),
 }
 
-/// The owner's settings file as it was read of the card. `hearth init` passes it to the server in a file, unparsed.
+/// A file of the owner as it was read off the card: `hearth.toml`, or `wireguard.conf`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OwnerFile {

@@ -2,13 +2,14 @@
 //! `hearth invite` and `hearth queue` ask, the running server answers.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::network::ClockSource;
+use crate::network::{ClockSource, TunnelState};
 use crate::queue::{QueuePage, QueueSelection, SenderIs, SendingStatus};
 use crate::reachability::{DomainRecords, Finding};
+use crate::words::duration;
 
 /// The longest line of either side, in bytes: a list of all invites fits.
 pub const LINE_LIMIT: usize = 256 * 1024;
@@ -101,7 +102,7 @@ pub enum Response {
     /// The message is removed.
     Dropped,
     /// The state of the server's name.
-    Naming(NamingStatus),
+    Naming(Box<NamingStatus>),
     /// The settings are kept, and the server starts anew if they are others; with the findings about them.
     SettingsChanged(Vec<String>),
     /// It cannot be done, and why.
@@ -186,10 +187,50 @@ pub struct ServerStatus {
     pub certificate_expires: Option<u64>,
     /// The addresses that the server listens on, by service; the ports are the real ones where 0 was configured.
     pub listening: BTreeMap<String, Vec<SocketAddr>>,
+    /// The tunnel to a public address, if there is one.
+    pub tunnel: Option<TunnelStatus>,
     /// The end of the pairing window, in words, if it is open.
     pub pairing_window: Option<String>,
     /// Problems that need attention, one sentence each.
     pub troubles: Vec<String>,
+}
+
+/// The state of the tunnel by which the internet reaches a box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelStatus {
+    /// Whether anybody is at the other end.
+    pub state: TunnelState,
+    /// The box's addresses in the tunnel.
+    pub addresses: Vec<IpAddr>,
+    /// Whether the other end has ever answered, so that [`TunnelStatus::seconds`] counts from its last handshake.
+    pub has_answered: bool,
+    /// Seconds since the last handshake, half a minute too few at most; before the first one, since the box calls.
+    pub seconds: u64,
+    /// Bytes received through it.
+    pub received: u64,
+    /// Bytes sent through it.
+    pub sent: u64,
+}
+
+impl TunnelStatus {
+    /// The state as a sentence: the same for a terminal and for a page.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let time = duration(self.seconds);
+        match (self.state, self.has_answered) {
+            (TunnelState::Answers, _) => {
+                format!("The WireGuard tunnel's other end answers; last handshake {time} ago.")
+            }
+            (TunnelState::Calling, false) => "The box calls the WireGuard tunnel's other end.".to_owned(),
+            (TunnelState::Silent, false) => format!(
+                "The WireGuard tunnel's other end has not answered for {time}: is the box's public key known there, is the \
+                 other end on?"
+            ),
+            (TunnelState::Calling | TunnelState::Silent, true) => format!(
+                "The WireGuard tunnel's other end does not answer any more; last handshake {time} ago. Is the other end on?"
+            ),
+        }
+    }
 }
 
 /// The state of the server's name, a sentence for each part.
@@ -201,6 +242,8 @@ pub struct NamingStatus {
     pub certificate: String,
     /// The records, if a provider lets the server write them.
     pub records: Option<String>,
+    /// The tunnel, if there is one.
+    pub tunnel: Option<String>,
     /// The router's forwarding, if it is asked for it.
     pub ports: Option<String>,
     /// The addresses by which others reach the server, as far as known.
@@ -210,10 +253,11 @@ pub struct NamingStatus {
 impl NamingStatus {
     /// The parts that there are, each with its heading: the same for a terminal and for a page.
     pub fn parts(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let Self { domain: _, certificate, records, ports, addresses } = self;
+        let Self { domain: _, certificate, records, tunnel, ports, addresses } = self;
         let parts = [
             ("Certificate", Some(certificate)),
             ("Records", records.as_ref()),
+            ("Tunnel", tunnel.as_ref()),
             ("Router", ports.as_ref()),
             ("Public address", addresses.as_ref()),
         ];

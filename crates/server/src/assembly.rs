@@ -52,7 +52,7 @@ use crate::runtime::blocking;
 use crate::runtime::counters::Counters;
 use crate::runtime::resources::Resources;
 use crate::runtime::true_clock::TrueClock;
-use crate::runtime::tunnel::TunnelAddresses;
+use crate::runtime::tunnel::KnownTunnel;
 use crate::web_backend::WebBackend;
 
 /// The store's setting that holds the self-signed certificate and its key.
@@ -148,7 +148,7 @@ pub(crate) struct Prepared {
     pub(crate) storage: Storage,
     pub(crate) owner: Arc<OwnerSettings>,
     pub(crate) clock: TrueClock,
-    pub(crate) tunnel: TunnelAddresses,
+    pub(crate) tunnel: KnownTunnel,
     /// The sentence about settings that could not be taken over.
     pub(crate) owner_trouble: Option<String>,
     /// Asks for a start with other settings.
@@ -198,7 +198,7 @@ pub(crate) async fn start_in_world(prepared: Prepared, world: World) -> anyhow::
     let domains = domains(&config, &store)?;
     let site = Arc::new(site(&config, &domains, &tls, endpoint, &ports));
     let (pairing_task, pairing) = PairingTask::new(setup);
-    let (naming, naming_tasks) = name(&config, &store, &tls, &ports, (&world, &true_clock))?;
+    let (naming, naming_tasks) = name(&config, &store, &tls, &ports, (&world, &true_clock, &tunnel))?;
     let counters = Arc::new(Counters::new(clock::wall()));
     let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -274,7 +274,7 @@ fn name(
     store: &Store,
     tls: &TlsSettings,
     ports: &Ports,
-    (world, clock): (&World, &TrueClock),
+    (world, clock, tunnel): (&World, &TrueClock, &KnownTunnel),
 ) -> anyhow::Result<(Naming, NamingTasks)> {
     let means = naming::Means {
         store: store.clone(),
@@ -284,6 +284,7 @@ fn name(
         bound: bound_addresses(ports),
         ports: forwarded(ports),
         clock: clock.clone(),
+        tunnel: tunnel.clone(),
     };
     Naming::new(config, means)
 }

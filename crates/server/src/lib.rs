@@ -41,7 +41,7 @@ use operation::appliance::{self, InitLink};
 use operation::health;
 use runtime::blocking;
 use runtime::true_clock::TrueClock;
-use runtime::tunnel::TunnelAddresses;
+use runtime::tunnel::KnownTunnel;
 
 /// The variable that says how much is logged, as `tracing-subscriber` has it.
 const LOG_VARIABLE: &str = "HEARTH_LOG";
@@ -89,7 +89,7 @@ async fn serve(base: Base, config: &Config, host: Host, owner_file: Option<PathB
         Host::Appliance => TrueClock::of_box(),
         Host::Machine => TrueClock::of_machine(),
     };
-    let tunnel = TunnelAddresses::default();
+    let tunnel = KnownTunnel::default();
     let mut link = Link::open(host, clock.clone(), tunnel.clone());
     let owner_trouble = take_owner_file(&owner, owner_file, &link).await?;
     loop {
@@ -184,7 +184,7 @@ enum Link {
 }
 
 impl Link {
-    fn open(host: Host, clock: TrueClock, tunnel: TunnelAddresses) -> Self {
+    fn open(host: Host, clock: TrueClock, tunnel: KnownTunnel) -> Self {
         match host {
             Host::Appliance => {
                 Self::Init(InitLink::new(tokio::io::stdin(), tokio::io::stdout(), clock, tunnel))

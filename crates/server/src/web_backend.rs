@@ -49,7 +49,7 @@ impl web::Backend for WebBackend {
     }
 
     fn naming(&self) -> Option<NamingStatus> {
-        self.naming.is_found_by_others().then(|| self.naming.status())
+        (self.naming.is_found_by_others() || self.naming.has_tunnel()).then(|| self.naming.status())
     }
 
     fn last_findings(&self) -> web::BoxFuture<'_, Option<Vec<Finding>>> {

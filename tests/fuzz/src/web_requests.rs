@@ -74,6 +74,7 @@ fn naming(words: &str) -> NamingStatus {
         domain: words.to_owned(),
         certificate: words.to_owned(),
         records: some(),
+        tunnel: some(),
         ports: some(),
         addresses: some(),
     }

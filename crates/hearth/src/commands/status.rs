@@ -80,6 +80,10 @@ fn in_words(status: &ServerStatus) -> String {
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         line("Listening:", format!("{service} on {}", addresses.join(", ")));
     }
+    if let Some(tunnel) = &status.tunnel {
+        let addresses: Vec<String> = tunnel.addresses.iter().map(ToString::to_string).collect();
+        line("Tunnel:", format!("{}: {}", addresses.join(", "), tunnel.in_words()));
+    }
     let window = status.pairing_window.as_ref();
     line("Pairing:", window.map_or("closed".to_owned(), |closes| format!("open; closes {closes}")));
     for trouble in &status.troubles {

@@ -1,5 +1,5 @@
-//! The addresses by which the internet reaches this server: of its interfaces, of the router, or as a service outside sees
-//! them.
+//! The addresses by which the internet reaches this server: of its tunnel, of its interfaces, of the router, or as a service
+//! outside sees them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use network::netlink::{Netlink, address_to_publish};
 use port_mapping::plan::Standing;
 use port_mapping::{MappingState, PortState};
 use tokio::sync::{Notify, watch};
+
+use crate::runtime::tunnel::KnownTunnel;
 
 /// From one look at the interfaces to the next.
 const LOOK: Duration = Duration::from_secs(30);
@@ -43,6 +45,11 @@ impl PublicAddresses {
     pub(crate) fn list(self) -> Vec<IpAddr> {
         let (four, six) = (self.v4.map(IpAddr::from), self.v6.map(IpAddr::from));
         four.into_iter().chain(six).collect()
+    }
+
+    /// These, and of the families that are missing those.
+    pub(crate) fn or(self, others: Self) -> Self {
+        Self { v4: self.v4.or(others.v4), v6: self.v6.or(others.v6) }
     }
 
     /// The first of each family.
@@ -76,6 +83,12 @@ impl OwnAddresses {
         PublicAddresses::first_of(all.into_iter().filter(|address| self.counts(*address)))
     }
 
+    /// The public addresses of the tunnel. They stay while its other end is silent: a name that goes back and forth would
+    /// help nobody.
+    pub(crate) fn of_tunnel(&self, tunnel: &KnownTunnel) -> PublicAddresses {
+        PublicAddresses::first_of(tunnel.addresses().into_iter().filter(|address| self.counts(*address)))
+    }
+
     fn counts(&self, address: IpAddr) -> bool {
         config::is_routed(address) || (self.private_networks && !address.is_loopback())
     }
@@ -107,6 +120,8 @@ pub(crate) struct AddressTask {
     pub(crate) router: Option<watch::Receiver<MappingState>>,
     /// The service outside that may be asked, and the client that asks it.
     pub(crate) service: Option<(String, HttpsClient)>,
+    /// The tunnel, whose public addresses go before all others.
+    pub(crate) tunnel: KnownTunnel,
     pub(crate) addresses: watch::Sender<PublicAddresses>,
     pub(crate) own: OwnAddresses,
     /// Wakes those to whom another address, or a port that the router forwards now, may open a way.
@@ -174,9 +189,12 @@ impl AddressTask {
     pub(crate) async fn run(mut self) {
         let begun = clock::now();
         let (mut outside, mut open) = (Outside::new(begun), 0);
+        let mut tunnel = self.tunnel.subscribe();
         loop {
             let told = Told::by(self.router.as_mut());
             let (found, next) = self.find(told, &mut outside, begun).await;
+            // Asked for last: init may have told of the tunnel meanwhile.
+            let found = self.own.of_tunnel(&self.tunnel).or(found);
             let has_moved = self.addresses.send_if_modified(|known| std::mem::replace(known, found) != found);
             if has_moved {
                 tracing::info!("the public address has changed");
@@ -188,18 +206,20 @@ impl AddressTask {
             tokio::select! {
                 () = tokio::time::sleep(next) => {}
                 () = answer(self.router.as_mut()) => {}
+                () = tunnel.next() => {}
             }
         }
     }
 
-    /// One look, and the time until the next.
+    /// One look beside the tunnel, and the time until the next.
     async fn find(&self, told: Told, outside: &mut Outside, begun: Instant) -> (PublicAddresses, Duration) {
         let mut found = self.own.public(self.addresses.borrow().v6);
         // Behind a router its address is the public one, whatever a laboratory counts.
         found.v4 = told.external.filter(|address| self.own.counts((*address).into())).or(found.v4);
         let now = clock::now();
         let is_awaited = !told.is_final && now.saturating_duration_since(begun) < ROUTER_LIMIT;
-        if found.v4.is_some() || self.service.is_none() || is_awaited {
+        let is_known = found.v4.or(self.own.of_tunnel(&self.tunnel).v4).is_some();
+        if is_known || self.service.is_none() || is_awaited {
             return (found, LOOK);
         }
         if outside.next <= now {

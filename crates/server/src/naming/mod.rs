@@ -38,6 +38,7 @@ use records::RecordsTask;
 use updater::{RecordsState, Updater};
 
 use crate::runtime::true_clock::TrueClock;
+use crate::runtime::tunnel::KnownTunnel;
 
 pub(crate) use owner::{Change, OwnerSettings, Taken};
 pub(crate) use records::Facts;
@@ -57,6 +58,7 @@ pub(crate) struct Means {
     /// The standard ports of the services that are listened on, the most important first, and the real ones.
     pub(crate) ports: Vec<(u16, u16)>,
     pub(crate) clock: TrueClock,
+    pub(crate) tunnel: KnownTunnel,
 }
 
 /// The state of the name, for those who look at it.
@@ -72,6 +74,7 @@ pub(crate) struct Naming {
     records: Option<watch::Receiver<RecordsState>>,
     /// None if the router is not asked to forward ports.
     mapping: Option<watch::Receiver<MappingState>>,
+    tunnel: KnownTunnel,
     /// The sentence about a DNS provider whose settings cannot be right.
     provider_trouble: Option<String>,
 }
@@ -117,7 +120,8 @@ impl Naming {
         let own =
             OwnAddresses { bound: means.bound.clone(), private_networks: config.federation.private_networks };
         let (certificate_sender, certificate) = watch::channel(CertificateState::default());
-        let (address_sender, addresses) = watch::channel(own.public(None));
+        let known = own.of_tunnel(&means.tunnel).or(own.public(None));
+        let (address_sender, addresses) = watch::channel(known);
         let (records_sender, records) = watch::channel(RecordsState::default());
         let changed = Arc::new(Notify::new());
         let challenges = LocalChallenges {
@@ -162,6 +166,7 @@ impl Naming {
             addresses: AddressTask {
                 router: mapping.clone(),
                 service: address_service(config)?,
+                tunnel: means.tunnel.clone(),
                 addresses: address_sender,
                 own,
                 changed,
@@ -169,7 +174,7 @@ impl Naming {
             records: records_task,
             mapping: mapping_task,
         };
-        let Means { store, tls, .. } = means;
+        let Means { store, tls, tunnel, .. } = means;
         let config = config.clone();
         let naming = Self {
             config,
@@ -180,6 +185,7 @@ impl Naming {
             addresses,
             records,
             mapping,
+            tunnel,
             provider_trouble,
         };
         Ok((naming, tasks))
@@ -208,6 +214,11 @@ impl Naming {
     /// Whether others find the server by its name.
     pub(crate) fn is_found_by_others(&self) -> bool {
         is_found_by_others(&self.config)
+    }
+
+    /// Whether there is a tunnel to a public address.
+    pub(crate) fn has_tunnel(&self) -> bool {
+        !self.tunnel.addresses().is_empty()
     }
 
     /// Whether an authority is asked for a certificate.

@@ -26,6 +26,7 @@ impl Naming {
             domain: self.config.domain.to_string(),
             certificate,
             records: self.records_in_words(),
+            tunnel: self.tunnel.status(clock::now()).map(|status| status.in_words()),
             ports: ports(&self.forwarding()),
             addresses: addresses(&self.addresses().list()),
         }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use host::clock;
 use ipc::appliance::{LINE_LIMIT, ToInit, ToServe};
 use ipc::lines;
 use pairing::DisplayStatus;
@@ -11,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use crate::accounts::pairing::PairingHandle;
 use crate::runtime::lines::Lines;
 use crate::runtime::true_clock::TrueClock;
-use crate::runtime::tunnel::TunnelAddresses;
+use crate::runtime::tunnel::KnownTunnel;
 
 /// Messages to init that may wait.
 const WAITING: usize = 16;
@@ -23,7 +24,7 @@ pub(crate) struct InitLink<R> {
     /// The last addresses that init named, for a server that starts anew.
     addresses: Option<Vec<IpAddr>>,
     clock: TrueClock,
-    tunnel: TunnelAddresses,
+    tunnel: KnownTunnel,
 }
 
 impl<R: AsyncRead + Unpin> InitLink<R> {
@@ -32,7 +33,7 @@ impl<R: AsyncRead + Unpin> InitLink<R> {
         input: R,
         output: W,
         clock: TrueClock,
-        tunnel: TunnelAddresses,
+        tunnel: KnownTunnel,
     ) -> Self {
         let (messages, queue) = mpsc::channel(WAITING);
         tokio::spawn(write(queue, output));
@@ -68,7 +69,8 @@ impl<R: AsyncRead + Unpin> InitLink<R> {
                     pairing.addresses(addresses).await;
                 }
                 Ok(ToServe::ClockIsRight(source)) => self.clock.set_right(source),
-                Ok(ToServe::Tunnel(tunnel)) => self.tunnel.set(tunnel.addresses),
+                Ok(ToServe::Tunnel(tunnel)) => self.tunnel.set(tunnel, clock::now()),
+                Ok(ToServe::TunnelFileRefused) => self.tunnel.refuse_file(),
                 Ok(ToServe::Stop) => return,
                 Err(error) => tracing::warn!(%error, "a line from init was not understood and is dropped"),
             }
@@ -148,7 +150,7 @@ mod tests {
     use crate::accounts::pairing::{PairingTask, Setup};
     use crate::operation::appliance::InitLink;
     use crate::runtime::true_clock::TrueClock;
-    use crate::runtime::tunnel::TunnelAddresses;
+    use crate::runtime::tunnel::KnownTunnel;
     use crate::tests::harness::self_signed_tls;
 
     async fn next(lines: &mut Lines<BufReader<DuplexStream>>) -> ToInit {
@@ -184,7 +186,7 @@ mod tests {
         let (mut to_serve, input) = duplex(1024);
         let (output, from_serve) = duplex(64 * 1024);
         let clock = TrueClock::of_box();
-        let mut link = InitLink::new(split(input).0, output, clock.clone(), TunnelAddresses::default());
+        let mut link = InitLink::new(split(input).0, output, clock.clone(), KnownTunnel::default());
         let link = tokio::spawn(async move { link.run(pairing, beats).await });
         let mut lines = BufReader::new(from_serve).lines();
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use host::clock;
 use ipc::control::{DiskStatus, LINE_LIMIT, PushStatus, Request, Response, ServerStatus};
 use ipc::lines::{self, LineError};
 use tokio::io::AsyncWriteExt;
@@ -106,7 +107,7 @@ async fn respond(request: Result<Request, LineError>, server: &ControlServer) ->
         Ok(Request::CheckNetwork { relay }) => {
             Response::Findings(server.reachability.look(relay.as_deref()).await)
         }
-        Ok(Request::Naming) => Response::Naming(server.observed.naming.status()),
+        Ok(Request::Naming) => Response::Naming(Box::new(server.observed.naming.status())),
         Ok(Request::ChangeSettings { change }) => change_settings(server, change).await,
         Err(error) => Response::Refused(format!("The request is not understood: {error}.")),
     }
@@ -171,6 +172,7 @@ fn status(server: &ControlServer) -> ServerStatus {
         certificate: certificate.names,
         certificate_expires: certificate.expires.map(|time| time.0),
         listening: listening.collect(),
+        tunnel: observed.tunnel.status(clock::now()),
         pairing_window: view.code.map(|code| code.closes),
         troubles: view.troubles,
     }

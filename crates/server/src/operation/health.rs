@@ -72,6 +72,7 @@ pub(crate) async fn check(observed: &Observed) -> Health {
     health.worrying.extend(clock_trouble(observed));
     health.worrying.extend(observed.owner_trouble.clone());
     health.worrying.extend(observed.naming.troubles());
+    health.worrying.extend(observed.tunnel.troubles(clock::now()));
     health
 }
 

@@ -16,7 +16,7 @@ use crate::push::Notifier;
 use crate::runtime::counters::Counters;
 use crate::runtime::resources::Resources;
 use crate::runtime::true_clock::TrueClock;
-use crate::runtime::tunnel::TunnelAddresses;
+use crate::runtime::tunnel::KnownTunnel;
 
 /// The observed parts.
 pub(crate) struct Observed {
@@ -32,7 +32,7 @@ pub(crate) struct Observed {
     pub(crate) ports: Ports,
     pub(crate) connections: Arc<Places>,
     pub(crate) clock: TrueClock,
-    pub(crate) tunnel: TunnelAddresses,
+    pub(crate) tunnel: KnownTunnel,
     /// The sentence about owner's settings that could not be taken over.
     pub(crate) owner_trouble: Option<String>,
     pub(crate) naming: Arc<Naming>,

@@ -20,7 +20,7 @@ use crate::naming::OwnerSettings;
 use crate::operation::observed::Observed;
 use crate::operation::reachability::Reachability;
 use crate::runtime::true_clock::TrueClock;
-use crate::runtime::tunnel::TunnelAddresses;
+use crate::runtime::tunnel::KnownTunnel;
 use crate::tests::keys::TestKeys;
 
 /// A name and a password that the server's rules allow.
@@ -208,7 +208,7 @@ pub(crate) async fn prepare(text: &str) -> anyhow::Result<Prepared> {
         storage,
         owner,
         clock: TrueClock::of_machine(),
-        tunnel: TunnelAddresses::default(),
+        tunnel: KnownTunnel::default(),
         owner_trouble: None,
         restart: Arc::default(),
     })

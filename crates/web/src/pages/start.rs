@@ -288,14 +288,18 @@ mod tests {
             domain: "smith.example".into(),
             certificate: "A certificate is in use.".into(),
             records: None,
+            tunnel: Some("The other end answers.".into()),
             ports: Some("It forwards <all>.".into()),
             addresses: None,
         };
         let context = PageContext { naming: Some(naming), ..context(&site, status(LedState::Ready, None)) };
         let page = start(&context, true, Reload::Automatic);
-        for expected in
-            ["smith.example", "A certificate is in use.", "<dt>Router</dt><dd>It forwards &lt;all&gt;."]
-        {
+        for expected in [
+            "smith.example",
+            "A certificate is in use.",
+            "<dt>Tunnel</dt><dd>The other end answers.",
+            "<dt>Router</dt><dd>It forwards &lt;all&gt;.",
+        ] {
             assert!(page.contains(expected), "{expected}: {page}");
         }
         assert!(!page.contains("Records"), "{page}");
