@@ -196,16 +196,23 @@ impl From<TimeArguments> for init::TimeSettings {
     }
 }
 
-/// The tasks of the processes that work on the card's boot partition, which is their standard input.
+/// The tasks of the processes that work on the owner's files, which are on the card's boot partition.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OwnerFileCommand {
-    /// Prints the owner's file as one JSON line.
+    /// Prints the owner's files as a JSON line each: hearth.toml, and then wireguard.conf. The standard input is the
+    /// partition.
     Read,
-    /// Masks its secrets, if they were imported, and writes the report beside it.
+    /// Judges a wireguard.conf, and prints the judgement as a JSON line. The standard input is the line that `read` has
+    /// printed for it, and then the text that is kept on the box.
+    Tunnel,
+    /// Masks the secrets of imported files, and writes the report beside them. The standard input is the partition.
     Finish {
-        /// Its secrets are kept elsewhere.
+        /// The secrets of hearth.toml are kept elsewhere.
         #[arg(long)]
         imported: bool,
+        /// The secrets of wireguard.conf are kept elsewhere.
+        #[arg(long)]
+        tunnel_imported: bool,
         /// The text of the report.
         #[arg(long, value_name = "TEXT")]
         report: String,

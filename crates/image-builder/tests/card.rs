@@ -153,7 +153,7 @@ fn the_owners_file_is_a_sample_that_changes_nothing_and_whose_every_key_is_right
     let bytes = std::fs::read(image).unwrap();
     let at = |offset: u64| usize::try_from(offset).unwrap();
     let volume = &bytes[at(boot.start)..at(boot.end())];
-    let found = owner_file::read(std::io::Cursor::new(volume));
+    let found = owner_file::read(std::io::Cursor::new(volume), owner_file::SETTINGS);
     let sample = found.text.unwrap();
     assert_eq!(found.problem, None);
     assert!(sample.is_ascii() && sample.lines().all(|line| line.len() <= 80));

@@ -10,6 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use ipc::lines::{Line, Lines};
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 
@@ -23,6 +25,9 @@ const LOG_LINE_LIMIT: usize = 4096;
 const STDERR_TAIL_LINES: usize = 10;
 /// The longest wait for these lines to arrive after the child has ended.
 const STDERR_TAIL_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Bytes that a pipe holds if nothing else is asked for (`pipe(7)`).
+const PIPE_SIZE: usize = 64 * 1024;
 
 /// A running child process.
 #[derive(Debug)]
@@ -114,6 +119,19 @@ fn keep_if(pid: Pid, result: io::Result<()>) -> io::Result<()> {
     result.inspect_err(|_| {
         let _ = kill_process(pid, Signal::KILL);
     })
+}
+
+/// A pipe that holds the bytes already, for a child's standard input, and has no writer any more.
+pub(super) fn filled_pipe(bytes: &[u8]) -> io::Result<Stdio> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    if bytes.len() > PIPE_SIZE {
+        fcntl_setpipe_size(&writer, bytes.len())?;
+    }
+    if rustix::io::write(&writer, bytes)? < bytes.len() {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    rustix::fs::fcntl_setfl(&reader, OFlags::empty())?;
+    Ok(reader.into())
 }
 
 fn read_messages<M: DeserializeOwned>(

@@ -193,6 +193,9 @@ impl EventLoop {
             if let Some(tunnel) = &self.tunnel {
                 self.tell(ToServe::Tunnel(tunnel.clone()));
             }
+            if self.appliance.owner_file.is_tunnel_refused() {
+                self.tell(ToServe::TunnelFileRefused);
+            }
         }
         self.show_led();
     }

@@ -2,7 +2,7 @@
 //! never panic; each failure is logged and lived with.
 //!
 //! ```text
-//! mount ─▶ consoles ─▶ modules ─▶ watchdog, LED, keys ─▶ data partition ─▶ name ─▶ owner's file ─▶ event loop, for ever
+//! mount ─▶ consoles ─▶ modules ─▶ watchdog, LED, keys ─▶ data partition ─▶ name ─▶ owner's files ─▶ event loop, for ever
 //!                                                                                                  ├─ hearth serve
 //!                                                                                                  └─ hearth network (three)
 //! ```
@@ -39,6 +39,7 @@ mod service;
 mod shutdown;
 mod supervision;
 mod system;
+mod tunnel_file;
 mod uevents;
 mod watchdog;
 
@@ -122,7 +123,7 @@ pub fn run() -> anyhow::Result<Infallible> {
     if let Err(error) = write_configuration(&name) {
         log.say(format!("the server's configuration cannot be written: {error}"));
     }
-    let owner_file = OwnerFile::find(parameters.boot, &log);
+    let owner_file = OwnerFile::find(parameters.boot, state.as_ref(), &log);
     Appliance { log, sender, lamp: lamp.ok(), watchdog, data, state, name, times, owner_file }
         .run(&events, &keys)
 }

@@ -38,12 +38,10 @@ use network::configuration::{Report, Settings, run_configuration};
 use network::mdns::run_responder;
 use network::time::{DEFAULT_SERVERS, DEFAULT_WEB_SERVERS, KernelClock, Source, TrialClock, run_time_client};
 use network::wireguard::{Conf, State, Status, TEXT_LIMIT};
-use rustix::fs::OFlags;
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::CapabilitySet;
 use time_sync::{Bounds, Server as TimeServer, WebDate, WebServer};
 
-use super::child::{Child, HEARTH};
+use super::child::{Child, HEARTH, filled_pipe};
 use super::event::Event;
 use super::identity::BoxName;
 use super::log::Log;
@@ -120,7 +118,9 @@ impl Role {
         events: &SyncSender<Event>,
         log: &Log,
     ) -> io::Result<Child> {
-        command.env_clear().stdin(input.map_or_else(|| Ok(Stdio::null()), filled_pipe)?);
+        command
+            .env_clear()
+            .stdin(input.map_or_else(|| Ok(Stdio::null()), |text| filled_pipe(text.as_bytes()))?);
         let events = events.clone();
         let deliver = move |pid, message: FromNetwork| {
             events.send(Event::Network(self, pid, message.bounded())).is_ok()
@@ -135,15 +135,6 @@ fn tunnel_text(state: Option<&PersistentState>, log: &Log) -> Option<String> {
         log.say(format!("there is no tunnel: the kept wireguard.conf cannot be read: {error}"));
         None
     })
-}
-
-/// A pipe that holds the text already and has no writer any more. A text that does not fit, which would be longer than any
-/// that counts, is cut.
-fn filled_pipe(text: &str) -> io::Result<Stdio> {
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    rustix::io::write(&writer, text.as_bytes())?;
-    rustix::fs::fcntl_setfl(&reader, OFlags::empty())?;
-    Ok(reader.into())
 }
 
 /// Reads the tunnel's configuration from the standard input, if it is there. What is wrong with it is reported.

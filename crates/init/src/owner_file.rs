@@ -1,13 +1,15 @@
-//! The owner's file on the card's boot partition: read for the server at the start of the box, and answered on the card when
-//! the server has said what became of it.
+//! The owner's files on the card's boot partition: read at the start of the box, and answered on the card when the server has
+//! said what became of its own.
 //!
 //! | process | user | standard input | does |
 //! |---|---|---|---|
-//! | `hearth owner-file read` | 1004 | the partition, read-only | prints one JSON line |
+//! | `hearth owner-file read` | 1004 | the partition, read-only | prints a JSON line for each file |
+//! | `hearth owner-file tunnel` | 1004 | the line of `wireguard.conf`, and the text kept of it | prints a JSON line |
 //! | `hearth owner-file finish` | 1004 | the partition | masks secrets, writes the report |
 //!
-//! Both are this binary, have no capabilities and `no_new_privs`, can start nothing, and end soon or are killed. What the
-//! first one prints goes to the server's file without being looked into: no file system and no text is parsed here.
+//! All are this binary, have no capabilities and `no_new_privs`, can start nothing, and end soon or are killed. What the
+//! first one prints goes to the server's file, and to the second process (`tunnel_file.rs`), without being looked into: no
+//! file system and no text is parsed here.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 use host::clock::{poll_timeout, uptime};
 use ipc::appliance::OwnerFileResult;
-use ipc::owner::LINE_LIMIT;
+use ipc::owner::{LINE_LIMIT, TunnelVerdict};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitStatus};
 use rustix::thread::CapabilitySet;
@@ -30,17 +32,19 @@ use super::disk::data::SERVER_ID;
 use super::disk::find::boot_device;
 use super::log::{Log, LogSource};
 use super::parameters::PartitionIdentity;
+use super::persistent_state::PersistentState;
 use super::restriction::restrict;
+use super::tunnel_file::TunnelFile;
 
-/// The owner's file for the server, as [`ipc::appliance::OwnerFile`].
+/// The owner's `hearth.toml` for the server, as [`ipc::appliance::OwnerFile`].
 pub(super) const FOR_SERVER: &str = "/run/hearth/owner.json";
-/// The user and group of both processes.
+/// The user and group of the processes.
 const OWNER_FILE_ID: u32 = 1004;
 /// The longest time for reading. The server waits for it; a healthy card takes some milliseconds.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time for masking and answering, in which the whole partition may be read.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest log of the reading process, in bytes.
+/// The longest log of a process that prints lines, in bytes.
 const STDERR_LIMIT: u64 = 4096;
 /// The longest line that the finishing process may print; it prints none.
 const NO_LINE: usize = 64;
@@ -49,6 +53,7 @@ const NO_LINE: usize = 64;
 #[derive(Debug)]
 pub(super) struct OwnerFile {
     device: Option<PathBuf>,
+    tunnel: TunnelFile,
     answer: Answer,
     work: Option<Work>,
 }
@@ -68,19 +73,29 @@ struct Work {
 }
 
 impl OwnerFile {
-    /// Finds the boot partition, and has the owner's file read for the server. Without it the server starts as well.
-    pub(super) fn find(boot: Option<PartitionIdentity>, log: &Log) -> Self {
+    /// Finds the boot partition, has the owner's settings read for the server, and takes over the owner's tunnel. Without
+    /// them the box starts as well.
+    pub(super) fn find(boot: Option<PartitionIdentity>, state: Option<&PersistentState>, log: &Log) -> Self {
         let device = boot.and_then(boot_device);
-        match &device {
-            None => log.say("the owner's file is not read: the boot partition was not found"),
-            Some(device) => {
-                let read = read(device, log).and_then(|line| keep_for_server(Path::new(FOR_SERVER), &line));
-                if let Err(error) = read {
-                    log.say(format!("the owner's file is not read: {error}"));
-                }
-            }
-        }
-        Self { device, answer: Answer::Awaited, work: None }
+        let lines = match &device {
+            None => Err(io::Error::other("the boot partition was not found")),
+            Some(device) => read(device, log),
+        };
+        let tunnel = lines.and_then(|[settings, tunnel]| {
+            // One that is not kept for the server is no reason to leave the other one.
+            let tunnel = TunnelFile::take_over(&tunnel, state, log);
+            keep_for_server(Path::new(FOR_SERVER), &settings).map(|()| tunnel)
+        });
+        let tunnel = tunnel.unwrap_or_else(|error| {
+            log.say(format!("the owner's file is not read: {error}"));
+            TunnelFile::default()
+        });
+        Self { device, tunnel, answer: Answer::Awaited, work: None }
+    }
+
+    /// Whether the owner's `wireguard.conf` has errors.
+    pub(super) fn is_tunnel_refused(&self) -> bool {
+        self.tunnel.verdict == TunnelVerdict::Refused
     }
 
     /// A new server runs, which may answer once.
@@ -97,7 +112,9 @@ impl OwnerFile {
         }
         self.answer = Answer::Taken;
         let device = OpenOptions::new().read(true).write(true).open(device);
-        match device.and_then(|device| start_finishing(command("finish"), device, result, log)) {
+        let started =
+            device.and_then(|device| start_finishing(command("finish"), device, result, &self.tunnel, log));
+        match started {
             Ok(child) => self.work = Some(Work { child, ends: now + FINISH_TIMEOUT }),
             Err(error) => log.say(format!(
                 "the owner's file cannot be answered on the card: {error}; is the card's lock switch on?"
@@ -134,7 +151,7 @@ impl OwnerFile {
     }
 }
 
-/// Takes all rights from the calling process, which must be one of the two, and most resources. It can make no file longer
+/// Takes all rights from the calling process, which must be one of these, and most resources. It can make no file longer
 /// than `file_size` bytes; devices have no such limit.
 ///
 /// # Errors
@@ -144,24 +161,30 @@ pub fn restrict_owner_file(file_size: u64) -> anyhow::Result<()> {
     restrict(OWNER_FILE_ID, CapabilitySet::empty(), file_size)
 }
 
-fn command(task: &str) -> Command {
+/// One of the processes.
+pub(super) fn command(task: &str) -> Command {
     let mut command = Command::new(HEARTH);
     command.args(["owner-file", task]).uid(OWNER_FILE_ID).gid(OWNER_FILE_ID);
     command
 }
 
-fn read(device: &Path, log: &Log) -> io::Result<Vec<u8>> {
+/// The lines of `hearth.toml` and of `wireguard.conf`.
+fn read(device: &Path, log: &Log) -> io::Result<[Vec<u8>; 2]> {
     let mut command = command("read");
     command.stdin(File::open(device)?);
-    line_of(command, READ_TIMEOUT, log)
+    lines_of(command, READ_TIMEOUT, log)
 }
 
-/// Runs a process and gives the one line that it prints, its end included. Whatever it does, it has ended afterwards.
-fn line_of(mut command: Command, limit: Duration, log: &Log) -> io::Result<Vec<u8>> {
+/// Runs a process and gives the lines that it prints, without their ends. Whatever it does, it has ended afterwards.
+pub(super) fn lines_of<const N: usize>(
+    mut command: Command,
+    limit: Duration,
+    log: &Log,
+) -> io::Result<[Vec<u8>; N]> {
     command.env_clear().current_dir("/").stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let output = child.stdout.take().ok_or_else(|| io::Error::other("it has no output"));
-    let line = output.and_then(|output| read_line(output, uptime() + limit));
+    let lines = output.and_then(|output| read_lines(output, uptime() + limit));
     // It has closed its output, or must not go on: what it has printed tells whether it was successful.
     let ended = child.kill().and_then(|()| child.wait());
     let mut words = Vec::new();
@@ -170,12 +193,12 @@ fn line_of(mut command: Command, limit: Duration, log: &Log) -> io::Result<Vec<u
         let _ = stderr.take(STDERR_LIMIT).read_to_end(&mut words);
     }
     String::from_utf8_lossy(&words).lines().for_each(|line| log.pass_on(LogSource::OwnerFile, line));
-    line
+    lines
 }
 
 /// Reads to the end of the stream, until `end` at the latest.
-fn read_line(mut output: ChildStdout, end: Duration) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
+fn read_lines<const N: usize>(mut output: ChildStdout, end: Duration) -> io::Result<[Vec<u8>; N]> {
+    let mut text = Vec::new();
     let mut buffer = [0; 4096];
     loop {
         let left = end.saturating_sub(uptime());
@@ -186,15 +209,18 @@ fn read_line(mut output: ChildStdout, end: Duration) -> io::Result<Vec<u8>> {
             Err(error) => return Err(error.into()),
         }
         let count = output.read(&mut buffer)?;
-        line.extend(buffer.iter().take(count));
-        if line.len() > LINE_LIMIT {
+        text.extend(buffer.iter().take(count));
+        if text.len() > N * LINE_LIMIT {
             return Err(io::Error::other("what was read is longer than its limit"));
         }
         if count == 0 {
             break;
         }
     }
-    if line.last() == Some(&b'\n') { Ok(line) } else { Err(io::Error::other("the reading process failed")) }
+    let failed = || io::Error::other("the reading process failed");
+    let text = text.strip_suffix(b"\n").ok_or_else(failed)?;
+    let lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    lines.try_into().map_err(|_| failed())
 }
 
 /// Writes the line where only the server can read it.
@@ -202,6 +228,7 @@ fn keep_for_server(path: &Path, line: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?;
     file.write_all(line)?;
+    file.write_all(b"\n")?;
     chown(path, Some(SERVER_ID), Some(SERVER_ID))
 }
 
@@ -209,12 +236,18 @@ fn start_finishing(
     mut command: Command,
     device: File,
     result: &OwnerFileResult,
+    tunnel: &TunnelFile,
     log: &Log,
 ) -> io::Result<Child> {
     if result.imported {
         command.arg("--imported");
     }
-    command.arg(format!("--report={}", result.report)).env_clear().stdin(device);
+    if tunnel.verdict == TunnelVerdict::Taken {
+        command.arg("--tunnel-imported");
+    }
+    let reports = [&*result.report, &*tunnel.report];
+    let report = reports.into_iter().filter(|report| !report.is_empty()).collect::<Vec<_>>().join("\n\n");
+    command.arg(format!("--report={report}")).env_clear().stdin(device);
     let ignore = |_, _: IgnoredAny| true;
     Child::start(&mut command, LogSource::OwnerFile, NO_LINE, log, ignore).map(|(child, _)| child)
 }
@@ -229,10 +262,10 @@ mod tests {
     use std::time::Duration;
 
     use ipc::appliance::OwnerFileResult;
-    use ipc::owner::LINE_LIMIT;
+    use ipc::owner::{LINE_LIMIT, TunnelVerdict};
     use rustix::process::{WaitOptions, WaitStatus, geteuid, waitpid};
 
-    use super::{Answer, OwnerFile, Work, keep_for_server, line_of, start_finishing};
+    use super::{Answer, OwnerFile, TunnelFile, Work, keep_for_server, lines_of, start_finishing};
     use crate::console::Consoles;
     use crate::log::Log;
 
@@ -248,10 +281,11 @@ mod tests {
     }
 
     /// A finishing process that must end by the ninth second.
-    fn working(script: &str, device: &Path, result: &OwnerFileResult) -> OwnerFile {
-        let child = start_finishing(shell(script), File::open(device).unwrap(), result, &log()).unwrap();
+    fn working(script: &str, device: &Path, result: &OwnerFileResult, tunnel: TunnelFile) -> OwnerFile {
+        let device = File::open(device).unwrap();
+        let child = start_finishing(shell(script), device, result, &tunnel, &log()).unwrap();
         let work = Some(Work { child, ends: Duration::from_secs(9) });
-        OwnerFile { device: None, answer: Answer::Taken, work }
+        OwnerFile { device: None, tunnel, answer: Answer::Taken, work }
     }
 
     fn reap(owner_file: &mut OwnerFile) -> WaitStatus {
@@ -264,21 +298,32 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_taken_as_it_is_and_anything_else_is_an_error() {
-        let line = |script: &str| line_of(shell(script), Duration::from_secs(60), &log());
-        assert_eq!(line("echo 'not even JSON'; echo words >&2").unwrap(), b"not even JSON\n");
-        for script in ["exit 1", "echo failed >&2; exit 1", "printf half"] {
-            assert_eq!(line(script).unwrap_err().to_string(), "the reading process failed", "{script}");
+    fn the_lines_are_taken_as_they_are_and_anything_else_is_an_error() {
+        let lines = |script: &str| lines_of::<2>(shell(script), Duration::from_secs(60), &log());
+        assert_eq!(
+            lines("echo 'not even JSON'; echo; echo words >&2").unwrap(),
+            [&b"not even JSON"[..], b""]
+        );
+        for script in [
+            "exit 1",
+            "echo failed >&2; exit 1",
+            "printf half",
+            "echo 1; printf half",
+            "echo 1",
+            "echo 1; echo 2; echo 3",
+        ] {
+            assert_eq!(lines(script).unwrap_err().to_string(), "the reading process failed", "{script}");
         }
         let endless = "while :; do echo 0123456789012345678901234567890123456789; done";
-        assert!(line(endless).unwrap_err().to_string().contains("longer"));
+        assert!(lines(endless).unwrap_err().to_string().contains("longer"));
         let longest = format!("head -c {} /dev/zero; echo", LINE_LIMIT - 1);
-        assert_eq!(line(&longest).unwrap().len(), LINE_LIMIT);
+        let found = lines(&format!("{longest}; {longest}")).unwrap();
+        assert_eq!(found.map(|line| line.len()), [LINE_LIMIT - 1; 2]);
     }
 
     #[test]
     fn a_reading_process_that_does_not_end_is_killed() {
-        let stopped = line_of(shell("kill -STOP $$"), Duration::from_millis(1), &log());
+        let stopped = lines_of::<1>(shell("kill -STOP $$"), Duration::from_millis(1), &log());
         assert_eq!(stopped.unwrap_err().kind(), ErrorKind::TimedOut);
     }
 
@@ -289,11 +334,11 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hearth/owner.json");
-        keep_for_server(&path, b"{}\n").unwrap();
+        keep_for_server(&path, b"{}").unwrap();
         let metadata = fs::metadata(&path).unwrap();
         assert_eq!((metadata.mode() & 0o777, metadata.uid(), metadata.gid()), (0o400, 1000, 1000));
         assert_eq!(fs::read(&path).unwrap(), b"{}\n");
-        assert!(keep_for_server(&path, b"other\n").is_err());
+        assert!(keep_for_server(&path, b"other").is_err());
     }
 
     #[test]
@@ -303,9 +348,14 @@ mod tests {
         fs::write(&device, "the device").unwrap();
         let script = r#"[ "$(/bin/cat)" = "the device" ] && printf '%s|' "$@" > "#;
         let script = format!("{script}{}", out.display());
-        for (imported, expected) in [(true, "--imported|--report=-- a\nb|"), (false, "--report=-- a\nb|")] {
+        let tunnel = |verdict, report: &str| TunnelFile { verdict, report: report.to_owned() };
+        for (imported, tunnel, expected) in [
+            (true, TunnelFile::default(), "--imported|--report=-- a\nb|"),
+            (false, tunnel(TunnelVerdict::Refused, "c"), "--report=-- a\nb\n\nc|"),
+            (true, tunnel(TunnelVerdict::Taken, "c"), "--imported|--tunnel-imported|--report=-- a\nb\n\nc|"),
+        ] {
             let result = OwnerFileResult { imported, report: "-- a\nb".to_owned() };
-            let mut owner_file = working(&script, &device, &result);
+            let mut owner_file = working(&script, &device, &result, tunnel);
             assert_eq!(reap(&mut owner_file).exit_status(), Some(0));
             assert_eq!(fs::read_to_string(&out).unwrap(), expected);
         }
@@ -314,7 +364,8 @@ mod tests {
     #[test]
     fn a_finishing_process_that_takes_too_long_is_killed() {
         let device = tempfile::NamedTempFile::new().unwrap();
-        let mut owner_file = working("kill -STOP $$", device.path(), &OwnerFileResult::default());
+        let mut owner_file =
+            working("kill -STOP $$", device.path(), &OwnerFileResult::default(), TunnelFile::default());
         owner_file.tick(Duration::from_secs(8), &log());
         assert_eq!(owner_file.wake_at(), Some(Duration::from_secs(9)));
         owner_file.tick(Duration::from_secs(9), &log());

@@ -119,7 +119,7 @@ impl PersistentState {
         self.replace(NAME, format!("{}\n", name.as_str()).as_bytes())
     }
 
-    /// The text of the owner's `wireguard.conf`, which has secrets in it; none if there is none.
+    /// The text of the owner's `wireguard.conf`, which has secrets in it; none if there is no tunnel.
     ///
     /// # Errors
     ///
@@ -132,7 +132,13 @@ impl PersistentState {
         };
         // One byte more, for the reader to find it too long.
         file.take(TEXT_LIMIT as u64 + 1).read_to_string(&mut text)?;
-        Ok(Some(text))
+        Ok((!text.is_empty()).then_some(text))
+    }
+
+    /// Keeps the text of the owner's `wireguard.conf`; an empty one means that there is no tunnel. Nobody but root gets to
+    /// it: the directory is root's alone. Durable once it returns `Ok`.
+    pub(super) fn save_wireguard_text(&self, text: &str) -> io::Result<()> {
+        self.replace(WIREGUARD, text.as_bytes())
     }
 
     fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
@@ -182,9 +188,11 @@ mod tests {
         assert!(time > 1_700_000_000);
 
         assert_eq!(state.wireguard_text().unwrap(), None);
+        for (text, found) in [("[Interface]", Some("[Interface]")), ("", None)] {
+            state.save_wireguard_text(text).unwrap();
+            assert_eq!(state.wireguard_text().unwrap().as_deref(), found);
+        }
         let kept = directory.path().join("wireguard.conf");
-        fs::write(&kept, "[Interface]").unwrap();
-        assert_eq!(state.wireguard_text().unwrap().as_deref(), Some("[Interface]"));
         fs::write(&kept, vec![b'#'; 100_000]).unwrap();
         assert_eq!(state.wireguard_text().unwrap().unwrap().len(), 16 * 1024 + 1);
         fs::write(&kept, [0xff]).unwrap();

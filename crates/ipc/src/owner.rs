@@ -1,34 +1,83 @@
-//! The owner's settings file on its way from the process that reads it off the card to the server: one line of at most
-//! [`LINE_LIMIT`] bytes, which `hearth init` passes on as a file without looking into it.
+//! The owner's files on their way from the process that reads them off the card: a line of at most [`LINE_LIMIT`] bytes for
+//! each, which `hearth init` passes on without looking into it.
 //!
-//! The server's answer is [`ToInit::OwnerFile`](crate::appliance::ToInit).
+//! That of `hearth.toml` goes to the server, whose answer is [`ToInit::OwnerFile`](crate::appliance::ToInit); that of
+//! `wireguard.conf` goes to a process that judges it, whose answer is a [`TunnelImport`].
+
+use serde::{Deserialize, Serialize};
 
 use crate::appliance::OwnerFile;
 use crate::words::{bounded_words, is_control};
 
-/// The longest line with an [`OwnerFile`], in bytes.
+/// The longest line with an [`OwnerFile`] or a [`TunnelImport`], in bytes.
 pub const LINE_LIMIT: usize = 64 * 1024;
-/// The longest text of the owner's file, in bytes.
+/// The longest text of an owner's file, in bytes.
 pub const TEXT_LIMIT: usize = 16 * 1024;
 /// The longest problem, in bytes.
 pub const PROBLEM_LIMIT: usize = 1024;
+/// The longest report about a `wireguard.conf`, in bytes.
+pub const TUNNEL_REPORT_LIMIT: usize = 2048;
+
+/// The judgement of the card's `wireguard.conf`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TunnelImport {
+    /// The text to keep from now on, with its secrets, instead of the one that is kept; empty to have no tunnel any more.
+    /// None if there is nothing to write.
+    pub keep: Option<String>,
+    /// The judgement in a word.
+    pub verdict: TunnelVerdict,
+    /// The judgement as plain text for its owner; empty if there is nothing to say.
+    pub report: String,
+}
+
+/// The judgement of a `wireguard.conf` in a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TunnelVerdict {
+    /// The card says nothing about a tunnel.
+    #[default]
+    Nothing,
+    /// The card's text is taken over: once [`TunnelImport::keep`] is written, its secrets can be masked on the card.
+    Taken,
+    /// It has errors. The kept text stays, and so does the card's.
+    Refused,
+}
 
 impl OwnerFile {
     /// The same with a problem of at most [`PROBLEM_LIMIT`] bytes. A text that is longer than [`TEXT_LIMIT`], or that holds
     /// characters which are no part of a text, is left out, since its line could be longer than [`LINE_LIMIT`].
     #[must_use]
     pub fn bounded(self) -> Self {
-        let is_text = |text: &String| text.len() <= TEXT_LIMIT && !text.chars().any(is_control);
         Self {
-            text: self.text.filter(is_text),
+            text: self.text.filter(|text| is_text(text)),
             problem: self.problem.map(|problem| bounded_words(&problem, PROBLEM_LIMIT)),
         }
     }
 }
 
+impl TunnelImport {
+    /// The same with a report of at most [`TUNNEL_REPORT_LIMIT`] bytes. A text to keep that is longer than [`TEXT_LIMIT`],
+    /// or that is none, makes it a refusal.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        let report = bounded_words(&self.report, TUNNEL_REPORT_LIMIT);
+        match self.keep {
+            Some(text) if !is_text(&text) => Self { keep: None, verdict: TunnelVerdict::Refused, report },
+            keep => Self { keep, verdict: self.verdict, report },
+        }
+    }
+}
+
+fn is_text(text: &str) -> bool {
+    text.len() <= TEXT_LIMIT && !text.chars().any(is_control)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{LINE_LIMIT, OwnerFile, PROBLEM_LIMIT, TEXT_LIMIT};
+    use super::{
+        LINE_LIMIT, OwnerFile, PROBLEM_LIMIT, TEXT_LIMIT, TUNNEL_REPORT_LIMIT, TunnelImport, TunnelVerdict,
+    };
     use crate::lines::encode;
 
     /// The character that takes most bytes in JSON, of those that pass.
@@ -49,5 +98,25 @@ mod tests {
         assert_eq!(bounded("a = 1\r\n\t# ä".to_owned()), Some("a = 1\r\n\t# ä".to_owned()));
         assert_eq!(bounded("a".repeat(TEXT_LIMIT + 1)), None);
         assert_eq!(bounded("a\0".to_owned()), None);
+    }
+
+    #[test]
+    fn the_longest_bounded_import_fits_in_its_line_and_one_with_another_text_is_a_refusal() {
+        let import = |text: String| {
+            let import = TunnelImport {
+                keep: Some(text),
+                verdict: TunnelVerdict::Taken,
+                report: COSTLY.repeat(2 * TUNNEL_REPORT_LIMIT),
+            };
+            import.bounded()
+        };
+        let longest = import(COSTLY.repeat(TEXT_LIMIT));
+        assert_eq!(longest.verdict, TunnelVerdict::Taken);
+        let line = encode(&longest).unwrap();
+        assert!(line.len() <= LINE_LIMIT, "{} bytes", line.len());
+        for wrong in ["a".repeat(TEXT_LIMIT + 1), "a\0".to_owned()] {
+            let import = import(wrong);
+            assert_eq!((import.keep, import.verdict), (None, TunnelVerdict::Refused));
+        }
     }
 }

@@ -9,24 +9,24 @@ use fat::{Entry, EntryKind, Volume};
 use crate::device::{Device, length, overwrite, sectors};
 use crate::report::filled;
 use crate::secrets::{MASK, is_searched, mask_copies, values};
-use crate::{REPORT, REPORT_LIMIT, SETTINGS, SETTINGS_LIMIT, named, text};
+use crate::{FILE_LIMIT, REPORT, REPORT_LIMIT, named, text};
 
 /// Bytes of the free clusters that are read at once: whole sectors.
 const CHUNK: u64 = 64 << 10;
 
-/// The treatment of the secrets of the owner's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Secrets {
-    /// They are kept elsewhere: masked.
-    Mask,
-    /// They are needed: left alone.
-    Leave,
+/// A file whose secrets are kept elsewhere, so that they are to be masked.
+#[derive(Clone, Copy)]
+pub struct Kept<'a> {
+    /// Its name on the card.
+    pub name: &'static str,
+    /// Replaces each byte of a secret in the text by `*`, and changes nothing else.
+    pub mask: &'a dyn Fn(&str) -> String,
 }
 
 /// The outcome of [`finish`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finished {
-    /// The number of secrets that were masked in the owner's file.
+    /// The number of secrets that were masked in the owner's files.
     pub masked: usize,
     /// The number of sectors in which copies of them were masked.
     pub copies: usize,
@@ -49,9 +49,9 @@ pub enum Report {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The volume, or a file of it, cannot be read.
-    #[error("reading the owner's file from the card")]
+    #[error("reading the owner's files from the card")]
     Volume(#[from] fat::Error),
-    /// The owner's file is no text any more.
+    /// A file is no text any more.
     #[error("the owner's file is not what was imported: {0}")]
     Text(String),
     /// A text came back with another length, or with other changes than masks.
@@ -70,25 +70,15 @@ pub enum Error {
     ReadBack(&'static str),
 }
 
-/// Masks the secrets of the owner's file, which `mask` finds, if they are to be masked, and writes the report. The volume
-/// is at the beginning of the device. `mask` replaces each byte of a secret by `*` and changes nothing else.
+/// Masks the secrets of these files, and writes the report. The volume is at the beginning of the device.
 ///
 /// # Errors
 ///
-/// The first error. The report is written also if the masking fails.
-pub fn finish<D: Device>(
-    device: &mut D,
-    mask: impl Fn(&str) -> String,
-    secrets: Secrets,
-    report: &str,
-) -> Result<Finished, Error> {
+/// The first error. None of them keeps the other files from being masked, nor the report from being written.
+pub fn finish<D: Device>(device: &mut D, kept: &[Kept<'_>], report: &str) -> Result<Finished, Error> {
     let mut volume = Volume::open(device, 0)?;
     let root = volume.root()?;
-    let masked = match (secrets, named(&root, SETTINGS)) {
-        (Secrets::Mask, Some(file)) => check_sole(&volume, file, &root, SETTINGS_LIMIT)
-            .and_then(|()| mask_secrets(&mut volume, file, mask)),
-        _ => Ok((0, 0)),
-    };
+    let masked = mask_files(&mut volume, &root, kept);
     let report = match named(&root, REPORT) {
         Some(file) if matches!(file.kind, EntryKind::File { size: 1.. }) => {
             check_sole(&volume, file, &root, REPORT_LIMIT)
@@ -113,30 +103,64 @@ fn check_sole<D: Device>(
     }
 }
 
-/// Steps 1 and 2 of the picture in `lib.rs`. Gives the numbers of secrets and of sectors with copies.
-fn mask_secrets<D: Device>(
-    volume: &mut Volume<&mut D>,
-    file: &Entry,
-    mask: impl Fn(&str) -> String,
-) -> Result<(usize, usize), Error> {
-    let bytes = volume.content(file, SETTINGS_LIMIT)?;
-    let masked = masked(&bytes, mask)?;
-    let values = values(&bytes, &masked);
-    if values.is_empty() {
-        return Ok((0, 0));
+/// A file in which there is something to mask.
+struct Unmasked<'a> {
+    name: &'static str,
+    entry: &'a Entry,
+    bytes: Vec<u8>,
+    masked: Vec<u8>,
+    /// The places of the secrets in `bytes`.
+    values: Vec<Range<usize>>,
+}
+
+impl<'a> Unmasked<'a> {
+    /// Reads the file; none if it is not there, or has no secret.
+    fn read<D: Device>(
+        volume: &mut Volume<&mut D>,
+        root: &'a [Entry],
+        kept: &Kept<'_>,
+    ) -> Result<Option<Self>, Error> {
+        let Some(entry) = named(root, kept.name) else { return Ok(None) };
+        check_sole(volume, entry, root, FILE_LIMIT)?;
+        let bytes = volume.content(entry, FILE_LIMIT)?;
+        let masked = masked(&bytes, kept)?;
+        let values = values(&bytes, &masked);
+        Ok((!values.is_empty()).then_some(Self { name: kept.name, entry, bytes, masked, values }))
     }
-    let secrets = values.iter().filter_map(|place| bytes.get(place.clone()));
-    let secrets: Vec<&[u8]> = secrets.filter(|value| is_searched(value)).collect();
-    let copies = mask_all_copies(volume, file, &secrets)?;
-    replace(volume, file, SETTINGS_LIMIT, SETTINGS, &bytes, &masked)?;
-    Ok((values.len(), copies))
+
+    fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+        self.values.iter().filter_map(|place| self.bytes.get(place.clone()))
+    }
+}
+
+/// Steps 1 and 2 of the picture in `lib.rs`. Gives the numbers of secrets and of sectors with copies.
+fn mask_files<D: Device>(
+    volume: &mut Volume<&mut D>,
+    root: &[Entry],
+    kept: &[Kept<'_>],
+) -> Result<(usize, usize), Error> {
+    let read: Vec<_> = kept.iter().map(|kept| Unmasked::read(volume, root, kept)).collect();
+    let (mut files, mut first) = (Vec::new(), Ok(()));
+    for file in read {
+        match file {
+            Ok(file) => files.extend(file),
+            Err(error) => first = first.and(Err(error)),
+        }
+    }
+    let copies = mask_all_copies(volume, &files)?;
+    for file in &files {
+        let replaced = replace(volume, file.entry, FILE_LIMIT, file.name, &file.bytes, &file.masked);
+        first = first.and(replaced);
+    }
+    first?;
+    Ok((files.iter().map(|file| file.values.len()).sum(), copies))
 }
 
 /// The bytes of the file with masked secrets.
-fn masked(bytes: &[u8], mask: impl Fn(&str) -> String) -> Result<Vec<u8>, Error> {
-    let (text, skipped) = text::decode(bytes).map_err(Error::Text)?;
+fn masked(bytes: &[u8], kept: &Kept<'_>) -> Result<Vec<u8>, Error> {
+    let (text, skipped) = text::decode(bytes, kept.name).map_err(Error::Text)?;
     let mut masked = bytes.iter().copied().take(skipped).collect::<Vec<u8>>();
-    masked.extend(mask(text).into_bytes());
+    masked.extend((kept.mask)(text).into_bytes());
     let is_mask = |(before, after): (&u8, &u8)| before == after || *after == MASK;
     if masked.len() != bytes.len() || !bytes.iter().zip(&masked).all(is_mask) {
         return Err(Error::Mask);
@@ -144,29 +168,33 @@ fn masked(bytes: &[u8], mask: impl Fn(&str) -> String) -> Result<Vec<u8>, Error>
     Ok(masked)
 }
 
-/// Masks what earlier versions of the file have left: in free clusters, and behind its own end.
-fn mask_all_copies<D: Device>(
-    volume: &mut Volume<&mut D>,
-    file: &Entry,
-    secrets: &[&[u8]],
-) -> Result<usize, Error> {
-    if secrets.is_empty() {
-        return Ok(0);
-    }
+/// Masks what earlier versions of the files have left: in free clusters, and behind their own ends.
+fn mask_all_copies<D: Device>(volume: &mut Volume<&mut D>, files: &[Unmasked<'_>]) -> Result<usize, Error> {
+    let secrets = files.iter().flat_map(Unmasked::secrets);
+    let secrets: Vec<&[u8]> = secrets.filter(|value| is_searched(value)).collect();
+    let (Some(first), false) = (files.first(), secrets.is_empty()) else { return Ok(0) };
     let mut places = volume.free();
-    places.extend(volume.slack(file, SETTINGS_LIMIT)?);
+    for file in files {
+        places.extend(volume.slack(file.entry, FILE_LIMIT)?);
+    }
     let device = volume.device();
     let mut found = 0;
     for place in places {
-        found += mask_copies_in(*device, place, secrets)?;
+        found += mask_copies_in(*device, place, &secrets, first.name)?;
     }
     if found > 0 {
-        device.sync().map_err(|source| Error::Write { name: SETTINGS, source })?;
+        device.sync().map_err(|source| Error::Write { name: first.name, source })?;
     }
     Ok(found)
 }
 
-fn mask_copies_in<D: Device>(device: &mut D, place: Range<u64>, secrets: &[&[u8]]) -> Result<usize, Error> {
+/// Errors name a file to which the secrets belong.
+fn mask_copies_in<D: Device>(
+    device: &mut D,
+    place: Range<u64>,
+    secrets: &[&[u8]],
+    name: &'static str,
+) -> Result<usize, Error> {
     let mut found = 0;
     let mut start = place.start;
     while start < place.end {
@@ -181,7 +209,7 @@ fn mask_copies_in<D: Device>(device: &mut D, place: Range<u64>, secrets: &[&[u8]
             if mask_copies(sector, secrets) {
                 let written =
                     device.seek(SeekFrom::Start(piece.start)).and_then(|_| device.write_all(sector));
-                written.map_err(|source| Error::Write { name: SETTINGS, source })?;
+                written.map_err(|source| Error::Write { name, source })?;
                 found += 1;
             }
             rest = behind;

@@ -2,15 +2,13 @@
 
 use ipc::words::is_control;
 
-use crate::SETTINGS;
-
 /// The mark at the beginning of a file with which some editors say that it is UTF-8.
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The text, and the number of bytes in front of it.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(&str, usize), String> {
+/// The text of the file with this name, and the number of bytes in front of it.
+pub(crate) fn decode<'a>(bytes: &'a [u8], name: &str) -> Result<(&'a str, usize), String> {
     if is_utf_16(bytes) {
-        return Err(format!("{SETTINGS} is saved as \"Unicode\" or \"UTF-16\". {SAVE_AGAIN}"));
+        return Err(format!("{name} is saved as \"Unicode\" or \"UTF-16\". {SAVE_AGAIN}"));
     }
     let (skipped, rest) = match bytes.strip_prefix(UTF_8_MARK) {
         Some(rest) => (UTF_8_MARK.len(), rest),
@@ -19,11 +17,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(&str, usize), String> {
     let text = str::from_utf8(rest).map_err(|error| {
         let before = rest.get(..error.valid_up_to()).unwrap_or_default();
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        format!("{SETTINGS} has a character in line {line} that is not in UTF-8. {SAVE_AGAIN}")
+        format!("{name} has a character in line {line} that is not in UTF-8. {SAVE_AGAIN}")
     })?;
     match text.split('\n').position(|line| line.chars().any(is_control)) {
         Some(line) => Err(format!(
-            "{SETTINGS} has a character in line {} that no editor shows. Remove the line and type it again.",
+            "{name} has a character in line {} that no editor shows. Remove the line and type it again.",
             line + 1
         )),
         None => Ok((text, skipped)),
@@ -43,7 +41,9 @@ const SAVE_AGAIN: &str = "Save it again as UTF-8: in Notepad this is chosen in t
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    fn decode(bytes: &[u8]) -> Result<(&str, usize), String> {
+        super::decode(bytes, "hearth.toml")
+    }
 
     #[test]
     fn text_with_and_without_a_mark_is_text() {

@@ -65,6 +65,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("web-date", clock::web_date, 5_000),
     Target::new("port-mapping", network_packets::port_mapping, 10_000),
     Target::new("wireguard-conf", tunnel::conf, 2_000),
+    Target::new("wireguard-import", tunnel::import, 2_000),
     Target::new("boot-state", storage::boot_state, 3_000),
     Target::new("journal", storage::journal, 100),
     Target::new("debian-package", storage::debian_package, 500),

@@ -3,26 +3,31 @@
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
 use fat::{Entry, Volume};
-use owner_file::{Device, Secrets, finish, read};
+use network::wireguard;
+use owner_file::{Device, Kept, SETTINGS, TUNNEL, finish, read};
 
 /// More than any file of a volume that is an input.
 const LIMIT: u64 = 1 << 20;
 
 /// Bytes of a volume.
 pub(crate) fn owner_file(data: &[u8]) {
-    let found = read(Cursor::new(data));
-    assert_eq!(found.clone().bounded(), found);
+    for name in [SETTINGS, TUNNEL] {
+        let found = read(Cursor::new(data), name);
+        assert_eq!(found.clone().bounded(), found);
+    }
+    let kept = [
+        Kept { name: SETTINGS, mask: &config::owner::mask_secrets },
+        Kept { name: TUNNEL, mask: &wireguard::mask_secrets },
+    ];
     let before = everything(data);
     let mut card = Card(Cursor::new(data.to_vec()));
-    let finished =
-        finish(&mut card, config::owner::mask_secrets, Secrets::Mask, "smith.dedyn.io is set up.\n");
+    let finished = finish(&mut card, &kept, "smith.dedyn.io is set up.\n");
     let after = everything(card.0.get_ref());
     assert_eq!(before, after, "the file system has changed");
     assert_eq!(card.0.get_ref().len(), data.len());
     if finished.is_ok() {
         let first = card.0.get_ref().clone();
-        let again =
-            finish(&mut card, config::owner::mask_secrets, Secrets::Mask, "smith.dedyn.io is set up.\n");
+        let again = finish(&mut card, &kept, "smith.dedyn.io is set up.\n");
         assert!(again.is_ok() && *card.0.get_ref() == first, "a second run changes something");
     }
 }

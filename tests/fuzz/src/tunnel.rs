@@ -1,7 +1,35 @@
 //! The owner's `wireguard.conf`.
 
+use ipc::appliance::OwnerFile;
+use ipc::owner::{LINE_LIMIT, TunnelVerdict};
 use network::dns::{Kind, question};
-use network::wireguard::{Conf, Endpoint, TEXT_LIMIT, is_masked, mask_secrets, unmask};
+use network::wireguard::{self, Conf, Endpoint, TEXT_LIMIT, is_masked, mask_secrets, unmask};
+
+/// A text that the box has, and behind a zero one that is found on the card.
+pub(crate) fn import(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (kept, found) = text.split_once('\0').unwrap_or(("", &text));
+    let found = OwnerFile { text: Some(found.to_owned()), problem: None }.bounded();
+    let import = wireguard::import(&found, kept);
+    assert_eq!(import.clone().bounded(), import);
+    let line = ipc::lines::encode(&import).expect("an import has a form in JSON");
+    assert!(line.len() <= LINE_LIMIT);
+    if let Some(keep) = &import.keep {
+        assert_eq!(import.verdict, TunnelVerdict::Taken);
+        assert!(keep.is_empty() || Conf::parse(keep).is_ok());
+    }
+    if import.verdict != TunnelVerdict::Taken {
+        return;
+    }
+    // Whatever the power does to the mask, the next start finds what is kept, and has nothing to write.
+    let now = import.keep.as_deref().unwrap_or(kept);
+    let masked = OwnerFile { text: found.text.as_deref().map(mask_secrets), problem: None };
+    for card in [&found, &masked] {
+        let again = wireguard::import(card, now);
+        assert_eq!(again.keep, None);
+        assert_ne!(again.verdict, TunnelVerdict::Refused);
+    }
+}
 
 /// Any text as a `wireguard.conf`.
 pub(crate) fn conf(data: &[u8]) {

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | `conf.rs` | `wireguard.conf`, as wg-quick(8) and providers write it |
 //! | `mask.rs` | the secrets in such a text, masked and taken back |
+//! | `import.rs` | the owner's text on the card, judged beside the kept one |
 //! | `machine.rs` | the decisions: when to look names up, when the other end is silent; pure |
 //! | `routing.rs` | the rules that keep the home network and the tunnel's own packets out of the tunnel |
 //! | `driver.rs` | all of them, with the kernel and the name servers |
 
 mod conf;
 mod driver;
+mod import;
 mod key;
 mod machine;
 mod mask;
@@ -18,6 +20,7 @@ mod routing;
 
 pub use conf::{Conf, Endpoint, Interface, Peer, Remark, TEXT_LIMIT};
 pub(crate) use driver::{Driver, News, remove};
+pub use import::import;
 pub use key::Key;
 pub(crate) use machine::PeerStatus;
 pub use machine::{State, Status};

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use owner_file::{Finished, Report, Secrets, finish, read};
+use owner_file::{Finished, Report, SETTINGS, finish, read};
 
-use crate::volumes::{SAMPLE, TOKEN, mask};
+use crate::volumes::{KEPT, SAMPLE, TOKEN};
 
 /// Runs a program; none if it is not there.
 fn run(program: &str, arguments: &[&str]) -> Option<String> {
@@ -48,9 +48,9 @@ fn a_card_that_other_programs_wrote_stays_clean_and_changes_in_the_masked_bytes_
         run("mdel", &["-i", path, "::hearth.old"]);
         let before = std::fs::read(&image).unwrap();
 
-        assert_eq!(read(File::open(&image).unwrap()).text.as_deref(), Some(SAMPLE));
+        assert_eq!(read(File::open(&image).unwrap(), SETTINGS).text.as_deref(), Some(SAMPLE));
         let mut device = File::options().read(true).write(true).open(&image).unwrap();
-        let finished = finish(&mut device, mask, Secrets::Mask, "smith.dedyn.io is set up.").unwrap();
+        let finished = finish(&mut device, KEPT, "smith.dedyn.io is set up.").unwrap();
         assert_eq!(finished, Finished { masked: 1, copies: 1, report: Report::Written });
 
         run("fsck.vfat", &["-n", path]);

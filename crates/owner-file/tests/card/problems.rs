@@ -3,15 +3,15 @@
 use std::io::Cursor;
 
 use fat::Volume;
-use owner_file::{Finished, Report, Secrets, finish, read};
+use owner_file::{Finished, Report, SETTINGS, TUNNEL, finish, read};
 
 use crate::device::Card;
-use crate::volumes::{KINDS, Root, SAMPLE, mask, report, settings, volume, write};
+use crate::volumes::{KEPT, KINDS, Root, SAMPLE, report, settings, volume, write};
 
 /// The text and the problem of a volume of each kind.
 fn found(fill: impl Fn(&Root<'_, '_>)) -> (Option<String>, Option<String>) {
     let [first, second] = KINDS.map(|kind| {
-        let found = read(Cursor::new(volume(kind, &fill)));
+        let found = read(Cursor::new(volume(kind, &fill)), SETTINGS);
         (found.text, found.problem)
     });
     assert_eq!(first, second);
@@ -28,7 +28,7 @@ fn problem(fill: impl Fn(&Root<'_, '_>)) -> String {
 fn no_file_is_no_problem() {
     assert_eq!(found(|_| ()), (None, None));
     let mut card = Card::new(volume(KINDS[0], |_| ()));
-    let finished = finish(&mut card, mask, Secrets::Mask, "a report").unwrap();
+    let finished = finish(&mut card, KEPT, "a report").unwrap();
     assert_eq!(finished, Finished { masked: 0, copies: 0, report: Report::NoFile });
 }
 
@@ -58,6 +58,20 @@ fn an_ending_that_windows_hides_is_told_with_and_without_the_right_file() {
 }
 
 #[test]
+fn each_file_has_problems_of_its_own() {
+    let bytes = volume(KINDS[0], |root| {
+        settings(root, SAMPLE.as_bytes());
+        write(root, "wireguard.conf.txt", b"[Interface]");
+    });
+    assert_eq!(read(Cursor::new(&bytes), SETTINGS).problem, None);
+    let problem = read(Cursor::new(&bytes), TUNNEL).problem.unwrap();
+    assert!(
+        problem.starts_with("wireguard.conf.txt is not read: rename it to wireguard.conf. "),
+        "{problem}"
+    );
+}
+
+#[test]
 fn what_is_no_text_is_told() {
     let folder = problem(|root| drop(root.create_dir("hearth.toml").unwrap()));
     assert!(folder.contains("is a folder"), "{folder}");
@@ -74,21 +88,21 @@ fn what_is_no_text_is_told() {
 #[test]
 fn a_report_without_room_is_cut_and_one_that_is_deleted_is_not_written() {
     let mut card = Card::new(volume(KINDS[1], |root| write(root, "HEARTH-ERRORS.TXT", b"short file")));
-    let finished = finish(&mut card, mask, Secrets::Leave, "a long report").unwrap();
+    let finished = finish(&mut card, &[], "a long report").unwrap();
     assert_eq!(finished.report, Report::Written);
     assert_eq!(card.content("HEARTH-ERRORS.TXT"), b"a long r\r\n");
     for fill in [|_: &Root<'_, '_>| (), |root: &Root<'_, '_>| write(root, "hearth-errors.txt", b"")] {
         let mut card = Card::new(volume(KINDS[1], fill));
-        assert_eq!(finish(&mut card, mask, Secrets::Leave, "a").unwrap().report, Report::NoFile);
+        assert_eq!(finish(&mut card, &[], "a").unwrap().report, Report::NoFile);
     }
 }
 
 #[test]
 fn what_is_no_volume_is_a_problem_in_words() {
     for bytes in [Vec::new(), vec![0; 4096], vec![0xff; 100_000]] {
-        let found = read(Cursor::new(bytes.clone()));
+        let found = read(Cursor::new(bytes.clone()), SETTINGS);
         assert!(found.problem.unwrap().starts_with("hearth.toml cannot be read: "));
-        assert!(finish(&mut Card::new(bytes), mask, Secrets::Mask, "").is_err());
+        assert!(finish(&mut Card::new(bytes), KEPT, "").is_err());
     }
 }
 
@@ -112,7 +126,7 @@ fn a_file_that_shares_clusters_is_not_written() {
     let entry = reserved * 512 + usize::try_from(report).unwrap() * 2;
     bytes[entry..entry + 2].copy_from_slice(&u16::try_from(boot).unwrap().to_le_bytes());
     let mut card = Card::new(bytes.clone());
-    let error = finish(&mut card, mask, Secrets::Leave, "a report").unwrap_err();
+    let error = finish(&mut card, &[], "a report").unwrap_err();
     assert!(matches!(&error, owner_file::Error::Volume(fat::Error::Damaged(_))), "{error:?}");
     assert!(card.bytes() == bytes);
 }

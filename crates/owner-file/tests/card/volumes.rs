@@ -4,11 +4,16 @@ use std::io::{Cursor, Seek, SeekFrom, Write};
 
 pub(crate) use fatfs::FatType;
 use fatfs::{Dir, FileSystem, FormatVolumeOptions, FsOptions, format_volume};
+use owner_file::{Kept, SETTINGS, TUNNEL};
 
 pub(crate) const KINDS: [FatType; 2] = [FatType::Fat16, FatType::Fat32];
 pub(crate) const TOKEN: &str = "Xk3-9Vb_yT7q0LwZsE2mHn5rJc8dAfGu";
 pub(crate) const SAMPLE: &str = "# The box's name.\r\ndomain = \"smith.dedyn.io\"\r\n\r\n[dns_provider]\r\n\
     token = \"Xk3-9Vb_yT7q0LwZsE2mHn5rJc8dAfGu\"\r\n";
+
+/// The files whose secrets are kept.
+pub(crate) const KEPT: &[Kept<'static>] =
+    &[Kept { name: SETTINGS, mask: &mask }, Kept { name: TUNNEL, mask: &mask }];
 
 pub(crate) type Root<'a, 'b> = Dir<'a, &'b mut Cursor<Vec<u8>>>;
 
