@@ -1,4 +1,5 @@
-//! A box behind a NAT that opens no port has a public address by a WireGuard tunnel: it is reached through it from the
+//! A box behind a NAT that opens no port has a public address by a WireGuard tunnel, which its owner has written on the card:
+//! it is reached through it from the
 //! other end's network, and from the home directly, after a restart of either end. A key that the other end does not
 //! know is told in words and costs nothing else.
 //!
@@ -13,9 +14,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hearth_tests::boxes::{self, LIMIT, has_said, ready};
-use hearth_tests::data_partition::DataPartition;
 use hearth_tests::mail::Account;
 use hearth_tests::namespace::{alone, ip, report};
+use hearth_tests::owners_card::{REPORT, TUNNEL, is_sound, read, save};
 use hearth_tests::waiting::poll;
 use lab::{Guest, Outside};
 
@@ -54,13 +55,15 @@ fn story() -> Result<()> {
     guest.cut_power();
 
     let mut far = FarEnd::start(folder.path())?;
-    let data = DataPartition::open(&card)?;
-    data.put_file("/init/wireguard.conf", far.conf_for_the_box()?.as_bytes())?;
-    data.save()?;
+    save(&card, TUNNEL, &far.conf_for_the_box()?)?;
     guest.power_on()?;
     ready(&guest, LIMIT)?;
     guest.wait_for("the tunnel's other end does not answer: is the key known there?", LIMIT)?;
     home.log_in().context("a dead tunnel is no hindrance at home")?;
+    wait_for_report(&card, "The tunnel of wireguard.conf is set up.")?;
+    let masked = read(&card, TUNNEL)?;
+    ensure!(!masked.contains(far.private_key_of_the_box()?.trim()), "the key is still on the card");
+    is_sound(&card)?;
 
     far.accept()?;
     guest.wait_for(ANSWERS, LIMIT)?;
@@ -74,7 +77,9 @@ fn story() -> Result<()> {
     far.accept()?;
     reached("the tunnel works again after its other end was restarted", &outside)?;
 
+    // With a line more, and stars for the key.
     guest.cut_power();
+    save(&card, TUNNEL, &masked.replace("DNS =", "MTU = 1380\nDNS ="))?;
     guest.power_on()?;
     ready(&guest, LIMIT)?;
     guest.wait_for(ANSWERS, LIMIT)?;
@@ -85,6 +90,10 @@ fn story() -> Result<()> {
 
 fn reached(what: &str, account: &Account) -> Result<()> {
     poll(RECOVERY_LIMIT, what, || Ok(account.log_in().ok().map(drop)))
+}
+
+fn wait_for_report(card: &Path, words: &str) -> Result<()> {
+    poll(LIMIT, words, || Ok(read(card, REPORT)?.contains(words).then_some(())))
 }
 
 /// The kernel took everything that the box asked of it.
@@ -144,10 +153,14 @@ impl FarEnd {
         wg(&["set", &self.interface, "peer", key.trim(), "allowed-ips", &networks], "").map(drop)
     }
 
+    fn private_key_of_the_box(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.key("box"))?)
+    }
+
     /// The text that its operator hands out.
     fn conf_for_the_box(&self) -> Result<String> {
-        let read = |end: &str| std::fs::read_to_string(self.key(end));
-        let (private, public) = (read("box")?, read("far.pub")?);
+        let public = std::fs::read_to_string(self.key("far.pub"))?;
+        let private = self.private_key_of_the_box()?;
         Ok(format!(
             "[Interface]\nPrivateKey = {private}Address = {PUBLIC}/32\nDNS = 9.9.9.9\n\n\
              [Peer]\nPublicKey = {public}AllowedIPs = 0.0.0.0/0, ::/0\nEndpoint = {ROUTER}:{PORT}\n"

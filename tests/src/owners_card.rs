@@ -8,9 +8,11 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use boot_slot::layout::Layout;
 
-/// The owner's file.
+/// The owner's settings.
 pub const SETTINGS: &str = "hearth.toml";
-/// The answer to it.
+/// The owner's tunnel.
+pub const TUNNEL: &str = "wireguard.conf";
+/// The answer to both.
 pub const REPORT: &str = "hearth-errors.txt";
 
 /// The text of a file on the card.

@@ -46,7 +46,10 @@ pub(crate) fn files(
         let environment = project.text("image/u-boot/environment.txt")?;
         files.insert("uboot.env".to_owned(), uboot::compile_environment(&environment)?);
     }
-    files.insert("hearth.toml".to_owned(), with_windows_line_ends(&project.text("image/owner/hearth.toml")?));
+    for name in ["hearth.toml", "wireguard.conf"] {
+        let sample = project.text(&format!("image/owner/{name}"))?;
+        files.insert(name.to_owned(), with_windows_line_ends(&sample));
+    }
     files.insert("hearth-errors.txt".to_owned(), empty_report());
     // The licences of firmware and free software alike ask that their texts travel along.
     for (package, text) in parts.licences()? {

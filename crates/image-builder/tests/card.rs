@@ -18,6 +18,8 @@ use image_builder::modules::{Load, Module};
 use image_builder::parts::Parts;
 use image_builder::progress::Quiet;
 use image_builder::{Error, output, uboot};
+use ipc::owner::TunnelImport;
+use network::wireguard;
 
 /// Stands for Debian: every file is its own name, some of them long.
 struct MadeUp;
@@ -147,7 +149,7 @@ fn a_card_is_laid_out_as_documented_and_whole() {
 }
 
 #[test]
-fn the_owners_file_is_a_sample_that_changes_nothing_and_whose_every_key_is_right() {
+fn the_owners_files_are_samples_that_change_nothing_and_whose_every_key_is_right() {
     let (image, _) = shared();
     let boot = Layout::new().boot;
     let bytes = std::fs::read(image).unwrap();
@@ -170,6 +172,16 @@ fn the_owners_file_is_a_sample_that_changes_nothing_and_whose_every_key_is_right
     assert!(findings.is_empty(), "{findings:?}");
     assert_eq!(config.domain.to_string(), "smith.dedyn.io");
     assert_eq!(config::owner::unmasked_secrets(&all), ["type or paste the token here"]);
+
+    let tunnel = owner_file::read(std::io::Cursor::new(volume), owner_file::TUNNEL);
+    assert_eq!(wireguard::import(&tunnel, ""), TunnelImport::default());
+    let sample = tunnel.text.unwrap();
+    assert!(sample.is_ascii() && sample.lines().all(|line| line.len() <= 80));
+    let all = sample.lines().map(|sample| line(sample) + "\r\n").collect::<String>();
+    let key = |byte: &str| format!("{}=", byte.repeat(43));
+    let all = all.replace("the key of the box", &key("A")).replace("the key of the other end", &key("E"));
+    let (_, remarks) = wireguard::Conf::parse(&all).unwrap();
+    assert_eq!(remarks, []);
 
     let mut reader = CardReader::open(image).unwrap().boot().unwrap();
     let report = reader.read("hearth-errors.txt").unwrap();

@@ -93,6 +93,8 @@ impl Appliance {
             display.set_screen(Screen::Text(self.trouble_screen(trouble)));
             server.stop(now);
         }
+        // Before the configuration process tells of it: the name must not lead elsewhere for the first seconds.
+        let tunnel = self.owner_file.tunnel();
         let mut event_loop = EventLoop {
             appliance: self,
             server,
@@ -105,7 +107,7 @@ impl Appliance {
             keys: KeyMap::new(now),
             button: Button::default(),
             addresses: Vec::new(),
-            tunnel: None,
+            tunnel,
             server_led: LedState::Booting,
             readiness: Readiness::NotYet,
             last_heartbeat: now,

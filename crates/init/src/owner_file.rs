@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use host::clock::{poll_timeout, uptime};
 use ipc::appliance::OwnerFileResult;
+use ipc::network::Tunnel;
 use ipc::owner::{LINE_LIMIT, TunnelVerdict};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitStatus};
@@ -91,6 +92,11 @@ impl OwnerFile {
             TunnelFile::default()
         });
         Self { device, tunnel, answer: Answer::Awaited, work: None }
+    }
+
+    /// The owner's tunnel, before anything is known of its other end.
+    pub(super) fn tunnel(&self) -> Option<Tunnel> {
+        self.tunnel.tunnel()
     }
 
     /// Whether the owner's `wireguard.conf` has errors.
@@ -348,7 +354,11 @@ mod tests {
         fs::write(&device, "the device").unwrap();
         let script = r#"[ "$(/bin/cat)" = "the device" ] && printf '%s|' "$@" > "#;
         let script = format!("{script}{}", out.display());
-        let tunnel = |verdict, report: &str| TunnelFile { verdict, report: report.to_owned() };
+        let tunnel = |verdict, report: &str| TunnelFile {
+            verdict,
+            report: report.to_owned(),
+            ..TunnelFile::default()
+        };
         for (imported, tunnel, expected) in [
             (true, TunnelFile::default(), "--imported|--report=-- a\nb|"),
             (false, tunnel(TunnelVerdict::Refused, "c"), "--report=-- a\nb\n\nc|"),

@@ -212,6 +212,9 @@ pub struct TunnelStatus {
     pub sent: u64,
 }
 
+/// The seconds after which a call without an answer is called one.
+const CALLING: u64 = 60;
+
 impl TunnelStatus {
     /// The state as a sentence: the same for a terminal and for a page.
     #[must_use]
@@ -221,8 +224,10 @@ impl TunnelStatus {
             (TunnelState::Answers, _) => {
                 format!("The WireGuard tunnel's other end answers; last handshake {time} ago.")
             }
-            (TunnelState::Calling, false) => "The box calls the WireGuard tunnel's other end.".to_owned(),
-            (TunnelState::Silent, false) => format!(
+            (TunnelState::Calling, false) if self.seconds < CALLING => {
+                "The box calls the WireGuard tunnel's other end.".to_owned()
+            }
+            (TunnelState::Calling | TunnelState::Silent, false) => format!(
                 "The WireGuard tunnel's other end has not answered for {time}: is the box's public key known there, is the \
                  other end on?"
             ),
@@ -287,4 +292,27 @@ pub struct DiskStatus {
     pub free: u64,
     /// In all.
     pub total: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TunnelState, TunnelStatus};
+
+    #[test]
+    fn the_words_about_a_tunnel_say_whether_a_person_has_to_act() {
+        let words = |state, has_answered, seconds| {
+            let addresses = Vec::new();
+            TunnelStatus { state, addresses, has_answered, seconds, received: 0, sent: 0 }.in_words()
+        };
+        let calling = words(TunnelState::Calling, false, 3);
+        assert_eq!(calling, "The box calls the WireGuard tunnel's other end.");
+        let answers = words(TunnelState::Answers, true, 12);
+        assert_eq!(answers, "The WireGuard tunnel's other end answers; last handshake 12 s ago.");
+        for state in [TunnelState::Calling, TunnelState::Silent] {
+            let never = words(state, false, 300);
+            assert!(never.contains("has not answered for 5 min: is the box's public key known"), "{never}");
+            let no_more = words(state, true, 7200);
+            assert!(no_more.contains("does not answer any more; last handshake 2 h ago."), "{no_more}");
+        }
+    }
 }

@@ -107,7 +107,7 @@ impl FromNetwork {
     }
 }
 
-fn hosts<A: Copy + Into<IpAddr>>(addresses: Vec<A>, limit: usize) -> Vec<A> {
+pub(crate) fn hosts<A: Copy + Into<IpAddr>>(addresses: Vec<A>, limit: usize) -> Vec<A> {
     addresses.into_iter().filter(|address| is_host((*address).into())).take(limit).collect()
 }
 

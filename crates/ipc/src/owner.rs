@@ -4,9 +4,12 @@
 //! That of `hearth.toml` goes to the server, whose answer is [`ToInit::OwnerFile`](crate::appliance::ToInit); that of
 //! `wireguard.conf` goes to a process that judges it, whose answer is a [`TunnelImport`].
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::appliance::OwnerFile;
+use crate::network::{ADDRESSES_LIMIT, hosts};
 use crate::words::{bounded_words, is_control};
 
 /// The longest line with an [`OwnerFile`] or a [`TunnelImport`], in bytes.
@@ -27,6 +30,8 @@ pub struct TunnelImport {
     pub keep: Option<String>,
     /// The judgement in a word.
     pub verdict: TunnelVerdict,
+    /// The box's addresses in the tunnel that there is from now on; empty if there is none.
+    pub addresses: Vec<IpAddr>,
     /// The judgement as plain text for its owner; empty if there is nothing to say.
     pub report: String,
 }
@@ -57,14 +62,17 @@ impl OwnerFile {
 }
 
 impl TunnelImport {
-    /// The same with a report of at most [`TUNNEL_REPORT_LIMIT`] bytes. A text to keep that is longer than [`TEXT_LIMIT`],
+    /// The same with a report of at most [`TUNNEL_REPORT_LIMIT`] bytes, and with no more addresses of hosts than a message of
+    /// the network's processes has. A text to keep that is longer than [`TEXT_LIMIT`],
     /// or that is none, makes it a refusal.
     #[must_use]
     pub fn bounded(self) -> Self {
-        let report = bounded_words(&self.report, TUNNEL_REPORT_LIMIT);
-        match self.keep {
-            Some(text) if !is_text(&text) => Self { keep: None, verdict: TunnelVerdict::Refused, report },
-            keep => Self { keep, verdict: self.verdict, report },
+        let is_refused = self.keep.as_ref().is_some_and(|text| !is_text(text));
+        Self {
+            keep: self.keep.filter(|_| !is_refused),
+            verdict: if is_refused { TunnelVerdict::Refused } else { self.verdict },
+            addresses: hosts(self.addresses, ADDRESSES_LIMIT),
+            report: bounded_words(&self.report, TUNNEL_REPORT_LIMIT),
         }
     }
 }
@@ -106,6 +114,7 @@ mod tests {
             let import = TunnelImport {
                 keep: Some(text),
                 verdict: TunnelVerdict::Taken,
+                addresses: vec!["2001:db8:1234:5678:9abc:def0:1234:5678".parse().unwrap(); 1000],
                 report: COSTLY.repeat(2 * TUNNEL_REPORT_LIMIT),
             };
             import.bounded()

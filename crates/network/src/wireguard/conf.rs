@@ -120,6 +120,11 @@ impl Conf {
         own.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// The box's addresses in the tunnel.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        self.interface.addresses.iter().map(|(address, _)| *address).collect()
+    }
+
     /// The networks to reach through the tunnel.
     pub(crate) fn networks(&self) -> Vec<Network> {
         let families = self.families();

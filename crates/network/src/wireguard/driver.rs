@@ -210,7 +210,7 @@ impl Driver {
             State::Answers => Everything::ThroughTunnel,
             State::Calling | State::Silent => Everything::ByRouter,
         };
-        let own: Vec<IpAddr> = self.conf.interface.addresses.iter().map(|(address, _)| *address).collect();
+        let own = self.conf.addresses();
         let families = self.conf.families();
         let wanted = rules(&families, &own, &self.others, everything);
         if self.rules.as_ref() == Some(&wanted) {

@@ -21,7 +21,9 @@ pub fn import(found: &OwnerFile, kept: &str) -> TunnelImport {
         OwnerFile { text: Some(text), problem: None } if lines(text).next().is_none() => ended(kept),
         OwnerFile { text: Some(text), problem: None } => judge(text, kept),
     };
-    import.bounded()
+    let tunnel = Conf::parse(import.keep.as_deref().unwrap_or(kept));
+    let addresses = tunnel.map(|(conf, _)| conf.addresses()).unwrap_or_default();
+    TunnelImport { addresses, ..import }.bounded()
 }
 
 fn judge(text: &str, kept: &str) -> TunnelImport {
@@ -32,7 +34,12 @@ fn judge(text: &str, kept: &str) -> TunnelImport {
                 [] => SET_UP.to_owned(),
                 remarks => format!("{SET_UP}\n\n{}", sentences("Note", remarks)),
             };
-            TunnelImport { keep: (whole != kept).then_some(whole), verdict: TunnelVerdict::Taken, report }
+            TunnelImport {
+                keep: (whole != kept).then_some(whole),
+                verdict: TunnelVerdict::Taken,
+                report,
+                ..TunnelImport::default()
+            }
         }
         Err(errors) => refused(kept, &sentences("Error", &errors)),
     }
@@ -50,6 +57,7 @@ fn ended(kept: &str) -> TunnelImport {
     TunnelImport {
         keep: Some(String::new()),
         verdict: TunnelVerdict::Taken,
+        addresses: Vec::new(),
         report: "wireguard.conf has no settings: the box has no tunnel any more.".to_owned(),
     }
 }
@@ -57,7 +65,7 @@ fn ended(kept: &str) -> TunnelImport {
 fn refused(kept: &str, problem: &str) -> TunnelImport {
     let stays = if kept.is_empty() { "there is no tunnel" } else { "the tunnel stays as it was" };
     let report = format!("wireguard.conf was NOT taken over, and {stays}:\n\n{problem}");
-    TunnelImport { keep: None, verdict: TunnelVerdict::Refused, report }
+    TunnelImport { verdict: TunnelVerdict::Refused, report, ..TunnelImport::default() }
 }
 
 /// The remarks, one a line.
@@ -74,6 +82,8 @@ const LOST: &str = "The card has no wireguard.conf; the box goes on with the tun
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use ipc::appliance::OwnerFile;
     use ipc::owner::{TunnelImport, TunnelVerdict};
 
@@ -84,6 +94,8 @@ mod tests {
     const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
     const OTHER_KEY: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
     const THIRD_KEY: &str = "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=";
+
+    const PUBLIC: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7))];
 
     fn provided() -> String {
         format!(
@@ -113,7 +125,7 @@ mod tests {
     }
 
     fn nothing_new(report: &str, verdict: TunnelVerdict) -> TunnelImport {
-        TunnelImport { keep: None, verdict, report: report.to_owned() }
+        TunnelImport { keep: None, verdict, addresses: PUBLIC.into(), report: report.to_owned() }
     }
 
     #[test]
@@ -131,7 +143,7 @@ mod tests {
         let mut kept = Kept::default();
         let first = kept.start_with(&provided());
         assert_eq!((first.keep.as_deref(), first.verdict), (Some(provided().as_str()), TunnelVerdict::Taken));
-        assert_eq!(first.report, SET_UP);
+        assert_eq!((first.report.as_str(), first.addresses.as_slice()), (SET_UP, &PUBLIC[..]));
         // The power went before the mask, in the middle of it, and not at all.
         let half = provided().replace("AQEBAQEBAQEBAQ", "**************");
         for card in [provided(), half, mask_secrets(&provided())] {
@@ -179,6 +191,7 @@ mod tests {
         kept.start_with(&provided());
         let import = kept.start_with(&wrong);
         assert!(import.report.contains("and the tunnel stays as it was:"), "{}", import.report);
+        assert_eq!(import.addresses, PUBLIC);
         let unread = OwnerFile { text: None, problem: Some("It is a folder.".to_owned()) };
         let import = kept.start(&unread);
         assert_eq!(import.verdict, TunnelVerdict::Refused);

@@ -119,7 +119,7 @@ impl Machine {
             found: BTreeSet::new(),
             status: Status {
                 state: State::Calling,
-                addresses: conf.interface.addresses.iter().map(|(address, _)| *address).collect(),
+                addresses: conf.addresses(),
                 handshake: None,
                 received: 0,
                 sent: 0,

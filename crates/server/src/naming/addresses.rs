@@ -247,3 +247,61 @@ impl AddressTask {
         address.filter(|address: &Ipv4Addr| self.own.counts((*address).into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use host::clock;
+    use ipc::network::{Tunnel, TunnelState};
+
+    use super::{AddressTask, KnownTunnel, MappingState, OwnAddresses, PublicAddresses};
+    use super::{Arc, Notify, watch};
+
+    fn parsed<const N: usize>(addresses: [&str; N]) -> Vec<IpAddr> {
+        addresses.map(|address| address.parse().unwrap()).into()
+    }
+
+    fn tunnel(state: TunnelState, addresses: Vec<IpAddr>) -> Tunnel {
+        Tunnel { state, addresses, handshake: None, received: 0, sent: 0 }
+    }
+
+    /// What is published on a machine with these addresses of its own, after this tunnel was told.
+    async fn published(own: Vec<IpAddr>, told: Tunnel) -> Vec<IpAddr> {
+        let known = KnownTunnel::default();
+        let (addresses, mut published) = watch::channel(PublicAddresses::default());
+        let task = AddressTask {
+            router: None::<watch::Receiver<MappingState>>,
+            service: None,
+            tunnel: known.clone(),
+            addresses,
+            own: OwnAddresses { bound: own.clone(), private_networks: false },
+            changed: Arc::new(Notify::new()),
+        };
+        let task = tokio::spawn(task.run());
+        published.wait_for(|found| found.list() == own).await.unwrap();
+        known.set(told, clock::now());
+        published.changed().await.unwrap();
+        let found = published.borrow().list();
+        task.abort();
+        found
+    }
+
+    #[tokio::test]
+    async fn the_tunnels_public_addresses_go_before_all_others() {
+        let home = || parsed(["9.9.9.9", "2620:fe::fe"]);
+        for (inside, expected) in [
+            (vec!["1.1.1.1", "2606:4700::1111"], parsed(["1.1.1.1", "2606:4700::1111"])),
+            (vec!["1.1.1.1"], parsed(["1.1.1.1", "2620:fe::fe"])),
+        ] {
+            let inside = inside.into_iter().map(|address| address.parse().unwrap()).collect::<Vec<_>>();
+            for state in [TunnelState::Calling, TunnelState::Answers, TunnelState::Silent] {
+                assert_eq!(published(home(), tunnel(state, inside.clone())).await, expected, "{state:?}");
+            }
+        }
+        // One that is nobody's outside changes nothing; the other family's does.
+        let inside = parsed(["10.8.0.2", "2606:4700::1111"]);
+        let found = published(home(), tunnel(TunnelState::Answers, inside)).await;
+        assert_eq!(found, parsed(["9.9.9.9", "2606:4700::1111"]));
+    }
+}

@@ -19,6 +19,7 @@ use ::acme::{Authority, BoxFuture, ChallengeStore, LETS_ENCRYPT, LETS_ENCRYPT_ST
 use anyhow::Context;
 use config::{Acme, AcmeDirectory, Config, Tls};
 use dns::Resolver;
+use host::clock;
 use https_client::HttpsClient;
 use ipc::reachability::Finding;
 use port_mapping::{MappingState, PortMapping};
@@ -205,8 +206,17 @@ impl Naming {
         *self.addresses.borrow()
     }
 
-    /// The findings about the router that is asked to forward ports.
-    pub(crate) fn forwarding(&self) -> Vec<Finding> {
+    /// The findings about the way in: the tunnel, or else the router that is asked to forward ports.
+    pub(crate) fn way_in(&self) -> Vec<Finding> {
+        let tunnel = self.tunnel.status(clock::now());
+        tunnel.map_or_else(|| self.forwarding(), |tunnel| vec![status::of_tunnel(&tunnel)])
+    }
+
+    /// The findings about the router that is asked to forward ports. Beside a tunnel it is no matter whether it does.
+    fn forwarding(&self) -> Vec<Finding> {
+        if self.has_tunnel() {
+            return Vec::new();
+        }
         let state = self.mapping.as_ref().map(|state| state.borrow().clone());
         state.map(|state| forwarding_findings(&state.seen())).unwrap_or_default()
     }

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use host::clock;
-use ipc::control::NamingStatus;
-use ipc::reachability::Finding;
+use ipc::control::{NamingStatus, TunnelStatus};
+use ipc::network::TunnelState;
+use ipc::reachability::{Finding, FindingState};
 use mail_types::Domain;
 use tls::CertificateSummary;
 
@@ -40,6 +41,16 @@ impl Naming {
             (None, _) => None,
         }
     }
+}
+
+/// The finding about the tunnel.
+pub(super) fn of_tunnel(tunnel: &TunnelStatus) -> Finding {
+    let state = match tunnel.state {
+        TunnelState::Calling => FindingState::Unknown,
+        TunnelState::Answers => FindingState::Good,
+        TunnelState::Silent => FindingState::Bad,
+    };
+    Finding { subject: "Tunnel".to_owned(), state, sentence: tunnel.in_words(), advice: None }
 }
 
 fn ports(findings: &[Finding]) -> Option<String> {

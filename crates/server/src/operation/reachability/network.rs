@@ -51,7 +51,7 @@ impl Reachability {
 
     async fn findings(&self, relay: &str) -> Vec<Finding> {
         let mut findings = network_findings(&self.observe(relay).await);
-        findings.extend(self.observed.naming.forwarding());
+        findings.extend(self.observed.naming.way_in());
         findings.extend(clock_finding(self.observed.clock.source()));
         findings
     }
