@@ -82,7 +82,7 @@ impl FreshCard {
 #[test]
 fn a_card_nobody_has_changed_is_left_alone() -> Result<()> {
     let card = FreshCard::new("owner-file-sample")?;
-    let samples = |card: &Path| Ok([read(card, SETTINGS)?, read(card, TUNNEL)?]);
+    let samples = |card: &Path| anyhow::Ok([read(card, SETTINGS)?, read(card, TUNNEL)?]);
     let mut before = None;
     let guest = card.boot(|card| {
         before = Some(samples(card)?);

@@ -27,6 +27,7 @@ mod log_rate;
 mod memory;
 mod network_process;
 mod owner_file;
+mod owner_process;
 mod panic;
 mod parameters;
 mod persistent_state;

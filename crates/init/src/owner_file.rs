@@ -12,26 +12,24 @@
 //! file system and no text is parsed here.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, chown};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use host::clock::{poll_timeout, uptime};
 use ipc::appliance::OwnerFileResult;
 use ipc::network::Tunnel;
-use ipc::owner::{LINE_LIMIT, TunnelVerdict};
-use rustix::event::{PollFd, PollFlags, poll};
+use ipc::owner::TunnelVerdict;
 use rustix::process::{Pid, Signal, WaitStatus};
 use rustix::thread::CapabilitySet;
 use serde::de::IgnoredAny;
 
-use super::child::{Child, HEARTH};
+use super::child::Child;
 use super::disk::data::SERVER_ID;
 use super::disk::find::boot_device;
 use super::log::{Log, LogSource};
+use super::owner_process::{OWNER_FILE_ID, command, lines_of};
 use super::parameters::PartitionIdentity;
 use super::persistent_state::PersistentState;
 use super::restriction::restrict;
@@ -39,14 +37,10 @@ use super::tunnel_file::TunnelFile;
 
 /// The owner's `hearth.toml` for the server, as [`ipc::appliance::OwnerFile`].
 pub(super) const FOR_SERVER: &str = "/run/hearth/owner.json";
-/// The user and group of the processes.
-const OWNER_FILE_ID: u32 = 1004;
 /// The longest time for reading. The server waits for it; a healthy card takes some milliseconds.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time for masking and answering, in which the whole partition may be read.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest log of a process that prints lines, in bytes.
-const STDERR_LIMIT: u64 = 4096;
 /// The longest line that the finishing process may print; it prints none.
 const NO_LINE: usize = 64;
 
@@ -167,66 +161,11 @@ pub fn restrict_owner_file(file_size: u64) -> anyhow::Result<()> {
     restrict(OWNER_FILE_ID, CapabilitySet::empty(), file_size)
 }
 
-/// One of the processes.
-pub(super) fn command(task: &str) -> Command {
-    let mut command = Command::new(HEARTH);
-    command.args(["owner-file", task]).uid(OWNER_FILE_ID).gid(OWNER_FILE_ID);
-    command
-}
-
 /// The lines of `hearth.toml` and of `wireguard.conf`.
 fn read(device: &Path, log: &Log) -> io::Result<[Vec<u8>; 2]> {
     let mut command = command("read");
     command.stdin(File::open(device)?);
     lines_of(command, READ_TIMEOUT, log)
-}
-
-/// Runs a process and gives the lines that it prints, without their ends. Whatever it does, it has ended afterwards.
-pub(super) fn lines_of<const N: usize>(
-    mut command: Command,
-    limit: Duration,
-    log: &Log,
-) -> io::Result<[Vec<u8>; N]> {
-    command.env_clear().current_dir("/").stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn()?;
-    let output = child.stdout.take().ok_or_else(|| io::Error::other("it has no output"));
-    let lines = output.and_then(|output| read_lines(output, uptime() + limit));
-    // It has closed its output, or must not go on: what it has printed tells whether it was successful.
-    let ended = child.kill().and_then(|()| child.wait());
-    let mut words = Vec::new();
-    if let (Ok(_), Some(stderr)) = (ended, child.stderr.take()) {
-        // The pipe has no other writer, so this ends.
-        let _ = stderr.take(STDERR_LIMIT).read_to_end(&mut words);
-    }
-    String::from_utf8_lossy(&words).lines().for_each(|line| log.pass_on(LogSource::OwnerFile, line));
-    lines
-}
-
-/// Reads to the end of the stream, until `end` at the latest.
-fn read_lines<const N: usize>(mut output: ChildStdout, end: Duration) -> io::Result<[Vec<u8>; N]> {
-    let mut text = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let left = end.saturating_sub(uptime());
-        match poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&poll_timeout(left))) {
-            Ok(0) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the card takes too long")),
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        }
-        let count = output.read(&mut buffer)?;
-        text.extend(buffer.iter().take(count));
-        if text.len() > N * LINE_LIMIT {
-            return Err(io::Error::other("what was read is longer than its limit"));
-        }
-        if count == 0 {
-            break;
-        }
-    }
-    let failed = || io::Error::other("the reading process failed");
-    let text = text.strip_suffix(b"\n").ok_or_else(failed)?;
-    let lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
-    lines.try_into().map_err(|_| failed())
 }
 
 /// Writes the line where only the server can read it.
@@ -261,17 +200,16 @@ fn start_finishing(
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
-    use std::io::ErrorKind;
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
     use std::process::Command;
     use std::time::Duration;
 
     use ipc::appliance::OwnerFileResult;
-    use ipc::owner::{LINE_LIMIT, TunnelVerdict};
+    use ipc::owner::TunnelVerdict;
     use rustix::process::{WaitOptions, WaitStatus, geteuid, waitpid};
 
-    use super::{Answer, OwnerFile, TunnelFile, Work, keep_for_server, lines_of, start_finishing};
+    use super::{Answer, OwnerFile, TunnelFile, Work, keep_for_server, start_finishing};
     use crate::console::Consoles;
     use crate::log::Log;
 
@@ -301,36 +239,6 @@ mod tests {
         owner_file.ended(status, &log());
         assert!(!owner_file.is(pid) && owner_file.wake_at().is_none());
         status
-    }
-
-    #[test]
-    fn the_lines_are_taken_as_they_are_and_anything_else_is_an_error() {
-        let lines = |script: &str| lines_of::<2>(shell(script), Duration::from_secs(60), &log());
-        assert_eq!(
-            lines("echo 'not even JSON'; echo; echo words >&2").unwrap(),
-            [&b"not even JSON"[..], b""]
-        );
-        for script in [
-            "exit 1",
-            "echo failed >&2; exit 1",
-            "printf half",
-            "echo 1; printf half",
-            "echo 1",
-            "echo 1; echo 2; echo 3",
-        ] {
-            assert_eq!(lines(script).unwrap_err().to_string(), "the reading process failed", "{script}");
-        }
-        let endless = "while :; do echo 0123456789012345678901234567890123456789; done";
-        assert!(lines(endless).unwrap_err().to_string().contains("longer"));
-        let longest = format!("head -c {} /dev/zero; echo", LINE_LIMIT - 1);
-        let found = lines(&format!("{longest}; {longest}")).unwrap();
-        assert_eq!(found.map(|line| line.len()), [LINE_LIMIT - 1; 2]);
-    }
-
-    #[test]
-    fn a_reading_process_that_does_not_end_is_killed() {
-        let stopped = lines_of::<1>(shell("kill -STOP $$"), Duration::from_millis(1), &log());
-        assert_eq!(stopped.unwrap_err().kind(), ErrorKind::TimedOut);
     }
 
     #[test]

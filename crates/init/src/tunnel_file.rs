@@ -1,5 +1,5 @@
 //! The owner's `wireguard.conf`, from the card to init's directory on the data partition. It is judged by a process without
-//! rights (`owner_file.rs`); here the text that it names is kept, before anything is masked on the card.
+//! rights (`owner_process.rs`); here the text that it names is kept, before anything is masked on the card.
 //!
 //! After a cut at any instant the next start judges again: a text on the card that is the kept one already is masked.
 
@@ -13,7 +13,7 @@ use ipc::owner::{TunnelImport, TunnelVerdict};
 
 use super::child::filled_pipe;
 use super::log::Log;
-use super::owner_file::{command, lines_of};
+use super::owner_process::{command, lines_of};
 use super::persistent_state::PersistentState;
 
 /// The longest time for the judgement, for which the box's start waits. It takes some milliseconds.

@@ -266,7 +266,7 @@ mod tests {
         Tunnel { state, addresses, handshake: None, received: 0, sent: 0 }
     }
 
-    /// What is published on a machine with these addresses of its own, after this tunnel was told.
+    /// The published addresses of a machine with these of its own, after this tunnel was told.
     async fn published(own: Vec<IpAddr>, told: Tunnel) -> Vec<IpAddr> {
         let known = KnownTunnel::default();
         let (addresses, mut published) = watch::channel(PublicAddresses::default());
