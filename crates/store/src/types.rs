@@ -52,7 +52,7 @@ pub struct Account {
     pub state: AccountState,
 }
 
-/// The means by which a new account's password is checked.
+/// The means to check a new account's password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordRecord {
     /// The password's hash.

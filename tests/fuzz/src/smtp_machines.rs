@@ -67,6 +67,7 @@ fn out_of_turn(event: u8) -> Input<'static> {
     match event & 3 {
         0 => Input::Tick,
         1 => Input::TlsStarted,
+        2 => Input::MakeRoom,
         _ => Input::Answer(Answer::Accepted),
     }
 }

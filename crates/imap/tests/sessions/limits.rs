@@ -45,6 +45,16 @@ fn a_server_that_goes_down_says_so() {
 }
 
 #[test]
+fn a_server_that_needs_the_place_says_so() {
+    let mut world = World::new(1);
+    let stranger = world.connect(Transport::Tls);
+    world.heard(stranger);
+    world.input(stranger, Input::MakeRoom);
+    assert_eq!(world.heard(stranger), "* BYE [UNAVAILABLE] Too many connections; try again later.\r\n");
+    assert_eq!(world.wire(stranger), Wire::Closed);
+}
+
+#[test]
 fn an_idle_session_is_small() {
     assert!(size_of::<imap::Session>() <= 1_024, "{} bytes", size_of::<imap::Session>());
 }

@@ -79,8 +79,7 @@ impl Throttle {
         }
     }
 
-    /// True if the network may try a password now. One without an entry always may: the machine itself has none, since it may
-    /// be a proxy for everybody.
+    /// True if the network has tries left. The machine itself may be a proxy for everybody: there only the account counts.
     fn has_credit(&self, network: IpAddr, now: Instant) -> bool {
         let limit = NETWORK_INTERVAL * (NETWORK_TRIES - 1);
         self.networks.get(&network).is_none_or(|paid| paid.saturating_duration_since(now) <= limit)

@@ -307,3 +307,23 @@ fn shutting_down_waits_for_the_open_question() {
         .closed(CloseReason::Shutdown)
         .run();
 }
+
+#[test]
+fn making_room_waits_for_the_open_question_and_for_no_message() {
+    Script::logged_in()
+        .client("MAIL FROM:<anna@box.test>\r\nRSET")
+        .asked(Question::Sender { login: anna(), sender: anna(), size: None })
+        .make_room()
+        .answer(Answer::Accepted)
+        .server("250 2.1.0 Ok")
+        .server("421 4.3.2 Too many connections; try again later.")
+        .closed(CloseReason::MakeRoom)
+        .run();
+    Script::sending()
+        .raw(b"a\r\nb")
+        .make_room()
+        .server("421 4.3.2 Too many connections; try again later.")
+        .discarded()
+        .closed(CloseReason::MakeRoom)
+        .run();
+}

@@ -29,6 +29,7 @@ enum Step {
     TlsStarted,
     Wait(Duration),
     Shutdown,
+    MakeRoom,
     Hangup,
     Closed(CloseReason),
 }
@@ -164,6 +165,11 @@ impl Script {
         self.step(Step::Shutdown)
     }
 
+    /// The server needs the connection's place.
+    pub(crate) fn make_room(self) -> Self {
+        self.step(Step::MakeRoom)
+    }
+
     pub(crate) fn hangup(self) -> Self {
         self.step(Step::Hangup)
     }
@@ -268,6 +274,7 @@ impl Player {
                 self.handle(Input::TlsStarted);
             }
             Step::Shutdown => self.handle(Input::Shutdown),
+            Step::MakeRoom => self.handle(Input::MakeRoom),
             Step::Hangup => self.handle(Input::Closed),
             Step::Wait(time) => self.wait(*time),
             Step::Server(line) => assert_eq!(self.said.pop_front().as_ref(), Some(line), "{place}"),
