@@ -30,6 +30,17 @@ impl SystemFlag {
     /// All system flags, in the order in which they are listed to clients.
     pub const ALL: [Self; 5] = [Self::Answered, Self::Flagged, Self::Deleted, Self::Seen, Self::Draft];
 
+    /// The flag's bit in [`CompactFlags`](crate::CompactFlags). Stored, so never to be renumbered.
+    pub(crate) fn bit(self) -> u8 {
+        match self {
+            Self::Seen => 1,
+            Self::Answered => 2,
+            Self::Flagged => 4,
+            Self::Deleted => 8,
+            Self::Draft => 16,
+        }
+    }
+
     /// The flag as it is written in IMAP.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -6,6 +6,7 @@
 
 mod address;
 mod flags;
+mod keywords;
 mod numbers;
 mod secret;
 mod shown;
@@ -13,6 +14,7 @@ mod tlsa;
 
 pub use address::{Address, AddressError, Domain, LocalPart, is_host_name};
 pub use flags::{FlagError, Flags, Keyword, SystemFlag};
+pub use keywords::{CompactFlags, DictionaryFull, KeywordDictionary};
 pub use numbers::{Day, ModSeq, Uid, UidValidity, UnixTime};
 pub use secret::Secret;
 pub use shown::is_shown;
