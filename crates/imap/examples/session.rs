@@ -44,6 +44,7 @@ fn answer(question: &Question) -> Result<Answer, &'static str> {
             uid_next: Uid::FIRST,
             highest_modseq: ModSeq(1),
             recent_from: Uid::FIRST,
+            keywords: Arc::default(),
             messages: Vec::new(),
         }),
         _ => Answer::Failed(CommandFailure::Unavailable),

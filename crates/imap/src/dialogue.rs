@@ -4,9 +4,10 @@
 //! none, and replies to every [`Question`] with exactly one [`Answer`]. No type of a store appears here.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
-use mail_types::{Flags, ModSeq, Secret, Uid, UidValidity, UnixTime};
+use mail_types::{Flags, KeywordDictionary, ModSeq, Secret, Uid, UidValidity, UnixTime};
 
 use crate::mail::{
     Access, FlagChange, Mailbox, MailboxChanges, MailboxStatus, MessageFlags, MetadataDepth, MetadataOwner,
@@ -234,6 +235,8 @@ pub enum Answer {
     },
     /// The flags are changed, and durable.
     Stored {
+        /// The names of the messages' keywords.
+        keywords: Arc<KeywordDictionary>,
         /// The flags of the messages as they are now, ascending by UID.
         messages: Vec<MessageFlags>,
         /// The messages left alone because of `unchanged_since`, ascending.

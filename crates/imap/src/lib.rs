@@ -37,6 +37,7 @@ mod view;
 mod writer;
 
 pub use dialogue::{Answer, CommandFailure, HEAD_LIMIT, Input, Output, Question, READ_LIMIT};
+pub use limits::MESSAGE_BYTES;
 pub use mail::{
     Access, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxChanges, MailboxStatus, MessageFlags,
     MessageInfo, MetadataDepth, MetadataOwner, QuotaUsage, Snapshot, SpecialUse, Subscription,

@@ -9,6 +9,9 @@ pub(crate) const COMMAND_BYTES: usize = 65_536;
 pub(crate) const INPUT_BYTES: usize = 98_304;
 /// Text gathered before it is handed to the driver, in bytes.
 pub(crate) const OUTPUT_CHUNK_BYTES: usize = 16_384;
+/// Bytes that a message of the selected mailbox takes in a session, whatever its flags are; and as much again while the list
+/// is handed over.
+pub const MESSAGE_BYTES: usize = 48;
 /// Commands in a row completed with `BAD`, at which the session ends.
 pub(crate) const BAD_COMMANDS: u32 = 20;
 /// Failed logins on one connection, at which the session ends.

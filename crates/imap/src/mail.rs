@@ -1,6 +1,8 @@
 //! Mailboxes, messages, flags, quota and metadata as plain values, of which questions and answers are made.
 
-use mail_types::{Flags, ModSeq, Uid, UidValidity, UnixTime};
+use std::sync::Arc;
+
+use mail_types::{CompactFlags, Flags, KeywordDictionary, ModSeq, Uid, UidValidity, UnixTime};
 
 use crate::mailbox_name::MailboxName;
 
@@ -95,17 +97,19 @@ pub struct Snapshot {
     pub highest_modseq: ModSeq,
     /// The lowest UID with `\Recent`: no session was notified of messages from here on (RFC 3501 section 2.3.2).
     pub recent_from: Uid,
+    /// The names of the messages' keywords.
+    pub keywords: Arc<KeywordDictionary>,
     /// All messages, ascending by UID.
     pub messages: Vec<MessageInfo>,
 }
 
 /// The attributes of a message that are known without opening it (RFC 3501 section 2.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageInfo {
     /// The UID.
     pub uid: Uid,
-    /// All flags.
-    pub flags: Flags,
+    /// All flags; the names of keywords come with the answer.
+    pub flags: CompactFlags,
     /// `RFC822.SIZE`, in bytes.
     pub size: u64,
     /// `INTERNALDATE`: the time of arrival, or the date given to `APPEND`.
@@ -115,12 +119,12 @@ pub struct MessageInfo {
 }
 
 /// The flags of one message, with their modification sequence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageFlags {
     /// The message.
     pub uid: Uid,
-    /// All flags.
-    pub flags: Flags,
+    /// All flags; the names of keywords come with the answer.
+    pub flags: CompactFlags,
     /// The modification sequence of the latest change of flags.
     pub modseq: ModSeq,
 }
@@ -128,6 +132,8 @@ pub struct MessageFlags {
 /// The changes of a mailbox after some modification sequence (RFC 7162 section 3.2.5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxChanges {
+    /// The names of the messages' keywords.
+    pub keywords: Arc<KeywordDictionary>,
     /// Messages that are new, or whose flags changed, ascending by UID.
     pub changed: Vec<MessageInfo>,
     /// Messages that were expunged.
@@ -159,22 +165,13 @@ pub struct FlagChange {
 }
 
 impl FlagChange {
-    /// The flags of a message after the change.
-    pub(crate) fn applied_to(&self, flags: &Flags) -> Flags {
-        let Flags { system, keywords } = &self.flags;
-        let mut changed = flags.clone();
+    /// The flags of a message after the change, with the change's own in few bytes.
+    pub(crate) fn applied_to(&self, flags: CompactFlags, own: CompactFlags) -> CompactFlags {
         match self.mode {
-            FlagMode::Add => {
-                changed.system.extend(system);
-                changed.keywords.extend(keywords.iter().cloned());
-            }
-            FlagMode::Remove => {
-                changed.system.retain(|flag| !system.contains(flag));
-                changed.keywords.retain(|keyword| !keywords.contains(keyword));
-            }
-            FlagMode::Replace => changed.clone_from(&self.flags),
+            FlagMode::Add => flags.with(own),
+            FlagMode::Remove => flags.without(own),
+            FlagMode::Replace => own,
         }
-        changed
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mail_types::{ModSeq, SystemFlag, Uid};
+use mail_types::{CompactFlags, ModSeq, SystemFlag, Uid};
 
 use crate::sequence::{Numbering, SequenceSet};
 
@@ -25,8 +25,10 @@ pub(crate) enum SearchKey {
     Uids(Vec<Uid>),
     /// A system flag is set.
     Flag(SystemFlag),
-    /// A keyword is set, in any case.
+    /// A keyword is set, in any case; resolved to `Flags` before evaluation.
     Keyword(String),
+    /// Any of these flags is set: a keyword, with its place in the mailbox's dictionary.
+    Flags(CompactFlags),
     /// The internal date, compared with a day since 1970-01-01.
     Arrived(DateComparison, i64),
     /// The `Date` field, compared with a day since 1970-01-01.

@@ -3,18 +3,15 @@
 //! Changes by other sessions enter the view through [`View::apply`]. An expunged message keeps its sequence number
 //! until the session may report the expunge (RFC 3501 sections 5.5 and 7.4.1) and calls [`View::remove_expunged`].
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use mail_types::{Flags, Keyword, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
+use mail_types::{CompactFlags, Keyword, KeywordDictionary, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
 use crate::dialogue::Question;
 use crate::mail::{Access, Expunged, MailboxChanges, MessageFlags, MessageInfo, Snapshot};
 use crate::mailbox_name::MailboxName;
 use crate::recent::Recent;
 use crate::sequence::{Numbering, SequenceSet};
-
-/// The most keywords announced in `FLAGS` and `PERMANENTFLAGS`.
-const KEYWORD_LIMIT: usize = 100;
 
 /// A selected mailbox.
 #[derive(Debug)]
@@ -32,16 +29,10 @@ pub(crate) struct View {
     /// In order of sequence numbers, which is ascending by UID.
     messages: Vec<Message>,
     recent: Recent,
-    keywords: Keywords,
-}
-
-/// The keywords that may occur in the mailbox.
-#[derive(Debug)]
-enum Keywords {
-    /// All of these were announced.
-    Announced(BTreeSet<Keyword>),
-    /// Some of these were not announced yet.
-    Unannounced(BTreeSet<Keyword>),
+    /// The keywords that messages of the mailbox have or had, in the order in which they became known.
+    keywords: Arc<KeywordDictionary>,
+    /// The number of them that were announced; `None` before the first time.
+    announced: Option<usize>,
 }
 
 /// A message that has a sequence number.
@@ -51,7 +42,7 @@ pub(crate) struct Message {
     pub(crate) size: u64,
     pub(crate) internal_date: UnixTime,
     pub(crate) modseq: ModSeq,
-    pub(crate) flags: Flags,
+    pub(crate) flags: CompactFlags,
     presence: Presence,
 }
 
@@ -87,7 +78,8 @@ impl View {
             own_change: snapshot.highest_modseq,
             messages: Vec::with_capacity(snapshot.messages.len()),
             recent: Recent::default(),
-            keywords: Keywords::Unannounced(BTreeSet::new()),
+            keywords: snapshot.keywords,
+            announced: None,
         };
         view.recent.add(snapshot.recent_from, snapshot.uid_next);
         for message in snapshot.messages {
@@ -160,15 +152,24 @@ impl View {
         deleted.map(|message| message.uid).collect()
     }
 
-    /// All keywords in use, if some were not announced yet; they count as announced from now on.
-    pub(crate) fn unannounced_keywords(&mut self) -> Option<&BTreeSet<Keyword>> {
-        let Keywords::Unannounced(keywords) = &mut self.keywords else {
-            return None;
-        };
-        // The set moves to the other variant, and is lent out from there.
-        self.keywords = Keywords::Announced(std::mem::take(keywords));
-        let (Keywords::Announced(keywords) | Keywords::Unannounced(keywords)) = &self.keywords;
-        Some(keywords)
+    /// All keywords, if some were not announced yet; they count as announced from now on.
+    pub(crate) fn unannounced_keywords(&mut self) -> Option<&KeywordDictionary> {
+        let known = self.keywords.len();
+        let is_new = self.announced.is_none_or(|announced| announced < known);
+        self.announced = Some(known);
+        is_new.then_some(&*self.keywords)
+    }
+
+    /// The names of the mailbox's keywords.
+    pub(crate) fn keywords(&self) -> &KeywordDictionary {
+        &self.keywords
+    }
+
+    /// Takes the names that came with an answer. Names are only ever added, and an answer may be older than the one before.
+    pub(crate) fn note_keywords(&mut self, keywords: Arc<KeywordDictionary>) {
+        if keywords.len() > self.keywords.len() {
+            self.keywords = keywords;
+        }
     }
 
     /// The flags of a message. RFC 3501: "(" [flag-fetch *(SP flag-fetch)] ")"
@@ -178,7 +179,7 @@ impl View {
         if self.recent.contains(message.uid) {
             names.push("\\Recent");
         }
-        names.extend(message.flags.keywords.iter().map(Keyword::as_str));
+        names.extend(self.keywords.names(message.flags).map(Keyword::as_str));
         format!("({})", names.join(" "))
     }
 
@@ -241,6 +242,7 @@ impl View {
     /// Applies changes of the mailbox, and returns the updates that are due.
     pub(crate) fn apply(&mut self, changes: MailboxChanges) -> Updates {
         self.note_recent(&changes);
+        self.note_keywords(changes.keywords);
         let mut updates = Updates::default();
         for message in changes.changed {
             match self.index(message.uid) {
@@ -276,19 +278,8 @@ impl View {
             return false;
         };
         message.modseq = flags.modseq;
-        message.flags.clone_from(&flags.flags);
-        self.note_keywords(&flags.flags);
+        message.flags = flags.flags;
         true
-    }
-
-    /// Adds keywords that were not in use before.
-    fn note_keywords(&mut self, flags: &Flags) {
-        for keyword in &flags.keywords {
-            let (Keywords::Announced(known) | Keywords::Unannounced(known)) = &mut self.keywords;
-            if known.len() < KEYWORD_LIMIT && known.insert(keyword.clone()) {
-                self.keywords = Keywords::Unannounced(std::mem::take(known));
-            }
-        }
     }
 
     /// Marks messages as expunged; they keep their sequence numbers.
@@ -333,7 +324,6 @@ impl View {
         if self.messages.last().is_some_and(|last| last.uid >= message.uid) {
             return false;
         }
-        self.note_keywords(&message.flags);
         self.messages.push(Message {
             uid: message.uid,
             size: message.size,
@@ -348,7 +338,9 @@ impl View {
 
 #[cfg(test)]
 mod tests {
-    use mail_types::{Flags, ModSeq, Uid, UidValidity, UnixTime};
+    use std::sync::Arc;
+
+    use mail_types::{CompactFlags, ModSeq, Uid, UidValidity, UnixTime};
 
     use super::{NoSuchMessage, Updates, View};
     use crate::mail::{Access, Expunged, MailboxChanges, MessageInfo, Snapshot};
@@ -361,7 +353,7 @@ mod tests {
     }
 
     fn message(number: u32) -> MessageInfo {
-        let (flags, internal_date, modseq) = (Flags::default(), UnixTime(0), ModSeq(1));
+        let (flags, internal_date, modseq) = (CompactFlags::default(), UnixTime(0), ModSeq(1));
         MessageInfo { uid: uid(number), flags, size: 1, internal_date, modseq }
     }
 
@@ -371,6 +363,7 @@ mod tests {
             uid_next: uid(100),
             highest_modseq: ModSeq(1),
             recent_from: uid(100),
+            keywords: Arc::default(),
             messages: uids.iter().map(|&uid| message(uid)).collect(),
         };
         View::new(MailboxName::inbox(), Access::ReadWrite, snapshot)
@@ -379,6 +372,7 @@ mod tests {
     fn changes(new: &[u32], expunged: Expunged) -> MailboxChanges {
         let changed = new.iter().map(|&uid| message(uid)).collect();
         MailboxChanges {
+            keywords: Arc::default(),
             changed,
             expunged,
             uid_next: uid(200),
@@ -388,9 +382,9 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_keywords_takes_what_drivers_reckon_with() {
-        assert!(size_of::<super::Message>() <= 128);
-        assert!(size_of::<MessageInfo>() <= 128);
+    fn a_message_takes_what_drivers_reckon_with() {
+        assert!(size_of::<super::Message>() <= crate::MESSAGE_BYTES);
+        assert!(size_of::<MessageInfo>() <= crate::MESSAGE_BYTES);
     }
 
     #[test]

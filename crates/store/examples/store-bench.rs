@@ -5,6 +5,7 @@
 //! store-bench maildir DIR WRITERS SECONDS [BYTES]   the same into a Maildir: file, sync, rename, sync of the directory
 //! store-bench churn DIR COUNT [BYTES]               deliver, fetch and delete one message after the other
 //! store-bench fill DIR COUNT [BYTES]                16 writers deliver so many messages to 20 accounts
+//! store-bench watched DIR COUNT [DELIVERIES]        processor time of a delivery to a mailbox of so many messages that one watches
 //! store-bench open DIR                              seconds to open, to look at every mailbox, and the memory it takes
 //! ```
 //!
@@ -61,8 +62,9 @@ fn run(arguments: &[&str]) -> Result<(), Trouble> {
         }
         Some("churn") => churn(directory, number(2, 1_000)?, &message(number(3, 10_000)?)),
         Some("fill") => fill(directory, number(2, 100_000)?, &message(number(3, 1_000)?)),
+        Some("watched") => watched(directory, number(2, 80_000)?, number(3, 2_000)?),
         Some("open") => open(directory),
-        _ => Err("commands: commits, maildir, churn, fill, open".into()),
+        _ => Err("commands: commits, maildir, churn, fill, watched, open".into()),
     }
 }
 
@@ -136,6 +138,38 @@ fn fill(directory: &Path, count: u64, message: &[u8]) -> Result<(), Trouble> {
     std::process::exit(0)
 }
 
+/// Delivers to a mailbox of `count` messages, and asks for the changes after each delivery as a session in IDLE does.
+fn watched(directory: &Path, count: u64, deliveries: u64) -> Result<(), Trouble> {
+    let (store, inboxes) = prepare(directory, 1)?;
+    let inbox = *inboxes.first().ok_or("no accounts")?;
+    let message = message(1_000);
+    let mut left = count.saturating_sub(u64::try_from(store.snapshot(inbox)?.messages.len())?);
+    while left > 0 {
+        let some = left.min(500);
+        let spool = || -> Result<_, Trouble> {
+            let mut spool = store.spool(1 << 30);
+            spool.write_all(&message)?;
+            Ok(store::Submission { spool, targets: vec![target(inbox)], outbound: Vec::new() })
+        };
+        store.submit_all((0..some).map(|_| spool()).collect::<Result<_, _>>()?)?;
+        left -= some;
+    }
+    store.checkpoint()?;
+    let mut since = store.snapshot(inbox)?.highest_modseq;
+    let before = processor_time()?;
+    for _ in 0..deliveries {
+        deliver(&store, &message, &inboxes, 0)?;
+        let changes = store.changes_since(inbox, since)?;
+        if changes.changed.len() != 1 {
+            return Err("a delivery was not told".into());
+        }
+        since = changes.snapshot.highest_modseq;
+    }
+    let each = (processor_time()? - before) / u32::try_from(deliveries.max(1))?;
+    println!("{count} messages: {each:?} of processor time for a delivery and its change, {}", memory()?);
+    Ok(())
+}
+
 fn open(directory: &Path) -> Result<(), Trouble> {
     println!("before: {}", memory()?);
     let start = Instant::now();
@@ -175,15 +209,13 @@ fn deliver(
     let mailbox = *inboxes.get(at).ok_or("no accounts")?;
     let mut spool = store.spool(1 << 30);
     spool.write_all(message)?;
-    let target = Target {
-        mailbox,
-        flags: Flags::default(),
-        internal_date: NOW,
-        arrived: NOW,
-        announce: Announce::ToNobody,
-    };
-    let delivered = store.deliver(spool, &[target])?;
+    let delivered = store.deliver(spool, &[target(mailbox)])?;
     Ok((mailbox, *delivered.first().ok_or("nothing was delivered")?))
+}
+
+fn target(mailbox: MailboxId) -> Target {
+    let (flags, announce) = (Flags::default(), Announce::ToNobody);
+    Target { mailbox, flags, internal_date: NOW, arrived: NOW, announce }
 }
 
 fn maildir_deliver(directory: &Path, message: &[u8], number: u64) -> Result<(), Trouble> {
@@ -209,6 +241,12 @@ fn message(bytes: u64) -> Vec<u8> {
 fn per_second(count: u64, elapsed: Duration) -> f64 {
     // Counts here are far below the precision of a double.
     f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / elapsed.as_secs_f64()
+}
+
+/// The processor time of this process so far, user and system.
+fn processor_time() -> Result<Duration, Trouble> {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Ok(Duration::new(u64::try_from(used.tv_sec)?, u32::try_from(used.tv_nsec)?))
 }
 
 /// Bytes sent to the disk by this process so far.

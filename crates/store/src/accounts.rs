@@ -4,7 +4,7 @@ use mail_types::{Address, Day, Secret, UnixTime};
 
 use crate::error::{Error, Result};
 use crate::keys;
-use crate::mailboxes::{self, INBOX};
+use crate::mailboxes::{self, INBOX, account_id};
 use crate::records::{AccountRecord, from_json};
 use crate::store::Store;
 use crate::transaction::Transaction;
@@ -115,9 +115,11 @@ impl Store {
         let address = address.clone();
         self.write(move |transaction| {
             let account = transaction.account_id(&address)?;
-            for (key, _) in transaction.scan(&keys::mailboxes(account)) {
-                let id = keys::second_number_of(&key).ok_or(Error::Bug("a mailbox's key is too short"))?;
-                mailboxes::delete(transaction, account, MailboxId(id))?;
+            let prefix = keys::mailboxes(account);
+            let ids = transaction.scan(&prefix).map(|(key, _)| keys::second_number_of(key).map(MailboxId));
+            let ids: Option<Vec<MailboxId>> = ids.collect();
+            for id in ids.ok_or(Error::Bug("a mailbox's key is too short"))? {
+                mailboxes::delete(transaction, account, id)?;
             }
             let tables = [
                 keys::subscriptions(account),
@@ -126,26 +128,21 @@ impl Store {
                 keys::pending_push(account),
             ];
             for prefix in tables {
-                for (key, _) in transaction.scan(&prefix) {
-                    transaction.delete(key);
-                }
+                transaction.delete_all(&prefix);
             }
             transaction.delete(keys::account_name(account));
             transaction.put_json(keys::account(&address), &AccountRecord::Retired { day: today })
         })
     }
 
-    /// The account's disk space, from the mailboxes' counters.
+    /// The account's disk space. It is counted with every change; asking costs nothing.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchAccount`]; see [`Error`] for those of every read.
     pub fn usage(&self, address: &Address) -> Result<Usage> {
-        let mailboxes = self.mailboxes(address)?;
-        Ok(mailboxes.iter().fold(Usage::default(), |usage, mailbox| Usage {
-            bytes: usage.bytes + mailbox.bytes,
-            messages: usage.messages + u64::from(mailbox.messages),
-        }))
+        let state = self.read();
+        Ok(state.usage.of(account_id(&state, address)?))
     }
 
     fn edit_account(

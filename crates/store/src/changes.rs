@@ -4,17 +4,19 @@ use std::fs::File;
 use std::io::{self, Cursor};
 use std::sync::Arc;
 
-use mail_types::{ModSeq, Uid};
+use mail_types::{KeywordDictionary, ModSeq, Uid};
 
 use crate::bodies::{BodyReader, Source};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::frame;
 use crate::keys;
+use crate::message_list::MessageList;
 use crate::records::BodyRef;
+use crate::snapshots::ListHold;
 use crate::state::{State, decode};
 use crate::store::Store;
-use crate::types::{MailboxChanges, MailboxId, MessageEntry, Snapshot, UidRange};
+use crate::types::{MailboxChanges, MailboxId, Snapshot, UidRange};
 
 impl Store {
     /// The mailbox's current messages and counters.
@@ -23,8 +25,7 @@ impl Store {
     ///
     /// [`Error::NoSuchMailbox`]; see [`Error`] for those of every read.
     pub fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot> {
-        let state = self.read();
-        snapshot(&state, mailbox)
+        self.with_list(mailbox, |state, messages, keywords| snapshot(state, mailbox, messages, keywords))
     }
 
     /// The same without ever waiting for the disk; `None` if it would have to.
@@ -37,14 +38,21 @@ impl Store {
         snapshot_at_hand(&state, mailbox)
     }
 
+    /// Keeps the list of the mailbox's messages in memory as long as the result lives: for a session that has it open.
+    #[must_use]
+    pub fn hold_list(&self, mailbox: MailboxId) -> ListHold {
+        self.read().snapshots.hold(mailbox)
+    }
+
     /// The changes after a modification sequence.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchMailbox`]; see [`Error`] for those of every read.
     pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges> {
-        let state = self.read();
-        Ok(changes(&state, mailbox, since, snapshot(&state, mailbox)?))
+        self.with_list(mailbox, |state, messages, keywords| {
+            Ok(changes(state, mailbox, since, snapshot(state, mailbox, messages, keywords)?))
+        })
     }
 
     /// The same without ever waiting for the disk; `None` if it would have to.
@@ -65,6 +73,7 @@ impl Store {
     /// [`Error::NoSuchMessage`], [`Error::Damaged`] when the body's file is missing; see [`Error`] for those of every read.
     pub fn body(&self, mailbox: MailboxId, uid: Uid) -> Result<BodyReader> {
         let key = keys::message(mailbox, uid);
+        self.ensure_verified(mailbox)?;
         let find = |state: &State| {
             let value = state.message(mailbox, &key)?.ok_or(Error::NoSuchMessage)?;
             Ok(decode(&value)?.body)
@@ -79,8 +88,8 @@ impl Store {
     /// [`Error::NoSuchMessage`]; see [`Error`] for those of every read.
     pub fn body_at_hand(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<BodyReader>> {
         let state = self.read();
-        let Some(record) = state.fresh().get(&keys::message(mailbox, uid)) else { return Ok(None) };
-        let body = decode(record.as_ref().ok_or(Error::NoSuchMessage)?)?.body;
+        let Some(record) = state.recent_message(&keys::message(mailbox, uid)) else { return Ok(None) };
+        let body = decode(record.ok_or(Error::NoSuchMessage)?)?.body;
         let Some((place, container)) = state.places.find(body.body) else { return Ok(None) };
         let length = usize::try_from(place.length).unwrap_or(usize::MAX).min(frame::LIMIT);
         let bytes = files::read_at_hand(&container.file, place.offset, length);
@@ -116,36 +125,29 @@ impl Store {
     }
 }
 
-fn snapshot(state: &State, mailbox: MailboxId) -> Result<Snapshot> {
-    let messages = state.snapshots.messages(mailbox, || {
-        let mut messages = Vec::new();
-        for (key, value) in state.messages(mailbox)? {
-            let (_, uid) =
-                keys::parse_message(&key).ok_or(Error::Bug("a message's key has an unknown shape"))?;
-            messages.push(decode(&value)?.entry(uid));
-        }
-        Ok(messages)
-    })?;
-    with_counters(state, mailbox, messages)
-}
-
 fn snapshot_at_hand(state: &State, mailbox: MailboxId) -> Result<Option<Snapshot>> {
     let known = state.snapshots.known(mailbox);
-    known.map(|messages| with_counters(state, mailbox, messages)).transpose()
+    known.map(|(messages, keywords)| snapshot(state, mailbox, messages, keywords)).transpose()
 }
 
-fn with_counters(state: &State, mailbox: MailboxId, messages: Arc<[MessageEntry]>) -> Result<Snapshot> {
+fn snapshot(
+    state: &State,
+    mailbox: MailboxId,
+    messages: MessageList,
+    keywords: Arc<KeywordDictionary>,
+) -> Result<Snapshot> {
     let counters = state.counters(mailbox)?;
     Ok(Snapshot {
         uid_validity: counters.uid_validity,
         uid_next: counters.uid_next,
         highest_modseq: counters.modseq,
+        keywords,
         messages,
     })
 }
 
 fn changes(state: &State, mailbox: MailboxId, since: ModSeq, snapshot: Snapshot) -> MailboxChanges {
-    let changed = snapshot.messages.iter().filter(|message| message.modseq > since).cloned().collect();
+    let changed = snapshot.messages.changed_since(since).copied().collect();
     let vanished = vanished(state, mailbox, since, &snapshot);
     MailboxChanges { snapshot, changed, vanished }
 }
@@ -154,10 +156,8 @@ fn vanished(state: &State, mailbox: MailboxId, since: ModSeq, snapshot: &Snapsho
     if since >= snapshot.highest_modseq {
         return Vec::new();
     }
-    match state.expunged.get(&mailbox).filter(|expunged| since >= expunged.complete_after) {
-        Some(expunged) => {
-            let gone = expunged.uids.iter().filter(|(modseq, _)| *modseq > since);
-            let mut uids: Vec<Uid> = gone.map(|(_, uid)| *uid).collect();
+    match state.expunged.since(mailbox, since) {
+        Some(mut uids) => {
             uids.sort();
             ranges(uids)
         }

@@ -41,9 +41,7 @@ pub(crate) fn write_export(directory: &Path, state: &State, moved: &BTreeMap<u64
     export.put(MARK, &[])?;
     export.flush()?;
     for mailbox in mailboxes(state)? {
-        for (key, value) in state.messages(mailbox)? {
-            export.put(&key, &value)?;
-        }
+        state.visit_messages(mailbox, |key, value| export.put(key, value))?;
     }
     let count = export.count;
     export.put(END, &count.to_le_bytes())?;
@@ -148,12 +146,11 @@ pub(crate) fn recount(state: &mut State) -> Result<Edits> {
     let mut edits = Edits::new();
     for mailbox in mailboxes(state)? {
         let mut counters = state.counters(mailbox)?;
-        let records = state.merged(mailbox, Reading::First)?;
         let before = counters;
         counters.messages = 0;
         counters.bytes = 0;
         counters.hash = 0;
-        for (key, value) in &records {
+        state.visit_unverified(mailbox, Reading::First, |key, value| {
             let record = crate::state::decode(value)?;
             counters.messages += 1;
             counters.bytes += record.body.size;
@@ -161,7 +158,8 @@ pub(crate) fn recount(state: &mut State) -> Result<Edits> {
             counters.modseq = counters.modseq.max(record.modseq);
             let next = keys::parse_message(key).and_then(|(_, uid)| uid.next());
             counters.uid_next = counters.uid_next.max(next.unwrap_or(counters.uid_next));
-        }
+            Ok(())
+        })?;
         if counters != before {
             edits.insert(keys::counters(mailbox), Some(counters.encode()));
         }

@@ -6,7 +6,7 @@ use crate::keys;
 use crate::messages::MailboxEdit;
 use crate::pending::Pending;
 use crate::push::want_push;
-use crate::records::{BodyRef, MessageRecord, OutboundRecord, bounded};
+use crate::records::{BodyRef, MessageRecord, OutboundRecord};
 use crate::store::Store;
 use crate::transaction::Transaction;
 use crate::types::{Announce, Delivered, OutboundDraft, OutboundId, Submitted, Target};
@@ -28,8 +28,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::DiskFull`] when less than the reserve would be left free, [`Error::MailboxExhausted`]; see [`Error`] for those of every change. A
-    /// mailbox that is gone is no error but a result of its target.
+    /// [`Error::DiskFull`] when less than the reserve would be left free, [`Error::MailboxExhausted`],
+    /// [`Error::KeywordsFull`]; see [`Error`] for those of every change. A mailbox that is gone is no error but a result of
+    /// its target.
     pub fn deliver(&self, spool: Spool, targets: &[Target]) -> Result<Vec<Delivered>> {
         Ok(self.submit(spool, targets, &[])?.delivered)
     }
@@ -112,7 +113,8 @@ fn take_in(
             modseq: ModSeq::default(),
             internal_date: target.internal_date,
             arrived: target.arrived,
-            flags: bounded(target.flags.clone()),
+            flags: change.intern(transaction, &target.flags)?,
+            named: Vec::new(),
         };
         let uid = change.add(transaction, record)?;
         delivered.push(Delivered::Stored { uid_validity: change.counters.uid_validity, uid });

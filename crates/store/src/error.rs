@@ -103,6 +103,9 @@ pub enum Error {
     /// A mailbox has given out all its UIDs or modification sequences.
     #[error("the mailbox has used up its numbers; create a new one")]
     MailboxExhausted,
+    /// A mailbox knows as many keywords as it can, and a change would add another.
+    #[error("the mailbox has as many keywords as it can have; use those, or another mailbox")]
+    KeywordsFull,
     /// The invite cannot be used.
     #[error("the invite {0}")]
     InviteInvalid(InviteFlaw),

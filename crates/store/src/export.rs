@@ -14,14 +14,16 @@ pub(crate) const MARK: &[u8] = b"\0messages";
 pub(crate) const END: &[u8] = b"\0end";
 /// The part of an export before the messages.
 pub(crate) struct Head {
+    /// The format of the file.
+    pub(crate) version: u32,
     pub(crate) records: Edits,
     pub(crate) places: Vec<(u64, Place)>,
 }
 
 /// Reads an export up to the messages.
 pub(crate) fn read_head(directory: &Path, position: u64) -> Result<Head> {
-    let mut head = Head { records: Edits::new(), places: Vec::new() };
     let mut reader = Reader::open(Kind::Export, directory, position)?;
+    let mut head = Head { version: reader.version, records: Edits::new(), places: Vec::new() };
     while let Some((_, frame)) = reader.next()? {
         for (key, value) in records(&frame)? {
             if key == MARK {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -96,39 +97,47 @@ impl Index {
         })
     }
 
-    /// All records whose keys begin with the prefix.
-    pub(crate) fn scan(&self, prefix: &[u8], reading: Reading) -> Result<BTreeMap<Key, Vec<u8>>> {
+    /// The first records, at most `limit`, whose keys are `from` or higher and begin with the prefix.
+    pub(crate) fn piece(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+        reading: Reading,
+    ) -> Result<Vec<(Key, Vec<u8>)>> {
         self.read(reading, |base| match &base.records {
             Records::Memory(records) => {
-                let found = records.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
-                Some(found.map(|(key, value)| (key.clone(), value.clone())).collect())
+                let found = records.range(from.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+                Some(found.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
             }
             Records::Sled(db) => db
-                .scan_prefix(prefix)
+                .range(from..)
+                .take_while(|record| record.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+                .take(limit)
                 .map(|record| record.ok().map(|(key, value)| (key.to_vec(), value.to_vec())))
                 .collect(),
         })
     }
 
-    /// Brings the index up to a position; the edits stay with the caller until the next export is durable.
-    pub(crate) fn apply(&self, edits: &Edits, position: u64) -> Result<()> {
+    /// Brings the index up to a position; the edits stay with the caller until the next export is durable, and are what
+    /// readers see meanwhile.
+    pub(crate) fn apply(&self, edits: &Arc<Edits>, position: u64) -> Result<()> {
+        // Under the lock for reading: a slow card must not keep readers waiting. Nobody else writes.
+        if let Records::Sled(db) = &self.base.read().records {
+            let (db, edits) = (db.clone(), Arc::clone(edits));
+            if guarded(&self.directory, move || apply(&db, &edits, position)).is_some() {
+                return Ok(());
+            }
+        }
         let mut base = self.base.write();
-        let done = match &mut base.records {
-            Records::Memory(records) => {
-                for (key, value) in edits {
-                    match value {
-                        Some(value) => records.insert(key.clone(), value.clone()),
-                        None => records.remove(key),
-                    };
-                }
-                Some(())
+        if let Records::Memory(records) = &mut base.records {
+            for (key, value) in edits.iter() {
+                match value {
+                    Some(value) => records.insert(key.clone(), value.clone()),
+                    None => records.remove(key),
+                };
             }
-            Records::Sled(db) => {
-                let (db, edits) = (db.clone(), edits.clone());
-                guarded(&self.directory, move || apply(&db, &edits, position))
-            }
-        };
-        if done.is_none() {
+        } else {
             // What is missing is still among the edits, which are read first. Whatever ails sled or the disk, it is
             // not tried again before the next start.
             let records = Records::Memory(from_export(&self.directory, base.export)?);

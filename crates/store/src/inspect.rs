@@ -216,18 +216,19 @@ fn check_messages(store: &Store, check: &mut Check, references: &mut BTreeMap<u6
         for mailbox in store.mailboxes(&account.address)? {
             check.mailboxes += 1;
             let of = format!("mailbox {} of {}", mailbox.name, account.address);
-            let records = match store.read().messages(mailbox.id) {
-                Ok(records) => records,
-                Err(trouble) => {
-                    check.findings.push(format!("{of}: {trouble}"));
-                    continue;
-                }
-            };
-            for (key, value) in records {
+            let mut messages = Vec::new();
+            let listed = store.read().visit_messages(mailbox.id, |key, value| {
+                let uid = keys::parse_message(key).map_or(0, |(_, uid)| uid.get());
+                messages.push((uid, decode(value)?.body));
+                Ok(())
+            });
+            if let Err(trouble) = listed {
+                check.findings.push(format!("{of}: {trouble}"));
+                continue;
+            }
+            for (uid, body) in messages {
                 check.messages += 1;
-                let body = decode(&value)?.body;
                 *references.entry(body.body).or_insert(0) += 1;
-                let uid = keys::parse_message(&key).map_or(0, |(_, uid)| uid.get());
                 if let Err(trouble) = read_body(store, body) {
                     check.findings.push(format!("{of}: message {uid}: {trouble}"));
                 }

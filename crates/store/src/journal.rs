@@ -21,9 +21,11 @@ pub(crate) struct Journal {
     length: u64,
 }
 
-/// The parts of a journal that are no frames.
+/// The format of a journal, and the parts of it that are no frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recovered {
+    /// The format of the file.
+    pub(crate) version: u32,
     /// Bytes behind the last frame: unfinished writes at the moment of a power cut.
     pub(crate) torn: u64,
     /// Bytes between frames that were once durable and are not readable any more.
@@ -50,9 +52,9 @@ impl Journal {
     ) -> Result<(Self, Recovered)> {
         let path = directory.join(Kind::Journal.name(position));
         let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
-        Kind::Journal.check_header(&path, &bytes, position)?;
+        let version = Kind::Journal.check_header(&path, &bytes, position)?;
         let file = Arc::new(files::open(&path)?);
-        let mut recovered = Recovered::default();
+        let mut recovered = Recovered { version, ..Recovered::default() };
         let mut offset = HEADER;
         let mut expected = position + 1;
         loop {

@@ -88,21 +88,32 @@ pub(crate) fn parse_message(key: &[u8]) -> Option<(MailboxId, Uid)> {
     Some((MailboxId(mailbox), Uid::new(uid)?))
 }
 
+/// A mailbox's dictionary of keywords.
+pub(crate) fn dictionary(account: u64, mailbox: MailboxId) -> Key {
+    pair(DICTIONARIES, account, mailbox.0)
+}
+
+/// The table of the mailboxes' dictionaries of keywords.
+pub(crate) const DICTIONARIES: u8 = b'K';
+
+/// The table of metadata entries.
+pub(crate) const METADATA: u8 = b'D';
+
 /// A metadata entry; mailbox 0 is the account itself.
 pub(crate) fn metadata(account: u64, mailbox: u64, entry: &str) -> Key {
-    let mut key = pair(b'D', account, mailbox);
+    let mut key = pair(METADATA, account, mailbox);
     key.extend_from_slice(entry.as_bytes());
     key
 }
 
 /// All metadata entries of a mailbox (0: of the account itself).
 pub(crate) fn metadata_of(account: u64, mailbox: u64) -> Key {
-    pair(b'D', account, mailbox)
+    pair(METADATA, account, mailbox)
 }
 
 /// All metadata entries of an account and its mailboxes.
 pub(crate) fn metadata_of_account(account: u64) -> Key {
-    number(b'D', account)
+    number(METADATA, account)
 }
 
 /// A push token.

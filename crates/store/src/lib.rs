@@ -25,21 +25,27 @@ mod bodies;
 mod changes;
 mod checkpoint;
 mod codec;
+mod conversion;
 mod delivery;
 mod error;
 mod export;
+mod expunged;
 mod files;
 mod frame;
 mod index;
 pub mod inspect;
 mod journal;
 mod keys;
+mod layers;
+mod loading;
 mod log;
 mod mailboxes;
+mod message_list;
 mod messages;
 mod metadata;
 mod outbound;
 mod pending;
+mod pieces;
 mod places;
 mod push;
 mod records;
@@ -51,17 +57,20 @@ mod state;
 mod store;
 mod transaction;
 mod types;
+mod usage;
 mod writer;
 
 pub use bodies::{BodyReader, SmallBody, Spool};
 pub use delivery::Submission;
 pub use error::{Error, InviteFlaw, Result};
+pub use message_list::MessageList;
 pub use pending::Pending;
 pub use shared::{ChangeCallback, Options};
+pub use snapshots::ListHold;
 pub use store::Store;
 pub use types::{
     Account, AccountState, Announce, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged, Invite,
     MailboxChanges, MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, OpenReport, Outbound,
-    OutboundDraft, OutboundId, OutboundSummary, PasswordRecord, PendingPush, PushToken, Snapshot, SpecialUse,
-    Submitted, Target, UidRange, Usage,
+    OutboundDraft, OutboundId, OutboundSummary, PasswordRecord, PendingPush, PushToken, RECORD_BYTES,
+    Snapshot, SpecialUse, Submitted, Target, UidRange, Usage,
 };

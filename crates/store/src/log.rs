@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::frame::{self, Found, Frame, FrameBuilder};
 
-/// The format that this release writes.
-const VERSION: u32 = 1;
+/// The format that this release writes. In format 1 a message's record held the names of its keywords.
+pub(crate) const VERSION: u32 = 2;
 /// The oldest format version whose readers can read this one; raised only one release after `VERSION`, since the
 /// appliance may go back to its other slot.
 const OLDEST_READER: u32 = 1;
@@ -80,15 +80,15 @@ impl Kind {
         header
     }
 
-    /// Checks the first bytes of a file.
-    pub(crate) fn check_header(self, path: &Path, bytes: &[u8], position: u64) -> Result<()> {
+    /// Checks the first bytes of a file, and returns its format.
+    pub(crate) fn check_header(self, path: &Path, bytes: &[u8], position: u64) -> Result<u32> {
         let damaged = |what: &str| Error::Damaged { path: path.to_owned(), what: what.to_owned() };
         let mut fields = Fields::new(bytes);
         let short = || damaged("its header is cut off");
         if fields.bytes(8).ok_or_else(short)? != self.magic() {
             return Err(damaged("it does not begin as such a file does"));
         }
-        let _version = fields.u32().ok_or_else(short)?;
+        let version = fields.u32().ok_or_else(short)?;
         let oldest_reader = fields.u32().ok_or_else(short)?;
         let found = fields.u64().ok_or_else(short)?;
         let crc = fields.u32().ok_or_else(short)?;
@@ -101,12 +101,14 @@ impl Kind {
         if found != position {
             return Err(damaged("its header names another position than its file name"));
         }
-        Ok(())
+        Ok(version)
     }
 }
 
 /// Reads an export or a pack, frame by frame; anything wrong is an error.
 pub(crate) struct Reader {
+    /// The format of the file.
+    pub(crate) version: u32,
     path: PathBuf,
     file: File,
     offset: u64,
@@ -124,8 +126,8 @@ impl Reader {
         let file = File::open(&path).map_err(Error::io("open", &path))?;
         let end = file.metadata().map_err(Error::io("measure", &path))?.len();
         let header = files::read_at(&file, &path, 0, HEADER.min(usize::try_from(end).unwrap_or(HEADER)))?;
-        kind.check_header(&path, &header, position)?;
-        Ok(Self { path, file, offset: HEADER as u64, end, sequence: 0, buffer: Vec::new() })
+        let version = kind.check_header(&path, &header, position)?;
+        Ok(Self { version, path, file, offset: HEADER as u64, end, sequence: 0, buffer: Vec::new() })
     }
 
     /// The next frame and where it begins; `None` at the end of the file.

@@ -109,14 +109,14 @@ impl Store {
             let account = transaction.account_id(&address)?;
             let (mut taken, mut renamed) = (BTreeSet::new(), Vec::new());
             for (key, value) in transaction.scan(&keys::mailboxes(account)) {
-                let record: MailboxRecord = from_json(&value)?;
+                let record: MailboxRecord = from_json(value)?;
                 let new = left.remove(&record.name);
                 let name = new.as_deref().map_or(record.name.as_str(), canonical).to_owned();
                 if !taken.insert(name.clone()) {
                     return Err(Error::MailboxExists);
                 }
                 if new.is_some() {
-                    renamed.push((key, MailboxRecord { name, ..record }));
+                    renamed.push((key.clone(), MailboxRecord { name, ..record }));
                 }
             }
             if !left.is_empty() {
@@ -268,12 +268,19 @@ fn empty_counters(account: u64, uid_validity: UidValidity) -> Counters {
 /// Deletes a mailbox with its messages and metadata, and records the change for its watchers.
 pub(crate) fn delete(transaction: &mut Transaction<'_>, account: u64, mailbox: MailboxId) -> Result<()> {
     transaction.note_change(mailbox, account)?;
-    for (key, value) in transaction.messages(mailbox)? {
-        transaction.release_body(decode(&value)?.body.body);
+    let mut messages = Vec::new();
+    transaction.visit_messages(mailbox, |key, value| {
+        messages.push((key.to_vec(), decode(value)?.body.body));
+        Ok(())
+    })?;
+    for (key, body) in messages {
+        transaction.release_body(body);
         transaction.delete(key);
     }
-    for (key, _) in transaction.scan(&keys::metadata_of(account, mailbox.0)) {
-        transaction.delete(key);
+    transaction.delete_all(&keys::metadata_of(account, mailbox.0));
+    let dictionary = keys::dictionary(account, mailbox);
+    if transaction.value(&dictionary).is_some() {
+        transaction.delete(dictionary);
     }
     transaction.delete(keys::counters(mailbox));
     transaction.delete(keys::mailbox(account, mailbox));
@@ -287,9 +294,9 @@ fn find(
 ) -> Result<Option<(Key, MailboxRecord)>> {
     let account = transaction.account_id(address)?;
     for (key, value) in transaction.scan(&keys::mailboxes(account)) {
-        let record: MailboxRecord = from_json(&value)?;
+        let record: MailboxRecord = from_json(value)?;
         if record.name == name {
-            return Ok(Some((key, record)));
+            return Ok(Some((key.clone(), record)));
         }
     }
     Ok(None)

@@ -1,23 +1,26 @@
 //! Changing messages that are there: flags, expunge, copy, move.
 
-use mail_types::{Flags, ModSeq, SystemFlag, Uid};
+use std::sync::Arc;
+
+use mail_types::{CompactFlags, Flags, KeywordDictionary, ModSeq, SystemFlag, Uid};
 
 use crate::codec;
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::pending::Pending;
-use crate::records::{Counters, MessageRecord, bounded};
+use crate::records::{Counters, MessageRecord, encode_dictionary};
 use crate::state::decode;
 use crate::store::Store;
 use crate::transaction::Transaction;
 use crate::types::{FlagChange, FlagMode, FlagsChanged, MailboxId, Moved};
 
 impl Store {
-    /// Changes flags of some messages.
+    /// Changes flags of some messages; of very many in several transactions.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`]; see [`Error`] for those of every change.
+    /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`], [`Error::KeywordsFull`]; see [`Error`] for those of every
+    /// change.
     pub fn change_flags(
         &self,
         mailbox: MailboxId,
@@ -34,43 +37,48 @@ impl Store {
         uids: &[Uid],
         change: &FlagChange,
     ) -> Pending<FlagsChanged> {
-        let (uids, change) = (uids.to_vec(), change.clone());
-        self.start(move |transaction| change_flags(transaction, mailbox, &uids, &change))
+        let change = change.clone();
+        self.start_in_pieces(uids, move |transaction, uids, changed| {
+            change_flags(transaction, mailbox, uids, &change, changed)
+        })
     }
 
-    /// Removes messages for ever; returns the UIDs that existed.
+    /// Removes messages for ever; returns the UIDs that existed, sorted. Of very many in several transactions.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`]; see [`Error`] for those of every change.
     pub fn expunge(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<Uid>> {
-        let uids = uids.to_vec();
-        self.write(move |transaction| expunge(transaction, mailbox, &uids, |_| true))
+        let work = move |transaction: &mut Transaction<'_>, uids: &[Uid], gone: &mut Vec<Uid>| {
+            expunge(transaction, mailbox, uids, gone, |_| true)
+        };
+        self.start_in_pieces(uids, work).wait()
     }
 
     /// Begins to remove for ever those of the messages that have `\Deleted` when their turn comes: another client may have
-    /// taken it away. Does not block. The result is the UIDs that were removed.
+    /// taken it away. Does not block. The result is the UIDs that were removed, sorted.
     pub fn start_expunge_deleted(&self, mailbox: MailboxId, uids: &[Uid]) -> Pending<Vec<Uid>> {
-        let uids = uids.to_vec();
-        self.start(move |transaction| {
-            expunge(transaction, mailbox, &uids, |record| record.flags.has(SystemFlag::Deleted))
+        self.start_in_pieces(uids, move |transaction, uids, gone| {
+            expunge(transaction, mailbox, uids, gone, |record| record.flags.has(SystemFlag::Deleted))
         })
     }
 
-    /// Copies messages to a mailbox of any account; bytes are not copied.
+    /// Copies messages to a mailbox of any account, all or none; bytes are not copied.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`]; see [`Error`] for those of every change.
+    /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`], [`Error::KeywordsFull`]; see [`Error`] for those of every
+    /// change.
     pub fn copy(&self, from: MailboxId, uids: &[Uid], to: MailboxId) -> Result<Moved> {
         let uids = sorted(uids);
         self.write(move |transaction| {
+            let source = transaction.dictionary(transaction.counters(from)?.account, from)?;
             let mut target = MailboxEdit::begin(transaction, to)?;
             let mut copied = Vec::new();
             for uid in uids {
                 if let Some(record) = message(transaction, from, uid)? {
                     transaction.share_body(record.body.body, 1);
-                    copied.push((uid, target.add(transaction, record)?));
+                    copied.push((uid, target.take_over(transaction, record, &source)?));
                 }
             }
             let uid_validity = target.counters.uid_validity;
@@ -83,7 +91,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`]; see [`Error`] for those of every change.
+    /// [`Error::NoSuchMailbox`], [`Error::MailboxExhausted`], [`Error::KeywordsFull`]; see [`Error`] for those of every
+    /// change.
     pub fn move_messages(&self, from: MailboxId, uids: &[Uid], to: MailboxId) -> Result<Moved> {
         let uids = sorted(uids);
         self.write(move |transaction| move_messages(transaction, from, to, &uids))
@@ -107,6 +116,7 @@ pub(crate) fn move_messages(
     let mut taken = Vec::new();
     // A move within one mailbox is allowed and gives new UIDs, so the source is finished before the target begins.
     let mut source = MailboxEdit::begin(transaction, from)?;
+    let dictionary = transaction.dictionary(source.counters.account, from)?;
     for uid in uids {
         if let Some(record) = source.remove(transaction, *uid)? {
             taken.push((*uid, record));
@@ -115,7 +125,7 @@ pub(crate) fn move_messages(
     source.end(transaction)?;
     let mut target = MailboxEdit::begin(transaction, to)?;
     for (uid, record) in taken {
-        moved.push((uid, target.add(transaction, record)?));
+        moved.push((uid, target.take_over(transaction, record, &dictionary)?));
     }
     let uid_validity = target.counters.uid_validity;
     target.end(transaction)?;
@@ -124,18 +134,22 @@ pub(crate) fn move_messages(
 
 /// All UIDs of a mailbox.
 pub(crate) fn uids(transaction: &Transaction<'_>, mailbox: MailboxId) -> Result<Vec<Uid>> {
-    let messages = transaction.messages(mailbox)?;
-    Ok(messages.keys().filter_map(|key| keys::parse_message(key)).map(|(_, uid)| uid).collect())
+    let mut uids = Vec::new();
+    transaction.visit_messages(mailbox, |key, _| {
+        uids.extend(keys::parse_message(key).map(|(_, uid)| uid));
+        Ok(())
+    })?;
+    Ok(uids)
 }
 
 fn expunge(
     transaction: &mut Transaction<'_>,
     mailbox: MailboxId,
     uids: &[Uid],
+    gone: &mut Vec<Uid>,
     condition: impl Fn(&MessageRecord) -> bool,
-) -> Result<Vec<Uid>> {
+) -> Result<()> {
     let mut edit = MailboxEdit::begin(transaction, mailbox)?;
-    let mut gone = Vec::new();
     for &uid in uids {
         if !message(transaction, mailbox, uid)?.is_some_and(|record| condition(&record)) {
             continue;
@@ -145,8 +159,7 @@ fn expunge(
             gone.push(uid);
         }
     }
-    edit.end(transaction)?;
-    Ok(gone)
+    edit.end(transaction)
 }
 
 fn change_flags(
@@ -154,40 +167,59 @@ fn change_flags(
     mailbox: MailboxId,
     uids: &[Uid],
     change: &FlagChange,
-) -> Result<FlagsChanged> {
+    result: &mut FlagsChanged,
+) -> Result<()> {
     let mut edit = MailboxEdit::begin(transaction, mailbox)?;
-    let mut result = FlagsChanged::default();
-    for uid in sorted(uids) {
+    let flags = match change.mode {
+        FlagMode::Set | FlagMode::Add => edit.intern(transaction, &change.flags)?,
+        FlagMode::Remove => edit.keywords(transaction)?.compact(&change.flags),
+    };
+    for &uid in uids {
         let Some(mut record) = message(transaction, mailbox, uid)? else { continue };
         if change.unchanged_since.is_some_and(|since| record.modseq > since) {
             result.refused.push(uid);
             continue;
         }
-        let flags = bounded(changed(&record.flags, change));
-        if flags != record.flags {
-            record.flags = flags;
+        let by_name = !record.named.is_empty();
+        edit.place(transaction, &mut record)?;
+        let new = match change.mode {
+            FlagMode::Set => flags,
+            FlagMode::Add => record.flags.with(flags),
+            FlagMode::Remove => record.flags.without(flags),
+        };
+        if new != record.flags || by_name {
+            record.flags = new;
             edit.replace(transaction, uid, &mut record)?;
         }
-        result.messages.push(record.entry(uid));
+        result.messages.push(record.entry(uid, edit.keywords(transaction)?));
     }
     edit.end(transaction)?;
-    Ok(result)
+    let account = transaction.counters(mailbox)?.account;
+    result.keywords = Arc::new(transaction.dictionary(account, mailbox)?);
+    Ok(())
 }
 
-fn changed(flags: &Flags, change: &FlagChange) -> Flags {
-    let mut new = flags.clone();
-    match change.mode {
-        FlagMode::Set => return change.flags.clone(),
-        FlagMode::Add => {
-            new.system.extend(change.flags.system.iter().copied());
-            new.keywords.extend(change.flags.keywords.iter().cloned());
-        }
-        FlagMode::Remove => {
-            new.system.retain(|flag| !change.flags.system.contains(flag));
-            new.keywords.retain(|keyword| !change.flags.keywords.contains(keyword));
+/// Writes records of format 1 as this release does, with the keywords that are in `keywords`.
+pub(crate) fn convert(
+    transaction: &mut Transaction<'_>,
+    mailbox: MailboxId,
+    uids: &[Uid],
+    keywords: &KeywordDictionary,
+) -> Result<()> {
+    let mut edit = MailboxEdit::begin(transaction, mailbox)?;
+    edit.keywords = Some(keywords.clone());
+    for &uid in uids {
+        let Some(mut record) = message(transaction, mailbox, uid)? else { continue };
+        let lossless = record.named.iter().all(|keyword| keywords.flag(keyword).is_some());
+        record = record.placed(keywords);
+        if lossless {
+            // No client sees a difference.
+            edit.rewrite(transaction, uid, &record)?;
+        } else {
+            edit.replace(transaction, uid, &mut record)?;
         }
     }
-    new
+    edit.end(transaction)
 }
 
 fn message(transaction: &Transaction<'_>, mailbox: MailboxId, uid: Uid) -> Result<Option<MessageRecord>> {
@@ -200,6 +232,8 @@ pub(crate) struct MailboxEdit {
     before: ModSeq,
     modseq: ModSeq,
     touched: bool,
+    /// The mailbox's keywords, with those that this change adds; read when they are first wanted.
+    keywords: Option<KeywordDictionary>,
     pub(crate) counters: Counters,
 }
 
@@ -209,7 +243,47 @@ impl MailboxEdit {
         let before = counters.modseq;
         // RFC 7162 section 3.1: 63 bits.
         let modseq = before.0.checked_add(1).filter(|next| *next < 1 << 63).ok_or(Error::MailboxExhausted)?;
-        Ok(Self { mailbox, before, modseq: ModSeq(modseq), touched: false, counters })
+        Ok(Self { mailbox, before, modseq: ModSeq(modseq), touched: false, keywords: None, counters })
+    }
+
+    /// The mailbox's keywords.
+    fn keywords(&mut self, transaction: &Transaction<'_>) -> Result<&mut KeywordDictionary> {
+        match &mut self.keywords {
+            Some(keywords) => Ok(keywords),
+            none => Ok(none.insert(transaction.dictionary(self.counters.account, self.mailbox)?)),
+        }
+    }
+
+    /// The flags in few bytes; keywords that are new become known with the first message that has them.
+    pub(crate) fn intern(&mut self, transaction: &Transaction<'_>, flags: &Flags) -> Result<CompactFlags> {
+        if flags.keywords.is_empty() {
+            return Ok(flags.system.iter().copied().collect());
+        }
+        self.keywords(transaction)?.intern(flags).map_err(|_| Error::KeywordsFull)
+    }
+
+    /// Gives the keywords that a record of format 1 names their places, as long as there are any.
+    fn place(&mut self, transaction: &Transaction<'_>, record: &mut MessageRecord) -> Result<()> {
+        for keyword in std::mem::take(&mut record.named) {
+            let flag = self.keywords(transaction)?.add(&keyword).unwrap_or_default();
+            record.flags = record.flags.with(flag);
+        }
+        Ok(())
+    }
+
+    /// Puts a message of another mailbox, whose keywords are in `source`, under the next UID.
+    fn take_over(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        mut record: MessageRecord,
+        source: &KeywordDictionary,
+    ) -> Result<Uid> {
+        if record.flags.keyword_bits() != 0 || !record.named.is_empty() {
+            let mut flags = source.expand(record.flags);
+            flags.keywords.extend(std::mem::take(&mut record.named));
+            record.flags = self.intern(transaction, &flags)?;
+        }
+        self.add(transaction, record)
     }
 
     /// Puts a message under the next UID.
@@ -247,10 +321,15 @@ impl MailboxEdit {
         uid: Uid,
         record: &mut MessageRecord,
     ) -> Result<()> {
+        record.modseq = self.modseq;
+        self.rewrite(transaction, uid, record)
+    }
+
+    /// Replaces a record without counting that as a change of the message.
+    fn rewrite(&mut self, transaction: &mut Transaction<'_>, uid: Uid, record: &MessageRecord) -> Result<()> {
         // The bytes as they are, not as this release would write them: a newer one may have added fields.
         let old = transaction.message(self.mailbox, uid)?.ok_or(Error::NoSuchMessage)?;
         self.counters.hash ^= codec::hash(&[&keys::message(self.mailbox, uid), &old]);
-        record.modseq = self.modseq;
         self.put(transaction, uid, record);
         Ok(())
     }
@@ -261,6 +340,14 @@ impl MailboxEdit {
             return Ok(());
         }
         self.counters.modseq = self.modseq;
+        if let Some(keywords) = &self.keywords {
+            let (key, value) =
+                (keys::dictionary(self.counters.account, self.mailbox), encode_dictionary(keywords));
+            // Names are only ever added.
+            if transaction.value(&key).map_or(0, <[u8]>::len) < value.len() {
+                transaction.put(key, value);
+            }
+        }
         transaction.put_counters(self.mailbox, &self.counters)
     }
 

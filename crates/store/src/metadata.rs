@@ -75,8 +75,9 @@ impl Store {
             let key = keys::metadata(account, number(scope), &entry);
             match value {
                 Some(value) => {
-                    let entries = transaction.scan(&keys::metadata_of_account(account));
-                    if entries.len() >= ENTRIES_LIMIT && !entries.contains_key(&key) {
+                    let all = keys::metadata_of_account(account);
+                    let entries = transaction.scan(&all).take(ENTRIES_LIMIT).count();
+                    if entries == ENTRIES_LIMIT && transaction.value(&key).is_none() {
                         return Err(Error::TooLarge {
                             what: "the list of entries",
                             limit: ENTRIES_LIMIT as u64,

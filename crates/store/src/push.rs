@@ -55,7 +55,7 @@ impl Store {
             transaction.put_json(keys::push_token(account, &token), &now)?;
             let mut tokens = Vec::new();
             for (key, value) in transaction.scan(&keys::push_tokens(account)) {
-                tokens.push((from_json::<UnixTime>(&value)?, key));
+                tokens.push((from_json::<UnixTime>(value)?, key.clone()));
             }
             tokens.sort();
             let excess = tokens.len().saturating_sub(TOKENS_LIMIT);
@@ -133,7 +133,8 @@ impl Store {
 
 /// Records a pending push for a new message, if the account has tokens.
 pub(crate) fn want_push(transaction: &mut Transaction<'_>, account: u64, since: UnixTime, body: u64) {
-    if !transaction.scan(&keys::push_tokens(account)).is_empty() {
+    let has_tokens = transaction.scan(&keys::push_tokens(account)).next().is_some();
+    if has_tokens {
         transaction.put(keys::pending_push(account), PushRecord { since, body }.encode());
     }
 }

@@ -3,18 +3,13 @@
 //! A field may be added at the end of a packed record (older releases ignore what follows) or to a JSON record
 //! (older releases ignore names that they do not know); none may be taken away or change its meaning.
 
-use std::collections::BTreeSet;
-
-use mail_types::{Day, Flags, Keyword, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
+use mail_types::{CompactFlags, Day, Keyword, KeywordDictionary, ModSeq, Uid, UidValidity, UnixTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Fields, put_string};
 use crate::error::{Error, Result};
 use crate::types::{AccountState, MessageEntry, OutboundDraft, SpecialUse};
-
-/// The most keywords that one message keeps.
-const KEYWORDS_LIMIT: usize = 64;
 
 /// A message's body: id, size in bytes, CRC-32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,27 +25,32 @@ pub(crate) struct MessageRecord {
     pub(crate) body: BodyRef,
     pub(crate) modseq: ModSeq,
     pub(crate) internal_date: UnixTime,
-    /// On disk only where it differs from `internal_date`, which is rare.
+    /// On disk only where it differs from `internal_date`, or where keywords follow it.
     pub(crate) arrived: UnixTime,
-    pub(crate) flags: Flags,
+    /// The keywords by their places in the mailbox's dictionary.
+    pub(crate) flags: CompactFlags,
+    /// Keywords that have no place yet, as records of format 1 hold them. They are read, and never written.
+    pub(crate) named: Vec<Keyword>,
 }
 
 impl MessageRecord {
+    /// The bytes on disk. Format 1 had a list of names where the zero is; a reader of format 1 finds none there, takes the
+    /// time of arrival, and ignores the keywords behind it.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(40);
+        let mut out = Vec::with_capacity(56);
         out.extend_from_slice(&self.body.body.to_le_bytes());
         out.extend_from_slice(&self.body.size.to_le_bytes());
         out.extend_from_slice(&self.body.crc.to_le_bytes());
         out.extend_from_slice(&self.modseq.0.to_le_bytes());
         out.extend_from_slice(&self.internal_date.0.to_le_bytes());
-        let bits = SystemFlag::ALL.iter().filter(|flag| self.flags.has(**flag)).map(|flag| bit(*flag));
-        out.push(bits.fold(0, |all, bit| all | bit));
-        out.push(u8::try_from(self.flags.keywords.len()).unwrap_or(u8::MAX));
-        for keyword in self.flags.keywords.iter().take(usize::from(u8::MAX)) {
-            put_string(&mut out, keyword.as_str().as_bytes());
-        }
-        if self.arrived != self.internal_date {
+        out.push(self.flags.system_bits());
+        out.push(0);
+        let keywords = self.flags.keyword_bits();
+        if keywords != 0 || self.arrived != self.internal_date {
             out.extend_from_slice(&self.arrived.0.to_le_bytes());
+        }
+        if keywords != 0 {
+            out.extend_from_slice(&keywords.to_le_bytes());
         }
         out
     }
@@ -60,47 +60,52 @@ impl MessageRecord {
         let body = BodyRef { body: fields.u64()?, size: fields.u64()?, crc: fields.u32()? };
         let modseq = ModSeq(fields.u64()?);
         let internal_date = UnixTime(fields.u64()?);
-        let bits = fields.u8()?;
-        let system = SystemFlag::ALL.into_iter().filter(|flag| bits & bit(*flag) != 0).collect();
+        let system = fields.u8()?;
         let count = fields.u8()?;
-        let mut keywords = BTreeSet::new();
+        let mut named = Vec::new();
         for _ in 0..count {
             let text = String::from_utf8(fields.string()?.to_vec()).ok()?;
-            keywords.insert(Keyword::try_from(text).ok()?);
+            named.push(Keyword::try_from(text).ok()?);
         }
         let arrived = fields.u64().map_or(internal_date, UnixTime);
-        Some(Self { body, modseq, internal_date, arrived, flags: Flags { system, keywords } })
+        let flags = CompactFlags::from_bits(system, fields.u64().unwrap_or(0));
+        Some(Self { body, modseq, internal_date, arrived, flags, named })
     }
 
-    pub(crate) fn entry(self, uid: Uid) -> MessageEntry {
-        MessageEntry {
-            uid,
-            flags: self.flags,
-            size: self.body.size,
-            internal_date: self.internal_date,
-            arrived: self.arrived,
-            modseq: self.modseq,
+    /// The record with the places of its named keywords, as far as the dictionary knows them.
+    pub(crate) fn placed(mut self, dictionary: &KeywordDictionary) -> Self {
+        for keyword in std::mem::take(&mut self.named) {
+            self.flags = self.flags.with(dictionary.flag(&keyword).unwrap_or_default());
         }
+        self
+    }
+
+    /// What readers see of it.
+    pub(crate) fn entry(self, uid: Uid, dictionary: &KeywordDictionary) -> MessageEntry {
+        let Self { body, modseq, internal_date, arrived, flags, .. } = self.placed(dictionary);
+        MessageEntry { uid, flags, size: body.size, internal_date, arrived, modseq }
     }
 }
 
-/// The flags with at most [`KEYWORDS_LIMIT`] keywords, the first in order.
-pub(crate) fn bounded(mut flags: Flags) -> Flags {
-    while flags.keywords.len() > KEYWORDS_LIMIT {
-        flags.keywords.pop_last();
+/// A mailbox's dictionary of keywords: the names in their order.
+pub(crate) fn encode_dictionary(dictionary: &KeywordDictionary) -> Vec<u8> {
+    let mut out = Vec::new();
+    for keyword in dictionary.iter() {
+        put_string(&mut out, keyword.as_str().as_bytes());
     }
-    flags
+    out
 }
 
-/// Stored, so never to be renumbered.
-fn bit(flag: SystemFlag) -> u8 {
-    match flag {
-        SystemFlag::Seen => 1,
-        SystemFlag::Answered => 2,
-        SystemFlag::Flagged => 4,
-        SystemFlag::Deleted => 8,
-        SystemFlag::Draft => 16,
+/// A mailbox's dictionary from its bytes, which passed a checksum.
+pub(crate) fn decode_dictionary(bytes: &[u8]) -> Result<KeywordDictionary> {
+    let unknown = || Error::Bug("a dictionary of keywords has an unknown shape");
+    let mut fields = Fields::new(bytes);
+    let mut dictionary = KeywordDictionary::default();
+    while !fields.is_empty() {
+        let name = std::str::from_utf8(fields.string().ok_or_else(unknown)?).map_err(|_| unknown())?;
+        dictionary.add(&name.parse().map_err(|_| unknown())?).map_err(|_| unknown())?;
     }
+    Ok(dictionary)
 }
 
 /// A mailbox's counters. They change with every message, so they are apart from its name.
@@ -220,8 +225,12 @@ pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AccountRecord, BodyRef, MessageRecord, from_json, to_json};
-    use mail_types::{Flags, Keyword, ModSeq, SystemFlag, UnixTime};
+    use super::{
+        AccountRecord, BodyRef, MessageRecord, decode_dictionary, encode_dictionary, from_json, to_json,
+    };
+    use mail_types::{CompactFlags, KeywordDictionary, ModSeq, UnixTime};
+
+    const SEEN_AND_DRAFT: u8 = 17;
 
     #[test]
     fn an_account_without_a_minted_password_is_written_as_by_older_releases() {
@@ -234,25 +243,49 @@ mod tests {
         assert_eq!(from_json::<AccountRecord>(&to_json(&record).unwrap()).unwrap(), record);
     }
 
-    #[test]
-    fn a_message_record_survives_its_bytes_and_ignores_what_a_newer_release_appended() {
-        let mut flags: Flags = [SystemFlag::Seen, SystemFlag::Draft].into_iter().collect();
-        flags.keywords.insert("$Forwarded".parse::<Keyword>().unwrap());
-        let delivered = MessageRecord {
+    fn record() -> MessageRecord {
+        MessageRecord {
             body: BodyRef { body: 77, size: 12, crc: 5 },
             modseq: ModSeq(9),
             internal_date: UnixTime(1_800_000_000),
             arrived: UnixTime(1_800_000_000),
-            flags,
-        };
-        let without = delivered.encode();
-        assert_eq!(MessageRecord::decode(&without), Some(delivered.clone()));
+            flags: CompactFlags::from_bits(SEEN_AND_DRAFT, 0),
+            named: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_message_record_survives_its_bytes_and_ignores_what_a_newer_release_appended() {
+        let without = record().encode();
+        assert_eq!(MessageRecord::decode(&without), Some(record()));
         assert_eq!(MessageRecord::decode(&without[..without.len() - 1]), None);
-        let appended = MessageRecord { arrived: UnixTime(1_900_000_000), ..delivered };
-        let mut bytes = appended.encode();
-        assert_eq!(bytes.len(), without.len() + 8);
-        assert_eq!(MessageRecord::decode(&bytes), Some(appended.clone()));
-        bytes.extend_from_slice(b"future");
-        assert_eq!(MessageRecord::decode(&bytes), Some(appended));
+        let appended = MessageRecord { arrived: UnixTime(1_900_000_000), ..record() };
+        let bytes = appended.encode();
+        assert_eq!((bytes.len(), MessageRecord::decode(&bytes)), (without.len() + 8, Some(appended.clone())));
+        for arrived in [appended.arrived, record().internal_date] {
+            let flags = CompactFlags::from_bits(SEEN_AND_DRAFT, u64::MAX);
+            let flagged = MessageRecord { arrived, flags, ..record() };
+            let mut bytes = flagged.encode();
+            assert_eq!(bytes.len(), without.len() + 16);
+            bytes.extend_from_slice(b"future");
+            assert_eq!(MessageRecord::decode(&bytes), Some(flagged));
+        }
+    }
+
+    #[test]
+    fn the_names_of_format_1_get_their_places() {
+        let mut bytes = record().encode();
+        let count = bytes.len() - 1;
+        bytes[count] = 2;
+        for name in ["$Forwarded", "unknown"] {
+            bytes.extend_from_slice(&u32::try_from(name.len()).unwrap().to_le_bytes());
+            bytes.extend_from_slice(name.as_bytes());
+        }
+        let mut dictionary = KeywordDictionary::default();
+        dictionary.add(&"other".parse().unwrap()).unwrap();
+        dictionary.add(&"$forwarded".parse().unwrap()).unwrap();
+        let placed = MessageRecord::decode(&bytes).unwrap().placed(&dictionary);
+        assert_eq!(placed, MessageRecord { flags: CompactFlags::from_bits(SEEN_AND_DRAFT, 2), ..record() });
+        assert_eq!(decode_dictionary(&encode_dictionary(&dictionary)).unwrap(), dictionary);
     }
 }

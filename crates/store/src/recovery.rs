@@ -19,7 +19,7 @@ use crate::frame::{Frame, Operation};
 use crate::index::{Found, Index};
 use crate::journal::Journal;
 use crate::keys::{self, Edits};
-use crate::log::Kind;
+use crate::log::{Kind, VERSION};
 use crate::places::{ContainerId, Place};
 use crate::records::{OutboundRecord, from_json};
 use crate::state::{State, decode};
@@ -33,18 +33,21 @@ pub(crate) struct Recovery {
     /// The position of the export that the state began with; zero is the empty store.
     pub(crate) export: u64,
     pub(crate) report: OpenReport,
+    /// The oldest format of the files.
+    pub(crate) version: u32,
     /// Whether something was repaired that a checkpoint must make permanent at once.
     pub(crate) repaired: bool,
 }
 
 /// Brings the state up to the last durable transaction.
-pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> {
+pub(crate) fn recover(directory: &Path, bodies: &BodyFiles, list_bytes: usize) -> Result<Recovery> {
     // Files get their final names complete and synced; what still has the other name was never in use.
     for kind in [Kind::Journal, Kind::Export, Kind::Pack] {
         files::remove(&directory.join(kind.unfinished()))?;
     }
     let mut report = OpenReport::default();
-    let mut state = State::default();
+    let mut state = State::new(list_bytes);
+    let mut version = VERSION;
     let exports = Kind::Export.positions(directory)?;
     let journals = Kind::Journal.positions(directory)?;
     // Opening this as an empty store would remove every message as one without a record.
@@ -53,7 +56,8 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
         return Err(Error::Damaged { path: directory.to_owned(), what });
     }
     let mut lost = BTreeSet::new();
-    let export = load_export(directory, &mut state, &exports, &journals, &mut report, &mut lost)?;
+    let export =
+        load_export(directory, &mut state, &exports, &journals, &mut report, &mut lost, &mut version)?;
     let newest = exports.last().max(journals.last()).copied().unwrap_or(0);
     // `lost` are bodies whose pack or journal is missing: the export is sound, and what it names is not there.
     let fallback = exports.last().is_some_and(|newest| *newest != export) || !lost.is_empty();
@@ -63,7 +67,8 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
         remove_unknown_packs(directory, &state)?;
     }
     let mut freed = Vec::new();
-    let journal = replay_journals(directory, &mut state, export, &journals, &mut report, &mut freed)?;
+    let journal =
+        replay_journals(directory, &mut state, export, &journals, &mut report, &mut freed, &mut version)?;
     // A crash may have come between a record's removal and its file's, and between a file's name and its record. Ids
     // are sequences, so each body from the next sequence on is without a record.
     for body in freed {
@@ -91,7 +96,7 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles) -> Result<Recovery> 
         }
     }
     report.position = state.position;
-    Ok(Recovery { state, journal, export, report, repaired })
+    Ok(Recovery { state, journal, export, report, version, repaired })
 }
 
 /// Writes every journal anew, after a failed sync: the kernel may then count pages as written that never reached the disk,
@@ -122,12 +127,14 @@ fn load_export(
     journals: &[u64],
     report: &mut OpenReport,
     lost: &mut BTreeSet<u64>,
+    version: &mut u32,
 ) -> Result<u64> {
     let mut first_trouble = None;
     for position in exports.iter().rev() {
         match export::read_head(directory, *position) {
             Ok(head) => {
                 state.position = *position;
+                *version = head.version.min(*version);
                 state.apply(head.records);
                 for (body, place) in head.places {
                     add_place(directory, state, body, place, lost)?;
@@ -199,6 +206,7 @@ fn replay_journals(
     journals: &[u64],
     report: &mut OpenReport,
     freed: &mut Vec<u64>,
+    version: &mut u32,
 ) -> Result<Journal> {
     // The journal of the export's position was created before the export: an older one is found here only if that one
     // is missing, which is reported.
@@ -239,6 +247,7 @@ fn replay_journals(
             }
             opened => opened?,
         };
+        *version = recovered.version.min(*version);
         // A torn tail is a power cut in the last journal, and damage in one before, which was complete when the next began.
         if recovered.damaged > 0 || (recovered.torn > 0 && !is_last) {
             let bytes = recovered.damaged + if is_last { 0 } else { recovered.torn };
@@ -303,9 +312,10 @@ fn replay(
 fn settle_places(state: &mut State, lost: &BTreeSet<u64>, report: &mut OpenReport) -> Result<()> {
     let mut wanted = BTreeSet::new();
     for mailbox in checkpoint::mailboxes(state)? {
-        for value in state.messages(mailbox)?.values() {
+        state.visit_messages(mailbox, |_, value| {
             wanted.insert(decode(value)?.body.body);
-        }
+            Ok(())
+        })?;
     }
     for (_, value) in state.scan(keys::OUTBOUND) {
         wanted.insert(from_json::<OutboundRecord>(value)?.body.body);

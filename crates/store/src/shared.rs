@@ -27,11 +27,18 @@ pub struct Options {
     pub inline_limit: usize,
     /// Free bytes on the disk below which new messages are refused, so that deleting still works.
     pub reserve_bytes: u64,
+    /// Bytes in memory for the message lists of mailboxes that nobody has open.
+    pub list_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { checkpoint_bytes: 16 << 20, inline_limit: 64 << 10, reserve_bytes: 16 << 20 }
+        Self {
+            checkpoint_bytes: 16 << 20,
+            inline_limit: 64 << 10,
+            reserve_bytes: 16 << 20,
+            list_bytes: 16 << 20,
+        }
     }
 }
 

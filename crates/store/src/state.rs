@@ -1,53 +1,65 @@
 //! The published state: all records as of the last durable transaction.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use host::locks::Mutex;
-use mail_types::{ModSeq, Uid};
+use mail_types::KeywordDictionary;
 
 use crate::codec;
 use crate::error::{Error, Result};
+use crate::expunged::ExpungedUids;
 use crate::index::{Index, Reading};
 use crate::keys::{self, Edits, Key};
+use crate::layers::{self, Layers};
 use crate::places::Places;
-use crate::records::{Counters, MessageRecord};
+use crate::records::{Counters, MessageRecord, decode_dictionary};
 use crate::snapshots::Snapshots;
 use crate::types::MailboxId;
-
-/// Expunged UIDs kept for each mailbox, for exact VANISHED responses (RFC 7162).
-const EXPUNGED_LIMIT: usize = 4096;
-
-/// Recently expunged UIDs of a mailbox.
-#[derive(Debug)]
-pub(crate) struct Expunged {
-    /// Expunges after this modification sequence are all in the list.
-    pub(crate) complete_after: ModSeq,
-    /// By ascending modification sequence.
-    pub(crate) uids: VecDeque<(ModSeq, Uid)>,
-}
+use crate::usage::UsageTable;
 
 /// All records as of the last durable transaction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct State {
     /// The sequence of that transaction.
     pub(crate) position: u64,
     /// Every table but the messages'.
     resident: BTreeMap<Key, Vec<u8>>,
-    /// Message records that changed since the last checkpoint.
+    /// Message records that changed since the last checkpoint began.
     fresh: Edits,
+    /// Message records that changed since the last checkpoint, up to the one that is being made.
+    frozen: Arc<Edits>,
     /// Message records as of the last checkpoint; none before the store is open.
-    index: Option<Index>,
+    index: Option<Arc<Index>>,
     /// Mailboxes whose records in the index were compared with their counters.
     verified: Mutex<BTreeSet<MailboxId>>,
     /// Message lists of recently read mailboxes.
-    pub(crate) snapshots: Snapshots,
+    pub(crate) snapshots: Arc<Snapshots>,
     /// The small bodies.
     pub(crate) places: Places,
     /// Recently expunged UIDs by mailbox.
-    pub(crate) expunged: BTreeMap<MailboxId, Expunged>,
+    pub(crate) expunged: ExpungedUids,
+    /// The disk space of the accounts.
+    pub(crate) usage: UsageTable,
 }
 
 impl State {
+    /// The empty store; message lists that nobody holds get so many bytes.
+    pub(crate) fn new(list_bytes: usize) -> Self {
+        Self {
+            position: 0,
+            resident: BTreeMap::new(),
+            fresh: Edits::new(),
+            frozen: Arc::default(),
+            index: None,
+            verified: Mutex::default(),
+            snapshots: Arc::new(Snapshots::new(list_bytes)),
+            places: Places::default(),
+            expunged: ExpungedUids::default(),
+            usage: UsageTable::default(),
+        }
+    }
+
     /// A record's value, of any table but the messages'.
     pub(crate) fn value(&self, key: &[u8]) -> Option<&[u8]> {
         self.resident.get(key).map(Vec::as_slice)
@@ -60,20 +72,48 @@ impl State {
 
     /// A message's record.
     pub(crate) fn message(&self, mailbox: MailboxId, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        match (self.fresh.get(key), &self.index) {
-            (Some(value), _) => Ok(value.clone()),
-            (None, Some(index)) => {
+        if let Some(value) = self.recent_message(key) {
+            return Ok(value.cloned());
+        }
+        match &self.index {
+            Some(index) => {
                 self.verify(mailbox)?;
                 index.value(key)
             }
-            (None, None) => Ok(None),
+            None => Ok(None),
         }
     }
 
-    /// The records of all messages of a mailbox.
-    pub(crate) fn messages(&self, mailbox: MailboxId) -> Result<BTreeMap<Key, Vec<u8>>> {
+    /// A message's record if it changed since the last checkpoint; the inner `None` is a message that went.
+    pub(crate) fn recent_message(&self, key: &[u8]) -> Option<Option<&Vec<u8>>> {
+        self.fresh.get(key).or_else(|| self.frozen.get(key)).map(Option::as_ref)
+    }
+
+    /// The message records that changed since the last checkpoint, newest layer first.
+    pub(crate) fn recent(&self) -> [&Edits; 2] {
+        [&self.fresh, &self.frozen]
+    }
+
+    /// Passes the records of all messages of a mailbox to `visit`, by ascending UID, with a bounded number in memory.
+    pub(crate) fn visit_messages(
+        &self,
+        mailbox: MailboxId,
+        visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
         self.verify(mailbox)?;
-        self.merged(mailbox, Reading::Repeated)
+        self.visit_unverified(mailbox, Reading::Repeated, visit)
+    }
+
+    /// The same, with records that were not compared with the counters.
+    pub(crate) fn visit_unverified(
+        &self,
+        mailbox: MailboxId,
+        reading: Reading,
+        visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let prefix = keys::messages(mailbox);
+        let layers = Layers::new(&prefix, &prefix, self.recent());
+        layers::visit(self.index_if_open(), &prefix, reading, layers, visit)
     }
 
     /// The counters of a mailbox.
@@ -82,23 +122,42 @@ impl State {
         Counters::decode(value).ok_or(Error::Bug("a mailbox's counters have an unknown shape"))
     }
 
-    /// Message records that changed since the last checkpoint.
-    pub(crate) fn fresh(&self) -> &Edits {
-        &self.fresh
+    /// The keywords of a mailbox.
+    pub(crate) fn dictionary(&self, mailbox: MailboxId) -> Result<KeywordDictionary> {
+        let key = keys::dictionary(self.counters(mailbox)?.account, mailbox);
+        self.value(&key).map_or(Ok(KeywordDictionary::default()), decode_dictionary)
     }
 
     /// The message records as of the last checkpoint.
-    pub(crate) fn index(&self) -> Result<&Index> {
+    pub(crate) fn index(&self) -> Result<&Arc<Index>> {
         self.index.as_ref().ok_or(Error::Bug("the index is used before it is open"))
     }
 
+    /// The same, none before it is open.
+    pub(crate) fn index_if_open(&self) -> Option<&Index> {
+        self.index.as_deref()
+    }
+
     pub(crate) fn set_index(&mut self, index: Index) {
-        self.index = Some(index);
+        self.index = Some(Arc::new(index));
+    }
+
+    /// Sets the message records aside that a checkpoint is about to bring into the index, and returns them.
+    pub(crate) fn freeze(&mut self) -> Arc<Edits> {
+        let mut edits = std::mem::take(&mut self.frozen);
+        if edits.is_empty() {
+            edits = Arc::new(std::mem::take(&mut self.fresh));
+        } else {
+            // Of a checkpoint that failed.
+            Arc::make_mut(&mut edits).append(&mut self.fresh);
+        }
+        self.frozen = Arc::clone(&edits);
+        edits
     }
 
     /// Drops the message records that the last checkpoint has brought into the index.
-    pub(crate) fn forget_fresh(&mut self) {
-        self.fresh.clear();
+    pub(crate) fn forget_frozen(&mut self) {
+        self.frozen = Arc::default();
     }
 
     /// Makes edits visible.
@@ -110,82 +169,91 @@ impl State {
                 }
                 self.fresh.insert(key, value);
             } else {
-                if value.is_none()
-                    && key.starts_with(keys::COUNTERS)
-                    && let Some(mailbox) = keys::number_of(&key)
-                {
-                    self.forget_mailbox(MailboxId(mailbox));
-                }
-                match value {
-                    Some(value) => self.resident.insert(key, value),
-                    None => self.resident.remove(&key),
-                };
+                self.apply_resident(key, value);
             }
         }
     }
 
+    fn apply_resident(&mut self, key: Key, value: Option<Vec<u8>>) {
+        self.usage.replace(&key, self.resident.get(&key).map(Vec::as_slice), value.as_deref());
+        let Some(value) = value else {
+            self.resident.remove(&key);
+            if key.starts_with(keys::COUNTERS)
+                && let Some(mailbox) = keys::number_of(&key)
+            {
+                self.forget_mailbox(MailboxId(mailbox));
+            }
+            return;
+        };
+        if key.first() == Some(&keys::DICTIONARIES)
+            && let Some(mailbox) = keys::second_number_of(&key)
+            && let Ok(dictionary) = decode_dictionary(&value)
+        {
+            self.snapshots.set_keywords(MailboxId(mailbox), dictionary);
+        }
+        self.resident.insert(key, value);
+    }
+
     /// Drops the caches of a mailbox that was deleted.
     fn forget_mailbox(&mut self, mailbox: MailboxId) {
-        self.expunged.remove(&mailbox);
+        self.expunged.forget(mailbox);
         self.snapshots.forget(mailbox);
         self.verified.get_mut().remove(&mailbox);
     }
 
-    /// Records an expunged UID; `before` is the mailbox's modification sequence before the transaction.
-    pub(crate) fn remember_expunged(&mut self, mailbox: MailboxId, uid: Uid, modseq: ModSeq, before: ModSeq) {
-        let fresh = || Expunged { complete_after: before, uids: VecDeque::new() };
-        let expunged = self.expunged.entry(mailbox).or_insert_with(fresh);
-        expunged.uids.push_back((modseq, uid));
-        if expunged.uids.len() > EXPUNGED_LIMIT
-            && let Some((modseq, _)) = expunged.uids.pop_front()
-        {
-            expunged.complete_after = modseq;
-        }
+    /// Whether the mailbox's records were compared with its counters since the start.
+    pub(crate) fn is_verified(&self, mailbox: MailboxId) -> bool {
+        self.verified.lock().contains(&mailbox)
+    }
+
+    /// Notes that the mailbox's records agree with its counters.
+    pub(crate) fn set_verified(&self, mailbox: MailboxId) {
+        self.verified.lock().insert(mailbox);
     }
 
     /// Compares a mailbox with its counters when it is first read. If they disagree, the index is rebuilt from the export,
     /// once: what disagrees then is damage in the export itself.
     fn verify(&self, mailbox: MailboxId) -> Result<()> {
-        let mut verified = self.verified.lock();
-        if verified.contains(&mailbox) {
+        if self.is_verified(mailbox) {
             return Ok(());
         }
         let counters = self.counters(mailbox)?;
-        let agrees = |records: &BTreeMap<Key, Vec<u8>>| {
-            let counted = records.len() == usize::try_from(counters.messages).unwrap_or(usize::MAX);
-            counted && hash_of(records) == counters.hash
+        let agrees = || {
+            let mut sum = RecordSum::default();
+            let add = |key: &[u8], value: &[u8]| {
+                sum.add(key, value);
+                Ok(())
+            };
+            self.visit_unverified(mailbox, Reading::First, add)?;
+            Ok::<_, Error>(sum.agrees(&counters))
         };
-        if !agrees(&self.merged(mailbox, Reading::First)?) {
+        if !agrees()? {
             self.index()?.rebuild()?;
-            if !agrees(&self.merged(mailbox, Reading::First)?) {
+            if !agrees()? {
                 return Err(Error::MailboxDamaged);
             }
         }
-        verified.insert(mailbox);
+        self.set_verified(mailbox);
         Ok(())
-    }
-
-    /// A mailbox's records of the index with the recent edits on top, not compared with the counters.
-    pub(crate) fn merged(&self, mailbox: MailboxId, reading: Reading) -> Result<BTreeMap<Key, Vec<u8>>> {
-        let prefix = keys::messages(mailbox);
-        let mut records = match &self.index {
-            Some(index) => index.scan(&prefix, reading)?,
-            None => BTreeMap::new(),
-        };
-        for (key, value) in self.fresh.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix))
-        {
-            match value {
-                Some(value) => records.insert(key.clone(), value.clone()),
-                None => records.remove(key),
-            };
-        }
-        Ok(records)
     }
 }
 
-/// The hash that a mailbox's counters hold for these records.
-pub(crate) fn hash_of(records: &BTreeMap<Key, Vec<u8>>) -> u64 {
-    records.iter().fold(0, |hash, (key, value)| hash ^ codec::hash(&[key, value]))
+/// The number of some message records, and the hash that a mailbox's counters hold for them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RecordSum {
+    count: u64,
+    hash: u64,
+}
+
+impl RecordSum {
+    pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.count += 1;
+        self.hash ^= codec::hash(&[key, value]);
+    }
+
+    pub(crate) fn agrees(&self, counters: &Counters) -> bool {
+        self.count == u64::from(counters.messages) && self.hash == counters.hash
+    }
 }
 
 /// A message's record from its bytes, which passed a checksum.

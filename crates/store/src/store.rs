@@ -10,8 +10,10 @@ use std::thread::JoinHandle;
 use host::locks::{Mutex, RwLock};
 
 use crate::bodies::{BodyFiles, Spool};
+use crate::conversion;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::log::VERSION;
 use crate::pending::{Pending, pending};
 use crate::recovery::{self, Recovery, recover};
 use crate::shared::{ChangeCallback, Options, Shared, UNSYNCED};
@@ -62,12 +64,12 @@ impl Store {
             recovery::rewrite_journals(directory)?;
             files::remove(&unsynced)?;
         }
-        let recovered = recover(directory, &bodies);
+        let recovered = recover(directory, &bodies, options.list_bytes);
         if let Err(Error::Sync { .. }) = &recovered {
             // The bytes read may be in the page cache only, and the next sync of the same file would not say so.
             let _ = std::fs::write(&unsynced, []);
         }
-        let Recovery { state, journal, export, mut report, repaired } = recovered?;
+        let Recovery { state, journal, export, mut report, version, repaired } = recovered?;
         let position = state.position;
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
@@ -99,7 +101,11 @@ impl Store {
             .spawn(move || writer.run(&waiting))
             .map_err(Error::io("start a thread for", directory))?;
         let inner = Inner { shared, tasks: Some(tasks), writer: Some(writer), _lock: lock };
-        Ok((Self { inner: Arc::new(inner) }, report))
+        let store = Self { inner: Arc::new(inner) };
+        if version < VERSION {
+            conversion::convert_all(&store, &mut report)?;
+        }
+        Ok((store, report))
     }
 
     /// Makes a checkpoint now instead of when the journal is long enough.
@@ -199,6 +205,11 @@ impl Store {
     ) -> Result<()> {
         let (reply, _) = pending();
         self.send(Task::Deferred(job(reply, operation)))
+    }
+
+    /// The way to the writer's thread.
+    pub(crate) fn queue(&self) -> Result<Sender<Task>> {
+        self.inner.tasks.clone().ok_or(Error::Closed)
     }
 
     fn send(&self, task: Task) -> Result<()> {

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use mail_types::{Address, ModSeq, Uid};
+use mail_types::{Address, KeywordDictionary, ModSeq, Uid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::frame::FrameBuilder;
+use crate::index::Reading;
 use crate::keys::{self, Edits, Key};
-use crate::records::{AccountRecord, Counters, from_json, to_json};
+use crate::layers::{self, Layers};
+use crate::records::{AccountRecord, Counters, decode_dictionary, from_json, to_json};
 use crate::state::State;
 use crate::types::MailboxId;
 
@@ -116,15 +118,17 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// The records of all messages of a mailbox.
-    pub(crate) fn messages(&self, mailbox: MailboxId) -> Result<BTreeMap<Key, Vec<u8>>> {
-        // A mailbox that was made a moment ago is not in the published state.
-        let mut found = match self.state.messages(mailbox) {
-            Err(Error::NoSuchMailbox) => BTreeMap::new(),
-            found => found?,
-        };
-        self.edit(&keys::messages(mailbox), &mut found);
-        Ok(found)
+    /// Passes the records of all messages of a mailbox to `visit`, by ascending UID, with a bounded number in memory.
+    pub(crate) fn visit_messages(
+        &self,
+        mailbox: MailboxId,
+        visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let prefix = keys::messages(mailbox);
+        let [fresh, frozen] = self.state.recent();
+        let layers = [&self.effects.edits, &self.earlier.edits, fresh, frozen];
+        let layers = Layers::new(&prefix, &prefix, layers);
+        layers::visit(self.state.index_if_open(), &prefix, Reading::Repeated, layers, visit)
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>> {
@@ -132,23 +136,15 @@ impl<'a> Transaction<'a> {
     }
 
     /// All records whose keys begin with the prefix, of any table but the messages'.
-    pub(crate) fn scan(&self, prefix: &[u8]) -> BTreeMap<Key, Vec<u8>> {
-        let mut found: BTreeMap<Key, Vec<u8>> =
-            self.state.scan(prefix).map(|(key, value)| (key.clone(), value.clone())).collect();
-        self.edit(prefix, &mut found);
-        found
+    pub(crate) fn scan<'b>(&'b self, prefix: &'b [u8]) -> impl Iterator<Item = (&'b Key, &'b Vec<u8>)> {
+        let layers = Layers::new(prefix, prefix, [&self.effects.edits, &self.earlier.edits]);
+        layers::over(self.state.scan(prefix), layers)
     }
 
-    fn edit(&self, prefix: &[u8], found: &mut BTreeMap<Key, Vec<u8>>) {
-        for edits in [&self.earlier.edits, &self.effects.edits] {
-            for (key, value) in edits.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix))
-            {
-                match value {
-                    Some(value) => found.insert(key.clone(), value.clone()),
-                    None => found.remove(key),
-                };
-            }
-        }
+    /// Deletes all records whose keys begin with the prefix, of any table but the messages'.
+    pub(crate) fn delete_all(&mut self, prefix: &[u8]) {
+        let keys: Vec<Key> = self.scan(prefix).map(|(key, _)| key.clone()).collect();
+        keys.into_iter().for_each(|key| self.delete(key));
     }
 
     pub(crate) fn put(&mut self, key: Key, value: Vec<u8>) {
@@ -178,6 +174,12 @@ impl<'a> Transaction<'a> {
     pub(crate) fn counters(&self, mailbox: MailboxId) -> Result<Counters> {
         let value = self.value(&keys::counters(mailbox)).ok_or(Error::NoSuchMailbox)?;
         Counters::decode(value).ok_or(Error::Bug("a mailbox's counters have an unknown shape"))
+    }
+
+    /// The keywords of a mailbox.
+    pub(crate) fn dictionary(&self, account: u64, mailbox: MailboxId) -> Result<KeywordDictionary> {
+        let value = self.value(&keys::dictionary(account, mailbox));
+        value.map_or(Ok(KeywordDictionary::default()), decode_dictionary)
     }
 
     pub(crate) fn put_counters(&mut self, mailbox: MailboxId, counters: &Counters) -> Result<()> {

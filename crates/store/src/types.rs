@@ -3,10 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mail_types::{Address, Day, Flags, ModSeq, Secret, Uid, UidValidity, UnixTime};
+use mail_types::{
+    Address, CompactFlags, Day, Flags, KeywordDictionary, ModSeq, Secret, Uid, UidValidity, UnixTime,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::error::InviteFlaw;
+use crate::message_list::MessageList;
 
 /// A mailbox, for ever: names may change, ids do not, and no id is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,10 +70,15 @@ impl From<Secret> for PasswordRecord {
     }
 }
 
+/// Bytes that a message or a metadata entry costs beside its content, about: its record is on disk in two exports, a journal
+/// and the index, and a small message has a place in memory.
+pub const RECORD_BYTES: u64 = 256;
+
 /// The disk space of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// The sum of the messages' sizes in bytes, each message counted in each of its mailboxes.
+    /// The sum of the messages' sizes, each message counted in each of its mailboxes, of the metadata and of the names of
+    /// keywords, in bytes, with [`RECORD_BYTES`] for each message, entry and list of keywords.
     pub bytes: u64,
     /// The number of messages.
     pub messages: u64,
@@ -118,12 +126,12 @@ pub struct MailboxInfo {
 }
 
 /// One message of a mailbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageEntry {
     /// The UID.
     pub uid: Uid,
-    /// System flags and keywords.
-    pub flags: Flags,
+    /// System flags and keywords; the names of these are in the mailbox's dictionary.
+    pub flags: CompactFlags,
     /// The size in bytes.
     pub size: u64,
     /// INTERNALDATE (RFC 3501 section 2.3.3): what the client that appended it says, or the time of arrival.
@@ -143,17 +151,10 @@ pub struct Snapshot {
     pub uid_next: Uid,
     /// The modification sequence of the last change.
     pub highest_modseq: ModSeq,
-    /// All messages by ascending UID.
-    pub messages: Arc<[MessageEntry]>,
-}
-
-impl Snapshot {
-    /// The message with this UID.
-    #[must_use]
-    pub fn message(&self, uid: Uid) -> Option<&MessageEntry> {
-        let position = self.messages.binary_search_by_key(&uid, |message| message.uid).ok()?;
-        self.messages.get(position)
-    }
+    /// The names of the messages' keywords.
+    pub keywords: Arc<KeywordDictionary>,
+    /// All messages.
+    pub messages: MessageList,
 }
 
 /// The UIDs from `first` to `last`, both included.
@@ -249,6 +250,8 @@ pub struct FlagChange {
 /// The result of a flag change. UIDs that do not exist appear nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlagsChanged {
+    /// The names of the messages' keywords.
+    pub keywords: Arc<KeywordDictionary>,
     /// The messages after the change, also those that had the flags before (their modification sequence stays).
     pub messages: Vec<MessageEntry>,
     /// The messages that failed UNCHANGEDSINCE (the MODIFIED response code).

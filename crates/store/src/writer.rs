@@ -242,7 +242,7 @@ impl Writer {
                 }
             }
             for (mailbox, uid, modseq, before) in expunged {
-                state.remember_expunged(mailbox, uid, modseq, before);
+                state.expunged.remember(mailbox, uid, modseq, before);
             }
         }
         // Outside the lock on the state: the callback wakes sessions, which read.
@@ -314,10 +314,11 @@ impl Writer {
         }
         let moved = {
             // Only this thread writes the state, so readers go on meanwhile, and the state stands still.
+            let frozen = self.shared.state.write().freeze();
             let state = self.shared.state.read();
             // The index first: if the export then fails, an index ahead of it is sound, since it is complete up to a
             // position that the journals reach.
-            state.index()?.apply(state.fresh(), state.position)?;
+            state.index()?.apply(&frozen, state.position)?;
             let leaving: BTreeSet<ContainerId> = state
                 .places
                 .containers()
@@ -341,7 +342,7 @@ impl Writer {
                 state.places.insert(body, place)?;
             }
             state.index()?.set_export(self.position);
-            state.forget_fresh();
+            state.forget_frozen();
         }
         self.last_export = self.position;
         self.clean_up(kept)

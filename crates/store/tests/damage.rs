@@ -12,7 +12,8 @@ use store::{Announce, Error, FlagChange, FlagMode, OpenReport, Options, Store, T
 use tempfile::TempDir;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
-const OPTIONS: Options = Options { checkpoint_bytes: 1 << 30, inline_limit: 2_000, reserve_bytes: 0 };
+const OPTIONS: Options =
+    Options { checkpoint_bytes: 1 << 30, inline_limit: 2_000, reserve_bytes: 0, list_bytes: 1 << 20 };
 
 /// The readable content: the checksum of each message's text, or the reason why it cannot be read.
 type Content = BTreeMap<(String, u32), Result<u32, String>>;
@@ -59,7 +60,7 @@ fn original() -> Original {
             store.deliver(spool, &targets).unwrap();
         }
         let inbox = store.inbox(&names[0]).unwrap();
-        let first = store.snapshot(inbox).unwrap().messages[0].uid;
+        let first = store.snapshot(inbox).unwrap().messages.iter().next().unwrap().uid;
         store.expunge(inbox, &[first]).unwrap();
         let flags = [SystemFlag::Seen].into_iter().collect();
         let change = FlagChange { mode: FlagMode::Add, flags, unchanged_since: None };
@@ -177,7 +178,7 @@ fn content(store: &Store) -> Content {
                     continue;
                 }
             };
-            for message in &*snapshot.messages {
+            for message in snapshot.messages.iter() {
                 let mut text = Vec::new();
                 let read = store.body(mailbox.id, message.uid).map_err(|trouble| trouble.to_string());
                 let read = read

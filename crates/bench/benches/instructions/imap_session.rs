@@ -8,7 +8,7 @@ use imap::{
     Answer, CommandFailure, Expunged, Input, MailboxChanges, MessageFlags, MessageInfo, Output, Question,
     QuotaUsage, Session, Settings, Snapshot, Transport,
 };
-use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
+use mail_types::{CompactFlags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
 use crate::message;
 
@@ -84,7 +84,7 @@ impl Mailbox {
                 flags: if number % 2 == 0 {
                     [SystemFlag::Seen].into_iter().collect()
                 } else {
-                    Flags::default()
+                    CompactFlags::default()
                 },
                 size: message.len() as u64,
                 internal_date: UnixTime(1_700_000_000),
@@ -96,6 +96,7 @@ impl Mailbox {
             uid_next: Uid::new(messages + 1).context("a UID is not 0")?,
             highest_modseq: ModSeq(u64::from(messages)),
             recent_from: Uid::new(messages + 1).context("a UID is not 0")?,
+            keywords: Arc::default(),
             messages: (1..=messages).filter_map(info).collect(),
         };
         let (now, settings) = (Instant::now(), Arc::new(Settings::default()));
@@ -146,15 +147,20 @@ impl Mailbox {
             Question::StoreFlags { uids, change, .. } => {
                 let flagged = |uid| MessageFlags {
                     uid,
-                    flags: change.flags.clone(),
+                    flags: self.snapshot.keywords.compact(&change.flags),
                     modseq: self.snapshot.highest_modseq,
                 };
-                Answer::Stored { messages: uids.into_iter().map(flagged).collect(), modified: Vec::new() }
+                Answer::Stored {
+                    keywords: Arc::default(),
+                    messages: uids.into_iter().map(flagged).collect(),
+                    modified: Vec::new(),
+                }
             }
             Question::Expunge { uids, .. } => {
                 Answer::Expunged { uids, highest_modseq: self.snapshot.highest_modseq }
             }
             Question::Changes { .. } => Answer::Changes(MailboxChanges {
+                keywords: Arc::default(),
                 changed: Vec::new(),
                 expunged: Expunged::These(Vec::new()),
                 uid_next: self.snapshot.uid_next,

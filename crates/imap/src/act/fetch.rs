@@ -252,9 +252,10 @@ impl Fetching {
                 }
                 self.read(context, reading, &bytes)
             }
-            (Answer::Stored { messages, .. }, _) => {
+            (Answer::Stored { keywords, messages, .. }, _) => {
                 self.newly_seen = messages.iter().map(|flags| flags.uid).collect();
                 if let Some(view) = context.view() {
+                    view.note_keywords(keywords);
                     for flags in messages {
                         view.note_own_change(flags.modseq);
                         view.set_flags(flags);

@@ -6,8 +6,6 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
-use mail_types::Keyword;
-
 use crate::datetime;
 use crate::message::address;
 use crate::message::decode::header_text;
@@ -57,7 +55,7 @@ fn lower_case_fields(header: &[u8]) -> String {
 }
 
 impl SearchKey {
-    /// Replaces sequence sets and `RECENT` by the UIDs they stand for, once for all messages.
+    /// Replaces sequence sets and `RECENT` by the UIDs they stand for, and keywords by flags, once for all messages.
     pub(super) fn resolve(&mut self, view: &View) {
         match self {
             Self::And(keys) => keys.iter_mut().for_each(|key| key.resolve(view)),
@@ -66,6 +64,10 @@ impl SearchKey {
                 other.resolve(view);
             }
             Self::Not(key) => key.resolve(view),
+            Self::Keyword(wanted) => {
+                let known = wanted.parse().ok().and_then(|keyword| view.keywords().flag(&keyword));
+                *self = Self::Flags(known.unwrap_or_default());
+            }
             Self::Recent => *self = Self::Uids(view.recent_uids().collect()),
             // A key is a condition, and no message meets it by a number that none has: of commands that take a sequence
             // set as a key RFC 3501 section 9 demands no error, and other servers give none.
@@ -97,13 +99,10 @@ impl SearchKey {
             },
             Self::Not(key) => key.evaluate(message, known).map(|result| !result),
             // Replaced by `resolve`.
-            Self::Set(..) | Self::Recent => Some(false),
+            Self::Set(..) | Self::Recent | Self::Keyword(_) => Some(false),
             Self::Uids(uids) => Some(uids.binary_search(&message.uid).is_ok()),
             Self::Flag(flag) => Some(message.flags.has(*flag)),
-            Self::Keyword(wanted) => {
-                let mut names = message.flags.keywords.iter().map(Keyword::as_str);
-                Some(names.any(|name| name.eq_ignore_ascii_case(wanted)))
-            }
+            Self::Flags(flags) => Some(message.flags.overlaps(*flags)),
             Self::Arrived(when, day) => Some(when.holds(datetime::day_of(message.internal_date), *day)),
             Self::Larger(size) => Some(message.size > *size),
             Self::Smaller(size) => Some(message.size < *size),

@@ -1,6 +1,8 @@
 //! `STORE` (RFC 3501 section 6.4.6, RFC 7162 section 3.1.3).
 
-use mail_types::{ModSeq, Uid};
+use std::sync::Arc;
+
+use mail_types::{KeywordDictionary, ModSeq, Uid};
 
 use super::job::{Context, Event, Job, Step};
 use super::updates::emit_flags;
@@ -49,23 +51,31 @@ impl Storing {
         }
     }
 
-    fn finish(&self, context: &mut Context<'_>, messages: Vec<MessageFlags>, modified: &[Uid]) -> Step {
+    fn finish(
+        &self,
+        context: &mut Context<'_>,
+        keywords: Arc<KeywordDictionary>,
+        messages: Vec<MessageFlags>,
+        modified: &[Uid],
+    ) -> Step {
         let State::Selected(view) = context.state else {
             return Step::Done(Completion::unexpected());
         };
+        view.note_keywords(keywords);
+        emit_flags(context.out, view);
+        let own = view.keywords().compact(&self.store.change.flags);
         let gone = messages.len() + modified.len() < self.uids.len();
         for flags in messages {
             let uid = flags.uid;
-            let expected = view.find(uid).map(|(_, message)| self.store.change.applied_to(&message.flags));
+            let expected =
+                view.find(uid).map(|(_, message)| self.store.change.applied_to(message.flags, own));
             view.note_own_change(flags.modseq);
             view.set_flags(flags);
-            emit_flags(context.out, view);
             let Some((number, message)) = view.find(uid) else {
                 continue;
             };
             // RFC 3501 section 6.4.6: also with `.SILENT` a change by others, which came in between, is told.
-            let tells_flags =
-                self.store.response == StoreResponse::Flags || expected.as_ref() != Some(&message.flags);
+            let tells_flags = self.store.response == StoreResponse::Flags || expected != Some(message.flags);
             let flags = tells_flags.then(|| view.flag_list(message));
             context.out.text(&self.line(number, uid, flags, message.modseq, *context.tracking));
         }
@@ -113,7 +123,9 @@ impl Job for Storing {
     fn step(&mut self, context: &mut Context<'_>, event: Event) -> Step {
         match event {
             Event::Go => self.begin(context),
-            Event::Answer(Answer::Stored { messages, modified }) => self.finish(context, messages, &modified),
+            Event::Answer(Answer::Stored { keywords, messages, modified }) => {
+                self.finish(context, keywords, messages, &modified)
+            }
             Event::Answer(Answer::Failed(failure)) => Step::Done(failure.into()),
             _ => Step::Done(Completion::unexpected()),
         }

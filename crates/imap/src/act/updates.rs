@@ -118,10 +118,13 @@ pub(crate) fn emit_flags(out: &mut Writer, view: &mut View) {
     };
     let mut flags: Vec<&str> = SystemFlag::ALL.into_iter().map(SystemFlag::as_str).collect();
     flags.extend(keywords.iter().map(Keyword::as_str));
+    let is_full = keywords.is_full();
     let flags = flags.join(" ");
     out.text(&format!("* FLAGS ({flags})\r\n"));
     let permanent = match access {
-        Access::ReadWrite => format!("{flags} \\*"),
+        // RFC 3501 section 7.1: `\*` says that new keywords can be made.
+        Access::ReadWrite if !is_full => format!("{flags} \\*"),
+        Access::ReadWrite => flags,
         Access::ReadOnly => String::new(),
     };
     out.text(&format!("* OK [PERMANENTFLAGS ({permanent})] Flags permitted\r\n"));

@@ -92,22 +92,33 @@ fn a_resynchronisation_is_hearing_of_a_message() {
 }
 
 #[test]
-fn a_client_is_told_of_at_most_a_hundred_keywords() {
+fn a_mailbox_takes_keywords_until_it_is_full_and_says_so() {
     each_seed(|world| {
         let mut flags = Flags::default();
-        flags.keywords.extend((0..150).map(|number| format!("k{number:03}").parse().unwrap()));
+        flags.keywords.extend((0..63).map(|number| format!("k{number:02}").parse().unwrap()));
         world.toy.add(&MailboxName::inbox(), flags, UnixTime(0), MESSAGE.into());
         let phone = world.login();
         world.send(phone, b"a SELECT INBOX\r\n");
         let heard = world.heard(phone);
-        let told = heard.lines().next().unwrap();
-        assert!(told.starts_with("* FLAGS (") && told.ends_with(" k099)"), "{told}");
+        let told: Vec<&str> = heard.lines().take(2).collect();
+        assert!(told[0].starts_with("* FLAGS (") && told[0].ends_with(" k61 k62)"), "{heard}");
+        assert!(told[1].starts_with("* OK [PERMANENTFLAGS (") && told[1].contains(r" k62 \*)]"), "{heard}");
+        world.send(phone, b"b STORE 1 FLAGS (last k07)\r\n");
+        let heard = world.heard(phone);
+        let told: Vec<&str> = heard.lines().collect();
+        assert!(told[0].ends_with(" k62 last)") && told[1].contains(" last)] "), "{heard}");
+        assert_eq!(told[2..], ["* 1 FETCH (FLAGS (k07 last))", "b OK Store completed"]);
         world.play(
             phone,
             r"
-            C: b STORE 1 FLAGS (another)
-            S: * 1 FETCH (FLAGS (another))
-            S: b OK …
+            C: c STORE 1 +FLAGS (another)
+            S: c NO [LIMIT] …
+            C: d STORE 1 -FLAGS (another K07)
+            S: * 1 FETCH (FLAGS (last))
+            S: d OK …
+            C: e SEARCH KEYWORD LAST UNKEYWORD another UNKEYWORD k07
+            S: * SEARCH 1
+            S: e OK …
         ",
         );
     });

@@ -3,7 +3,6 @@
 use host::clock;
 use imap::{Answer, CommandFailure, MailboxName};
 use mail_types::{Address, Flags, UnixTime};
-use relay_policy::Load;
 use store::{Announce, Delivered, Store, Target};
 
 use crate::imap::backend::{Appending, ImapBackend};
@@ -23,7 +22,7 @@ impl ImapBackend {
             return Err(CommandFailure::Limit);
         }
         let used = self.look(quota::load)?;
-        if !self.services.quota.admits(used, Load::message(size)) {
+        if !self.services.quota.admits(used, quota::message(size)) {
             return Err(CommandFailure::OverQuota);
         }
         let mailbox = self.find(&mailbox)?.id;

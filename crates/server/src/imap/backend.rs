@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use imap::{Answer, CommandFailure, MailboxName, Question};
 use mail_types::{Address, Flags, Secret, UnixTime};
-use store::{BodyReader, MailboxId, Pending, Snapshot, Store};
+use store::{BodyReader, ListHold, MailboxId, Pending, Snapshot, Store};
 use tokio::sync::watch;
 
 use crate::connections::driver::Backend;
@@ -39,6 +39,8 @@ pub(crate) struct Opened {
     pub(super) changes: watch::Receiver<()>,
     /// Memory for the list of messages that the session keeps.
     pub(super) memory: Reservation,
+    /// The store's own list of the messages, which so is at hand at every change.
+    pub(super) _list: ListHold,
 }
 
 /// A message being appended.

@@ -1,5 +1,7 @@
 //! Conversion between the store's types and IMAP's.
 
+use std::sync::Arc;
+
 use imap::{CommandFailure, Expunged};
 use mail_types::Uid;
 use store::Error;
@@ -15,7 +17,7 @@ pub(crate) fn failure(error: &Error) -> CommandFailure {
         Error::MailboxExists => CommandFailure::MailboxExists,
         Error::InboxIsFixed => CommandFailure::NotPossible,
         Error::NoSuchMessage => CommandFailure::Gone,
-        Error::TooLarge { .. } => CommandFailure::Limit,
+        Error::TooLarge { .. } | Error::KeywordsFull => CommandFailure::Limit,
         Error::NoSuchAccount => CommandFailure::NotPermitted,
         _ => {
             tracing::error!(%error, "the store could not do what a mail program asked for");
@@ -27,14 +29,14 @@ pub(crate) fn failure(error: &Error) -> CommandFailure {
 pub(crate) fn message_info(entry: &store::MessageEntry) -> imap::MessageInfo {
     imap::MessageInfo {
         uid: entry.uid,
-        flags: entry.flags.clone(),
+        flags: entry.flags,
         size: entry.size,
         internal_date: entry.internal_date,
         modseq: entry.modseq,
     }
 }
 
-pub(crate) fn message_flags(entry: store::MessageEntry) -> imap::MessageFlags {
+pub(crate) fn message_flags(entry: &store::MessageEntry) -> imap::MessageFlags {
     imap::MessageFlags { uid: entry.uid, flags: entry.flags, modseq: entry.modseq }
 }
 
@@ -44,12 +46,14 @@ pub(crate) fn snapshot(snapshot: &store::Snapshot, recent_from: Uid) -> imap::Sn
         uid_next: snapshot.uid_next,
         highest_modseq: snapshot.highest_modseq,
         recent_from,
+        keywords: Arc::clone(&snapshot.keywords),
         messages: snapshot.messages.iter().map(message_info).collect(),
     }
 }
 
 pub(crate) fn changes(changes: &store::MailboxChanges, recent_from: Uid) -> imap::MailboxChanges {
     imap::MailboxChanges {
+        keywords: Arc::clone(&changes.snapshot.keywords),
         changed: changes.changed.iter().map(message_info).collect(),
         expunged: expunged(changes),
         uid_next: changes.snapshot.uid_next,

@@ -139,9 +139,10 @@ impl ImapBackend {
         let mut reservation = self.services.memory.reserve(count(messages)).map_err(out_of_memory)?;
         // Watched before it is looked at: what comes in between is told twice rather than never.
         let changes = self.services.watchers.watch(id);
+        let list = self.services.store.hold_list(id);
         let snapshot = self.snapshot(id).await?;
-        reservation.resize(memory::units(&snapshot.messages)).map_err(out_of_memory)?;
-        self.opened = Some(Opened { name: mailbox, id, changes, memory: reservation });
+        reservation.resize(memory::units(&snapshot)).map_err(out_of_memory)?;
+        self.opened = Some(Opened { name: mailbox, id, changes, memory: reservation, _list: list });
         let recent_from = self.services.recent.tell(id, access, snapshot.uid_next);
         Ok(Answer::Opened(convert::snapshot(&snapshot, recent_from)))
     }
@@ -158,7 +159,7 @@ impl ImapBackend {
             None => self.ask(move |store, _| store.changes_since(id, since)).await?,
         };
         if let Some(opened) = self.opened.as_mut().filter(|opened| opened.id == id) {
-            opened.memory.resize(memory::units(&changes.snapshot.messages)).map_err(out_of_memory)?;
+            opened.memory.resize(memory::units(&changes.snapshot)).map_err(out_of_memory)?;
         }
         let recent_from = self.services.recent.tell(id, access, changes.snapshot.uid_next);
         Ok(Answer::Changes(convert::changes(&changes, recent_from)))

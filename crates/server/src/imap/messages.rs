@@ -61,7 +61,8 @@ impl ImapBackend {
         let change = convert::flag_change(change, unchanged_since);
         let changed = self.change(|store| store.start_flag_change(id, &uids, &change)).await?;
         Ok(Answer::Stored {
-            messages: changed.messages.into_iter().map(convert::message_flags).collect(),
+            keywords: changed.keywords,
+            messages: changed.messages.iter().map(convert::message_flags).collect(),
             modified: changed.refused,
         })
     }
@@ -87,9 +88,9 @@ impl ImapBackend {
         let quota = self.services.quota;
         let copy = move |store: &store::Store, account: &mail_types::Address| {
             let snapshot = store.snapshot(from)?;
-            let there = uids.iter().filter_map(|&uid| snapshot.message(uid));
+            let there = uids.iter().filter_map(|&uid| snapshot.messages.get(uid));
             let more = there.fold(Load { bytes: 0, messages: 0 }, |more, message| Load {
-                bytes: more.bytes.saturating_add(message.size),
+                bytes: more.bytes.saturating_add(quota::message(message.size).bytes),
                 messages: more.messages + 1,
             });
             if !quota.admits(quota::load(store, account)?, more) {

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use host::clock;
 use imap::{Answer, CommandFailure, MetadataDepth, MetadataOwner, QuotaUsage};
 use mail_types::Address;
-use relay_policy::token_is_valid;
+use relay_policy::{Load, token_is_valid};
 use store::{MetadataScope, PushToken, Store};
 
 use crate::imap::backend::ImapBackend;
+use crate::mailboxes::quota;
 
 /// Setting it on a mailbox adds a push token; reading it gives all of them, a space between two.
 const DEVICE_TOKEN: &str = "/private/devicetoken";
@@ -65,17 +66,26 @@ impl ImapBackend {
         if of == MetadataOwner::Server && entries.iter().any(|(name, _)| name.starts_with(SHARED)) {
             return Err(CommandFailure::NotPermitted);
         }
+        let quota = self.services.quota;
         let written = self.ask(move |store, account| {
+            let size = |(name, value): &(String, Option<Vec<u8>>)| match value {
+                Some(value) => quota::message((name.len() + value.len()) as u64).bytes,
+                None => 0,
+            };
+            let more = Load { bytes: entries.iter().map(size).sum(), messages: 0 };
+            if more.bytes > 0 && !quota.admits(quota::load(store, account)?, more) {
+                return Ok(Err(CommandFailure::OverQuota));
+            }
             let room = ENTRIES_LIMIT.saturating_sub(store.metadata_entries(account, scope)?.len());
             if entries.iter().filter(|(_, value)| value.is_some()).count() > room {
-                return Ok(false);
+                return Ok(Err(CommandFailure::Limit));
             }
             for (name, value) in &entries {
                 write(store, account, scope, name, value.as_deref())?;
             }
-            Ok(true)
+            Ok(Ok(Answer::Done))
         });
-        if written.await? { Ok(Answer::Done) } else { Err(CommandFailure::Limit) }
+        written.await?
     }
 
     fn scope(&self, of: &MetadataOwner) -> Result<MetadataScope, CommandFailure> {

@@ -17,7 +17,7 @@ use config::Config;
 use host::clock;
 use host::locks::Mutex;
 use mail_types::{Address, Domain, Flags, UnixTime};
-use relay_policy::{ExpiryRules, FailedRecipient, Load, Quota, RateLimiter, Refusal, Route, route};
+use relay_policy::{ExpiryRules, FailedRecipient, Quota, RateLimiter, Refusal, Route, route};
 use smtp::{Reply, table};
 use store::{Announce, Delivered, MailboxId, SmallBody, Spool, Store, Target};
 
@@ -26,6 +26,7 @@ use crate::mailboxes::recipients::{Plan, Unreached};
 use crate::mailboxes::report_pace::ReportPace;
 use crate::mailboxes::reports::{QUOTED_BYTES, Reports};
 use crate::mailboxes::spool_buffer::BufferedMessage;
+use crate::mailboxes::trim_pace::TrimPace;
 use crate::mailboxes::{expiry, quota};
 use crate::push::Notifier;
 use crate::runtime::blocking;
@@ -47,6 +48,8 @@ pub(crate) struct Delivery {
     outbound: Option<Arc<Outbound>>,
     /// The pace of reports to other domains.
     report_pace: ReportPace,
+    /// The accounts that stay nearly full for now.
+    trim_pace: TrimPace,
 }
 
 /// The parts of the server by which mail is delivered.
@@ -100,6 +103,7 @@ impl Delivery {
             counters,
             rate: Mutex::new(rate),
             report_pace: ReportPace::default(),
+            trim_pace: TrimPace::default(),
         }
     }
 
@@ -238,15 +242,16 @@ impl Delivery {
         Ok(())
     }
 
-    /// True if every recipient got the message and no mailbox is nearly full.
+    /// True if every recipient got the message and no mailbox needs trimming.
     fn is_settled(&self, plan: &Plan) -> bool {
         plan.unreached.is_empty() && plan.accounts.iter().all(|account| self.is_roomy(account))
     }
 
-    /// True if the mailbox is not nearly full.
+    /// True if the mailbox is not nearly full, or nothing in it can go yet.
     fn is_roomy(&self, account: &Address) -> bool {
         let load = quota::load(&self.store, account);
         load.is_ok_and(|load| !self.quota.wants_trimming(load))
+            || !self.trim_pace.is_due(account, clock::wall())
     }
 
     /// Makes room where it is scarce, and tells the sender who did not get it.
@@ -309,7 +314,7 @@ impl Delivery {
             }
             if self.store.account(&account)?.is_none() {
                 plan.unreached.push(Unreached::no_such_user(recipient.clone()));
-            } else if self.quota.admits(quota::load(&self.store, &account)?, Load::message(size)) {
+            } else if self.quota.admits(quota::load(&self.store, &account)?, quota::message(size)) {
                 let mailbox = self.store.inbox(&account)?;
                 let announce = self.announce(author, &account);
                 plan.targets.push(target(mailbox, clock::wall(), announce));
@@ -336,8 +341,15 @@ impl Delivery {
 
     /// The message is delivered; a mailbox that could not be trimmed is no reason to say otherwise.
     fn trim(&self, account: &Address) {
-        match expiry::trim(&self.store, &self.rules, self.quota, clock::wall(), account) {
-            Ok(trimmed) => self.counters.messages_expired.add(trimmed as u64),
+        let now = clock::wall();
+        if !self.trim_pace.is_due(account, now) {
+            return;
+        }
+        match expiry::trim(&self.store, &self.rules, self.quota, now, account) {
+            Ok(trimmed) => {
+                self.trim_pace.note(account, now, trimmed.again);
+                self.counters.messages_expired.add(trimmed.messages as u64);
+            }
             Err(error) => tracing::warn!(%error, "a nearly full mailbox could not be trimmed"),
         }
     }

@@ -3,6 +3,8 @@
 //!
 //! The rules are `relay-policy`'s; here they meet the store. One run catches up with any number of days without power.
 
+use std::collections::BTreeSet;
+
 use mail_types::{Address, Uid, UnixTime};
 use relay_policy::{ExpiryRules, Held, Noticed, Quota, token_is_expired};
 use store::{Account, MailboxId, Store};
@@ -34,7 +36,7 @@ pub(crate) fn sweep(
         forget_devices(store, &account, now)?;
         let held = held(store, &account)?;
         removed.messages += expunge(store, rules.expired(now, &held))?;
-        removed.messages += trim(store, rules, quota, now, &account.address)?;
+        removed.messages += trim(store, rules, quota, now, &account.address)?.messages;
     }
     invites::sweep(store, now)?;
     // What was deleted leaves the disk with the second checkpoint after it. On a quiet server the journal would
@@ -50,6 +52,15 @@ fn forget_devices(store: &Store, account: &Account, now: UnixTime) -> store::Res
     expired.try_for_each(|token| store.remove_push_token(&account.address, &token.token))
 }
 
+/// The result of a look at an account that may be nearly full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trimmed {
+    /// The number of messages that went.
+    pub(crate) messages: usize,
+    /// The time at which more can go, if it is nearly full all the same.
+    pub(crate) again: Option<UnixTime>,
+}
+
 /// Makes room in an account that is nearly full: its oldest messages go, but none of the last day.
 pub(crate) fn trim(
     store: &Store,
@@ -57,12 +68,21 @@ pub(crate) fn trim(
     quota: Quota,
     now: UnixTime,
     address: &Address,
-) -> store::Result<usize> {
+) -> store::Result<Trimmed> {
     if !quota.wants_trimming(quota::load(store, address)?) {
-        return Ok(0);
+        return Ok(Trimmed::default());
     }
-    let Some(account) = store.account(address)? else { return Ok(0) };
-    expunge(store, rules.trimmed(now, quota, &held(store, &account)?))
+    let Some(account) = store.account(address)? else { return Ok(Trimmed::default()) };
+    let held = held(store, &account)?;
+    let trimmed = rules.trimmed(now, quota, &held);
+    let gone: BTreeSet<&(MailboxId, Uid)> = trimmed.iter().copied().collect();
+    let left = held.iter().filter(|message| !gone.contains(&message.key));
+    let oldest = left.map(|message| message.received.0).min();
+    let messages = expunge(store, trimmed)?;
+    let is_full = quota.wants_trimming(quota::load(store, address)?);
+    // An account that metadata fill has nothing that could ever go.
+    let again = || UnixTime(oldest.unwrap_or(u64::MAX).saturating_add(rules.protected_seconds));
+    Ok(Trimmed { messages, again: is_full.then(again) })
 }
 
 /// All messages of an account. A client that logged in on a later day has noticed what came before.
@@ -73,7 +93,7 @@ fn held(store: &Store, account: &Account) -> store::Result<Vec<Held<(MailboxId, 
             let later = account.last_login > message.arrived.day();
             held.push(Held {
                 key: (mailbox.id, message.uid),
-                size: message.size,
+                size: quota::message(message.size).bytes,
                 received: message.arrived,
                 noticed: if later { Noticed::ByAClient } else { Noticed::NotYet },
             });
@@ -102,7 +122,7 @@ mod tests {
     use relay_policy::{ExpiryRules, Quota};
     use store::{Announce, Store, Target};
 
-    use crate::mailboxes::expiry::{Removed, sweep, trim};
+    use crate::mailboxes::expiry::{Removed, Trimmed, sweep, trim};
 
     const DAY: u64 = 86_400;
     const START: UnixTime = UnixTime(20_000 * DAY);
@@ -183,7 +203,7 @@ mod tests {
         // Moving it about makes it no younger.
         let inbox = server.store.inbox(&anna()).unwrap();
         let archive = server.store.create_mailbox(&anna(), "Archive", None, START).unwrap();
-        let uid = server.store.snapshot(inbox).unwrap().messages[0].uid;
+        let uid = server.store.snapshot(inbox).unwrap().messages.iter().next().unwrap().uid;
         server.store.move_messages(inbox, &[uid], archive).unwrap();
         assert_eq!(server.sweep(after(26)), Removed { messages: 1, accounts: 0 });
     }
@@ -229,8 +249,17 @@ mod tests {
         }
         let quota = Quota::of_bytes(1000 * 1000);
         let trim = |now| trim(&server.store, &ExpiryRules::default(), quota, now, &anna()).unwrap();
-        assert_eq!(trim(after(3)), 1);
-        assert_eq!(trim(after(3)), 0);
+        assert_eq!(trim(after(3)), Trimmed { messages: 1, again: None });
+        assert_eq!(trim(after(3)), Trimmed::default());
         assert_eq!(server.store.usage(&anna()).unwrap().messages, 3);
+        for _ in 0..2 {
+            server.deliver(150_000, after(3));
+        }
+        // The mail of two days goes, and the rest is too young for another day.
+        assert_eq!(trim(after(3)), Trimmed { messages: 2, again: None });
+        for _ in 0..3 {
+            server.deliver(150_000, after(3));
+        }
+        assert_eq!(trim(after(3)), Trimmed { messages: 0, again: Some(after(4)) });
     }
 }

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use store::MessageEntry;
+use store::Snapshot;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The unit of reservations in bytes: a message without keywords takes one in a list, and a keyword no more.
-pub(crate) const UNIT: u64 = 128;
-/// The units of a keyword set before there is a keyword in it.
-const EMPTY_SET_UNITS: usize = 3;
+/// The unit of reservations in bytes. A message takes one, whatever its flags are: [`imap::MESSAGE_BYTES`] in the session,
+/// as much again while the list is handed over, and its entry in the store's list, which several sessions may share. A name
+/// of a keyword takes no more.
+pub(crate) const UNIT: u64 = 160;
 
 /// The units that are not reserved.
 #[derive(Clone, Debug)]
@@ -67,17 +67,21 @@ fn acquire(semaphore: &Arc<Semaphore>, units: usize) -> Result<OwnedSemaphorePer
 }
 
 /// The units of a list of these messages.
-pub(crate) fn units(messages: &[MessageEntry]) -> usize {
-    let of_one = |message: &MessageEntry| match message.flags.keywords.len() {
-        0 => 1,
-        keywords => 1 + EMPTY_SET_UNITS + keywords,
-    };
-    messages.iter().map(of_one).sum()
+pub(crate) fn units(snapshot: &Snapshot) -> usize {
+    snapshot.messages.len() + snapshot.keywords.len()
 }
 
 #[cfg(test)]
 mod tests {
     use crate::mailboxes::memory::{MailboxMemory, MemoryExhausted, UNIT};
+
+    #[test]
+    fn a_unit_is_enough_for_a_message_and_for_a_keyword() {
+        let entry = size_of::<store::MessageEntry>();
+        assert!(2 * imap::MESSAGE_BYTES + entry + entry / 8 <= usize::try_from(UNIT).unwrap());
+        let keyword = "k".repeat(64).parse::<mail_types::Keyword>().unwrap();
+        assert!(size_of_val(&keyword) + keyword.as_str().len() + 16 <= usize::try_from(UNIT).unwrap());
+    }
 
     #[test]
     fn lists_share_the_memory_and_give_it_back() {

@@ -10,4 +10,5 @@ mod recipients;
 mod report_pace;
 pub(crate) mod reports;
 pub(crate) mod spool_buffer;
+mod trim_pace;
 pub(crate) mod watchers;

@@ -41,7 +41,7 @@ impl Reports {
 
     /// Whether the sender's mailbox has room for a report about so many recipients of a message of this size.
     pub(crate) fn fits(&self, sender: &Address, recipients: usize, size: u64) -> store::Result<bool> {
-        let report = Load::message(Bounce::size_limit(recipients, size));
+        let report = quota::message(Bounce::size_limit(recipients, size));
         Ok(self.quota.admits(quota::load(&self.store, sender)?, report))
     }
 

@@ -78,7 +78,7 @@ fn mailbox_difference(
     for (found, (uid, message)) in snapshot.messages.iter().zip(&expected.messages) {
         if found.uid.get() != *uid
             || found.modseq.0 != message.modseq
-            || found.flags != flags_of(message.flags)?
+            || snapshot.keywords.expand(found.flags) != flags_of(message.flags)?
         {
             return Ok(Some(format!("{found:?} is not {uid} {message:?}")));
         }

@@ -32,7 +32,8 @@ const STREAMS: u32 = 3;
 const SEARCH_LIMIT: u64 = 10_000_000;
 
 /// Small, so that a few seconds see many checkpoints; nothing in reserve, so that a full disk is really full.
-const OPTIONS: Options = Options { checkpoint_bytes: 256 << 10, inline_limit: 16 << 10, reserve_bytes: 0 };
+const OPTIONS: Options =
+    Options { checkpoint_bytes: 256 << 10, inline_limit: 16 << 10, reserve_bytes: 0, list_bytes: 16 << 20 };
 
 type Trouble = Box<dyn Error + Send + Sync>;
 

@@ -1,13 +1,14 @@
 //! One account kept in memory, answering questions the way a store does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use imap::{
     Access, Answer, CommandFailure, Existence, Expunged, FlagChange, FlagMode, Mailbox, MailboxChanges,
     MailboxName, MailboxStatus, MessageFlags, MessageInfo, MetadataDepth, MetadataOwner, Question,
     QuotaUsage, Snapshot, SpecialUse, Subscription,
 };
-use mail_types::{Flags, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
+use mail_types::{CompactFlags, Flags, KeywordDictionary, ModSeq, SystemFlag, Uid, UidValidity, UnixTime};
 
 /// The account.
 pub(crate) struct Toy {
@@ -37,6 +38,7 @@ pub(crate) struct ToyMailbox {
     pub(crate) told: Uid,
     pub(crate) highest: u64,
     pub(crate) special_use: Option<SpecialUse>,
+    pub(crate) keywords: KeywordDictionary,
     pub(crate) messages: BTreeMap<Uid, ToyMessage>,
     pub(crate) expunged: Vec<(u64, Uid)>,
 }
@@ -44,7 +46,7 @@ pub(crate) struct ToyMailbox {
 /// A message.
 #[derive(Clone)]
 pub(crate) struct ToyMessage {
-    pub(crate) flags: Flags,
+    pub(crate) flags: CompactFlags,
     pub(crate) date: UnixTime,
     pub(crate) modseq: u64,
     pub(crate) body: Vec<u8>,
@@ -79,6 +81,7 @@ impl Toy {
             told: Uid::FIRST,
             highest: self.modseq,
             special_use,
+            keywords: KeywordDictionary::default(),
             messages: BTreeMap::new(),
             expunged: Vec::new(),
         };
@@ -99,6 +102,7 @@ impl Toy {
         let uid = mailbox.uid_next;
         mailbox.uid_next = uid.next().unwrap();
         mailbox.highest = modseq;
+        let flags = mailbox.keywords.intern(&flags).unwrap();
         mailbox.messages.insert(uid, ToyMessage { flags, date, modseq, body });
         self.changed.insert(name.clone());
         uid
@@ -207,6 +211,12 @@ impl Toy {
         unchanged_since: Option<ModSeq>,
     ) -> Result<Answer, CommandFailure> {
         let (mut messages, mut modified) = (Vec::new(), Vec::new());
+        let mailbox = self.mailboxes.get_mut(name).ok_or(CommandFailure::NoSuchMailbox)?;
+        let own = match change.mode {
+            FlagMode::Add | FlagMode::Replace => mailbox.keywords.intern(&change.flags),
+            FlagMode::Remove => Ok(mailbox.keywords.compact(&change.flags)),
+        };
+        let own = own.map_err(|_| CommandFailure::Limit)?;
         for uid in uids {
             self.modseq += 1;
             let mailbox = self.mailboxes.get_mut(name).ok_or(CommandFailure::NoSuchMailbox)?;
@@ -215,28 +225,22 @@ impl Toy {
                 modified.push(uid);
                 continue;
             }
-            let mut flags = message.flags.clone();
-            match change.mode {
-                FlagMode::Add => {
-                    flags.system.extend(change.flags.system.iter());
-                    flags.keywords.extend(change.flags.keywords.iter().cloned());
-                }
-                FlagMode::Remove => {
-                    flags.system.retain(|flag| !change.flags.system.contains(flag));
-                    flags.keywords.retain(|flag| !change.flags.keywords.contains(flag));
-                }
-                FlagMode::Replace => flags = change.flags.clone(),
-            }
+            let flags = match change.mode {
+                FlagMode::Add => message.flags.with(own),
+                FlagMode::Remove => message.flags.without(own),
+                FlagMode::Replace => own,
+            };
             if flags != message.flags {
                 message.modseq = self.modseq;
                 message.flags = flags;
                 mailbox.highest = self.modseq;
             }
             let modseq = ModSeq(message.modseq);
-            messages.push(MessageFlags { uid, flags: message.flags.clone(), modseq });
+            messages.push(MessageFlags { uid, flags: message.flags, modseq });
         }
         self.changed.insert(name.clone());
-        Ok(Answer::Stored { messages, modified })
+        let keywords = Arc::new(self.mailboxes[name].keywords.clone());
+        Ok(Answer::Stored { keywords, messages, modified })
     }
 
     fn expunge(&mut self, name: &MailboxName, uids: Vec<Uid>) -> Result<Answer, CommandFailure> {
@@ -338,6 +342,7 @@ impl Toy {
             uid_next: mailbox.uid_next,
             highest_modseq: ModSeq(mailbox.highest),
             recent_from,
+            keywords: Arc::new(mailbox.keywords.clone()),
             messages: mailbox.messages.iter().map(info).collect(),
         })
     }
@@ -352,6 +357,7 @@ impl Toy {
         let mailbox = self.mailboxes.get(name).ok_or(CommandFailure::NoSuchMailbox)?;
         let expunged = mailbox.expunged.iter().filter(|(modseq, _)| *modseq > since.0);
         Ok(MailboxChanges {
+            keywords: Arc::new(mailbox.keywords.clone()),
             changed: mailbox.messages.iter().map(info).filter(|message| message.modseq > since).collect(),
             expunged: match self.lists_survivors {
                 true => Expunged::AllBut(mailbox.messages.keys().copied().collect()),
@@ -379,7 +385,8 @@ impl Toy {
         let mut pairs = Vec::new();
         for &uid in uids {
             let Some(message) = self.mailboxes[from].messages.get(&uid).cloned() else { continue };
-            pairs.push((uid, self.add(to, message.flags, message.date, message.body)));
+            let flags = self.mailboxes[from].keywords.expand(message.flags);
+            pairs.push((uid, self.add(to, flags, message.date, message.body)));
         }
         Ok(Answer::Copied { uid_validity, uids: pairs })
     }
@@ -416,7 +423,7 @@ impl Toy {
 fn info((uid, message): (&Uid, &ToyMessage)) -> MessageInfo {
     MessageInfo {
         uid: *uid,
-        flags: message.flags.clone(),
+        flags: message.flags,
         size: u64::try_from(message.body.len()).unwrap(),
         internal_date: message.date,
         modseq: ModSeq(message.modseq),

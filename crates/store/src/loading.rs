@@ -1,0 +1,163 @@
+//! Making the list of a mailbox's messages, piece by piece, without keeping the state from changing meanwhile.
+//!
+//! ```text
+//! ticket: changes are noted ─▶ recent edits, copied ─▶ the index ─▶ the noted changes on top ─▶ compared with the counters
+//! ```
+//!
+//! In this order nothing is missed: an edit that goes from memory into the index meanwhile was copied before, and what came
+//! later is noted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mail_types::{KeywordDictionary, Uid};
+
+use crate::codec;
+use crate::error::{Error, Result};
+use crate::index::Reading;
+use crate::keys::{self, Edits, Key};
+use crate::layers::{self, Layers};
+use crate::message_list::MessageList;
+use crate::records::Counters;
+use crate::snapshots::{Begin, Ticket};
+use crate::state::{State, decode};
+use crate::store::Store;
+use crate::types::MailboxId;
+
+/// Recent edits that are copied before others get their turn at the state.
+const PIECE: usize = 1000;
+
+impl Store {
+    /// Reads the list of a mailbox, and other things of the same moment. The list is made where it is not known.
+    pub(crate) fn with_list<T>(
+        &self,
+        mailbox: MailboxId,
+        read: impl FnOnce(&State, MessageList, Arc<KeywordDictionary>) -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            let begin = {
+                let state = self.read();
+                state.counters(mailbox)?;
+                match state.snapshots.begin(mailbox) {
+                    Begin::Ready(messages, keywords) => return read(&state, messages, keywords),
+                    other => other,
+                }
+            };
+            match begin {
+                Begin::Wait(snapshots) => snapshots.wait(mailbox),
+                Begin::Load(ticket) => return self.load(ticket, read),
+                Begin::Ready(..) => {}
+            }
+        }
+    }
+
+    /// Compares a mailbox's records with its counters, if nobody has since the start.
+    pub(crate) fn ensure_verified(&self, mailbox: MailboxId) -> Result<()> {
+        let known = self.read().is_verified(mailbox);
+        if known { Ok(()) } else { self.with_list(mailbox, |_, _, _| Ok(())) }
+    }
+
+    fn load<T>(
+        &self,
+        ticket: Ticket,
+        read: impl FnOnce(&State, MessageList, Arc<KeywordDictionary>) -> Result<T>,
+    ) -> Result<T> {
+        let mailbox = ticket.mailbox;
+        for reading in [Reading::First, Reading::Repeated] {
+            let mut collected = self.collect(mailbox, reading)?;
+            // From here on nothing changes.
+            let state = self.read();
+            let counters = state.counters(mailbox)?;
+            for (uid, record) in ticket.take_changes() {
+                collected.change(mailbox, uid, record)?;
+            }
+            if collected.agrees(&counters) {
+                state.set_verified(mailbox);
+                // Keywords may have been added since; the others have their places as before.
+                let (messages, keywords) = (collected.messages, Arc::new(state.dictionary(mailbox)?));
+                ticket.finish(messages.clone(), Arc::clone(&keywords));
+                return read(&state, messages, keywords);
+            }
+            // From the export, once: what disagrees then is damage in the export itself.
+            if reading == Reading::First {
+                let index = Arc::clone(state.index()?);
+                drop(state);
+                index.rebuild()?;
+            }
+        }
+        Err(Error::MailboxDamaged)
+    }
+
+    fn collect(&self, mailbox: MailboxId, reading: Reading) -> Result<Collected> {
+        let prefix = keys::messages(mailbox);
+        let mut recent = Edits::new();
+        let mut from = prefix.clone();
+        loop {
+            let state = self.read();
+            let piece = Layers::new(&prefix, &from, state.recent()).take(PIECE);
+            let piece: Vec<(Key, Option<Vec<u8>>)> =
+                piece.map(|(key, value)| (key.clone(), value.cloned())).collect();
+            let full = piece.len() == PIECE;
+            recent.extend(piece);
+            match recent.last_key_value().filter(|_| full) {
+                Some((last, _)) => {
+                    from.clone_from(last);
+                    from.push(0);
+                }
+                None => break,
+            }
+        }
+        let (index, keywords) = {
+            let state = self.read();
+            (Arc::clone(state.index()?), Arc::new(state.dictionary(mailbox)?))
+        };
+        let mut collected =
+            Collected { messages: MessageList::default(), keywords, hashes: BTreeMap::new(), hash: 0 };
+        layers::visit(
+            Some(&index),
+            &prefix,
+            reading,
+            Layers::new(&prefix, &prefix, [&recent]),
+            |key, value| {
+                let (_, uid) =
+                    keys::parse_message(key).ok_or(Error::Bug("a message's key has an unknown shape"))?;
+                collected.put(uid, key, value)
+            },
+        )?;
+        Ok(collected)
+    }
+}
+
+/// A list that is being made.
+struct Collected {
+    messages: MessageList,
+    keywords: Arc<KeywordDictionary>,
+    /// The hash of each record, which goes out of the sum when the record changes.
+    hashes: BTreeMap<Uid, u64>,
+    hash: u64,
+}
+
+impl Collected {
+    fn put(&mut self, uid: Uid, key: &[u8], value: &[u8]) -> Result<()> {
+        let hash = codec::hash(&[key, value]);
+        self.hash ^= hash ^ self.hashes.insert(uid, hash).unwrap_or(0);
+        self.messages.put(decode(value)?.entry(uid, &self.keywords));
+        Ok(())
+    }
+
+    fn change(&mut self, mailbox: MailboxId, uid: Uid, record: Option<Vec<u8>>) -> Result<()> {
+        match record {
+            Some(value) => self.put(uid, &keys::message(mailbox, uid), &value),
+            None => {
+                self.hash ^= self.hashes.remove(&uid).unwrap_or(0);
+                self.messages.remove(uid);
+                Ok(())
+            }
+        }
+    }
+
+    fn agrees(&self, counters: &Counters) -> bool {
+        u32::try_from(self.messages.len()).is_ok_and(|count| count == counters.messages)
+            && self.hash == counters.hash
+    }
+}
