@@ -8,8 +8,8 @@
 //! The last two exports and the journals behind them are kept: when the newest export is damaged, the one before and
 //! two journals give the same state.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::codec;
@@ -17,72 +17,150 @@ use crate::error::{Error, Result};
 use crate::export::{END, MARK};
 use crate::files;
 use crate::frame::{self, FrameBuilder, Operation};
-use crate::index::Reading;
+use crate::index::{Index, Reading};
 use crate::keys::{self, Edits};
-use crate::log::{Kind, Reader, Writer};
-use crate::places::{ContainerId, Place};
-use crate::state::State;
+use crate::layers::{self, Layers};
+use crate::log::{HEADER, Kind, Reader, Writer};
+use crate::places::{Container, ContainerId, Place};
+use crate::records::Counters;
+use crate::state::{RecordSum, State};
 use crate::types::MailboxId;
 
 /// Bytes of records in one frame, about.
 const BLOCK: usize = 64 << 10;
 
-/// Writes an export of the state. `places` are where small bodies will lie once it counts.
-pub(crate) fn write_export(directory: &Path, state: &State, moved: &BTreeMap<u64, Place>) -> Result<()> {
-    let mut export = Exporter::create(directory, state.position)?;
-    for (key, value) in state.scan(&[]) {
-        export.put(key, value)?;
+/// A checkpoint that was begun. What is left of it goes on beside the writer: it reads the index, which nobody else writes,
+/// and files that nobody changes.
+pub(crate) struct Checkpoint {
+    directory: PathBuf,
+    /// The position of the state that is written.
+    position: u64,
+    index: Arc<Index>,
+    /// The mailboxes at that position, with their counters.
+    mailboxes: Vec<(MailboxId, Counters)>,
+    /// The small bodies that go into the pack, in the order in which they are there.
+    moves: Arc<Vec<Move>>,
+    /// The files that they are in.
+    containers: BTreeMap<ContainerId, Container>,
+    /// All but the messages is written.
+    export: Exporter,
+}
+
+/// A small body that goes into the pack of a checkpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Move {
+    pub(crate) body: u64,
+    pub(crate) from: Place,
+    pub(crate) to: Place,
+}
+
+impl Checkpoint {
+    /// Begins a checkpoint of the state, which stands still meanwhile: writes what is in memory into the export, and gives
+    /// out the places in the pack for all bodies in the `leaving` files.
+    pub(crate) fn begin(directory: &Path, state: &State, leaving: &BTreeSet<ContainerId>) -> Result<Self> {
+        let moves = plan_moves(state, leaving);
+        let mut export = Exporter::create(directory, state.position)?;
+        for (key, value) in state.scan(&[]) {
+            export.put(key, value)?;
+        }
+        let mut moving = moves.iter().peekable();
+        for (body, place) in state.places.iter() {
+            let place = moving.next_if(|moving| moving.body == body).map_or(place, |moving| moving.to);
+            export.put(&keys::place(body), &place.encode())?;
+        }
+        export.flush()?;
+        export.put(MARK, &[])?;
+        export.flush()?;
+        let mailboxes = mailboxes(state)?.into_iter();
+        let mailboxes = mailboxes.map(|mailbox| Ok((mailbox, state.counters(mailbox)?)));
+        let containers = state.places.containers().filter(|(id, _)| leaving.contains(id));
+        Ok(Self {
+            directory: directory.to_owned(),
+            position: state.position,
+            index: Arc::clone(state.index()?),
+            mailboxes: mailboxes.collect::<Result<_>>()?,
+            moves: Arc::new(moves),
+            containers: containers.map(|(id, container)| (id, container.clone())).collect(),
+            export,
+        })
     }
-    for (body, place) in state.places.iter() {
-        let place = moved.get(&body).copied().unwrap_or(place);
-        export.put(&keys::place(body), &place.encode())?;
+
+    /// The small bodies that go into the pack.
+    pub(crate) fn moves(&self) -> &Arc<Vec<Move>> {
+        &self.moves
     }
-    export.flush()?;
-    export.put(MARK, &[])?;
-    export.flush()?;
-    for mailbox in mailboxes(state)? {
-        state.visit_messages(mailbox, |key, value| export.put(key, value))?;
+
+    /// Brings the `edits`, which are all message records that changed since the last checkpoint, into the index, and writes
+    /// the pack and the rest of the export. Both are durable under their names then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MailboxDamaged`] when the index does not have what it should; it is made again then, and a second attempt is
+    /// worth while.
+    pub(crate) fn run(mut self, edits: &Arc<Edits>) -> Result<()> {
+        // The index first: if the export then fails, an index ahead of it is sound, since it is complete up to a position
+        // that the journals reach.
+        self.index.apply(edits, self.position)?;
+        // The pack before the export that names it; without that export the next start removes it.
+        self.write_pack()?;
+        let mailboxes = std::mem::take(&mut self.mailboxes);
+        for (mailbox, counters) in mailboxes {
+            if !self.write_messages(mailbox)?.agrees(&counters) {
+                self.index.rebuild()?;
+                return Err(Error::MailboxDamaged);
+            }
+        }
+        self.export.finish()
     }
-    let count = export.count;
-    export.put(END, &count.to_le_bytes())?;
-    export.flush()?;
-    export.writer.finish().map(|_| ())
+
+    /// Copies the bodies that leave their files to a new pack.
+    fn write_pack(&self) -> Result<()> {
+        if self.moves.is_empty() {
+            return Ok(());
+        }
+        let mut pack = Writer::create(Kind::Pack, &self.directory, self.position)?;
+        for Move { body, from, to } in self.moves.iter() {
+            let file = self.containers.get(&from.container).ok_or(Error::Bug("a body's file is unknown"))?;
+            let length = usize::try_from(from.length).unwrap_or(usize::MAX).min(frame::LIMIT);
+            let bytes = files::read_at(&file.file, &file.path, from.offset, length)?;
+            let mut frame = FrameBuilder::default();
+            frame.body(*body, &bytes);
+            if pack.append(frame)? + frame::BODY_OFFSET as u64 != to.offset {
+                return Err(Error::Bug("a body is not where it should be"));
+            }
+        }
+        pack.finish().map(|_| ())
+    }
+
+    fn write_messages(&mut self, mailbox: MailboxId) -> Result<RecordSum> {
+        let (mut sum, prefix) = (RecordSum::default(), keys::messages(mailbox));
+        let layers = Layers::new(&prefix, &prefix, []);
+        let export = &mut self.export;
+        layers::visit(Some(&self.index), &prefix, Reading::Repeated, layers, |key, value| {
+            sum.add(key, value);
+            export.put(key, value)
+        })?;
+        Ok(sum)
+    }
+}
+
+/// The bodies in the `leaving` files, with their places in a pack of this moment, by ascending id.
+fn plan_moves(state: &State, leaving: &BTreeSet<ContainerId>) -> Vec<Move> {
+    let container = ContainerId { kind: Kind::Pack, position: state.position };
+    let mut end = HEADER as u64;
+    let leaving = state.places.iter().filter(|(_, place)| leaving.contains(&place.container));
+    let plan = leaving.map(|(body, from)| {
+        let offset = end + frame::BODY_OFFSET as u64;
+        end = offset + u64::from(from.length);
+        Move { body, from, to: Place { container, offset, length: from.length } }
+    });
+    plan.collect()
 }
 
 /// All mailboxes that have counters.
 pub(crate) fn mailboxes(state: &State) -> Result<Vec<MailboxId>> {
     let ids = state.scan(keys::COUNTERS).map(|(key, _)| keys::number_of(key).map(MailboxId));
     ids.collect::<Option<_>>().ok_or(Error::Bug("a mailbox's key is too short"))
-}
-
-/// Copies the bodies in the `leaving` files to a new pack, and returns their new places.
-pub(crate) fn write_pack(
-    directory: &Path,
-    state: &State,
-    leaving: impl Fn(ContainerId) -> bool,
-) -> Result<BTreeMap<u64, Place>> {
-    let mut moved = BTreeMap::new();
-    let mut pack = None;
-    let position = state.position;
-    let container = ContainerId { kind: Kind::Pack, position };
-    for (body, place) in state.places.iter().filter(|(_, place)| leaving(place.container)) {
-        let Some((_, file)) = state.places.find(body) else { continue };
-        let length = usize::try_from(place.length).unwrap_or(usize::MAX).min(frame::LIMIT);
-        let bytes = files::read_at(&file.file, &file.path, place.offset, length)?;
-        let writer = match &mut pack {
-            Some(writer) => writer,
-            None => pack.insert(Writer::create(Kind::Pack, directory, position)?),
-        };
-        let mut frame = FrameBuilder::default();
-        frame.body(body, &bytes);
-        let start = writer.append(frame)?;
-        let offset = start + frame::BODY_OFFSET as u64;
-        moved.insert(body, Place { container, offset, length: place.length });
-    }
-    match pack {
-        Some(writer) => writer.finish().map(|_| moved),
-        None => Ok(moved),
-    }
 }
 
 /// Finds all small bodies in all packs there are: needed only when the newest export is damaged.
@@ -129,6 +207,14 @@ impl Exporter {
         self.frame.put(key, value);
         self.count += 1;
         if self.frame.length() >= BLOCK { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes the end, and publishes the export.
+    fn finish(mut self) -> Result<()> {
+        let count = self.count;
+        self.put(END, &count.to_le_bytes())?;
+        self.flush()?;
+        self.writer.finish().map(|_| ())
     }
 
     fn flush(&mut self) -> Result<()> {

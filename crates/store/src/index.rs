@@ -12,6 +12,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ struct Base {
     records: Records,
     /// The position of the export from which it can be rebuilt.
     export: Option<u64>,
+    /// The position up to which the records are complete.
+    complete: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -86,7 +89,8 @@ impl Index {
             Some(db) => (Records::Sled(db), Found::Complete),
             None => build(&directory, export)?,
         };
-        Ok((Self { directory, base: RwLock::new(Base { records, export }) }, found))
+        let complete = AtomicU64::new(export.unwrap_or(0));
+        Ok((Self { directory, base: RwLock::new(Base { records, export, complete }) }, found))
     }
 
     /// A record's value.
@@ -123,13 +127,22 @@ impl Index {
     /// readers see meanwhile.
     pub(crate) fn apply(&self, edits: &Arc<Edits>, position: u64) -> Result<()> {
         // Under the lock for reading: a slow card must not keep readers waiting. Nobody else writes.
-        if let Records::Sled(db) = &self.base.read().records {
-            let (db, edits) = (db.clone(), Arc::clone(edits));
-            if guarded(&self.directory, move || apply(&db, &edits, position)).is_some() {
-                return Ok(());
+        {
+            let base = self.base.read();
+            if let Records::Sled(db) = &base.records {
+                let (db, edits) = (db.clone(), Arc::clone(edits));
+                if guarded(&self.directory, move || apply(&db, &edits, position)).is_some() {
+                    base.complete.store(position, Ordering::Relaxed);
+                    return Ok(());
+                }
             }
         }
         let mut base = self.base.write();
+        if let Records::Sled(_) = base.records {
+            // Whatever ails sled or the disk, it is not tried again before the next start.
+            let records = Records::Memory(from_export(&self.directory, base.export)?);
+            discard(std::mem::replace(&mut base.records, records));
+        }
         if let Records::Memory(records) = &mut base.records {
             for (key, value) in edits.iter() {
                 match value {
@@ -137,13 +150,14 @@ impl Index {
                     None => records.remove(key),
                 };
             }
-        } else {
-            // What is missing is still among the edits, which are read first. Whatever ails sled or the disk, it is
-            // not tried again before the next start.
-            let records = Records::Memory(from_export(&self.directory, base.export)?);
-            discard(std::mem::replace(&mut base.records, records));
         }
+        base.complete = AtomicU64::new(position);
         Ok(())
+    }
+
+    /// The position up to which the index is complete.
+    pub(crate) fn complete_to(&self) -> u64 {
+        self.base.read().complete.load(Ordering::Relaxed)
     }
 
     /// Sets the export from which the index is rebuilt.
@@ -156,6 +170,7 @@ impl Index {
         let mut base = self.base.write();
         let (records, found) = build(&self.directory, base.export)?;
         base.records = records;
+        base.complete = AtomicU64::new(base.export.unwrap_or(0));
         Ok(found)
     }
 
@@ -173,6 +188,7 @@ impl Index {
         }
         let mut base = self.base.write();
         base.records = Records::Memory(from_export(&self.directory, base.export)?);
+        base.complete = AtomicU64::new(base.export.unwrap_or(0));
         read(&base).ok_or(crate::error::Error::Bug("records in memory cannot be read"))
     }
 }

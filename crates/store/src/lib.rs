@@ -14,7 +14,8 @@
 //!
 //! A change is a transaction: a few keys put or deleted, perhaps a body. One writer thread runs the transactions
 //! that wait, appends them to the journal, syncs once for all of them, and only then shows them to readers and
-//! answers the callers. Readers never wait for the disk, and never see what could still be lost.
+//! answers the callers. Readers never wait for the disk, and never see what could still be lost. Checkpoints are made
+//! beside it.
 //!
 //! Deliberately absent: protocol words, policy, clock, tokio. Calls block; a caller in an asynchronous program brings its
 //! own threads, or uses the calls that `start` something and return a future.
@@ -24,6 +25,7 @@ mod accounts;
 mod bodies;
 mod changes;
 mod checkpoint;
+mod checkpointing;
 mod codec;
 mod conversion;
 mod delivery;

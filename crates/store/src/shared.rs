@@ -1,6 +1,7 @@
 //! The part of an open store that the writer's thread and the callers' threads share.
 
 use std::path::PathBuf;
+use std::sync::mpsc::Sender;
 
 use host::locks::{Mutex, RwLock};
 use mail_types::Address;
@@ -9,6 +10,7 @@ use crate::bodies::BodyFiles;
 use crate::error::Error;
 use crate::state::State;
 use crate::types::MailboxId;
+use crate::writer::Task;
 
 /// The name of a file that tells the next start of a failed sync.
 pub(crate) const UNSYNCED: &str = "unsynced";
@@ -50,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) bodies: BodyFiles,
     pub(crate) callback: RwLock<Option<ChangeCallback>>,
     pub(crate) trouble: Mutex<Option<String>>,
+    /// The way to the writer's thread for what runs beside it; none once the store is being closed.
+    pub(crate) queue: Mutex<Option<Sender<Task>>>,
 }
 
 impl Shared {

@@ -78,6 +78,7 @@ impl Store {
             bodies,
             callback: RwLock::new(None),
             trouble: Mutex::new(None),
+            queue: Mutex::new(None),
         });
         let mut writer = Writer {
             shared: Arc::clone(&shared),
@@ -86,6 +87,8 @@ impl Store {
             last_export: export,
             checkpoint_at: options.checkpoint_bytes,
             deferred: Vec::new(),
+            running: None,
+            waiting: Vec::new(),
         };
         if repaired {
             match writer.renew() {
@@ -96,6 +99,7 @@ impl Store {
             }
         }
         let (tasks, waiting) = channel();
+        *shared.queue.lock() = Some(tasks.clone());
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run(&waiting))
@@ -225,6 +229,7 @@ impl fmt::Debug for Store {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        drop(self.shared.queue.lock().take());
         drop(self.tasks.take());
         let here = std::thread::current().id();
         // The callback may own the last clone; then this runs on the writer's own thread, which ends by itself.

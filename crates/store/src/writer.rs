@@ -9,14 +9,11 @@
 //! A transaction sees those before it in its batch although they are not durable yet. That is safe because they share a
 //! fate: if the sync fails, all of them fail, and nothing of the batch is ever published.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use crate::checkpoint;
+use crate::checkpointing::Running;
 use crate::error::{Error, Result};
-use crate::files;
-use crate::frame::FrameBuilder;
 use crate::journal::{AppendError, Journal};
 use crate::log::Kind;
 use crate::pending::Reply;
@@ -51,6 +48,8 @@ pub(crate) enum Task {
     /// A transaction without a waiting caller that a power cut may undo: it is committed with the next other one.
     Deferred(Job),
     Checkpoint(Reply<()>),
+    /// The result of the running checkpoint is there.
+    CheckpointDone,
 }
 
 /// Wraps an operation as a job whose result goes to `reply` once it is durable.
@@ -68,15 +67,6 @@ pub(crate) fn job<T: Send + 'static>(
     })
 }
 
-/// The scope of a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CheckpointScope {
-    /// All records, and the small bodies that would go with a journal.
-    Regular,
-    /// All records and all small bodies that are in journals, since a journal was found damaged.
-    Full,
-}
-
 /// The writer's own state.
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
@@ -89,6 +79,10 @@ pub(crate) struct Writer {
     pub(crate) checkpoint_at: u64,
     /// Deferred transactions, not yet run.
     pub(crate) deferred: Vec<Job>,
+    /// The checkpoint that is being made.
+    pub(crate) running: Option<Running>,
+    /// Those who asked for a checkpoint that is still to begin.
+    pub(crate) waiting: Vec<Reply<()>>,
 }
 
 /// The transactions of one group commit.
@@ -114,14 +108,8 @@ impl Writer {
                         self.commit(batch);
                         self.checkpoint_if_due();
                     }
-                    Task::Checkpoint(reply) => {
-                        let result = if self.shared.is_poisoned() {
-                            Err(Error::Poisoned)
-                        } else {
-                            self.checkpoint(CheckpointScope::Regular)
-                        };
-                        reply.send(result);
-                    }
+                    Task::Checkpoint(reply) => self.request_checkpoint(reply),
+                    Task::CheckpointDone => self.settle_checkpoint(),
                 }
             }
         }
@@ -255,137 +243,6 @@ impl Writer {
         for body in unlink {
             // The journal says that it is free, so the next start tries again.
             let _ = self.shared.bodies.remove(body);
-        }
-        Ok(())
-    }
-
-    fn checkpoint_if_due(&mut self) {
-        if self.journal.length() < self.checkpoint_at || self.shared.is_poisoned() {
-            return;
-        }
-        if self.checkpoint(CheckpointScope::Regular).is_err() {
-            // For example on a full disk. The journal goes on, and the next attempt comes a quarter later.
-            self.checkpoint_at = self.journal.length() + self.shared.options.checkpoint_bytes / 4;
-        }
-    }
-
-    /// Rewrites everything after a repair: records, small bodies, journal.
-    ///
-    /// Files are named for their position, and none that is still needed may be written over, so the position moves on
-    /// by an empty transaction first.
-    pub(crate) fn renew(&mut self) -> Result<()> {
-        let mut frame = Vec::new();
-        FrameBuilder::default().finish(self.position + 1, self.position, &mut frame);
-        self.journal
-            .append(&frame)
-            .map_err(|(AppendError::Undone(error) | AppendError::Fatal(error))| error)?;
-        self.journal.sync()?;
-        self.position += 1;
-        self.shared.state.write().position = self.position;
-        self.checkpoint(CheckpointScope::Full)
-    }
-
-    /// Makes a checkpoint. A failed sync poisons the store even here.
-    pub(crate) fn checkpoint(&mut self, scope: CheckpointScope) -> Result<()> {
-        let result = self.try_checkpoint(scope);
-        if let Err(error @ Error::Sync { .. }) = &result {
-            self.shared.poison(error);
-        }
-        result
-    }
-
-    /// Begins a new journal, makes an export of this moment, and removes the files that only older ones need.
-    ///
-    /// At every point in between, the files on disk open to the same state: the new journal continues the one before,
-    /// and files are removed last. An export without a journal of its position never exists, so a missing journal is
-    /// noticed.
-    fn try_checkpoint(&mut self, scope: CheckpointScope) -> Result<()> {
-        let directory = &self.shared.directory;
-        // A journal is named for the position it begins at: without a change since, this one already is the new one
-        // (an earlier attempt got this far).
-        if self.position > self.journal.position() {
-            self.journal = self.next_journal()?;
-            self.checkpoint_at = self.shared.options.checkpoint_bytes;
-        }
-        // The export so far becomes the older of the two that are kept.
-        let kept = self.last_export;
-        if kept == self.position {
-            return Ok(());
-        }
-        let moved = {
-            // Only this thread writes the state, so readers go on meanwhile, and the state stands still.
-            let frozen = self.shared.state.write().freeze();
-            let state = self.shared.state.read();
-            // The index first: if the export then fails, an index ahead of it is sound, since it is complete up to a
-            // position that the journals reach.
-            state.index()?.apply(&frozen, state.position)?;
-            let leaving: BTreeSet<ContainerId> = state
-                .places
-                .containers()
-                // The journals that clean_up is about to remove, and packs that are mostly holes.
-                .filter(|(id, container)| match id.kind {
-                    Kind::Journal => id.position < kept || scope == CheckpointScope::Full,
-                    _ => container.is_sparse(),
-                })
-                .map(|(id, _)| id)
-                .collect();
-            // The pack before the export that names it; without that export the next start removes it.
-            let moved = checkpoint::write_pack(directory, &state, |container| leaving.contains(&container))?;
-            checkpoint::write_export(directory, &state, &moved)?;
-            moved
-        };
-        // The export is durable: only now may readers use the new places, and the recent edits be dropped.
-        {
-            let mut state = self.shared.state.write();
-            for (body, place) in moved {
-                checkpoint::add_container(directory, &mut state, place.container)?;
-                state.places.insert(body, place)?;
-            }
-            state.index()?.set_export(self.position);
-            state.forget_frozen();
-        }
-        self.last_export = self.position;
-        self.clean_up(kept)
-    }
-
-    /// A new journal, known to the state; the one before is not written to any more.
-    fn next_journal(&self) -> Result<Journal> {
-        let directory = &self.shared.directory;
-        let journal = match Journal::create(directory, self.position) {
-            Ok(journal) => journal,
-            Err(error) => {
-                // If the new journal has its name, the next start replays it after the old one, and a further frame in
-                // the old one would have a sequence that belongs to the new. So nothing may be written any more.
-                if directory.join(Kind::Journal.name(self.position)).exists() {
-                    self.shared.poison(&error);
-                }
-                return Err(error);
-            }
-        };
-        let mut state = self.shared.state.write();
-        let container = ContainerId { kind: Kind::Journal, position: journal.position() };
-        state.places.add_container(container, Arc::clone(journal.file()), journal.path().to_owned());
-        Ok(journal)
-    }
-
-    /// Removes the files that neither the newest export nor the one before (at position `kept`) needs.
-    fn clean_up(&self, kept: u64) -> Result<()> {
-        let directory = &self.shared.directory;
-        let mut state = self.shared.state.write();
-        let idle = state.places.containers().filter(|(id, container)| match id.kind {
-            Kind::Journal => id.position < kept,
-            _ => container.is_empty(),
-        });
-        let idle: Vec<_> = idle.map(|(id, container)| (id, container.path.clone())).collect();
-        for (id, path) in idle {
-            state.places.remove_container(id);
-            files::remove(&path)?;
-        }
-        self.shared.bodies.remove_empty_shards()?;
-        for kind in [Kind::Export, Kind::Journal] {
-            for position in kind.positions(directory)?.into_iter().filter(|position| *position < kept) {
-                files::remove(&directory.join(kind.name(position)))?;
-            }
         }
         Ok(())
     }
