@@ -6,6 +6,8 @@
 //! store-bench churn DIR COUNT [BYTES]               deliver, fetch and delete one message after the other
 //! store-bench fill DIR COUNT [BYTES]                16 writers deliver so many messages to 20 accounts
 //! store-bench watched DIR COUNT [DELIVERIES]        processor time of a delivery to a mailbox of so many messages that one watches
+//! store-bench neighbour DIR COUNT SECONDS WORK      times of a delivery to one account while another, with so many messages, makes
+//!                                                   work without end: `checkpoints`, `flags` (of all messages) or `nothing`
 //! store-bench open DIR                              seconds to open, to look at every mailbox, and the memory it takes
 //! ```
 //!
@@ -21,8 +23,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use mail_types::{Address, Flags, Secret, UnixTime};
-use store::{Announce, Delivered, MailboxId, Store, Target};
+use mail_types::{Address, Flags, Secret, SystemFlag, UnixTime};
+use store::{Announce, Delivered, FlagChange, FlagMode, MailboxId, Store, Target};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -63,8 +65,14 @@ fn run(arguments: &[&str]) -> Result<(), Trouble> {
         Some("churn") => churn(directory, number(2, 1_000)?, &message(number(3, 10_000)?)),
         Some("fill") => fill(directory, number(2, 100_000)?, &message(number(3, 1_000)?)),
         Some("watched") => watched(directory, number(2, 80_000)?, number(3, 2_000)?),
+        Some("neighbour") => neighbour(
+            directory,
+            number(2, 80_000)?,
+            number(3, 10)?,
+            arguments.get(4).copied().unwrap_or_default(),
+        ),
         Some("open") => open(directory),
-        _ => Err("commands: commits, maildir, churn, fill, watched, open".into()),
+        _ => Err("commands: commits, maildir, churn, fill, watched, neighbour, open".into()),
     }
 }
 
@@ -143,18 +151,7 @@ fn watched(directory: &Path, count: u64, deliveries: u64) -> Result<(), Trouble>
     let (store, inboxes) = prepare(directory, 1)?;
     let inbox = *inboxes.first().ok_or("no accounts")?;
     let message = message(1_000);
-    let mut left = count.saturating_sub(u64::try_from(store.snapshot(inbox)?.messages.len())?);
-    while left > 0 {
-        let some = left.min(500);
-        let spool = || -> Result<_, Trouble> {
-            let mut spool = store.spool(1 << 30);
-            spool.write_all(&message)?;
-            Ok(store::Submission { spool, targets: vec![target(inbox)], outbound: Vec::new() })
-        };
-        store.submit_all((0..some).map(|_| spool()).collect::<Result<_, _>>()?)?;
-        left -= some;
-    }
-    store.checkpoint()?;
+    stuff(&store, inbox, count, &message)?;
     let mut since = store.snapshot(inbox)?.highest_modseq;
     let before = processor_time()?;
     for _ in 0..deliveries {
@@ -167,6 +164,74 @@ fn watched(directory: &Path, count: u64, deliveries: u64) -> Result<(), Trouble>
     }
     let each = (processor_time()? - before) / u32::try_from(deliveries.max(1))?;
     println!("{count} messages: {each:?} of processor time for a delivery and its change, {}", memory()?);
+    Ok(())
+}
+
+/// Delivers until a mailbox has so many messages.
+fn stuff(store: &Store, mailbox: MailboxId, count: u64, message: &[u8]) -> Result<(), Trouble> {
+    let mut left = count.saturating_sub(u64::try_from(store.snapshot(mailbox)?.messages.len())?);
+    while left > 0 {
+        let some = left.min(500);
+        let spool = || -> Result<_, Trouble> {
+            let mut spool = store.spool(1 << 30);
+            spool.write_all(message)?;
+            Ok(store::Submission { spool, targets: vec![target(mailbox)], outbound: Vec::new() })
+        };
+        store.submit_all((0..some).map(|_| spool()).collect::<Result<_, _>>()?)?;
+        left -= some;
+    }
+    Ok(store.checkpoint()?)
+}
+
+fn neighbour(directory: &Path, count: u64, seconds: u64, work: &str) -> Result<(), Trouble> {
+    let (store, inboxes) = prepare(directory, 2)?;
+    let &[loud, _] = inboxes.as_slice() else { return Err("no accounts".into()) };
+    let message = message(1_000);
+    stuff(&store, loud, count, &message)?;
+    let uids: Vec<_> = store.snapshot(loud)?.messages.iter().map(|message| message.uid).collect();
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let make_work = || -> Result<(), Trouble> {
+        for round in 0_u64.. {
+            if Instant::now() > end {
+                break;
+            }
+            match work {
+                "checkpoints" => {
+                    deliver(&store, &message, &inboxes, 0)?;
+                    store.checkpoint()?;
+                }
+                "flags" => {
+                    let mode = if round % 2 == 0 { FlagMode::Add } else { FlagMode::Remove };
+                    let flags = [SystemFlag::Flagged].into_iter().collect();
+                    store.change_flags(loud, &uids, &FlagChange { mode, flags, unchanged_since: None })?;
+                }
+                _ => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        Ok(())
+    };
+    let mut times = Vec::new();
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(make_work);
+        while Instant::now() < end {
+            let start = Instant::now();
+            deliver(&store, &message, &inboxes, 1)?;
+            times.push(start.elapsed());
+        }
+        worker.join().unwrap_or(Err("the worker panicked".into()))
+    })?;
+    times.sort_unstable();
+    let share =
+        |percent: usize| times.get(times.len() * percent / 100).or(times.last()).copied().unwrap_or_default();
+    println!(
+        "{work} beside {count} messages: {} deliveries, p50 {:?}, p95 {:?}, p99 {:?}, longest {:?}, {}",
+        times.len(),
+        share(50),
+        share(95),
+        share(99),
+        share(100),
+        memory()?
+    );
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use crate::bodies::BodyFiles;
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::export;
+use crate::expunged::ExpungedUids;
 use crate::files;
 use crate::frame::{Frame, Operation};
 use crate::index::{Found, Index};
@@ -95,6 +96,8 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles, list_bytes: usize) -
             report.damage.push("the index cannot be written; the store needs more memory".to_owned())
         }
     }
+    // What went before the start was not remembered.
+    state.expunged = ExpungedUids::default();
     report.position = state.position;
     Ok(Recovery { state, journal, export, report, version, repaired })
 }

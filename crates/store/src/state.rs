@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use host::locks::Mutex;
-use mail_types::KeywordDictionary;
+use mail_types::{KeywordDictionary, ModSeq};
 
 use crate::codec;
 use crate::error::{Error, Result};
@@ -175,7 +175,15 @@ impl State {
     }
 
     fn apply_resident(&mut self, key: Key, value: Option<Vec<u8>>) {
-        self.usage.replace(&key, self.resident.get(&key).map(Vec::as_slice), value.as_deref());
+        let old = self.resident.get(&key).map(Vec::as_slice);
+        self.usage.replace(&key, old, value.as_deref());
+        if key.starts_with(keys::COUNTERS)
+            && value.is_some()
+            && let Some(mailbox) = keys::number_of(&key)
+        {
+            let before = old.and_then(Counters::decode).map_or(ModSeq(0), |counters| counters.modseq);
+            self.expunged.watch(MailboxId(mailbox), before);
+        }
         let Some(value) = value else {
             self.resident.remove(&key);
             if key.starts_with(keys::COUNTERS)

@@ -300,6 +300,58 @@ fn flags_obey_unchangedsince_and_count_modifications() {
 }
 
 #[test]
+fn a_change_of_many_messages_lets_others_in_between() {
+    let mut world = World::new();
+    let (_, inbox) = world.account("anna");
+    let submission = |_| {
+        let mut spool = world.store().spool(LIMIT);
+        spool.write_all(b"x").unwrap();
+        Submission { spool, targets: targets(&[inbox]), outbound: Vec::new() }
+    };
+    world.store().submit_all((0..3_500).map(submission).collect()).unwrap();
+    let all = uids(&(1..=3_500).collect::<Vec<_>>());
+    let flags: Flags = [SystemFlag::Deleted].into_iter().collect();
+    let add = FlagChange { mode: FlagMode::Add, flags, unchanged_since: None };
+    let pending = world.store().start_flag_change(inbox, &all, &add);
+    let between = world.deliver(b"in between", &[inbox])[0];
+    let changed = pending.wait().unwrap();
+    assert_eq!(changed.messages.iter().map(|message| message.uid).collect::<Vec<_>>(), all);
+    let snapshot = world.store().snapshot(inbox).unwrap();
+    let between = snapshot.messages.get(Uid::new(between).unwrap()).unwrap();
+    assert!(between.modseq < changed.messages.last().unwrap().modseq);
+    // Each piece is one change.
+    let mut modseqs: Vec<u64> = changed.messages.iter().map(|message| message.modseq.0).collect();
+    modseqs.dedup();
+    assert_eq!(modseqs.len(), 4);
+
+    let pending = world.store().start_expunge_deleted(inbox, &all);
+    let between = world.deliver(b"in between", &[inbox])[0];
+    assert_eq!(pending.wait().unwrap(), all);
+    let vanished = world.store().changes_since(inbox, snapshot.highest_modseq).unwrap().vanished;
+    assert_eq!(vanished, [UidRange { first: all[0], last: all[3_499] }]);
+    world.reopen();
+    assert_eq!(world.uids(inbox), [between - 1, between]);
+}
+
+#[test]
+fn changes_of_many_messages_go_on_when_the_store_is_closed() {
+    let mut world = World::new();
+    let (_, inbox) = world.account("anna");
+    let message = |_| world.deliver(b"x", &[inbox])[0];
+    let all = uids(&(0..3).map(message).collect::<Vec<_>>());
+    let many: Vec<Uid> = (1..2_500).filter_map(Uid::new).collect();
+    let pending = world.store().start_expunge_deleted(inbox, &many);
+    let gone = world.store().clone();
+    world.store = None;
+    drop(gone);
+    assert_eq!(pending.wait().unwrap(), []);
+    world.store = None;
+    let (store, _) = Store::open(world.directory.path().join("store")).unwrap();
+    assert_eq!(store.expunge(inbox, &many).unwrap(), all);
+    world.store = Some(store);
+}
+
+#[test]
 fn what_is_no_longer_flagged_as_deleted_stays() {
     let world = World::new();
     let (_, inbox) = world.account("anna");
