@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Cursor};
 use std::sync::Arc;
 
-use mail_types::{KeywordDictionary, ModSeq, Uid};
+use mail_types::{Flags, KeywordDictionary, ModSeq, Uid};
 
 use crate::bodies::{BodyReader, Source};
 use crate::error::{Error, Result};
@@ -42,6 +42,19 @@ impl Store {
     #[must_use]
     pub fn hold_list(&self, mailbox: MailboxId) -> ListHold {
         self.read().snapshots.hold(mailbox)
+    }
+
+    /// Whether the mailbox knows all keywords among the flags, or has places for the others now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeywordsFull`], [`Error::NoSuchMailbox`]; see [`Error`] for those of every read.
+    pub fn require_keywords(&self, mailbox: MailboxId, flags: &Flags) -> Result<()> {
+        if flags.keywords.is_empty() {
+            return Ok(());
+        }
+        let mut keywords = self.read().dictionary(mailbox)?;
+        keywords.intern(flags).map(|_| ()).map_err(|_| Error::KeywordsFull)
     }
 
     /// The changes after a modification sequence.

@@ -45,6 +45,17 @@ impl Store {
             .collect())
     }
 
+    /// The number of entries.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchAccount`]; see [`Error`] for those of every read.
+    pub fn metadata_count(&self, address: &Address, scope: MetadataScope) -> Result<usize> {
+        let state = self.read();
+        let prefix = keys::metadata_of(account_id(&state, address)?, number(scope));
+        Ok(state.scan(&prefix).count())
+    }
+
     /// Sets an entry; no value removes it.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use crate::places::{ContainerId, Place};
 use crate::records::{OutboundRecord, from_json};
 use crate::state::{State, decode};
 use crate::transaction;
-use crate::types::OpenReport;
+use crate::types::{MailboxId, OpenReport};
 
 /// The result of a recovery.
 pub(crate) struct Recovery {
@@ -96,10 +96,21 @@ pub(crate) fn recover(directory: &Path, bodies: &BodyFiles, list_bytes: usize) -
             report.damage.push("the index cannot be written; the store needs more memory".to_owned())
         }
     }
+    forget_stray_dictionaries(&mut state);
     // What went before the start was not remembered.
     state.expunged = ExpungedUids::default();
     report.position = state.position;
     Ok(Recovery { state, journal, export, report, version, repaired })
+}
+
+/// Removes the keywords of mailboxes that are gone: a release of format 1, which deleted them, does not know of any.
+fn forget_stray_dictionaries(state: &mut State) {
+    let keys = state.scan(&[keys::DICTIONARIES]).map(|(key, _)| key);
+    let is_stray = |key: &&keys::Key| {
+        keys::second_number_of(key).is_none_or(|id| state.counters(MailboxId(id)).is_err())
+    };
+    let stray: Edits = keys.filter(is_stray).map(|key| (key.clone(), None)).collect();
+    state.apply(stray);
 }
 
 /// Writes every journal anew, after a failed sync: the kernel may then count pages as written that never reached the disk,

@@ -26,6 +26,8 @@ impl ImapBackend {
             return Err(CommandFailure::OverQuota);
         }
         let mailbox = self.find(&mailbox)?.id;
+        // Before the message is sent; what others add meanwhile is found at the end.
+        self.look(|store, _| store.require_keywords(mailbox, &flags))?;
         self.appending = Some(Appending { mailbox, flags, date });
         Ok(Answer::Done)
     }

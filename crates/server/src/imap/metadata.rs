@@ -76,7 +76,7 @@ impl ImapBackend {
             if more.bytes > 0 && !quota.admits(quota::load(store, account)?, more) {
                 return Ok(Err(CommandFailure::OverQuota));
             }
-            let room = ENTRIES_LIMIT.saturating_sub(store.metadata_entries(account, scope)?.len());
+            let room = ENTRIES_LIMIT.saturating_sub(store.metadata_count(account, scope)?);
             if entries.iter().filter(|(_, value)| value.is_some()).count() > room {
                 return Ok(Err(CommandFailure::Limit));
             }

@@ -47,6 +47,65 @@ async fn renaming_takes_along_what_lies_below_also_without_a_mailbox_above() {
     assert_eq!(names(&listed), ["INBOX", "ab", "deep", "deep/er", "deep/er/c", "z", "z/b"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_with_all_its_keywords_refuses_another_and_nothing_else() {
+    let server = TestServer::start(OPEN).await;
+    let mut client = server.imap(ALICE).await;
+    let keywords = |count: usize| (0..count).map(|number| format!("k{number} ")).collect::<String>();
+    let append = |mailbox: &str, keywords: &str| {
+        format!("t APPEND {mailbox} ({}) {{14+}}\r\nSubject: x\r\n\r\n", keywords.trim_end())
+    };
+    for (command, completion) in [
+        (append("INBOX", &keywords(63)), "OK"),
+        (append("INBOX", "a b"), "NO [LIMIT]"),
+        ("t CREATE Other".to_owned(), "OK"),
+        (append("Other", "a b"), "OK"),
+        ("t SELECT Other".to_owned(), "OK"),
+        ("t COPY 1 INBOX".to_owned(), "NO [LIMIT]"),
+        ("t MOVE 1 INBOX".to_owned(), "NO [LIMIT]"),
+        ("t STORE 1 FLAGS (K3 a)".to_owned(), "OK"),
+        ("t COPY 1 INBOX".to_owned(), "OK"),
+        ("t SELECT INBOX".to_owned(), "OK"),
+        ("t STORE 1:2 +FLAGS (b)".to_owned(), "NO [LIMIT]"),
+        ("t STORE 1:2 -FLAGS (b k1)".to_owned(), "OK"),
+    ] {
+        client.send(&command).await;
+        let responses = client.until("t ").await;
+        let found = responses.last().unwrap();
+        assert!(found.starts_with(&format!("t {completion}")), "{command}: {found}");
+    }
+    client.send("f FETCH 2 FLAGS").await;
+    let fetched = client.expect("* 2 FETCH").await;
+    assert!(fetched.ends_with(" k3 a))"), "{fetched}");
+    client.send("s SELECT INBOX").await;
+    let selected = client.until("s OK").await;
+    let permanent = selected.iter().find(|line| line.contains("PERMANENTFLAGS")).unwrap();
+    assert!(permanent.contains(" k9 a)] "), "{permanent}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn annotations_count_in_the_quota() {
+    let server =
+        TestServer::start("registration = \"open\"\nlimits = { quota = 40000, message_size = 30000 }").await;
+    let mut client = server.imap(ALICE).await;
+    let value = "x".repeat(25_000);
+    for (name, completion) in [("one", "OK"), ("two", "NO [OVERQUOTA]")] {
+        client.send(&format!("t SETMETADATA INBOX (/private/{name} {{25000+}}\r\n{value})")).await;
+        let found = client.expect("t ").await;
+        assert!(found.starts_with(&format!("t {completion}")), "{found}");
+    }
+    client.send("q GETQUOTAROOT INBOX").await;
+    client.expect("* QUOTAROOT ").await;
+    let quota = client.expect("* QUOTA ").await;
+    assert!(quota.contains("(STORAGE 25 "), "{quota}");
+    client.expect("q OK").await;
+    client.send("t APPEND INBOX {20000}").await;
+    client.expect("t NO [OVERQUOTA]").await;
+    client.send("t SETMETADATA INBOX (/private/one NIL)").await;
+    client.expect("t OK").await;
+    assert_eq!(server.observed().store.usage(&ALICE.parse().unwrap()).unwrap().bytes, 0);
+}
+
 /// Rounds of eight mailboxes for each session. More were run once, see the commit that added this.
 const ROUNDS: usize = 12;
 /// Makes mailboxes and lists them in one go, as often as `ROUNDS`.
