@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::mpsc::{TryRecvError, sync_channel};
 
 use crate::checkpoint::{self, Checkpoint, Move};
 use crate::error::{Error, Result};
@@ -22,7 +22,8 @@ use crate::keys::Edits;
 use crate::log::Kind;
 use crate::pending::Reply;
 use crate::places::ContainerId;
-use crate::writer::{Task, Writer};
+use crate::task::Task;
+use crate::writer_state::{Attempt, Running, Settlement, Writer};
 
 /// The journal's length, in lengths that ask for a checkpoint, at which transactions wait for the one that is being made:
 /// a bound on what is in memory since the last.
@@ -35,34 +36,6 @@ pub(crate) enum CheckpointScope {
     Regular,
     /// All records and all small bodies that are in journals, since a journal was found damaged.
     Full,
-}
-
-/// Whether a checkpoint is tried once more when the index is found not to have what it should, and is made again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Attempt {
-    First,
-    Second,
-}
-
-/// A checkpoint that is being made beside the writer.
-pub(crate) struct Running {
-    settlement: Settlement,
-    attempt: Attempt,
-    /// Where its result comes.
-    done: Receiver<Result<()>>,
-    /// Those who asked for it.
-    replies: Vec<Reply<()>>,
-}
-
-/// What is to be done when a checkpoint is durable.
-struct Settlement {
-    position: u64,
-    /// The position of the export before, which is kept beside the new one.
-    kept: u64,
-    moves: Arc<Vec<Move>>,
-    /// The files that had no body, or none that stayed, at the position of the checkpoint: neither it nor what comes later
-    /// names them.
-    idle: BTreeSet<ContainerId>,
 }
 
 impl Writer {

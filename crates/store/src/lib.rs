@@ -45,6 +45,7 @@ mod mailboxes;
 mod message_list;
 mod messages;
 mod metadata;
+mod opening;
 mod outbound;
 mod pending;
 mod pieces;
@@ -57,22 +58,24 @@ mod shared;
 mod snapshots;
 mod state;
 mod store;
+mod task;
 mod transaction;
 mod types;
 mod usage;
 mod writer;
+mod writer_state;
 
 pub use bodies::{BodyReader, SmallBody, Spool};
 pub use delivery::Submission;
 pub use error::{Error, InviteFlaw, Result};
-pub use message_list::MessageList;
+pub use message_list::{MessageEntry, MessageList};
 pub use pending::Pending;
 pub use shared::{ChangeCallback, Options};
 pub use snapshots::ListHold;
 pub use store::Store;
 pub use types::{
     Account, AccountState, Announce, Delivered, DiskSpace, FlagChange, FlagMode, FlagsChanged, Invite,
-    MailboxChanges, MailboxId, MailboxInfo, MessageEntry, MetadataScope, Moved, OpenReport, Outbound,
-    OutboundDraft, OutboundId, OutboundSummary, PasswordRecord, PendingPush, PushToken, RECORD_BYTES,
-    Snapshot, SpecialUse, Submitted, Target, UidRange, Usage,
+    MailboxChanges, MailboxId, MailboxInfo, MetadataScope, Moved, OpenReport, Outbound, OutboundDraft,
+    OutboundId, OutboundSummary, PasswordRecord, PendingPush, PushToken, RECORD_BYTES, Snapshot, SpecialUse,
+    Submitted, Target, UidRange, Usage,
 };

@@ -4,13 +4,28 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mail_types::{ModSeq, Uid};
-
-use crate::types::MessageEntry;
+use mail_types::{CompactFlags, ModSeq, Uid, UnixTime};
 
 /// Messages in a full chunk: few enough to copy in microseconds, enough for the top to stay small (80 000 messages are a top
 /// of 8 kB).
 const CHUNK: usize = 256;
+
+/// One message of a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageEntry {
+    /// The UID.
+    pub uid: Uid,
+    /// System flags and keywords; the names of these are in the mailbox's dictionary.
+    pub flags: CompactFlags,
+    /// The size in bytes.
+    pub size: u64,
+    /// INTERNALDATE (RFC 3501 section 2.3.3): what the client that appended it says, or the time of arrival.
+    pub internal_date: UnixTime,
+    /// The time at which it came to this store; a copy has its original's.
+    pub arrived: UnixTime,
+    /// The modification sequence of its last change.
+    pub modseq: ModSeq,
+}
 
 /// The messages of a mailbox at one moment, ascending by UID; later changes do not touch it. A clone shares everything.
 #[derive(Clone, Default)]
@@ -192,8 +207,7 @@ mod tests {
 
     use mail_types::{CompactFlags, ModSeq, Uid, UnixTime};
 
-    use super::{CHUNK, MessageList};
-    use crate::types::MessageEntry;
+    use super::{CHUNK, MessageEntry, MessageList};
 
     fn entry(uid: u32, modseq: u64) -> MessageEntry {
         let (flags, date) = (CompactFlags::default(), UnixTime(0));

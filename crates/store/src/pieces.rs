@@ -8,8 +8,8 @@ use mail_types::Uid;
 use crate::error::Result;
 use crate::pending::{Pending, Reply, pending};
 use crate::store::Store;
+use crate::task::{Answer, Job, Task, Verdict};
 use crate::transaction::Transaction;
-use crate::writer::{Answer, Job, Task, Verdict};
 
 /// Messages that one transaction changes: a few milliseconds of the writer's time.
 const PIECE: usize = 1000;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{Fields, put_string};
 use crate::error::{Error, Result};
-use crate::types::{AccountState, MessageEntry, OutboundDraft, SpecialUse};
+use crate::message_list::MessageEntry;
+use crate::types::{AccountState, OutboundDraft, SpecialUse};
 
 /// A message's body: id, size in bytes, CRC-32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +81,7 @@ impl MessageRecord {
         self
     }
 
-    /// What readers see of it.
+    /// The part of it that readers see.
     pub(crate) fn entry(self, uid: Uid, dictionary: &KeywordDictionary) -> MessageEntry {
         let Self { body, modseq, internal_date, arrived, flags, .. } = self.placed(dictionary);
         MessageEntry { uid, flags, size: body.size, internal_date, arrived, modseq }

@@ -9,8 +9,8 @@ use mail_types::Address;
 use crate::bodies::BodyFiles;
 use crate::error::Error;
 use crate::state::State;
+use crate::task::Task;
 use crate::types::MailboxId;
-use crate::writer::Task;
 
 /// The name of a file that tells the next start of a failed sync.
 pub(crate) const UNSYNCED: &str = "unsynced";

@@ -39,7 +39,7 @@ struct Lists {
 }
 
 enum Slot {
-    /// Somebody makes the list. The changes since the begin, the last of each message, a record's bytes or its removal.
+    /// The list is being made. The changes since the begin: the last of each message, a record's bytes or its removal.
     Loading(BTreeMap<Uid, Option<Vec<u8>>>),
     Ready(Cached),
 }
@@ -264,8 +264,8 @@ mod tests {
     use mail_types::{CompactFlags, ModSeq, Uid, UnixTime};
 
     use super::{Begin, LIST_BYTES, Snapshots};
-    use crate::message_list::MessageList;
-    use crate::types::{MailboxId, MessageEntry};
+    use crate::message_list::{MessageEntry, MessageList};
+    use crate::types::MailboxId;
 
     fn list(count: u32) -> MessageList {
         let entry = |uid| {

@@ -1,26 +1,19 @@
-//! [`Store`]: opening it, and the entry to every read and every change.
+//! [`Store`]: the entry to every read and every change.
 
 use std::fmt;
 use std::fs::File;
-use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, RwLockReadGuard};
 use std::thread::JoinHandle;
 
-use host::locks::{Mutex, RwLock};
-
 use crate::bodies::{BodyFiles, Spool};
-use crate::conversion;
 use crate::error::{Error, Result};
-use crate::files;
-use crate::log::VERSION;
 use crate::pending::{Pending, pending};
-use crate::recovery::{self, Recovery, recover};
-use crate::shared::{ChangeCallback, Options, Shared, UNSYNCED};
+use crate::shared::{ChangeCallback, Shared};
 use crate::state::State;
+use crate::task::{Task, job};
 use crate::transaction::Transaction;
-use crate::types::{DiskSpace, OpenReport};
-use crate::writer::{Task, Writer, job};
+use crate::types::DiskSpace;
 
 /// Accounts, mailboxes, messages and everything else that must survive a power cut.
 ///
@@ -39,77 +32,10 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens the store in a directory, which is made if there is none.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Locked`] when another process has it open, [`Error::Version`] when a newer release wrote it, and
-    /// [`Error::Damaged`] when damage cannot be repaired from the other files.
-    pub fn open(directory: impl AsRef<Path>) -> Result<(Self, OpenReport)> {
-        Self::open_with(directory, Options::default())
-    }
-
-    /// Opens the store in a directory with options other than the default; they may change from one start to the next.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Store::open`].
-    pub fn open_with(directory: impl AsRef<Path>, options: Options) -> Result<(Self, OpenReport)> {
-        let directory = directory.as_ref();
-        files::create_directory(directory)?;
-        let lock = lock(directory)?;
-        let bodies = BodyFiles::open(directory, options.inline_limit)?;
-        let unsynced = directory.join(UNSYNCED);
-        if unsynced.exists() {
-            recovery::rewrite_journals(directory)?;
-            files::remove(&unsynced)?;
-        }
-        let recovered = recover(directory, &bodies, options.list_bytes);
-        if let Err(Error::Sync { .. }) = &recovered {
-            // The bytes read may be in the page cache only, and the next sync of the same file would not say so.
-            let _ = std::fs::write(&unsynced, []);
-        }
-        let Recovery { state, journal, export, mut report, version, repaired } = recovered?;
-        let position = state.position;
-        let shared = Arc::new(Shared {
-            state: RwLock::new(state),
-            directory: directory.to_owned(),
-            options,
-            bodies,
-            callback: RwLock::new(None),
-            trouble: Mutex::new(None),
-            queue: Mutex::new(None),
-        });
-        let mut writer = Writer {
-            shared: Arc::clone(&shared),
-            journal,
-            position,
-            last_export: export,
-            checkpoint_at: options.checkpoint_bytes,
-            deferred: Vec::new(),
-            running: None,
-            waiting: Vec::new(),
-        };
-        if repaired {
-            match writer.renew() {
-                Err(Error::DiskFull) => {
-                    report.damage.push("the disk is too full to make the repair permanent".to_owned());
-                }
-                result => result?,
-            }
-        }
-        let (tasks, waiting) = channel();
-        *shared.queue.lock() = Some(tasks.clone());
-        let writer = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || writer.run(&waiting))
-            .map_err(Error::io("start a thread for", directory))?;
+    /// An open store: what its threads share, the way to the writer's thread, that thread, and the locked lock file.
+    pub(crate) fn new(shared: Arc<Shared>, tasks: Sender<Task>, writer: JoinHandle<()>, lock: File) -> Self {
         let inner = Inner { shared, tasks: Some(tasks), writer: Some(writer), _lock: lock };
-        let store = Self { inner: Arc::new(inner) };
-        if version < VERSION {
-            conversion::convert_all(&store, &mut report)?;
-        }
-        Ok((store, report))
+        Self { inner: Arc::new(inner) }
     }
 
     /// Makes a checkpoint now instead of when the journal is long enough.
@@ -237,15 +163,5 @@ impl Drop for Inner {
             // A writer that panicked has nothing to add; its callers got `Closed`.
             let _ = writer.join();
         }
-    }
-}
-
-fn lock(directory: &Path) -> Result<File> {
-    let path = directory.join("lock");
-    let file = files::create(&path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Locked(directory.to_owned())),
-        Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock", path)(error)),
     }
 }

@@ -3,13 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mail_types::{
-    Address, CompactFlags, Day, Flags, KeywordDictionary, ModSeq, Secret, Uid, UidValidity, UnixTime,
-};
+use mail_types::{Address, Day, Flags, KeywordDictionary, ModSeq, Secret, Uid, UidValidity, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::error::InviteFlaw;
-use crate::message_list::MessageList;
+use crate::message_list::{MessageEntry, MessageList};
 
 /// A mailbox, for ever: names may change, ids do not, and no id is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -123,23 +121,6 @@ pub struct MailboxInfo {
     pub messages: u32,
     /// The sum of the messages' sizes in bytes.
     pub bytes: u64,
-}
-
-/// One message of a mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MessageEntry {
-    /// The UID.
-    pub uid: Uid,
-    /// System flags and keywords; the names of these are in the mailbox's dictionary.
-    pub flags: CompactFlags,
-    /// The size in bytes.
-    pub size: u64,
-    /// INTERNALDATE (RFC 3501 section 2.3.3): what the client that appended it says, or the time of arrival.
-    pub internal_date: UnixTime,
-    /// The time at which it came to this store; a copy has its original's.
-    pub arrived: UnixTime,
-    /// The modification sequence of its last change.
-    pub modseq: ModSeq,
 }
 
 /// A mailbox at one moment; later changes do not touch it.

@@ -12,15 +12,14 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use crate::checkpointing::Running;
 use crate::error::{Error, Result};
-use crate::journal::{AppendError, Journal};
+use crate::journal::AppendError;
 use crate::log::Kind;
-use crate::pending::Reply;
 use crate::places::{ContainerId, Place};
-use crate::shared::Shared;
 use crate::state::State;
+use crate::task::{Answer, Job, Task, Verdict};
 use crate::transaction::{Effects, Transaction};
+use crate::writer_state::Writer;
 
 /// Transactions in one batch; further ones wait for the next.
 const BATCH_LIMIT: usize = 512;
@@ -28,62 +27,6 @@ const BATCH_LIMIT: usize = 512;
 const DEFERRED_LIMIT: usize = 256;
 /// Bytes of frames after which a batch takes no further transaction.
 const BATCH_BYTES: usize = 4 << 20;
-
-/// Hands a transaction's outcome to its caller.
-pub(crate) type Answer = Box<dyn FnOnce(Result<()>) + Send>;
-
-/// A queued transaction. Run, it returns whether to keep its changes, and the answer to call once that is done.
-pub(crate) type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> (Verdict, Answer) + Send>;
-
-/// Whether a transaction's changes are to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Keep,
-    Discard,
-}
-
-/// A request to the writer.
-pub(crate) enum Task {
-    Transaction(Job),
-    /// A transaction without a waiting caller that a power cut may undo: it is committed with the next other one.
-    Deferred(Job),
-    Checkpoint(Reply<()>),
-    /// The result of the running checkpoint is there.
-    CheckpointDone,
-}
-
-/// Wraps an operation as a job whose result goes to `reply` once it is durable.
-pub(crate) fn job<T: Send + 'static>(
-    reply: Reply<T>,
-    operation: impl FnOnce(&mut Transaction<'_>) -> Result<T> + Send + 'static,
-) -> Job {
-    Box::new(move |transaction| {
-        let result = operation(transaction);
-        let verdict = if result.is_ok() { Verdict::Keep } else { Verdict::Discard };
-        let answer: Answer = Box::new(move |durable| {
-            reply.send(durable.and(result));
-        });
-        (verdict, answer)
-    })
-}
-
-/// The writer's own state.
-pub(crate) struct Writer {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) journal: Journal,
-    /// The sequence of the last durable transaction.
-    pub(crate) position: u64,
-    /// The position of the newest export; zero is the empty store.
-    pub(crate) last_export: u64,
-    /// The journal's length that asks for a checkpoint.
-    pub(crate) checkpoint_at: u64,
-    /// Deferred transactions, not yet run.
-    pub(crate) deferred: Vec<Job>,
-    /// The checkpoint that is being made.
-    pub(crate) running: Option<Running>,
-    /// Those who asked for a checkpoint that is still to begin.
-    pub(crate) waiting: Vec<Reply<()>>,
-}
 
 /// The transactions of one group commit.
 #[derive(Default)]

@@ -149,7 +149,7 @@ fn of_format_1() -> TempDir {
     directory
 }
 
-/// What the store of format 1 has for this release.
+/// The content that this release finds in the store of format 1.
 fn check_converted(store: &Store) {
     let inbox = store.snapshot(store.inbox(&anna()).unwrap()).unwrap();
     let found: Vec<Flags> = flags_of(&inbox);

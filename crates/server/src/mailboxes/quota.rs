@@ -10,7 +10,7 @@ pub(crate) fn of(config: &Config) -> Quota {
     Quota::of_bytes(config.limits.quota)
 }
 
-/// What a message of this size takes of a quota: its record takes room as well.
+/// The share of a quota that a message of this size takes: its record takes room as well.
 pub(crate) fn message(size: u64) -> Load {
     Load::message(size.saturating_add(RECORD_BYTES))
 }
