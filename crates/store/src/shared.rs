@@ -22,7 +22,8 @@ pub type ChangeCallback = Box<dyn Fn(&Address, MailboxId) + Send + Sync>;
 /// The store's limits: disk against memory and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes of a journal that cause a checkpoint: a bound on the replay at the next start.
+    /// Bytes of a journal that cause a checkpoint. While it is made, the next journal grows to three times as many at most:
+    /// a bound on the replay at the next start, and on the changed records in memory.
     pub checkpoint_bytes: u64,
     /// Bytes of the largest body that is kept in the journal instead of a file: one write and one sync less, and nothing
     /// to unlink when the phone fetches and deletes it at once.
