@@ -85,7 +85,8 @@ pub fn renewal_identifier(certificate: &[u8]) -> Option<String> {
     let (_, key) =
         parts.iter().filter_map(|part| tagged(part)).find(|(tag, _)| *tag == KEY_IDENTIFIER_TAG)?;
     let encode = |bytes| URL_SAFE_NO_PAD.encode(bytes);
-    (tag == INTEGER_TAG && !key.is_empty()).then(|| format!("{}.{}", encode(key), encode(serial)))
+    (tag == INTEGER_TAG && !key.is_empty() && !serial.is_empty())
+        .then(|| format!("{}.{}", encode(key), encode(serial)))
 }
 
 /// True if the second certificate's subject is the first one's issuer. The signature is not looked at.
