@@ -11,12 +11,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::{Announce, FlagChange, FlagMode, MailboxId, RECORD_BYTES, Store, Submission, Target};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
-const MESSAGES: u32 = 5_000;
+const MESSAGES: u32 = 10_000;
 /// As many as a command of 64 kB has room for, of the longest.
 const KEYWORDS: u32 = 62;
-/// Bytes that the process may take beside what an empty store takes, most of which are stacks of threads. As strings, the
-/// keywords would be five thousand times 6 kB or more.
-const ROOM: u64 = 20 << 20;
+/// Bytes that the process may take beside what an empty store takes, most of which are stacks of threads and what the
+/// allocator keeps for each of them. As strings, the keywords would be ten thousand times 6 kB or more.
+const ROOM: u64 = 40 << 20;
 
 fn poison() -> Flags {
     let keywords = (0..KEYWORDS).map(|number| format!("{number:02}{}", "x".repeat(62)).parse().unwrap());
