@@ -26,6 +26,8 @@ use crate::{export, files};
 const POSITION: &[u8] = b"\0position";
 /// Bytes of sled's page cache; sled takes this as a hint.
 const CACHE_BYTES: u64 = 4 << 20;
+/// Bytes of records that go from the export into a new index at once.
+const FILL_BYTES: usize = 1 << 20;
 /// Records in one atomic batch.
 const BATCH: usize = 1000;
 /// The time limit of a call of sled, which takes seconds on a slow card.
@@ -305,12 +307,14 @@ fn build(directory: &Path, export: Option<u64>) -> Result<(Records, Found)> {
         let db = db.clone();
         guarded(directory, move || apply(&db, &edits, position)).is_some()
     };
-    let mut edits = Edits::new();
+    let (mut edits, mut bytes) = (Edits::new(), 0);
     let mut sound = true;
     if let Some(export) = export {
         export::read_messages(parent(directory), export, |key, value| {
+            bytes += key.len() + value.len();
             edits.insert(key.to_vec(), Some(value.to_vec()));
-            if edits.len() >= 20 * BATCH && sound {
+            if bytes >= FILL_BYTES && sound {
+                bytes = 0;
                 sound = fill(std::mem::take(&mut edits), 0);
             }
         })?;
