@@ -50,8 +50,10 @@ fn memory_does_not_grow_with_the_size_of_messages() {
 
 #[test]
 fn no_connection_holds_more_than_is_reckoned_with() {
+    // All of them are one account's.
+    let limits = "[limits]\nconnections_per_account = 1000\n";
     for stuck in ["sending --sent 60000", "fetching", "command"] {
-        Daemon::start("open", "").unwrap().play(|daemon| {
+        Daemon::start("open", limits).unwrap().play(|daemon| {
             // Anonymous memory: the part of the program's file that counts changes with every other daemon that runs.
             let memory = |what: &str| kilobytes(daemon, "memory_anonymous_kb", what);
             memory("idle -n 100")?;

@@ -17,7 +17,8 @@ const WEEK: u64 = 7 * DAY;
 
 /// The attempts in an hour, one less than the authority's limit.
 const ATTEMPTS_AN_HOUR: usize = 4;
-/// Those among them that begin without a reason: the last one waits for an owner who opens a port or mends a record.
+/// Those among them that begin after failures without a reason: the last one waits for an owner who opens a port or mends a
+/// record.
 const ATTEMPTS_WITHOUT_REASON: usize = 3;
 /// The certificates in a week, one less than the authority's limit.
 const CERTIFICATES_A_WEEK: usize = 4;
@@ -283,7 +284,8 @@ impl CertificateHistory {
             let oldest = times.iter().rev().filter(past).nth(count - 1);
             oldest.map_or(0, |oldest| oldest.0.saturating_add(span))
         };
-        let attempts = if self.is_hurried { ATTEMPTS_AN_HOUR } else { ATTEMPTS_WITHOUT_REASON };
+        let has_reason = self.is_hurried || self.last_failure.is_none();
+        let attempts = if has_reason { ATTEMPTS_AN_HOUR } else { ATTEMPTS_WITHOUT_REASON };
         let limits = [
             limit(&self.attempts, attempts, HOUR),
             limit(&self.issued, CERTIFICATES_A_WEEK, WEEK),
