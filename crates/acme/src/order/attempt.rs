@@ -162,6 +162,8 @@ impl Attempt<'_> {
                 names.push(of_challenge(&name, problem));
             }
         }
+        // The authority has its own order; the failure is that of the name without which there is no certificate.
+        names.sort_by_key(|failed: &NameFailure| self.names.iter().position(|name| *name == failed.name));
         match &order.state().error {
             _ if !names.is_empty() => CertificateFailure::of_names(names),
             Some(problem) => of_problem(problem),
