@@ -1,5 +1,7 @@
 //! People whose phones are at different servers: two Hearths and a relay as others run it. Real Delta Chat cores.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use hearth_tests::delta_chat::Person;
 use hearth_tests::internet::hearth::Hearth;
@@ -7,9 +9,12 @@ use hearth_tests::internet::reference::ReferenceRelay;
 use hearth_tests::internet::{Internet, play};
 use hearth_tests::namespace::report;
 use hearth_tests::story::{Limits, make_contact, read_and_delete, send_film};
+use hearth_tests::waiting::{now, poll};
 use serde_json::json;
 
 const LIMITS: Limits = Limits::NATIVE;
+/// The time in which two versions of a key may bear the same date, and some more.
+const KEY_RESOLUTION: Duration = Duration::from_millis(1500);
 
 /// Anna at one Hearth, Ben at another. Names with an underscore let the core take certificates of a test's authority.
 struct Couple {
@@ -103,6 +108,9 @@ fn a_profile_with_two_relays_gets_its_mail_while_one_is_off() {
         let Couple { anna, ben, annas, .. } = &mut couple;
         let _third = Hearth::start(internet, "_three.test")?;
         let (annas_chat, bens_chat) = make_contact(anna, ben, LIMITS)?;
+        // Core dates its key, which names the relays, in whole seconds: a second version of the same second is no newer one.
+        let begun = now();
+        poll(LIMITS.text, "the second is over", || Ok((now() - begun > KEY_RESOLUTION).then_some(())))?;
         anna.call("add_transport_from_qr", [json!("dcaccount:_three.test")])?;
         // Ben's app learns of the second address by a message.
         anna.send(annas_chat, "I have a second relay")?;
