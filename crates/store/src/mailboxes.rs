@@ -223,30 +223,13 @@ fn next_uid_validity(
     address: &Address,
     now: UnixTime,
 ) -> Result<UidValidity> {
-    let found = transaction.account(address)?;
-    let Some(AccountRecord::Account {
-        id,
-        password_hash,
-        minted_verifier,
-        created,
-        last_login,
-        state,
-        last_uid_validity,
-    }) = found
-    else {
+    let mut record = transaction.account(address)?.ok_or(Error::NoSuchAccount)?;
+    let AccountRecord::Account { last_uid_validity, .. } = &mut record else {
         return Err(Error::NoSuchAccount);
     };
     let time = u32::try_from(now.0).unwrap_or(0);
     let next = last_uid_validity.checked_add(1).ok_or(Error::MailboxExhausted)?.max(time);
-    let record = AccountRecord::Account {
-        id,
-        password_hash,
-        minted_verifier,
-        created,
-        last_login,
-        state,
-        last_uid_validity: next,
-    };
+    *last_uid_validity = next;
     transaction.put_json(keys::account(address), &record)?;
     UidValidity::new(next).ok_or(Error::Bug("a UIDVALIDITY is zero"))
 }
