@@ -76,16 +76,16 @@ impl OwnerFile {
             None => Err(io::Error::other("the boot partition was not found")),
             Some(device) => read(device, log),
         };
-        let tunnel = lines.and_then(|[settings, tunnel]| {
-            // One that is not kept for the server is no reason to leave the other one.
-            let tunnel = TunnelFile::take_over(&tunnel, state, log);
-            keep_for_server(Path::new(FOR_SERVER), &settings).map(|()| tunnel)
+        let mut found = TunnelFile::default();
+        let kept = lines.and_then(|[settings, tunnel]| {
+            // Settings that cannot be kept for the server are no reason to leave the tunnel.
+            found = TunnelFile::take_over(&tunnel, state, log);
+            keep_for_server(Path::new(FOR_SERVER), &settings)
         });
-        let tunnel = tunnel.unwrap_or_else(|error| {
+        if let Err(error) = kept {
             log.say(format!("the owner's file is not read: {error}"));
-            TunnelFile::default()
-        });
-        Self { device, tunnel, answer: Answer::Awaited, work: None }
+        }
+        Self { device, tunnel: found, answer: Answer::Awaited, work: None }
     }
 
     /// The owner's tunnel, before anything is known of its other end.
