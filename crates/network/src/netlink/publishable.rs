@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::{InterfaceAddress, Usability};
 
-/// The prefix length of a network in which hosts make their own addresses (RFC 4291 section 2.5.1).
+/// The bits of the interface identifier (RFC 4291 section 2.5.1), which stays when the prefix changes.
 const SUFFIX_MASK: u128 = u64::MAX as u128;
 
 /// The one of these addresses under which others should find the machine by IPv6; none if none is routed everywhere.
