@@ -9,7 +9,7 @@ use hearth_tests::internet::reference::ReferenceRelay;
 use hearth_tests::internet::{Internet, play};
 use hearth_tests::namespace::report;
 use hearth_tests::story::{Limits, make_contact, read_and_delete, send_film};
-use hearth_tests::waiting::{now, poll};
+use hearth_tests::waiting::pause;
 use serde_json::json;
 
 const LIMITS: Limits = Limits::NATIVE;
@@ -109,8 +109,7 @@ fn a_profile_with_two_relays_gets_its_mail_while_one_is_off() {
         let _third = Hearth::start(internet, "_three.test")?;
         let (annas_chat, bens_chat) = make_contact(anna, ben, LIMITS)?;
         // Core dates its key, which names the relays, in whole seconds: a second version of the same second is no newer one.
-        let begun = now();
-        poll(LIMITS.text, "the second is over", || Ok((now() - begun > KEY_RESOLUTION).then_some(())))?;
+        pause(KEY_RESOLUTION);
         anna.call("add_transport_from_qr", [json!("dcaccount:_three.test")])?;
         // Ben's app learns of the second address by a message.
         anna.send(annas_chat, "I have a second relay")?;

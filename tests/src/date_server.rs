@@ -8,21 +8,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use host::clock::since_1970;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::internet::Files;
+use crate::internet::{Files, server_config};
 
 /// Answers each connection at the standard port of an address, until the test's end, by a redirection with the date of a
 /// clock that is ahead of this machine's by so many seconds, or behind.
 pub fn start(address: Ipv4Addr, certificate: &Files, ahead: i64) -> Result<()> {
-    let chain = CertificateDer::pem_file_iter(&certificate.certificate)?.collect::<Result<Vec<_>, _>>()?;
-    let settings = ServerConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, PrivateKeyDer::from_pem_file(&certificate.key)?)?;
-    let settings = Arc::new(settings);
+    let settings = server_config(certificate)?;
     let listener = TcpListener::bind((address, 443)).context("binding port 443")?;
     thread::spawn(move || {
         while let Ok((stream, _)) = listener.accept() {

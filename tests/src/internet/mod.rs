@@ -33,10 +33,9 @@ pub use names::{
     AUTHORITATIVE, DYNAMIC_KEY, DYNAMIC_SECRET, DYNAMIC_ZONE, DynamicZone, NameServer, resolver_at,
 };
 pub use service::Service;
+pub(crate) use tls::server_config;
 
-use crate::namespace::ip;
-
-use crate::namespace::{alone_among, report};
+use crate::namespace::{alone_among, ip, report};
 
 /// The name server's address; the other hosts' have the same first three numbers.
 const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);

@@ -11,7 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use super::Files;
 
 /// TLS 1.2 and 1.3 with this certificate.
-pub(super) fn server_config(files: &Files) -> anyhow::Result<Arc<ServerConfig>> {
+pub(crate) fn server_config(files: &Files) -> anyhow::Result<Arc<ServerConfig>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let certificate = CertificateDer::from_pem_file(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)?;

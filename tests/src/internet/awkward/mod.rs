@@ -6,17 +6,17 @@ mod rules;
 mod smtp;
 
 use std::net::Ipv6Addr;
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 pub use rules::{Action, Rules, Stage, Times};
 
 use super::listener::Listener;
 use super::tls::server_config;
 use super::{CertificateKind, Host, Internet};
+use crate::namespace::ip;
 use crate::waiting::poll;
 
 /// The properties that a server has from its start to its end.
@@ -147,9 +147,7 @@ impl AwkwardServer {
 
     /// Opens port 25 at an address of IPv6, too, which AAAA records may name.
     pub fn open_at(&mut self, address: Ipv6Addr) -> Result<()> {
-        let own = format!("{address}/128");
-        let added = Command::new("ip").args(["-6", "addr", "add", &own, "dev", "lo", "nodad"]).status()?;
-        ensure!(added.success(), "{own} cannot be added to the loopback interface");
+        ip(&["-6", "addr", "add", &format!("{address}/128"), "dev", "lo", "nodad"])?;
         let shared = Arc::clone(&self.shared);
         self.listeners.push(Listener::start(address, 25, move |stream| smtp::serve(stream, &shared))?);
         Ok(())
