@@ -85,20 +85,12 @@ fn section<T>(
 fn domain(file: &mut Reader) -> Domain {
     let default = Domain::Name(defaults::DOMAIN.to_owned());
     file.take_with("domain", default, |text: String| {
-        let domain = text.parse().ok().filter(|domain| !is_address_without_brackets(domain));
-        domain.ok_or_else(|| {
+        text.parse().map_err(|_| {
             format!(
                 "{text:?} is neither a host name (chat.example.org) nor an address in brackets ([192.0.2.1])."
             )
         })
     })
-}
-
-/// True for `192.0.2.1`: no name of the internet ends with digits alone (RFC 3696 section 2).
-fn is_address_without_brackets(domain: &Domain) -> bool {
-    let last =
-        |name: &str| name.rsplit('.').next().is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
-    matches!(domain, Domain::Name(name) if last(name))
 }
 
 fn registration(file: &mut Reader) -> Registration {

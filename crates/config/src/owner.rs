@@ -68,22 +68,24 @@ impl Base {
         if !foreign.is_empty() {
             return Err(foreign);
         }
-        let is_named = owner.contains_key("domain");
         let mut table = self.table.clone();
         merge(&mut table, owner);
-        let (config, findings) = judge(table)?;
-        match unreachable(&config).filter(|_| is_named) {
-            Some(error) => Err(vec![error]),
-            None => Ok((config, findings)),
-        }
+        judge(table)
     }
 }
 
-/// The error of an owner's name by which nobody would find the server, at home or outside. A laboratory, whose networks are
-/// private ones, says so in the machine's configuration.
-fn unreachable(config: &Config) -> Option<Finding> {
+/// The error of a new name by which nobody would find the server, at home or outside. One that is in use already stays, since
+/// there are accounts under it. A laboratory, whose networks are private ones, says so in the machine's configuration.
+#[must_use]
+pub fn unreachable(config: &Config) -> Option<Finding> {
     let domain = &config.domain;
     let (problem, advice) = match domain {
+        Domain::Name(name) if is_address_without_brackets(name) => (
+            format!(
+                "{name:?} is neither a host name (chat.example.org) nor an address in brackets ([192.0.2.1])."
+            ),
+            "Give a name, or put the address in brackets.",
+        ),
         Domain::Name(name) if !name.contains('.') => (
             format!("{name:?} has no dot, and is a name of one machine at most."),
             "Give the whole name, as smith.dedyn.io or chat.example.org.",
@@ -95,6 +97,11 @@ fn unreachable(config: &Config) -> Option<Finding> {
         Domain::Name(_) | Domain::Ipv4(_) | Domain::Ipv6(_) => return None,
     };
     Some(Finding::error("domain", problem, advice))
+}
+
+/// True for `192.0.2.1`: no name of the internet ends with digits alone (RFC 3696 section 2).
+fn is_address_without_brackets(name: &str) -> bool {
+    name.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Puts `upper` over `lower`: keys replace keys, tables are merged.
@@ -200,15 +207,15 @@ fn within_quotes(text: &str, place: Range<usize>) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Base, changed, mask_secrets, unmask, unmasked_secrets, without};
+    use super::{Base, changed, mask_secrets, unmask, unmasked_secrets, unreachable, without};
     use crate::model::DnsProvider;
 
     #[test]
     fn a_name_that_nobody_finds_is_refused() {
         let base = Base::parse("").unwrap();
         let refused = |name: &str| {
-            let findings = base.with_owner(&format!("domain = {name:?}")).err()?;
-            Some(findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+            let (config, _) = base.with_owner(&format!("domain = {name:?}")).unwrap();
+            unreachable(&config).map(|finding| finding.to_string())
         };
         for name in
             ["smith", "192.0.2.1", "smith.2", "[192.168.1.2]", "[127.0.0.1]", "[IPv6:fd00::1]", "[0.0.0.0]"]
@@ -220,10 +227,8 @@ mod tests {
         {
             assert_eq!(refused(name), None, "{name}");
         }
-        // A laboratory; and what the machine's own file says is the machine's.
         let laboratory = Base::parse("[federation]\nprivate_networks = true").unwrap();
-        assert!(laboratory.with_owner("domain = '[10.0.0.1]'").is_ok());
-        assert!(Base::parse("domain = 'smith'").unwrap().with_owner("").is_ok());
+        assert_eq!(unreachable(&laboratory.with_owner("domain = '[10.0.0.1]'").unwrap().0), None);
     }
 
     const TYPED: &str =

@@ -31,6 +31,16 @@ pub(crate) struct Taken {
     pub(crate) trouble: Option<String>,
 }
 
+/// Settings with which a server can start.
+struct Usable {
+    /// Their text.
+    settings: String,
+    /// The configuration with them.
+    config: Config,
+    /// The findings, also about the settings that are left out.
+    findings: Vec<Finding>,
+}
+
 /// The consequence of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -55,22 +65,29 @@ impl OwnerSettings {
     ///
     /// The findings about the configuration file itself, if it has errors.
     pub(crate) fn resolve(&self) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
-        let (usable, mut wrong) = self.usable();
-        let (config, findings) = self.base.with_owner(&usable)?;
-        wrong.extend(findings);
-        Ok((config, wrong))
+        let Usable { config, findings, .. } = self.usable()?;
+        Ok((config, findings))
     }
 
-    /// The kept settings without those that this version does not take, and the findings about these. The name is kept if
-    /// only something else is wrong: a newer version may have written it.
-    fn usable(&self) -> (String, Vec<Finding>) {
+    /// The kept settings without those that this version does not take. The name is kept if only something else is wrong: a
+    /// newer version may have written it.
+    fn usable(&self) -> Result<Usable, Vec<Finding>> {
         let (mut settings, mut wrong) = (self.kept(), Vec::new());
         for _ in 0..SALVAGES {
-            let Err(findings) = self.base.with_owner(&settings) else { return (settings, wrong) };
-            settings = owner::without(&settings, findings.iter().map(|finding| finding.key.as_str()));
-            wrong.extend(findings);
+            match self.base.with_owner(&settings) {
+                Ok((config, findings)) => {
+                    wrong.extend(findings);
+                    return Ok(Usable { settings, config, findings: wrong });
+                }
+                Err(findings) => {
+                    settings = owner::without(&settings, findings.iter().map(|finding| finding.key.as_str()));
+                    wrong.extend(findings);
+                }
+            }
         }
-        (String::new(), wrong)
+        let (config, findings) = self.base.with_owner("")?;
+        wrong.extend(findings);
+        Ok(Usable { settings: String::new(), config, findings: wrong })
     }
 
     /// The sentence about settings that are left out, for the screen.
@@ -127,7 +144,8 @@ impl OwnerSettings {
     /// When the store cannot be written.
     pub(crate) fn change(&self, change: &str) -> anyhow::Result<Change> {
         // Damaged settings must not keep their owner from setting them anew.
-        match owner::changed(&self.usable().0, change) {
+        let usable = self.usable().map(|usable| usable.settings).unwrap_or_default();
+        match owner::changed(&usable, change) {
             Ok(whole) => self.put(&whole),
             Err(findings) => Ok(Change::Refused(findings)),
         }
@@ -135,13 +153,19 @@ impl OwnerSettings {
 
     /// Checks the settings as a whole, and keeps them if they are good.
     fn put(&self, whole: &str) -> anyhow::Result<Change> {
-        let findings = match self.base.with_owner(whole) {
-            Ok((config, findings)) => match super::provider::settings(&config) {
-                Ok(_) => findings,
-                Err(error) => return Ok(Change::Refused(vec![of_provider(&error)])),
-            },
+        let (config, findings) = match self.base.with_owner(whole) {
+            Ok(checked) => checked,
             Err(findings) => return Ok(Change::Refused(findings)),
         };
+        let kept = self.usable().ok().map(|usable| usable.config.domain);
+        let machines = self.base.resolve().ok().map(|(config, _)| config.domain);
+        let is_new = ![kept, machines].contains(&Some(config.domain.clone()));
+        if let Some(finding) = owner::unreachable(&config).filter(|_| is_new) {
+            return Ok(Change::Refused(vec![finding]));
+        }
+        if let Err(error) = super::provider::settings(&config) {
+            return Ok(Change::Refused(vec![of_provider(&error)]));
+        }
         if whole == self.kept() {
             return Ok(Change::None);
         }
@@ -242,6 +266,25 @@ mod tests {
             assert!(!settings.take_file(&file(&text)).unwrap().result.imported, "{provider}");
         }
         assert_eq!(settings.resolve().unwrap().0.domain.to_string(), "hearth-1a2b.local");
+    }
+
+    #[test]
+    fn a_name_that_nobody_finds_is_refused_but_kept_where_there_are_accounts_under_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(directory.path());
+        for name in ["smith", "192.0.2.1", "[192.168.1.5]"] {
+            let text = format!("domain = \"{name}\"\n");
+            let Change::Refused(findings) = settings.change(&text).unwrap() else { panic!("{name}") };
+            assert_eq!(findings[0].key, "domain");
+            // An earlier version took it.
+            let kept = Secret::new(text.clone().into_bytes());
+            settings.store.set_setting(OWNER_SETTING, Some(kept)).unwrap();
+            let (config, findings) = settings.resolve().unwrap();
+            assert_eq!((config.domain.to_string().as_str(), findings.len()), (name, 0));
+            assert!(matches!(settings.change("registration = \"open\"").unwrap(), Change::Made(_)), "{name}");
+            // Back to the machine's name.
+            assert!(matches!(settings.put("").unwrap(), Change::Made(_)), "{name}");
+        }
     }
 
     #[test]
