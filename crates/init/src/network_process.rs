@@ -33,11 +33,12 @@ use anyhow::Context;
 use host::clock::UnixTime;
 use host::{entropy, file};
 use ipc::lines;
-use ipc::network::{ClockSource, FromNetwork, LINE_LIMIT, Synchronised, Tunnel, TunnelState};
+use ipc::network::{FromNetwork, LINE_LIMIT, Synchronised};
+use ipc::owner::TEXT_LIMIT;
 use network::configuration::{Report, Settings, run_configuration};
 use network::mdns::run_responder;
-use network::time::{DEFAULT_SERVERS, DEFAULT_WEB_SERVERS, KernelClock, Source, TrialClock, run_time_client};
-use network::wireguard::{Conf, State, Status, TEXT_LIMIT};
+use network::time::{DEFAULT_SERVERS, DEFAULT_WEB_SERVERS, KernelClock, TrialClock, run_time_client};
+use network::wireguard::Conf;
 use rustix::thread::CapabilitySet;
 use time_sync::{Bounds, Server as TimeServer, WebDate, WebServer};
 
@@ -157,16 +158,6 @@ fn read_tunnel(send: impl Fn(&FromNetwork) -> io::Result<()>) -> anyhow::Result<
     Ok(conf)
 }
 
-fn tunnel_message(status: Status) -> FromNetwork {
-    let state = match status.state {
-        State::Calling => TunnelState::Calling,
-        State::Answers => TunnelState::Answers,
-        State::Silent => TunnelState::Silent,
-    };
-    let Status { addresses, handshake, received, sent, .. } = status;
-    FromNetwork::Tunnel(Tunnel { state, addresses, handshake, received, sent })
-}
-
 /// Runs a network process in the calling thread, which must be the only one; `time` and `dates` are for [`Role::Time`].
 /// `dates` asks web servers at these addresses for their dates, in the same thread; for each that has told none it returns
 /// the reason, without the address.
@@ -200,7 +191,7 @@ pub fn run_network(
                 Report::Addresses(addresses) => send(&FromNetwork::Addresses(addresses)),
                 Report::Resolvers(resolvers) => send(&FromNetwork::Resolvers(resolvers)),
                 Report::TimeServers(servers) => send(&FromNetwork::TimeServers(servers)),
-                Report::Tunnel(status) => send(&tunnel_message(status)),
+                Report::Tunnel(tunnel) => send(&FromNetwork::Tunnel(tunnel)),
                 Report::Warning(text) => send(&FromNetwork::Warning(text)),
             };
             Ok(run_configuration(&settings, random, report)?)
@@ -239,10 +230,6 @@ fn keep_time(
     };
     let report = |report| match report {
         network::time::Report::Synchronised { source, offset, agreeing, servers } => {
-            let source = match source {
-                Source::TimeServers => ClockSource::TimeServers,
-                Source::WebServers => ClockSource::WebServers,
-            };
             let offset = offset.as_milliseconds();
             send(&FromNetwork::Synchronised(Synchronised { source, offset, agreeing, servers }))
         }

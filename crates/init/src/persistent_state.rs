@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use host::clock::UnixTime;
 use host::{clock, entropy, file};
-use network::wireguard::TEXT_LIMIT;
+use ipc::owner::TEXT_LIMIT;
 use serde::Deserialize;
 use time_sync::Bounds;
 

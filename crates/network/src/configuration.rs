@@ -24,13 +24,14 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use host::clock::{poll_timeout, uptime};
+use ipc::network::Tunnel;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::Error;
 use crate::dhcp::{Client, Input, Lease, Output, RequestOptions};
 use crate::netlink::{ChangeSubscription, Link, LinkKind, Netlink, Usability};
 use crate::packet_socket::PacketSocket;
-use crate::wireguard::{self, Conf, Driver, News, Status};
+use crate::wireguard::{self, Conf, Driver, News};
 
 /// The shortest wait between two rounds: a client that is always due cannot keep the processor busy.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
@@ -64,7 +65,7 @@ pub enum Report {
     /// The complete list of the time servers of all leases, at the start and after it has changed.
     TimeServers(Vec<Ipv4Addr>),
     /// The state of the tunnel, after it has changed and after each handshake.
-    Tunnel(Status),
+    Tunnel(Tunnel),
     /// The text of an error that is not final: the operation is tried again.
     Warning(String),
 }

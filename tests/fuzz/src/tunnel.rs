@@ -1,9 +1,9 @@
 //! The owner's `wireguard.conf`.
 
 use ipc::appliance::OwnerFile;
-use ipc::owner::{LINE_LIMIT, TunnelVerdict};
+use ipc::owner::{LINE_LIMIT, TEXT_LIMIT, TunnelVerdict};
 use network::dns::{Kind, question};
-use network::wireguard::{self, Conf, Endpoint, TEXT_LIMIT, is_masked, mask_secrets, unmask};
+use network::wireguard::{self, Conf, Endpoint, is_masked, mask_secrets, unmask};
 
 /// A text that the box has, and behind a zero one that is found on the card.
 pub(crate) fn import(data: &[u8]) {

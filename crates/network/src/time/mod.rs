@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use host::clock::{poll_timeout, uptime};
+use ipc::network::ClockSource;
 use rustix::event::{PollFd, PollFlags, poll};
 use time_sync::{
     Bounds, Correction, Keeper, Nanoseconds, Refusal, Round, Server, Sources, Verdict, WebDate, WebServer,
@@ -64,22 +65,13 @@ pub struct Settings {
     pub patience: Duration,
 }
 
-/// The kind of servers that have told the time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Time servers.
-    TimeServers,
-    /// Web servers, by their dates: the time is right to about a second.
-    WebServers,
-}
-
 /// An event for the caller of [`run_time_client`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// A round has brought the time, and the clock is corrected, or being slewed by half a second at most.
     Synchronised {
         /// The kind of the servers.
-        source: Source,
+        source: ClockSource,
         /// The difference that was found: positive if the clock was behind.
         offset: Nanoseconds,
         /// The number of servers that agree on it.
@@ -204,7 +196,12 @@ where
             Verdict::Known { offset, uncertainty, servers: agreeing, correction } => {
                 self.correct(correction, offset, uncertainty).map_err(refused)?;
                 self.refusal = None;
-                self.tell(Report::Synchronised { source: Source::TimeServers, offset, agreeing, servers })
+                self.tell(Report::Synchronised {
+                    source: ClockSource::TimeServers,
+                    offset,
+                    agreeing,
+                    servers,
+                })
             }
             Verdict::Refused(refusal) if self.refusal != Some(refusal) => {
                 self.refusal = Some(refusal);
@@ -228,7 +225,7 @@ where
                 self.dates_refusal = None;
                 // No difference shows by dates where the clock is in keeping with them.
                 let offset = if correction == Correction::None { Nanoseconds::default() } else { offset };
-                self.tell(Report::Synchronised { source: Source::WebServers, offset, agreeing, servers })
+                self.tell(Report::Synchronised { source: ClockSource::WebServers, offset, agreeing, servers })
             }
             Verdict::Refused(refusal) if self.dates_refusal != Some(refusal) => {
                 self.dates_refusal = Some(refusal);

@@ -13,7 +13,7 @@ use time_sync::dates::PATIENCE;
 use time_sync::packet::LENGTH;
 use time_sync::{Bounds, Nanoseconds, Server};
 
-use super::{LocalClock, Report, Settings, Source, run_time_client};
+use super::{ClockSource, LocalClock, Report, Settings, run_time_client};
 
 /// A round takes 3 s where somebody is silent; a busy machine takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -156,7 +156,7 @@ fn play(parts: &[Part], permission: Permission) -> Story {
 fn brings_the_time(parts: &[Part], expected: usize) {
     let story = play(parts, Permission::Given);
     match story.reports.recv_timeout(LIMIT).unwrap() {
-        Report::Synchronised { source: Source::TimeServers, offset, agreeing, servers } => {
+        Report::Synchronised { source: ClockSource::TimeServers, offset, agreeing, servers } => {
             assert!((offset.as_seconds() - BEHIND as f64).abs() < 1.0, "{offset:?}");
             assert_eq!((agreeing, servers), (expected, parts.len()));
         }

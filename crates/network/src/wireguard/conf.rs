@@ -7,13 +7,12 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
+use ipc::owner::TEXT_LIMIT;
 use mail_types::is_host_name;
 
 use super::key::Key;
 use super::routing::{Family, Network};
 
-/// The longest text, in bytes.
-pub const TEXT_LIMIT: usize = 16 * 1024;
 /// The most `[Peer]`s.
 const PEERS_LIMIT: usize = 4;
 /// The most addresses of the interface.

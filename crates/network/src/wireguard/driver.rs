@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::conf::Conf;
-use super::machine::{Input, Machine, Output, State, Status};
+use ipc::network::{Tunnel, TunnelState};
+
+use super::machine::{Input, Machine, Output};
 use super::routing::{Everything, Family, Rule, rules};
 use crate::Error;
 use crate::dns::{self, ANSWER_LIMIT, Kind, answer, question};
@@ -29,7 +31,7 @@ const MAKE_AGAIN: Duration = Duration::from_secs(60);
 /// Something to report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum News {
-    Status(Status),
+    Status(Tunnel),
     Warning(String),
 }
 
@@ -207,8 +209,8 @@ impl Driver {
             return;
         }
         let everything = match self.machine.state() {
-            State::Answers => Everything::ThroughTunnel,
-            State::Calling | State::Silent => Everything::ByRouter,
+            TunnelState::Answers => Everything::ThroughTunnel,
+            TunnelState::Calling | TunnelState::Silent => Everything::ByRouter,
         };
         let own = self.conf.addresses();
         let families = self.conf.families();

@@ -11,6 +11,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipc::network::{Tunnel, TunnelState};
+
 use super::conf::{Conf, Endpoint};
 
 /// The time after a handshake in which its keys are good (`REJECT_AFTER_TIME`, WireGuard's paper, 6.1): with a keepalive, a
@@ -24,32 +26,6 @@ const LOOK_SOON: Duration = Duration::from_secs(3);
 const LOOK_LATER: Duration = Duration::from_secs(30);
 /// The time until a name is looked up again while nobody answers.
 const LOOK_UP_AGAIN: Duration = Duration::from_secs(60);
-
-/// Whether anybody is at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Nothing is known yet.
-    Calling,
-    /// There was a handshake in the last three minutes.
-    Answers,
-    /// There was none.
-    Silent,
-}
-
-/// The state of a tunnel, for a person to see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// Whether anybody is at the other end.
-    pub state: State,
-    /// The box's addresses in the tunnel.
-    pub addresses: Vec<IpAddr>,
-    /// The time of the newest handshake, in seconds since 1970 by the box's clock; none if there was none.
-    pub handshake: Option<u64>,
-    /// Bytes received, by all peers.
-    pub received: u64,
-    /// Bytes sent, to all peers.
-    pub sent: u64,
-}
 
 /// A peer as the kernel knows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +65,7 @@ pub(crate) enum Output {
     /// The rules are others from now on ([`Machine::state`]).
     StateChanged,
     /// Report a status.
-    Report(Status),
+    Report(Tunnel),
     /// Report a warning.
     Warn(&'static str),
 }
@@ -100,7 +76,7 @@ pub(crate) struct Machine {
     endpoints: Vec<Option<Endpoint>>,
     /// The peers whose name was found once.
     found: BTreeSet<usize>,
-    status: Status,
+    status: Tunnel,
     /// None before the network is there.
     began: Option<Duration>,
     /// The last handshake seen, and the time at which it was new. The kernel's own time is of the wall clock, which jumps.
@@ -117,8 +93,8 @@ impl Machine {
         Self {
             endpoints: conf.peers.iter().map(|peer| peer.endpoint.clone()).collect(),
             found: BTreeSet::new(),
-            status: Status {
-                state: State::Calling,
+            status: Tunnel {
+                state: TunnelState::Calling,
                 addresses: conf.addresses(),
                 handshake: None,
                 received: 0,
@@ -163,7 +139,7 @@ impl Machine {
     }
 
     /// Whether anybody answers.
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> TunnelState {
         self.status.state
     }
 
@@ -181,7 +157,7 @@ impl Machine {
     fn do_what_is_due(&mut self, now: Duration) {
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
         if is_due(self.look_at) {
-            let interval = if self.status.state == State::Answers { LOOK_LATER } else { LOOK_SOON };
+            let interval = if self.status.state == TunnelState::Answers { LOOK_LATER } else { LOOK_SOON };
             self.look_at = Some(now + interval);
             self.outputs.push_back(Output::Look);
         }
@@ -227,10 +203,10 @@ impl Machine {
         self.status.sent = peers.iter().map(|peer| peer.sent).fold(0, u64::saturating_add);
         let began = self.began.unwrap_or(now);
         let state = match self.handshake {
-            Some((_, since)) if now.saturating_sub(since) <= HANDSHAKE_LIFETIME => State::Answers,
-            Some(_) => State::Silent,
-            None if now.saturating_sub(began) < FIRST_HANDSHAKE => State::Calling,
-            None => State::Silent,
+            Some((_, since)) if now.saturating_sub(since) <= HANDSHAKE_LIFETIME => TunnelState::Answers,
+            Some(_) => TunnelState::Silent,
+            None if now.saturating_sub(began) < FIRST_HANDSHAKE => TunnelState::Calling,
+            None => TunnelState::Silent,
         };
         if state != self.status.state {
             self.status.state = state;
@@ -241,15 +217,15 @@ impl Machine {
         }
     }
 
-    fn change_to(&mut self, now: Duration, state: State) {
+    fn change_to(&mut self, now: Duration, state: TunnelState) {
         self.outputs.push_back(Output::StateChanged);
         match state {
-            State::Calling => {}
-            State::Answers => {
+            TunnelState::Calling => {}
+            TunnelState::Answers => {
                 self.resolve_at = None;
                 self.look_at = Some(now + LOOK_LATER);
             }
-            State::Silent => {
+            TunnelState::Silent => {
                 self.resolve_at = self.resolve_at.or(Some(now));
                 self.outputs.push_back(Output::Warn(match self.handshake {
                     Some(_) => {
@@ -264,7 +240,7 @@ impl Machine {
 
 #[cfg(test)]
 mod tests {
-    use super::{Input, Machine, Output, PeerStatus, State};
+    use super::{Input, Machine, Output, PeerStatus, TunnelState};
     use crate::wireguard::conf::Conf;
     use std::time::Duration;
 
@@ -311,7 +287,7 @@ mod tests {
         assert_eq!(at(&mut machine, 6, handshake(0)), [""; 0], "none so far");
         assert_eq!(at(&mut machine, 8, Input::Tick), ["look"]);
         assert_eq!(at(&mut machine, 8, handshake(1000)), ["rules", "Answers Some(1000)"]);
-        assert_eq!((machine.state(), wakes_at(&machine)), (State::Answers, Some(38)));
+        assert_eq!((machine.state(), wakes_at(&machine)), (TunnelState::Answers, Some(38)));
         assert_eq!(at(&mut machine, 38, Input::Tick), ["look"]);
         assert_eq!(at(&mut machine, 38, handshake(1000)), [""; 0]);
         assert_eq!(at(&mut machine, 68, Input::Tick), ["look"]);

@@ -18,12 +18,11 @@ mod machine;
 mod mask;
 mod routing;
 
-pub use conf::{Conf, Endpoint, Interface, Peer, Remark, TEXT_LIMIT};
+pub use conf::{Conf, Endpoint, Interface, Peer, Remark};
 pub(crate) use driver::{Driver, News, remove};
 pub use import::import;
 pub use key::Key;
 pub(crate) use machine::PeerStatus;
-pub use machine::{State, Status};
 pub use mask::{is_masked, mask_secrets, unmask};
 pub use routing::Network;
 pub(crate) use routing::{Action, Family, PRIORITIES, Rule, TABLE};
