@@ -74,7 +74,8 @@ pub enum Error {
 ///
 /// # Errors
 ///
-/// The first error. None of them keeps the other files from being masked, nor the report from being written.
+/// The first error. One in the text of a file spares the others, one while copies are masked leaves all of them to the next
+/// run. None of them keeps the report from being written.
 pub fn finish<D: Device>(device: &mut D, kept: &[Kept<'_>], report: &str) -> Result<Finished, Error> {
     let mut volume = Volume::open(device, 0)?;
     let root = volume.root()?;
@@ -147,7 +148,10 @@ fn mask_files<D: Device>(
             Err(error) => first = first.and(Err(error)),
         }
     }
-    let copies = mask_all_copies(volume, &files)?;
+    let copies = match mask_all_copies(volume, &files) {
+        Ok(copies) => copies,
+        Err(error) => return first.and(Err(error)),
+    };
     for file in &files {
         let replaced = replace(volume, file.entry, FILE_LIMIT, file.name, &file.bytes, &file.masked);
         first = first.and(replaced);
