@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use ipc::appliance::{ToInit, ToServe};
-use ipc::network::{FromNetwork, Synchronised, Tunnel, TunnelState};
+use ipc::network::{ClockSource, FromNetwork, Synchronised, Tunnel, TunnelState};
 use pairing::{Button, Gesture, LedState};
 use rpi_led::Lamp;
 use rpi_led::keys::KeyEvent;
@@ -19,7 +19,7 @@ use super::display::Display;
 use super::event::{Event, QUEUE_LENGTH};
 use super::identity::BoxName;
 use super::keys::{ButtonEvent, KeyMap};
-use super::known_time::{KnownTime, in_words};
+use super::known_time::in_words;
 use super::log::{Log, LogSource};
 use super::memory;
 use super::network_process::{write_resolvers, write_time_servers};
@@ -69,7 +69,9 @@ struct EventLoop {
     server_led: LedState,
     readiness: Readiness,
     last_heartbeat: Duration,
-    clock: KnownTime,
+    /// The servers that have set the clock since the start of the box; until then the calendar shows the time of an earlier
+    /// start, or one that is right by chance.
+    clock: Option<ClockSource>,
     clock_saved: Duration,
     goal: Option<Goal>,
 }
@@ -111,7 +113,7 @@ impl Appliance {
             server_led: LedState::Booting,
             readiness: Readiness::NotYet,
             last_heartbeat: now,
-            clock: KnownTime::None,
+            clock: None,
             clock_saved: now,
             goal: None,
         };
@@ -189,7 +191,7 @@ impl EventLoop {
             self.server_led = LedState::Booting;
             self.appliance.owner_file.server_started();
             self.tell(ToServe::Addresses(self.addresses.clone()));
-            if let KnownTime::By(source) = self.clock {
+            if let Some(source) = self.clock {
                 self.tell(ToServe::ClockIsRight(source));
             }
             if let Some(tunnel) = &self.tunnel {
@@ -275,14 +277,14 @@ impl EventLoop {
     /// what was done by the right time.
     fn clock_is_right(&mut self, synchronised: Synchronised) {
         let source = synchronised.source;
-        let is_new = self.clock != KnownTime::By(source);
+        let is_new = self.clock != Some(source);
         if !is_new && synchronised.offset.unsigned_abs() < STEP {
             return;
         }
         self.appliance.log.say_for(Role::Time.log_source(), in_words(synchronised));
         self.save_clock(uptime());
         if is_new {
-            self.clock = KnownTime::By(source);
+            self.clock = Some(source);
             self.tell(ToServe::ClockIsRight(source));
         }
     }

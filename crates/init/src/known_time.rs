@@ -1,15 +1,6 @@
-//! The knowledge of the time since the start of the box, and the words for it.
+//! Words about the knowledge of the time, for the log.
 
 use ipc::network::{ClockSource, Synchronised};
-
-/// The knowledge of the time since the start of the box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KnownTime {
-    /// The calendar shows the time of an earlier start, or a time that is right by chance.
-    None,
-    /// These servers have set it right.
-    By(ClockSource),
-}
 
 /// A synchronisation in words, for the log.
 pub(super) fn in_words(synchronised: Synchronised) -> String {

@@ -17,6 +17,14 @@ pub struct Agreement {
     pub servers: usize,
 }
 
+impl Agreement {
+    /// The calendar's time at this uptime.
+    #[must_use]
+    pub fn at(&self, uptime: Duration) -> Nanoseconds {
+        self.start.plus(Nanoseconds::of(uptime))
+    }
+}
+
 /// The calendar by the majority: more than half of the samples, and at least two. None if there is no such majority.
 #[must_use]
 pub fn majority(samples: &[Sample]) -> Option<Agreement> {

@@ -184,8 +184,8 @@ impl Keeper {
     /// Judges a round of time servers, and sets the time of the next.
     pub fn round_ended(&mut self, round: &Round<'_>) -> Verdict {
         let (verdict, outcome) = match self.judge(round) {
-            Ok(Agreement { start, uncertainty, servers }) => {
-                let offset = start.plus(Nanoseconds::of(round.uptime)).minus(round.calendar);
+            Ok(found @ Agreement { uncertainty, servers, .. }) => {
+                let offset = found.at(round.uptime).minus(round.calendar);
                 let correction = self.correct(offset, round.uptime);
                 self.dates.spare(round.uptime);
                 let outcome = match correction {
@@ -221,8 +221,8 @@ impl Keeper {
         let judged = self.judge_dates(round);
         self.dates.ended(round.uptime, judged.ok(), round.chance);
         match judged {
-            Ok(Agreement { start, uncertainty, servers }) => {
-                let offset = start.plus(Nanoseconds::of(round.uptime)).minus(round.calendar);
+            Ok(found @ Agreement { uncertainty, servers, .. }) => {
+                let offset = found.at(round.uptime).minus(round.calendar);
                 let correction = if offset.magnitude() > uncertainty {
                     // The time servers were wrong, or the crystal is: their rates are no longer worth anything.
                     (self.synchronised, self.slew) = (None, None);
@@ -241,8 +241,7 @@ impl Keeper {
             return Err(Refusal::FewDates);
         }
         let found = majority(round.samples).ok_or(Refusal::ContradictoryDates)?;
-        let now = found.start.plus(Nanoseconds::of(round.uptime));
-        self.bounds.check(now).map_err(Refusal::DatesOutOfBounds)?;
+        self.bounds.check(found.at(round.uptime)).map_err(Refusal::DatesOutOfBounds)?;
         Ok(found)
     }
 
@@ -257,7 +256,7 @@ impl Keeper {
             [_] => return Err(Refusal::Alone),
             samples => majority(samples).ok_or(Refusal::Disagreement)?,
         };
-        self.bounds.check(found.start.plus(Nanoseconds::of(round.uptime)))?;
+        self.bounds.check(found.at(round.uptime))?;
         if self.dates.contradict(&found) {
             return Err(Refusal::AgainstDates);
         }
