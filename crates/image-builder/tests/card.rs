@@ -155,7 +155,8 @@ fn the_owners_files_are_samples_that_change_nothing_and_whose_every_key_is_right
     let bytes = std::fs::read(image).unwrap();
     let at = |offset: u64| usize::try_from(offset).unwrap();
     let volume = &bytes[at(boot.start)..at(boot.end())];
-    let found = owner_file::read(std::io::Cursor::new(volume), owner_file::SETTINGS);
+    let names = [owner_file::SETTINGS, owner_file::TUNNEL];
+    let [found, tunnel] = owner_file::read(std::io::Cursor::new(volume), names);
     let sample = found.text.unwrap();
     assert_eq!(found.problem, None);
     assert!(sample.is_ascii() && sample.lines().all(|line| line.len() <= 80));
@@ -173,7 +174,6 @@ fn the_owners_files_are_samples_that_change_nothing_and_whose_every_key_is_right
     assert_eq!(config.domain.to_string(), "smith.dedyn.io");
     assert_eq!(config::owner::unmasked_secrets(&all), ["type or paste the token here"]);
 
-    let tunnel = owner_file::read(std::io::Cursor::new(volume), owner_file::TUNNEL);
     assert_eq!(wireguard::import(&tunnel, ""), TunnelImport::default());
     let sample = tunnel.text.unwrap();
     assert!(sample.is_ascii() && sample.lines().all(|line| line.len() <= 80));

@@ -11,8 +11,7 @@ const LIMIT: u64 = 1 << 20;
 
 /// Bytes of a volume.
 pub(crate) fn owner_file(data: &[u8]) {
-    for name in [SETTINGS, TUNNEL] {
-        let found = read(Cursor::new(data), name);
+    for found in read(Cursor::new(data), [SETTINGS, TUNNEL]) {
         assert_eq!(found.clone().bounded(), found);
     }
     let kept = [

@@ -21,7 +21,7 @@ pub(crate) fn run(command: &OwnerFileCommand) -> anyhow::Result<ExitCode> {
     match command {
         OwnerFileCommand::Read => {
             init::restrict_owner_file(0)?;
-            [SETTINGS, TUNNEL].iter().try_for_each(|name| print(&owner_file::read(&input, name)))?;
+            owner_file::read(&input, [SETTINGS, TUNNEL]).iter().try_for_each(print)?;
         }
         OwnerFileCommand::Tunnel => {
             init::restrict_owner_file(0)?;

@@ -1,8 +1,8 @@
 //! The power is cut after each write, and the next run ends as an undisturbed one does.
 
-use owner_file::{SETTINGS, finish, read};
+use owner_file::{SETTINGS, finish};
 
-use crate::device::Card;
+use crate::device::{Card, read};
 use crate::volumes::{FatType, KEPT, TOKEN, report, settings, volume, write};
 
 #[test]

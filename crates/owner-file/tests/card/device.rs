@@ -3,7 +3,14 @@
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
 use fat::Volume;
+use ipc::appliance::OwnerFile;
 use owner_file::Device;
+
+/// Reads one of the owner's files.
+pub(crate) fn read(device: impl Read + Seek, name: &str) -> OwnerFile {
+    let [found] = owner_file::read(device, [name]);
+    found
+}
 
 /// Bytes of a volume, and the writes to it.
 pub(crate) struct Card {

@@ -9,9 +9,9 @@ mod other_programs;
 mod problems;
 mod volumes;
 
-use owner_file::{Finished, Kept, Report, SETTINGS, TUNNEL, finish, read};
+use owner_file::{Finished, Kept, Report, SETTINGS, TUNNEL, finish};
 
-use device::Card;
+use device::{Card, read};
 use volumes::{KEPT, KINDS, SAMPLE, TOKEN, report, settings, volume, write};
 
 #[test]

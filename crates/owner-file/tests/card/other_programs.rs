@@ -5,8 +5,9 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use owner_file::{Finished, Report, SETTINGS, finish, read};
+use owner_file::{Finished, Report, SETTINGS, finish};
 
+use crate::device::read;
 use crate::volumes::{KEPT, SAMPLE, TOKEN};
 
 /// Runs a program; none if it is not there.

@@ -3,9 +3,9 @@
 use std::io::Cursor;
 
 use fat::Volume;
-use owner_file::{Finished, Report, SETTINGS, TUNNEL, finish, read};
+use owner_file::{Finished, Report, SETTINGS, TUNNEL, finish};
 
-use crate::device::Card;
+use crate::device::{Card, read};
 use crate::volumes::{KEPT, KINDS, Root, SAMPLE, report, settings, volume, write};
 
 /// The text and the problem of a volume of each kind.
