@@ -1,7 +1,7 @@
 //! The way to the home's routers, as the kernel's routing table has it. Read by netlink, which any process may ask: unlike
 //! the files below /proc/net it tells of IPv6 addresses which are deprecated or change daily.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use network::netlink::{Gateway, InterfaceAddress, Netlink, Usability, address_to_publish};
 
@@ -15,6 +15,8 @@ pub struct Home {
     pub v4: Option<Route>,
     /// The way to the IPv6 router, for this machine's stable public address.
     pub v6: Option<Route>,
+    /// Our IPv6 address of the last way to a router: the name goes on to lead there while a router is away.
+    published: Option<Ipv6Addr>,
 }
 
 impl Home {
@@ -48,7 +50,12 @@ impl Home {
                 Some(Route { own, router: gateway.address, interface: gateway.index })
             })
         };
-        Self { v4: route(Family::V4), v6: route(Family::V6) }
+        let v6 = route(Family::V6);
+        let published = v6.and_then(|route| match route.own {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(own) => Some(own),
+        });
+        Self { v4: route(Family::V4), v6, published: published.or(self.published) }
     }
 
     /// The address by which this machine speaks with a router: of IPv4 one in its network, if there is one, of IPv6 the one to
@@ -62,13 +69,7 @@ impl Home {
                 let near = usable().find(|own| own.is_near(gateway.address));
                 near.or_else(|| usable().next()).map(|own| own.address)
             }
-            Family::V6 => {
-                let previous = self.v6.and_then(|route| match route.own {
-                    IpAddr::V4(_) => None,
-                    IpAddr::V6(own) => Some(own),
-                });
-                address_to_publish(there(), previous).map(IpAddr::from)
-            }
+            Family::V6 => address_to_publish(there(), self.published).map(IpAddr::from),
         }
     }
 }
@@ -127,6 +128,11 @@ mod tests {
         let more =
             [address(2, "2003:c0::1", 64), first[0].clone(), address(2, "2003:c1::ba27:ebff:fe12:3456", 64)];
         assert_eq!(home.choose(&gateways, &more).v6, route("2003:c1::ba27:ebff:fe12:3456", "fe80::1", 2));
+        // The router was away for a moment, and a better address has come meanwhile.
+        let both = [first[0].clone(), first[1].clone()];
+        let alone = Home::default().choose(&gateways, &first[..1]);
+        let away = alone.choose(&[], &both);
+        assert_eq!((away.v6, away.choose(&gateways, &both).v6), (None, alone.v6));
         let documentation = [address(2, "2001:db8::7", 64)];
         assert_eq!(home.choose(&gateways, &documentation).v6, None, "no name leads there");
     }
