@@ -36,8 +36,8 @@ pub(crate) struct Checkpoint {
     /// The position of the state that is written.
     position: u64,
     index: Arc<Index>,
-    /// The mailboxes at that position, with their counters.
-    mailboxes: Vec<(MailboxId, Counters)>,
+    /// The mailboxes at that position, with their counters, and whether their records were read before.
+    mailboxes: Vec<(MailboxId, Counters, Reading)>,
     /// The small bodies that go into the pack, in the order in which they are there.
     moves: Arc<Vec<Move>>,
     /// The files that they are in.
@@ -72,7 +72,10 @@ impl Checkpoint {
         export.put(MARK, &[])?;
         export.flush()?;
         let mailboxes = mailboxes(state)?.into_iter();
-        let mailboxes = mailboxes.map(|mailbox| Ok((mailbox, state.counters(mailbox)?)));
+        let mailboxes = mailboxes.map(|mailbox| {
+            let reading = if state.is_verified(mailbox) { Reading::Repeated } else { Reading::First };
+            Ok((mailbox, state.counters(mailbox)?, reading))
+        });
         let containers = state.places.containers().filter(|(id, _)| leaving.contains(id));
         Ok(Self {
             directory: directory.to_owned(),
@@ -104,8 +107,8 @@ impl Checkpoint {
         // The pack before the export that names it; without that export the next start removes it.
         self.write_pack()?;
         let mailboxes = std::mem::take(&mut self.mailboxes);
-        for (mailbox, counters) in mailboxes {
-            if !self.write_messages(mailbox)?.agrees(&counters) {
+        for (mailbox, counters, reading) in mailboxes {
+            if !self.write_messages(mailbox, reading)?.agrees(&counters) {
                 self.index.rebuild()?;
                 return Err(Error::MailboxDamaged);
             }
@@ -132,11 +135,11 @@ impl Checkpoint {
         pack.finish().map(|_| ())
     }
 
-    fn write_messages(&mut self, mailbox: MailboxId) -> Result<RecordSum> {
+    fn write_messages(&mut self, mailbox: MailboxId, reading: Reading) -> Result<RecordSum> {
         let (mut sum, prefix) = (RecordSum::default(), keys::messages(mailbox));
         let layers = Layers::new(&prefix, &prefix, []);
         let export = &mut self.export;
-        layers::visit(Some(&self.index), &prefix, Reading::Repeated, layers, |key, value| {
+        layers::visit(Some(&self.index), &prefix, reading, layers, |key, value| {
             sum.add(key, value);
             export.put(key, value)
         })?;

@@ -161,3 +161,52 @@ impl Collected {
             && self.hash == counters.hash
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use mail_types::{Address, Flags, Secret, Uid, UnixTime};
+    use tempfile::TempDir;
+
+    use crate::keys;
+    use crate::store::Store;
+    use crate::types::{Announce, MailboxId, Target};
+
+    fn anna() -> Address {
+        "anna@box.test".parse().unwrap()
+    }
+
+    /// A store with three messages in its index, one of whose records is not what it should be; nobody has read it yet.
+    fn damaged(harm: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) -> (TempDir, Store, MailboxId) {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(directory.path()).unwrap();
+        store.create_account(&anna(), Secret::new("hash"), UnixTime(0)).unwrap();
+        let mailbox = store.create_mailbox(&anna(), "Notes", None, UnixTime(0)).unwrap();
+        for _ in 0..3 {
+            let mut spool = store.spool(100);
+            spool.write_all(b"text").unwrap();
+            let (flags, internal_date, arrived) = (Flags::default(), UnixTime(0), UnixTime(0));
+            let target = Target { mailbox, flags, internal_date, arrived, announce: Announce::ToNobody };
+            store.deliver(spool, &[target]).unwrap();
+        }
+        store.checkpoint().unwrap();
+        drop(store);
+        let (store, _) = Store::open(directory.path()).unwrap();
+        let index = Arc::clone(store.read().index().unwrap());
+        let key = keys::message(mailbox, Uid::FIRST);
+        let value = index.value(&key).unwrap().unwrap();
+        let position = index.complete_to();
+        index.apply(&Arc::new([(key, harm(value))].into()), position).unwrap();
+        (directory, store, mailbox)
+    }
+
+    #[test]
+    fn a_deletion_frees_the_bodies_of_messages_that_the_index_lost() {
+        let (_directory, store, _) = damaged(|_| None);
+        assert_eq!(store.read().places.iter().count(), 3);
+        store.delete_mailbox(&anna(), "Notes").unwrap();
+        assert_eq!(store.read().places.iter().count(), 0);
+    }
+}

@@ -221,7 +221,7 @@ impl State {
 
     /// Compares a mailbox with its counters when it is first read. If they disagree, the index is rebuilt from the export,
     /// once: what disagrees then is damage in the export itself.
-    fn verify(&self, mailbox: MailboxId) -> Result<()> {
+    pub(crate) fn verify(&self, mailbox: MailboxId) -> Result<()> {
         if self.is_verified(mailbox) {
             return Ok(());
         }

@@ -124,6 +124,11 @@ impl<'a> Transaction<'a> {
         mailbox: MailboxId,
         visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
     ) -> Result<()> {
+        match self.state.verify(mailbox) {
+            // One that an earlier transaction of the batch made, or this one.
+            Err(Error::NoSuchMailbox) => {}
+            verified => verified?,
+        }
         let prefix = keys::messages(mailbox);
         let [fresh, frozen] = self.state.recent();
         let layers = [&self.effects.edits, &self.earlier.edits, fresh, frozen];
