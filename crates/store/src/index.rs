@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use host::locks::RwLock;
+use host::locks::{Mutex, RwLock};
 
 use crate::error::Result;
 use crate::keys::{Edits, Key};
@@ -36,7 +36,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(40);
 /// The index. Each of its methods repairs it by itself.
 #[derive(Debug)]
 pub(crate) struct Index {
-    directory: PathBuf,
+    home: Arc<Home>,
     base: RwLock<Base>,
 }
 
@@ -78,21 +78,21 @@ pub(crate) enum Reading {
 impl Index {
     /// Opens the index, which must be complete up to the export at least and must not be ahead of the journal.
     pub(crate) fn open(directory: &Path, export: Option<u64>, journal_end: u64) -> Result<(Self, Found)> {
-        let directory = directory.join("index");
-        files::create_directory(&directory)?;
+        let home = Arc::new(Home { directory: directory.join("index"), calls: Mutex::new(0) });
+        files::create_directory(&home.directory)?;
         let wanted = export.unwrap_or(0)..=journal_end;
-        let left_busy = directory.join(BUSY).exists();
+        let left_busy = home.directory.join(BUSY).exists();
         let sound = if left_busy {
             None
         } else {
-            existing(&directory).filter(|db| position(db).is_some_and(|at| wanted.contains(&at)))
+            existing(&home).filter(|db| position(db).is_some_and(|at| wanted.contains(&at)))
         };
         let (records, found) = match sound {
             Some(db) => (Records::Sled(db), Found::Complete),
-            None => build(&directory, export)?,
+            None => build(&home, export)?,
         };
         let complete = AtomicU64::new(export.unwrap_or(0));
-        Ok((Self { directory, base: RwLock::new(Base { records, export, complete }) }, found))
+        Ok((Self { home, base: RwLock::new(Base { records, export, complete }) }, found))
     }
 
     /// A record's value.
@@ -133,7 +133,7 @@ impl Index {
             let base = self.base.read();
             if let Records::Sled(db) = &base.records {
                 let (db, edits) = (db.clone(), Arc::clone(edits));
-                if guarded(&self.directory, move || apply(&db, &edits, position)).is_some() {
+                if guarded(&self.home, move || apply(&db, &edits, position)).is_some() {
                     base.complete.store(position, Ordering::Relaxed);
                     return Ok(());
                 }
@@ -142,7 +142,7 @@ impl Index {
         let mut base = self.base.write();
         if let Records::Sled(_) = base.records {
             // Whatever ails sled or the disk, it is not tried again before the next start.
-            let records = Records::Memory(from_export(&self.directory, base.export)?);
+            let records = Records::Memory(from_export(&self.home, base.export)?);
             discard(std::mem::replace(&mut base.records, records));
         }
         if let Records::Memory(records) = &mut base.records {
@@ -170,7 +170,7 @@ impl Index {
     /// Makes the index again from the export.
     pub(crate) fn rebuild(&self) -> Result<Found> {
         let mut base = self.base.write();
-        let (records, found) = build(&self.directory, base.export)?;
+        let (records, found) = build(&self.home, base.export)?;
         base.records = records;
         base.complete = AtomicU64::new(base.export.unwrap_or(0));
         Ok(found)
@@ -178,7 +178,7 @@ impl Index {
 
     fn read<T>(&self, reading: Reading, read: impl Fn(&Base) -> Option<T>) -> Result<T> {
         let attempt = |base: &Base| match (&base.records, reading) {
-            (Records::Sled(_), Reading::First) => marked(&self.directory, || read(base)),
+            (Records::Sled(_), Reading::First) => self.home.marked(|| read(base)),
             _ => catch_unwind(AssertUnwindSafe(|| read(base))).ok().flatten(),
         };
         if let Some(value) = attempt(&self.base.read()) {
@@ -189,7 +189,7 @@ impl Index {
             return Ok(value);
         }
         let mut base = self.base.write();
-        base.records = Records::Memory(from_export(&self.directory, base.export)?);
+        base.records = Records::Memory(from_export(&self.home, base.export)?);
         base.complete = AtomicU64::new(base.export.unwrap_or(0));
         read(&base).ok_or(crate::error::Error::Bug("records in memory cannot be read"))
     }
@@ -199,18 +199,53 @@ impl Index {
 /// that the index did it, so that it is not tried a second time.
 const BUSY: &str = "busy";
 
+/// The index's directory, with the mark in it.
+#[derive(Debug)]
+struct Home {
+    directory: PathBuf,
+    /// The calls of sled that the mark stands for.
+    calls: Mutex<usize>,
+}
+
+impl Home {
+    /// The directory of the store.
+    fn store(&self) -> &Path {
+        self.directory.parent().unwrap_or(&self.directory)
+    }
+
+    /// Calls sled, with the mark set meanwhile; an error and a panic both return `None`.
+    fn marked<T>(&self, call: impl FnOnce() -> Option<T>) -> Option<T> {
+        let busy = self.directory.join(BUSY);
+        {
+            let mut calls = self.calls.lock();
+            *calls += 1;
+            if *calls == 1 {
+                // A missing mark is no reason not to call: on a full disk it cannot be made.
+                let _ = fs::write(&busy, []);
+            }
+        }
+        let result = catch_unwind(AssertUnwindSafe(call)).ok().flatten();
+        let mut calls = self.calls.lock();
+        *calls -= 1;
+        if *calls == 0 {
+            let _ = fs::remove_file(&busy);
+        }
+        result
+    }
+}
+
 /// Calls sled for something that writes, in a thread of its own: after an error of the disk, sled 0.34 may wait for
 /// ever for a write that failed. An error, a panic and a timeout all return `None`; a thread that hangs is left
 /// behind, with its mark.
 fn guarded<T: Send + 'static>(
-    directory: &Path,
+    home: &Arc<Home>,
     call: impl FnOnce() -> Option<T> + Send + 'static,
 ) -> Option<T> {
     let (tell, told) = sync_channel(1);
-    let marked_directory = directory.to_owned();
+    let home = Arc::clone(home);
     let work = move || {
         // The caller may have given up.
-        let _ = tell.send(marked(&marked_directory, call));
+        let _ = tell.send(home.marked(call));
     };
     std::thread::Builder::new().name("store-index".to_owned()).spawn(work).ok()?;
     told.recv_timeout(CALL_TIMEOUT).ok().flatten()
@@ -236,26 +271,15 @@ impl Drop for Index {
     }
 }
 
-/// Calls sled, with the mark set meanwhile; an error and a panic both return `None`.
-fn marked<T>(directory: &Path, call: impl FnOnce() -> Option<T>) -> Option<T> {
-    let busy = directory.join(BUSY);
-    // A missing mark is no reason not to call: on a full disk it cannot be made.
-    let _ = fs::write(&busy, []);
-    let result = catch_unwind(AssertUnwindSafe(call)).ok().flatten();
-    let _ = fs::remove_file(&busy);
-    result
-}
-
 /// The existing database, if there is exactly one and sled can open it.
-fn existing(directory: &Path) -> Option<sled::Db> {
-    let names = files::names(directory).ok()?;
+fn existing(home: &Arc<Home>) -> Option<sled::Db> {
+    let names = files::names(&home.directory).ok()?;
     let [name] = names.as_slice() else { return None };
-    open_sled(directory, &directory.join(name))
+    open_sled(home, home.directory.join(name))
 }
 
-fn open_sled(directory: &Path, path: &Path) -> Option<sled::Db> {
-    let path = path.to_owned();
-    guarded(directory, move || {
+fn open_sled(home: &Arc<Home>, path: PathBuf) -> Option<sled::Db> {
+    guarded(home, move || {
         if path.is_dir() {
             for name in files::names(&path).ok()? {
                 // A snapshot that a crash left half-written keeps sled from opening for ever.
@@ -291,26 +315,27 @@ fn apply(db: &sled::Db, edits: &Edits, position: u64) -> Option<()> {
 }
 
 /// A new data base from the export, in a directory of its own: the old one may still be open somewhere in sled.
-fn build(directory: &Path, export: Option<u64>) -> Result<(Records, Found)> {
+fn build(home: &Arc<Home>, export: Option<u64>) -> Result<(Records, Found)> {
+    let directory = &home.directory;
     let old = files::names(directory)?;
     let next = old.iter().filter_map(|name| name.parse::<u64>().ok()).max().map_or(0, |last| last + 1);
-    for name in &old {
+    // The mark goes with the last call that it stands for.
+    for name in old.iter().filter(|name| *name != BUSY) {
         // What cannot be removed makes the next start build again, which is no harm.
         let _ = fs::remove_dir_all(directory.join(name));
         let _ = fs::remove_file(directory.join(name));
     }
-    let path = directory.join(next.to_string());
-    let Some(db) = open_sled(directory, &path) else {
-        return Ok((Records::Memory(from_export(directory, export)?), Found::InMemory));
+    let Some(db) = open_sled(home, directory.join(next.to_string())) else {
+        return Ok((Records::Memory(from_export(home, export)?), Found::InMemory));
     };
     let fill = |edits: Edits, position| {
         let db = db.clone();
-        guarded(directory, move || apply(&db, &edits, position)).is_some()
+        guarded(home, move || apply(&db, &edits, position)).is_some()
     };
     let (mut edits, mut bytes) = (Edits::new(), 0);
     let mut sound = true;
     if let Some(export) = export {
-        export::read_messages(parent(directory), export, |key, value| {
+        export::read_messages(home.store(), export, |key, value| {
             bytes += key.len() + value.len();
             edits.insert(key.to_vec(), Some(value.to_vec()));
             if bytes >= FILL_BYTES && sound {
@@ -323,19 +348,32 @@ fn build(directory: &Path, export: Option<u64>) -> Result<(Records, Found)> {
         return Ok((Records::Sled(db), Found::Rebuilt));
     }
     discard(Records::Sled(db));
-    Ok((Records::Memory(from_export(directory, export)?), Found::InMemory))
+    Ok((Records::Memory(from_export(home, export)?), Found::InMemory))
 }
 
-fn from_export(directory: &Path, export: Option<u64>) -> Result<BTreeMap<Key, Vec<u8>>> {
+fn from_export(home: &Home, export: Option<u64>) -> Result<BTreeMap<Key, Vec<u8>>> {
     let mut records = BTreeMap::new();
     if let Some(export) = export {
-        export::read_messages(parent(directory), export, |key, value| {
+        export::read_messages(home.store(), export, |key, value| {
             records.insert(key.to_vec(), value.to_vec());
         })?;
     }
     Ok(records)
 }
 
-fn parent(directory: &Path) -> &Path {
-    directory.parent().unwrap_or(directory)
+#[cfg(test)]
+mod tests {
+    use super::{BUSY, Home};
+
+    #[test]
+    fn the_mark_stays_until_the_last_call_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home { directory: directory.path().to_owned(), calls: host::locks::Mutex::new(0) };
+        let is_marked = || directory.path().join(BUSY).exists();
+        let inner = || home.marked(|| is_marked().then_some(())).is_some();
+        assert_eq!(home.marked(|| Some((inner(), is_marked()))), Some((true, true)));
+        assert!(!is_marked());
+        assert_eq!(home.marked::<()>(|| panic!("sled")), None);
+        assert!(!is_marked());
+    }
 }
