@@ -18,9 +18,9 @@ use crate::index::Reading;
 use crate::keys::{self, Edits, Key};
 use crate::layers::{self, Layers};
 use crate::message_list::MessageList;
-use crate::records::Counters;
+use crate::records::{Counters, MessageRecord};
 use crate::snapshots::{Begin, Ticket};
-use crate::state::{State, decode};
+use crate::state::State;
 use crate::store::Store;
 use crate::types::MailboxId;
 
@@ -69,7 +69,7 @@ impl Store {
             let state = self.read();
             let counters = state.counters(mailbox)?;
             for (uid, record) in ticket.take_changes() {
-                collected.change(mailbox, uid, record)?;
+                collected.change(mailbox, uid, record);
             }
             if collected.agrees(&counters) {
                 state.set_verified(mailbox);
@@ -119,9 +119,11 @@ impl Store {
             reading,
             Layers::new(&prefix, &prefix, [&recent]),
             |key, value| {
-                let (_, uid) =
-                    keys::parse_message(key).ok_or(Error::Bug("a message's key has an unknown shape"))?;
-                collected.put(uid, key, value)
+                // What is no message is damage of the index: it is left out, and so the sum disagrees.
+                if let Some((_, uid)) = keys::parse_message(key) {
+                    collected.put(uid, key, value);
+                }
+                Ok(())
             },
         )?;
         Ok(collected)
@@ -138,21 +140,23 @@ struct Collected {
 }
 
 impl Collected {
-    fn put(&mut self, uid: Uid, key: &[u8], value: &[u8]) -> Result<()> {
+    /// Puts a message; none if its record cannot be read.
+    fn put(&mut self, uid: Uid, key: &[u8], value: &[u8]) {
+        let Some(record) = MessageRecord::decode(value) else { return self.remove(uid) };
         let hash = codec::hash(&[key, value]);
         self.hash ^= hash ^ self.hashes.insert(uid, hash).unwrap_or(0);
-        self.messages.put(decode(value)?.entry(uid, &self.keywords));
-        Ok(())
+        self.messages.put(record.entry(uid, &self.keywords));
     }
 
-    fn change(&mut self, mailbox: MailboxId, uid: Uid, record: Option<Vec<u8>>) -> Result<()> {
+    fn remove(&mut self, uid: Uid) {
+        self.hash ^= self.hashes.remove(&uid).unwrap_or(0);
+        self.messages.remove(uid);
+    }
+
+    fn change(&mut self, mailbox: MailboxId, uid: Uid, record: Option<Vec<u8>>) {
         match record {
             Some(value) => self.put(uid, &keys::message(mailbox, uid), &value),
-            None => {
-                self.hash ^= self.hashes.remove(&uid).unwrap_or(0);
-                self.messages.remove(uid);
-                Ok(())
-            }
+            None => self.remove(uid),
         }
     }
 
@@ -208,5 +212,17 @@ mod tests {
         assert_eq!(store.read().places.iter().count(), 3);
         store.delete_mailbox(&anna(), "Notes").unwrap();
         assert_eq!(store.read().places.iter().count(), 0);
+    }
+
+    #[test]
+    fn a_record_of_unknown_shape_makes_the_index_again() {
+        let shorten = |mut value: Vec<u8>| {
+            value.truncate(20);
+            Some(value)
+        };
+        let (_directory, store, mailbox) = damaged(shorten);
+        assert_eq!(store.snapshot(mailbox).unwrap().messages.len(), 3);
+        let (_directory, store, mailbox) = damaged(shorten);
+        assert_eq!(store.body(mailbox, Uid::FIRST).unwrap().size(), 4);
     }
 }
